@@ -1,0 +1,58 @@
+"""Errors a person can act on: each says what was wrong and what to do, and carries the exit code of the command line.
+
+| code | meaning |
+|---|---|
+| 1 | internal: a fault of ours |
+| 2 | usage: a name or an option that does not exist |
+| 3 | the study finished, with failed runs |
+| 4 | a file is not what was written |
+| 5 | input refused: nothing was changed |
+| 75 | try again: disk or database |
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LabError(Exception):
+    """Base of every error this package raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(LabError, ValueError):
+    """A study, arm, task, metric, device or option was named that does not exist."""
+
+    exit_code = 2
+
+
+class IntegrityError(LabError):
+    """A result file differs from the one that was written."""
+
+    exit_code = 4
+
+
+class InputRefusedError(LabError, ValueError):
+    """Input that cannot be right: a rate outside [0, 1], a truncated data file, a design that cannot reach its α."""
+
+    exit_code = 5
+
+
+class TryAgainError(LabError):
+    """Disk or database did not answer; nothing was lost, and the same command may succeed later."""
+
+    exit_code = 75
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that is on no list, with the list and the nearest match.
+
+    >>> print(unknown("task", "digit", ["digits", "pmnist"]))
+    There is no task 'digit'. Did you mean 'digits'? Known: digits, pmnist.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return UsageError(f"There is no {kind} {name!r}.{hint} Known: {', '.join(names) or 'none'}.")

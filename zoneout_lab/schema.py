@@ -1,0 +1,246 @@
+"""The names in a result file, and the only code that reads and writes one.
+
+A *run* file holds one arm × seed; a *study* tree stacks runs along ``arm`` and ``seed``. Both have the same groups:
+
+| group | dimensions | variables |
+|---|---|---|
+| ``/metrics`` | ``epoch`` | ``train_loss``, ``valid_loss``, the task's score by epoch; the score of the selected checkpoint on the test split, ``best_epoch``, ``epochs_run``, ``status`` without it |
+| ``/gradients`` | ``epoch, layer, state, point, time`` | ``norm`` (mean over examples of ‖∂L/∂s_t‖₂) and ``normalised`` (divided by its sum over time) |
+| ``/provenance`` | | ``run_id``, ``seconds``, ``sha256`` (study tree), and JSON attributes |
+
+NaN means not measured and ``status`` says why: ``finished``, ``diverged``, or in a study tree ``missing``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+
+VERSION = 1
+STATUSES = ("finished", "diverged", "missing")
+
+#: name of a measured quantity → (what it is, its unit)
+QUANTITIES: dict[str, tuple[str, str]] = {
+    "train_loss": ("training loss under noise, mean over the epoch's updates", "nats"),
+    "train_eval_loss": ("loss on training examples, evaluated as the validation split is", "nats"),
+    "train_eval_error": ("training examples classified wrongly, evaluated as the validation split is", "1"),
+    "train_eval_bpc": ("training cross-entropy, evaluated as the validation split is", "bit/character"),
+    "valid_loss": ("validation loss", "nats"),
+    "valid_error": ("validation examples classified wrongly", "1"),
+    "valid_bpc": ("validation cross-entropy, in chunks", "bit/character"),
+    "valid_bpc_full": ("validation cross-entropy, one sequence with carried state", "bit/character"),
+    "test_loss": ("test loss of the selected checkpoint", "nats"),
+    "test_error": ("test examples classified wrongly by the selected checkpoint", "1"),
+    "test_bpc": ("test cross-entropy of the selected checkpoint, in chunks", "bit/character"),
+    "test_bpc_full": ("test cross-entropy of the selected checkpoint, one sequence with carried state", "bit/character"),
+    "gradient_norm": ("L2 norm of the whole gradient before clipping, mean over the epoch's updates", "nats"),
+    "best_epoch": ("epoch of the selected checkpoint, by validation score", "1"),
+    "epochs_run": ("epochs trained", "1"),
+    "status": ("finished, diverged or missing", "1"),
+    "run_id": ("identity of the run: its specification's hash", "1"),
+    "seconds": ("wall time of the batch of replicas the run trained in, shared equally among them", "s"),
+    "sha256": ("digest of the run's file", "1"),
+    "norm": ("mean over examples of the L2 norm over units of the loss gradient", "nats"),
+    "normalised": ("the norm divided by its sum over time", "1"),
+    "epoch": ("epochs of training completed", "1"),
+    "time": ("timestep, from 0", "1"),
+    "layer": ("layer, with torch's suffix", "1"),
+    "state": ("which state the gradient is taken at", "1"),
+    "point": ("candidate: before zoneout; state: after it", "1"),
+    "arm": ("arm", "1"),
+    "seed": ("seed", "1"),
+}
+
+
+def describe(dataset: xr.Dataset) -> xr.Dataset:
+    """Give every variable and coordinate its ``long_name`` and ``units``; a name that is on no list is a fault of ours."""
+    for name, variable in dataset.variables.items():
+        long_name, units = QUANTITIES[str(name)]
+        variable.attrs.update(long_name=long_name, units=units)
+    return dataset
+
+
+def gradient_dataset(
+    norms: npt.ArrayLike, *, layers: Sequence[str], states: Sequence[str], points: Sequence[str] = ("candidate", "state")
+) -> xr.Dataset:
+    """Gradient norms [layer, state, point, time] as a labelled dataset, raw and normalised over time.
+
+    >>> gradient_dataset([[[[1.0, 3.0], [2.0, 2.0]]]], layers=["l0"], states=["hidden"]).normalised.sel(point="candidate").values
+    array([[[0.25, 0.75]]])
+    """
+    values = np.asarray(norms, dtype=np.float64)
+    total = values.sum(-1, keepdims=True)
+    share = np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0)
+    dims = ("layer", "state", "point", "time")
+    coords = {"layer": list(layers), "state": list(states), "point": list(points), "time": np.arange(values.shape[-1])}
+    return describe(xr.Dataset({"norm": (dims, values), "normalised": (dims, share)}, coords))
+
+
+def run_tree(
+    *,
+    run_id: str,
+    arm: str,
+    seed: int,
+    status: str,
+    by_epoch: Mapping[str, npt.ArrayLike],
+    at_best: Mapping[str, float],
+    best_epoch: int | None,
+    gradients: Mapping[int, xr.Dataset],
+    seconds: float,
+    provenance: Mapping[str, Any],
+) -> xr.DataTree:
+    """One run as a tree: metrics by epoch (from 1), values of the selected checkpoint, gradient datasets by epoch.
+
+    ``gradients`` maps an epoch (0: before training) to a dataset of :func:`gradient_dataset`. ``provenance`` values may
+    be anything JSON can hold; ``best_epoch`` is None where no epoch gave a finite score.
+    """
+    if status not in STATUSES:
+        raise ValueError(f"status {status!r} is none of {STATUSES}")
+    epochs = {name: np.asarray(values, dtype=np.float64) for name, values in by_epoch.items()}
+    count = max((len(values) for values in epochs.values()), default=0)
+    metrics = xr.Dataset(
+        {name: ("epoch", values) for name, values in epochs.items()}
+        | {name: ((), float(value)) for name, value in at_best.items()}
+        | {
+            "best_epoch": ((), np.nan if best_epoch is None else float(best_epoch)),
+            "epochs_run": ((), float(count)),
+            "status": ((), status),
+        },
+        coords={"epoch": np.arange(1, count + 1)},
+    )
+    groups = {
+        "/metrics": describe(metrics),
+        "/provenance": describe(
+            xr.Dataset(
+                {"run_id": ((), run_id), "seconds": ((), float(seconds))},
+                attrs={key: json.dumps(value, sort_keys=True) for key, value in provenance.items()},
+            )
+        ),
+    }
+    if gradients:
+        parts = [gradients[epoch].expand_dims(epoch=[epoch]) for epoch in sorted(gradients)]
+        groups["/gradients"] = describe(xr.concat(parts, "epoch", join="exact"))
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs.update(schema=VERSION, kind="run", run_id=run_id, arm=arm, seed=seed)
+    return tree
+
+
+def study_tree(
+    runs: Iterable[tuple[xr.DataTree, str]], *, arms: Sequence[str], seeds: Sequence[int], provenance: Mapping[str, Any]
+) -> xr.DataTree:
+    """Stack run trees, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``."""
+    cells = {(str(tree.attrs["arm"]), int(tree.attrs["seed"])): (tree, digest) for tree, digest in runs}
+    groups: dict[str, xr.Dataset] = {}
+    for group in ("metrics", "gradients", "provenance"):
+        rows = []
+        for arm in arms:
+            row = []
+            for seed in seeds:
+                if (arm, seed) in cells and group in cells[arm, seed][0].children:
+                    tree, digest = cells[arm, seed]
+                    dataset = tree[group].to_dataset()
+                    if group == "provenance":
+                        dataset = dataset.assign(sha256=digest)
+                    row.append(dataset.expand_dims(arm=[arm], seed=[seed]))
+            if row:
+                rows.append(xr.concat(row, "seed", join="outer", data_vars="all", combine_attrs="drop"))
+        if rows:
+            whole = xr.concat(rows, "arm", join="outer", data_vars="all", combine_attrs="drop")
+            groups[f"/{group}"] = whole.reindex(arm=list(arms), seed=list(seeds))
+    metrics = groups.setdefault("/metrics", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
+    status = metrics.get("status", xr.DataArray(np.full((len(arms), len(seeds)), None), dims=("arm", "seed")))
+    metrics["status"] = status.where(status.isin(STATUSES), "missing").astype(str)
+    record = groups.setdefault("/provenance", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
+    for name in ("run_id", "sha256"):
+        if name in record:
+            record[name] = record[name].where(record[name].notnull(), "").astype(str)
+    record.attrs = {key: json.dumps(value, sort_keys=True) for key, value in provenance.items()}
+    tree = xr.DataTree.from_dict({name: describe(dataset) for name, dataset in groups.items()})
+    tree.attrs.update(schema=VERSION, kind="study")
+    return tree
+
+
+def provenance(tree: xr.DataTree, key: str) -> Any:
+    """One provenance attribute, decoded from JSON; None where it was not recorded."""
+    text = tree["provenance"].attrs.get(key)
+    return None if text is None else json.loads(text)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all: temporary name, fsync, rename, fsync of the folder."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainError:
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return TryAgainError(f"Could not write {path}: {reason}. Free some space and run the same command again.")
+    return InputRefusedError(f"Cannot write {path}: {reason}. Choose another folder with --out.")
+
+
+def write_tree(tree: xr.DataTree, path: Path) -> str:
+    """Write a tree as netCDF-4 and return the file's SHA-256."""
+    content = bytes(tree.to_netcdf(None, engine="h5netcdf"))
+    write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
+    """Read a run or study file into memory, checked against ``sha256`` where one is given.
+
+    Raises IntegrityError where the file differs from what was written or is no result file.
+    """
+    if not path.is_file():
+        raise InputRefusedError(f"There is no result file at {path}.")
+    if sha256 is not None and digest(path) != sha256:
+        raise IntegrityError(
+            f"{path} is not the file that was written: its SHA-256 differs from the manifest. "
+            "Delete it and run the study again to redo this run."
+        )
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as lazy:
+            tree = lazy.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise IntegrityError(f"{path} cannot be read as netCDF: {error}") from error
+    if tree.attrs.get("schema") != VERSION:
+        raise IntegrityError(f"{path} is no result file of this version (schema {tree.attrs.get('schema')}, need {VERSION}).")
+    return tree
