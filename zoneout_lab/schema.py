@@ -45,7 +45,10 @@ QUANTITIES: dict[str, tuple[str, str]] = {
     "test_loss": ("test loss of the selected checkpoint", "nats"),
     "test_error": ("test examples classified wrongly by the selected checkpoint", "1"),
     "test_bpc": ("test cross-entropy of the selected checkpoint, in chunks", "bit/character"),
-    "test_bpc_full": ("test cross-entropy of the selected checkpoint, one sequence with carried state", "bit/character"),
+    "test_bpc_full": (
+        "test cross-entropy of the selected checkpoint, one sequence with carried state",
+        "bit/character",
+    ),
     "gradient_norm": ("L2 norm of the whole gradient before clipping, mean over the epoch's updates", "nats"),
     "best_epoch": ("epoch of the selected checkpoint, by validation score", "1"),
     "epochs_run": ("epochs trained", "1"),
@@ -74,11 +77,17 @@ def describe(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def gradient_dataset(
-    norms: npt.ArrayLike, *, layers: Sequence[str], states: Sequence[str], points: Sequence[str] = ("candidate", "state")
+    norms: npt.ArrayLike,
+    *,
+    layers: Sequence[str],
+    states: Sequence[str],
+    points: Sequence[str] = ("candidate", "state"),
 ) -> xr.Dataset:
     """Gradient norms [layer, state, point, time] as a labelled dataset, raw and normalised over time.
 
-    >>> gradient_dataset([[[[1.0, 3.0], [2.0, 2.0]]]], layers=["l0"], states=["hidden"]).normalised.sel(point="candidate").values
+    >>> gradient_dataset([[[[1.0, 3.0], [2.0, 2.0]]]], layers=["l0"], states=["hidden"]).normalised.sel(
+    ...     point="candidate"
+    ... ).values
     array([[[0.25, 0.75]]])
     """
     values = np.asarray(norms, dtype=np.float64)
@@ -242,5 +251,7 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
     except (OSError, ValueError, KeyError) as error:
         raise IntegrityError(f"{path} cannot be read as netCDF: {error}") from error
     if tree.attrs.get("schema") != VERSION:
-        raise IntegrityError(f"{path} is no result file of this version (schema {tree.attrs.get('schema')}, need {VERSION}).")
+        raise IntegrityError(
+            f"{path} is no result file of this version (schema {tree.attrs.get('schema')}, need {VERSION})."
+        )
     return tree

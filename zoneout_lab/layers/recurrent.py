@@ -1,0 +1,309 @@
+"""The body common to LSTM, GRU and RNN: torch's parameters, shapes and options, plus a regularizer and a replica axis.
+
+Shapes: R replicas, T timesteps, B examples, I features, H units, L layers, D directions.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.layers import shares
+from zoneout_lab.ops.products import project
+from zoneout_lab.ops.reference import CELLS, run
+from zoneout_lab.regularizers import NoRegularizer, Regularizer
+
+Evaluation = Literal["expectation", "sampled"]
+Regularizers = Regularizer | Sequence[Regularizer | None] | None
+
+
+class Recurrent(nn.Module):
+    """A stack of recurrent layers with torch's parameters and one regularizer per replica.
+
+    The public classes (:class:`~zoneout_lab.layers.LSTM` and its siblings) only choose the cell and the signature.
+
+    Masks are a pure function of ``mask_seed`` and ``update``. Each forward pass in training mode (and each sampled one in
+    evaluation mode) uses the current ``update`` and then adds one to it; set it to resume or to repeat.
+
+    Attributes:
+        regularizers: one for each replica.
+        mask_seeds: one for each replica.
+        update: which update's masks come next.
+        evaluation: ``expectation`` uses the masks' means in ``eval()`` mode, ``sampled`` draws masks there too.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        regularizer: Regularizers = None,
+        replicas: int | None = None,
+        mask_seed: int | Sequence[int] | None = None,
+        learned_state: bool = False,
+        evaluation: Evaluation = "expectation",
+    ) -> None:
+        super().__init__()
+        _check_sizes(hidden_size, num_layers, dropout, replicas, evaluation)
+        self.cell = cell
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
+        self.dropout = float(dropout)
+        self.replicas = replicas
+        self.evaluation: Evaluation = evaluation
+        self.learned_state = learned_state
+        self.update = 0
+        self.regularizers = self._one_each(regularizer)
+        for each in self.regularizers:
+            each.masks(cell)  # refuses by name what this cell cannot do
+
+        gates, states, _ = CELLS[cell]
+        lead = () if replicas is None else (replicas,)
+        for layer in range(num_layers):
+            width = input_size if layer == 0 else hidden_size * self.directions
+            for suffix in self._suffixes(layer):
+                self._new(f"weight_ih_{suffix}", (*lead, gates * hidden_size, width), device, dtype)
+                self._new(f"weight_hh_{suffix}", (*lead, gates * hidden_size, hidden_size), device, dtype)
+                if bias:
+                    self._new(f"bias_ih_{suffix}", (*lead, gates * hidden_size), device, dtype)
+                    self._new(f"bias_hh_{suffix}", (*lead, gates * hidden_size), device, dtype)
+        if learned_state:
+            for state in states:
+                self._new(f"initial_{state}", (*lead, num_layers * self.directions, hidden_size), device, dtype)
+        self.reset_parameters()
+        self.mask_seeds = self._seeds(mask_seed)
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def reset_parameters(self) -> None:
+        """Draw every weight and bias from U[−1/√H, 1/√H] as torch does, in torch's order; learned states start at zero."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for name, parameter in self.named_parameters():
+            if name.startswith("initial_"):
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.uniform_(parameter, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Nothing to do; here because torch's layers have it."""
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """Parameters by layer and direction, in torch's order."""
+        names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] if self.bias else ["weight_ih", "weight_hh"]
+        suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
+        return [[self.get_parameter(f"{name}_{suffix}") for name in names] for suffix in suffixes]
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        defaults = {
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+            "replicas": None,
+        }
+        parts += [
+            f"{name}={getattr(self, name)}" for name, default in defaults.items() if getattr(self, name) != default
+        ]
+        kinds = list(dict.fromkeys(map(repr, self.regularizers)))
+        if kinds != [repr(NoRegularizer())]:
+            parts.append(f"regularizer={kinds[0] if len(kinds) == 1 else '[' + ', '.join(kinds) + ']'}")
+        return ", ".join(parts)
+
+    def _forward(
+        self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx)
+        x = self._lift(input)
+        out, states = self._stack(x, self._initial(hx, input, x), None)
+        return self._lower(out, input), tuple(self._lower_state(s, input) for s in states)
+
+    def _forward_packed(
+        self, input: PackedSequence, hx: tuple[Tensor, ...] | None
+    ) -> tuple[PackedSequence, tuple[Tensor, ...]]:
+        if self.replicas is not None:
+            raise InputRefusedError("Packed sequences do not work with replicas; pad them to one length instead.")
+        padded, lengths = pad_packed_sequence(input)
+        x = padded[None]
+        out, states = self._stack(x, self._initial(hx, padded, x), lengths.to(x.device))
+        packed = pack_padded_sequence(out[0], lengths, enforce_sorted=input.sorted_indices is None)
+        return packed, tuple(state[0] for state in states)
+
+    def _stack(
+        self, x: Tensor, initial: tuple[Tensor, ...], lengths: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """x [R or 1, T, B, I] and states [R, L·D, B, H] through all layers, to outputs [R, T, B, D·H] and final states."""
+        R, T, B = self.replicas or 1, x.shape[1], x.shape[2]
+        draws = self.training or self.evaluation == "sampled"
+        update, drew = self.update, False
+        finals: list[tuple[Tensor, ...]] = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction, suffix in enumerate(self._suffixes(layer)):
+                row = layer * self.directions + direction
+                where = shares.places(self.mask_seeds, row, update, training=self.training)
+                if draws:
+                    site_shares = shares.sampled(
+                        self.regularizers, self.cell, where, (T, B, self.hidden_size), x.device
+                    )
+                else:
+                    site_shares = shares.expected(self.regularizers, self.cell, device=x.device, dtype=x.dtype)
+                drew = drew or (draws and bool(site_shares))
+                forward = x if direction == 0 else _reverse(x, lengths)
+                out, final = self._layer(forward, suffix, tuple(s[:, row] for s in initial), site_shares, lengths)
+                outputs.append(out if direction == 0 else _reverse(out, lengths))
+                finals.append(final)
+            x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+            if self.dropout > 0 and self.training and layer < self.num_layers - 1:
+                where = shares.places(self.mask_seeds, layer, update, training=True)
+                x = x * shares.dropped_between_layers(self.dropout, where, (T, B, x.shape[-1]), x.device)
+                drew = True
+        self.update += drew
+        return x.expand(R, -1, -1, -1), tuple(torch.stack(kind, 1) for kind in zip(*finals, strict=True))
+
+    def _layer(
+        self,
+        x: Tensor,
+        suffix: str,
+        initial: tuple[Tensor, ...],
+        site_shares: dict[str, Tensor],
+        lengths: Tensor | None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        w_ih, w_hh, b_ih, b_hh = (
+            self._stacked(f"{name}_{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        assert w_ih is not None
+        assert w_hh is not None
+        return run(self.cell, project(x, w_ih, b_ih), initial, w_hh, b_hh, site_shares, lengths=lengths, layer=suffix)
+
+    def _stacked(self, name: str) -> Tensor | None:
+        parameter: Tensor | None = getattr(self, name, None)
+        return parameter if parameter is None or self.replicas is not None else parameter[None]
+
+    def _initial(self, hx: tuple[Tensor, ...] | None, input: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        """Given, learned or zero initial states as [R, L·D, B, H] each."""
+        R, B, rows = self.replicas or 1, x.shape[2], self.num_layers * self.directions
+        kinds = CELLS[self.cell][1]
+        if hx is None:
+            if not self.learned_state:
+                return tuple(x.new_zeros(R, rows, B, self.hidden_size) for _ in kinds)
+            learned = (self._stacked(f"initial_{kind}") for kind in kinds)
+            return tuple(s[:, :, None].expand(R, rows, B, self.hidden_size) for s in learned if s is not None)
+        lead = () if self.replicas is None else (R,)
+        batch = () if self._unbatched(input) else (B,)
+        shape = (*lead, rows, *batch, self.hidden_size)
+        for kind, state in zip(kinds, hx, strict=True):
+            if state.shape != shape:
+                raise RuntimeError(f"Expected {kind} state of shape {list(shape)}, got {list(state.shape)}")
+        return tuple(state.reshape(R, rows, B, self.hidden_size) for state in hx)
+
+    def _unbatched(self, input: Tensor) -> bool:
+        return input.dim() == (2 if self.replicas is None else 3)
+
+    def _lift(self, input: Tensor) -> Tensor:
+        """The user's input as [R or 1, T, B, I]."""
+        lead = 0 if self.replicas is None else 1
+        if input.dim() not in (2 + lead, 3 + lead):
+            wanted = "2-D or 3-D" if not lead else "3-D or 4-D with the replica axis first"
+            raise ValueError(f"{type(self).__name__}: Expected input to be {wanted}, got {input.dim()}-D instead")
+        if input.shape[-1] != self.input_size:
+            raise RuntimeError(
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}"
+            )
+        if lead and input.shape[0] not in (1, self.replicas):
+            raise RuntimeError(
+                f"Expected {self.replicas} replicas (or 1, shared by all) on the first axis, got {input.shape[0]}"
+            )
+        weight = self.get_parameter("weight_ih_l0")
+        if input.dtype != weight.dtype:
+            raise ValueError(
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}); convert one of them."
+            )
+        x = input if lead else input[None]
+        if self._unbatched(input):
+            return x[:, :, None]
+        return x.transpose(1, 2) if self.batch_first else x
+
+    def _lower(self, out: Tensor, input: Tensor) -> Tensor:
+        if self._unbatched(input):
+            out = out[:, :, 0]
+        elif self.batch_first:
+            out = out.transpose(1, 2)
+        return out if self.replicas is not None else out[0]
+
+    def _lower_state(self, state: Tensor, input: Tensor) -> Tensor:
+        state = state[:, :, 0] if self._unbatched(input) else state
+        return state if self.replicas is not None else state[0]
+
+    def _suffixes(self, layer: int) -> list[str]:
+        return [f"l{layer}", f"l{layer}_reverse"][: self.directions]
+
+    def _new(
+        self, name: str, shape: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> None:
+        self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+
+    def _one_each(self, regularizer: Regularizers) -> tuple[Regularizer, ...]:
+        R = self.replicas or 1
+        if regularizer is None or isinstance(regularizer, Regularizer):
+            return (regularizer or NoRegularizer(),) * R
+        if len(regularizer) != R:
+            raise InputRefusedError(f"{len(regularizer)} regularizers for {R} replicas; give one, or one for each.")
+        return tuple(each or NoRegularizer() for each in regularizer)
+
+    def _seeds(self, mask_seed: int | Sequence[int] | None) -> tuple[int, ...]:
+        R = self.replicas or 1
+        if mask_seed is None:
+            # torch's own generator decides, so that torch.manual_seed governs; without anything to draw it is left alone,
+            # and a model built after this one gets the weights that it would get after torch's layer
+            if self.dropout == 0 and not any(each.sites() for each in self.regularizers):
+                return (0,) * R
+            return tuple(int(seed) for seed in torch.randint(2**62, (R,)))
+        seeds = (mask_seed,) * R if isinstance(mask_seed, int) else tuple(mask_seed)
+        if len(seeds) != R:
+            raise InputRefusedError(f"{len(seeds)} mask seeds for {R} replicas; give one for each.")
+        return seeds
+
+
+def _check_sizes(hidden_size: int, num_layers: int, dropout: float, replicas: int | None, evaluation: str) -> None:
+    if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        raise InputRefusedError(f"dropout is {dropout}; it is a probability and must lie in [0, 1].")
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            "dropout is applied between layers, so it does nothing with num_layers=1; for dropout in the recurrence use regularizer=",
+            stacklevel=4,
+        )
+    for name, value in (("hidden_size", hidden_size), ("num_layers", num_layers), ("replicas", replicas)):
+        if value is not None and value < 1:
+            raise InputRefusedError(f"{name} is {value}; it must be at least 1.")
+    if evaluation not in get_args(Evaluation):
+        raise InputRefusedError(f"evaluation is {evaluation!r}; choose one of {', '.join(get_args(Evaluation))}.")
+
+
+def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """x [R, T, B, ·] backwards in time, each example within its own length."""
+    if lengths is None:
+        return x.flip(1)
+    t = torch.arange(x.shape[1], device=x.device)[:, None]
+    index = torch.where(t < lengths, lengths - 1 - t, t)
+    return x.gather(1, index[None, :, :, None].expand_as(x))

@@ -1,0 +1,155 @@
+"""The recurrences: an explicit loop over time in plain torch. This file is the specification; faster paths are tested against it.
+
+Shapes: R replicas, T timesteps, B examples, H units, G = 4H (LSTM), 3H (GRU) or H gate columns, in torch's gate order.
+
+Every regularizer is a *share* in [0, 1] at a site, of [R, T, B, H] or anything that broadcasts to it; 0 means untouched. A mask
+is a share of zeros and ones; at evaluation the share is the mask's mean. With z_c, z_h the shares preserved and u, m those dropped,
+
+    LSTM    c̃_t = (1 − m) ⊙ (f ⊙ c_{t−1} + (1 − u) ⊙ i ⊙ g)      h̃_t = o ⊙ tanh(c̃_t)
+            c_t = z_c ⊙ c_{t−1} + (1 − z_c) ⊙ c̃_t                 h_t = z_h ⊙ h_{t−1} + (1 − z_h) ⊙ h̃_t
+    GRU     h̃_t = k ⊙ h_{t−1} + (1 − k) ⊙ (1 − u) ⊙ n             n = tanh(W_n x + b + r ⊙ (U_n h_{t−1} + b'))
+    RNN     h̃_t = φ(W x + U h_{t−1} + b)                           φ is tanh or relu
+
+and h_t for GRU and RNN as for the LSTM. Zoneout: Krueger et al. 2017, eqs. 4–6 (h̃ from the candidate c̃, not from c); u:
+Semeniuta et al. 2016, eqs. 13–15; m: dropout on the memory cell itself. The GRU is torch's, which applies r after the product
+(Cho et al. 2014 apply it before).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from zoneout_lab.ops.products import recur
+from zoneout_lab.ops.trace import announce
+
+#: cell → (number of gates, its states, the sites a regularizer may act on)
+CELLS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
+    "lstm": (4, ("hidden", "cell"), ("cell", "hidden", "update", "memory")),
+    "gru": (3, ("hidden",), ("hidden", "update")),
+    "rnn_tanh": (1, ("hidden",), ("hidden",)),
+    "rnn_relu": (1, ("hidden",), ("hidden",)),
+}
+
+States = tuple[Tensor, ...]
+Shares = Mapping[str, Tensor]
+
+
+def preserve(old: Tensor, new: Tensor, share: Tensor | None) -> Tensor:
+    """share ⊙ old + (1 − share) ⊙ new; exactly old where the share is 1 and exactly new where it is 0."""
+    return new if share is None else torch.addcmul(new * (1 - share), old, share)
+
+
+def drop(value: Tensor, share: Tensor | None) -> Tensor:
+    """(1 − share) ⊙ value."""
+    return value if share is None else value * (1 - share)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """Logistic function as ½ tanh(x/2) + ½.
+
+    torch.sigmoid rounds differently in the last elements of a buffer than elsewhere, so a replica's numbers would depend on its
+    place among others; tanh does not.
+    """
+    return torch.tanh(x * 0.5) * 0.5 + 0.5
+
+
+def lstm_step(x: Tensor, states: States, weight: Tensor, bias: Tensor | None, shares: Shares) -> tuple[States, States]:
+    """One LSTM timestep: input products x [R, B, 4H], states (h, c) → candidates (h̃, c̃) and states (h, c)."""
+    h, c = states
+    i, f, g, o = recur(h, weight, x if bias is None else x + bias[:, None]).chunk(4, -1)
+    write = drop(sigmoid(i) * torch.tanh(g), shares.get("update"))
+    new_c = drop(sigmoid(f) * c + write, shares.get("memory"))
+    new_h = sigmoid(o) * torch.tanh(new_c)
+    return (new_h, new_c), (preserve(h, new_h, shares.get("hidden")), preserve(c, new_c, shares.get("cell")))
+
+
+def gru_step(x: Tensor, states: States, weight: Tensor, bias: Tensor | None, shares: Shares) -> tuple[States, States]:
+    """One GRU timestep: input products x [R, B, 3H], state (h,) → candidate (h̃,) and state (h,)."""
+    (h,) = states
+    zero = x.new_zeros(1, 1, 1) if bias is None else bias[:, None]
+    recurrent = recur(h, weight, zero.expand_as(x))
+    x_r, x_k, x_n = x.chunk(3, -1)
+    h_r, h_k, h_n = recurrent.chunk(3, -1)
+    keep = sigmoid(x_k + h_k)
+    n = torch.tanh(x_n + sigmoid(x_r + h_r) * h_n)
+    new = keep * h + (1 - keep) * drop(n, shares.get("update"))
+    return (new,), (preserve(h, new, shares.get("hidden")),)
+
+
+def rnn_step(
+    x: Tensor, states: States, weight: Tensor, bias: Tensor | None, shares: Shares, *, relu: bool = False
+) -> tuple[States, States]:
+    """One Elman timestep: input products x [R, B, H], state (h,) → candidate (h̃,) and state (h,)."""
+    (h,) = states
+    pre = recur(h, weight, x if bias is None else x + bias[:, None])
+    new = torch.relu(pre) if relu else torch.tanh(pre)
+    return (new,), (preserve(h, new, shares.get("hidden")),)
+
+
+def rnn_relu_step(
+    x: Tensor, states: States, weight: Tensor, bias: Tensor | None, shares: Shares
+) -> tuple[States, States]:
+    """:func:`rnn_step` with relu."""
+    return rnn_step(x, states, weight, bias, shares, relu=True)
+
+
+STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn_tanh": rnn_step, "rnn_relu": rnn_relu_step}
+
+
+def run(
+    cell: str,
+    x: Tensor,
+    states: States,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    shares: Shares | None = None,
+    *,
+    lengths: Tensor | None = None,
+    layer: str = "l0",
+) -> tuple[Tensor, States]:
+    """Run a recurrence over time.
+
+    Args:
+        cell: a key of :data:`CELLS`.
+        x: input products W x + b, [R, T, B, G].
+        states: initial (h, c) or (h,), each [R, B, H].
+        weight: recurrent weights [R, G, H].
+        bias: recurrent biases [R, G].
+        shares: site → share preserved or dropped, broadcastable to [R, T, B, H]; masks may be of any dtype.
+        lengths: valid timesteps of each example, [B]; past them its states stand still and its outputs are 0.
+        layer: label under which states are announced to a recording.
+
+    Returns:
+        Outputs [R, T, B, H] and the final states.
+
+    >>> x, h = torch.zeros(1, 5, 2, 3), torch.ones(1, 2, 3)
+    >>> out, (last,) = run("rnn_tanh", x, (h,), torch.zeros(1, 3, 3), shares={"hidden": torch.ones(1)})
+    >>> bool((last == h).all())  # a rate of 1 preserves the state for ever
+    True
+    """
+    step = STEPS[cell]
+    kinds = CELLS[cell][1]
+    T = x.shape[1]
+    # unbind, not x[:, t]: the gradient of T selections would be T tensors of the size of x
+    at: dict[str, tuple[Tensor, ...]] = {}
+    for site, share in (shares or {}).items():
+        full = share.reshape((1,) * (4 - share.dim()) + share.shape)
+        at[site] = full.expand(-1, T, -1, -1).unbind(1)
+    outputs = []
+    for t, x_t in enumerate(x.unbind(1)):
+        candidates, new = step(x_t, states, weight, bias, {site: share[t].to(x.dtype) for site, share in at.items()})
+        if lengths is None:
+            out = new[0]
+        else:
+            active = (t < lengths)[None, :, None]
+            new = tuple(torch.where(active, n, s) for n, s in zip(new, states, strict=True))
+            out = torch.where(active, new[0], 0.0)
+        states = new
+        for kind, candidate, state in zip(kinds, candidates, states, strict=True):
+            announce(layer, kind, "candidate", candidate)
+            announce(layer, kind, "state", state)
+        outputs.append(out)
+    return torch.stack(outputs, 1), states

@@ -1,0 +1,66 @@
+"""Dropout inside the recurrence: on the update, or on the memory cell itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from zoneout_lab.ops.masks import Mask
+from zoneout_lab.regularizers.base import Regularizer, rate
+
+
+@dataclass(frozen=True)
+class RecurrentDropout(Regularizer):
+    """Drop the update, not the memory: c_t = f ⊙ c_{t−1} + d ⊙ i ⊙ g with d ~ Bernoulli(1 − p) (Semeniuta et al. 2016, eq. 15).
+
+    For a GRU the candidate is dropped: h_t = k ⊙ h_{t−1} + (1 − k) ⊙ d ⊙ n. A plain RNN has no such sum and is refused. At
+    evaluation the update is multiplied by 1 − p.
+
+    Args:
+        p: probability of *dropping*, in [0, 1].
+
+    Raises:
+        InputRefusedError: ``p`` outside [0, 1].
+
+    >>> RecurrentDropout(0.25).sites()["update"].rate
+    0.25
+    """
+
+    kind: ClassVar[str] = "recurrent_dropout"
+
+    p: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "p", rate(self.p, "recurrent dropout's p"))
+
+    def sites(self) -> Mapping[str, Mask]:
+        return {"update": Mask(self.p)} if self.p > 0 else {}
+
+
+@dataclass(frozen=True)
+class CellDropout(Regularizer):
+    """Naive dropout on the memory cell: c_t = d ⊙ (f ⊙ c_{t−1} + i ⊙ g) with d ~ Bernoulli(1 − p); LSTM only.
+
+    The arm whose gradient vanishes in Krueger et al. 2017, Figure 6. h_t is made from the dropped cell. At evaluation the cell is
+    multiplied by 1 − p at every timestep, so that memory decays with it: no inverted scaling is used.
+
+    Args:
+        p: probability of *dropping*, in [0, 1].
+
+    Raises:
+        InputRefusedError: ``p`` outside [0, 1].
+
+    >>> CellDropout(0.5).sites()["memory"].rate
+    0.5
+    """
+
+    kind: ClassVar[str] = "cell_dropout"
+
+    p: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "p", rate(self.p, "cell dropout's p"))
+
+    def sites(self) -> Mapping[str, Mask]:
+        return {"memory": Mask(self.p)} if self.p > 0 else {}
