@@ -65,6 +65,7 @@ QUANTITIES: dict[str, tuple[str, str]] = {
     "point": ("candidate: before zoneout; state: after it", "1"),
     "arm": ("arm", "1"),
     "seed": ("seed", "1"),
+    "replica": ("replica of a stacked model", "1"),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -54,3 +56,43 @@ class Setting(Frozen):
     options: dict[str, int | float | str | bool] = Field(default_factory=dict, description="passed to the task's class")
     model: Model = Model()
     training: Training = Training()
+
+
+class Seeds(Frozen):
+    """The three seeds of a run, varied separately: initial weights, order of the data, masks."""
+
+    init: int
+    data: int
+    masks: int
+
+
+class Run(Frozen):
+    """Everything a run is a function of: one arm × task × seed. Its :attr:`id` is the hash of it."""
+
+    arm: str
+    seed: int
+    task: str
+    setting: Setting
+    regularizer: dict[str, float | bool | str]
+    seeds: Seeds
+    gradient_epochs: tuple[int, ...] = Field(
+        (), description="epochs after which gradient flow is measured; 0: untrained"
+    )
+    gradient_examples: int = Field(64, ge=1, description="validation examples the measurement is taken on")
+
+    @property
+    def id(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the run as canonical JSON."""
+        return content_hash(self)
+
+    @property
+    def shape(self) -> str:
+        """Runs of one shape train together as replicas: they differ in regularizer and seeds only."""
+        alone = {"arm", "seed", "regularizer", "seeds"}
+        return json.dumps(self.model_dump(mode="json", exclude=alone), sort_keys=True)
+
+
+def content_hash(value: BaseModel, length: int = 16) -> str:
+    """SHA-256 of a value as canonical JSON, shortened."""
+    text = json.dumps(value.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:length]

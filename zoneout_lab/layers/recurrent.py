@@ -194,7 +194,10 @@ class Recurrent(nn.Module):
         )
         assert w_ih is not None
         assert w_hh is not None
-        return run(self.cell, project(x, w_ih, b_ih), initial, w_hh, b_hh, site_shares, lengths=lengths, layer=suffix)
+        if self.cell != "gru" and b_ih is not None and b_hh is not None:
+            b_ih, b_hh = b_ih + b_hh, None  # only a GRU's reset gate tells the two apart
+        x = project(x, w_ih, b_ih)
+        return run(self.cell, x, initial, w_hh, b_hh, site_shares, lengths=lengths, layer=suffix)
 
     def _stacked(self, name: str) -> Tensor | None:
         parameter: Tensor | None = getattr(self, name, None)

@@ -57,9 +57,9 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def lstm_step(x: Tensor, states: States, weight: Tensor, bias: Tensor | None, shares: Shares) -> tuple[States, States]:
-    """One LSTM timestep: input products x [R, B, 4H], states (h, c) → candidates (h̃, c̃) and states (h, c)."""
+    """One LSTM timestep: x [R, B, 4H] with both biases in it, states (h, c) → candidates (h̃, c̃) and states (h, c)."""
     h, c = states
-    i, f, g, o = recur(h, weight, x if bias is None else x + bias[:, None]).chunk(4, -1)
+    i, f, g, o = recur(h, weight, x).chunk(4, -1)
     write = drop(sigmoid(i) * torch.tanh(g), shares.get("update"))
     new_c = drop(sigmoid(f) * c + write, shares.get("memory"))
     new_h = sigmoid(o) * torch.tanh(new_c)
@@ -82,9 +82,9 @@ def gru_step(x: Tensor, states: States, weight: Tensor, bias: Tensor | None, sha
 def rnn_step(
     x: Tensor, states: States, weight: Tensor, bias: Tensor | None, shares: Shares, *, relu: bool = False
 ) -> tuple[States, States]:
-    """One Elman timestep: input products x [R, B, H], state (h,) → candidate (h̃,) and state (h,)."""
+    """One Elman timestep: x [R, B, H] with both biases in it, state (h,) → candidate (h̃,) and state (h,)."""
     (h,) = states
-    pre = recur(h, weight, x if bias is None else x + bias[:, None])
+    pre = recur(h, weight, x)
     new = torch.relu(pre) if relu else torch.tanh(pre)
     return (new,), (preserve(h, new, shares.get("hidden")),)
 
@@ -114,10 +114,10 @@ def run(
 
     Args:
         cell: a key of :data:`CELLS`.
-        x: input products W x + b, [R, T, B, G].
+        x: input products W x + b, [R, T, B, G]; for LSTM and RNN with the recurrent bias b' added too.
         states: initial (h, c) or (h,), each [R, B, H].
         weight: recurrent weights [R, G, H].
-        bias: recurrent biases [R, G].
+        bias: recurrent biases b' [R, G] of a GRU, whose reset gate acts on them.
         shares: site → share preserved or dropped, broadcastable to [R, T, B, H]; masks may be of any dtype.
         lengths: valid timesteps of each example, [B]; past them its states stand still and its outputs are 0.
         layer: label under which states are announced to a recording.

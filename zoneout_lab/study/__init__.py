@@ -1,0 +1,6 @@
+"""Studies: what is asked, and the one driver that answers it."""
+
+from zoneout_lab.study.catalogue import builtin_studies, load_study
+from zoneout_lab.study.spec import Arm, Hypothesis, Study, Tuning
+
+__all__ = ["Arm", "Hypothesis", "Study", "Tuning", "builtin_studies", "load_study"]

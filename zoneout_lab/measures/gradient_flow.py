@@ -1,0 +1,152 @@
+"""How much of the loss's gradient reaches each timestep of a recurrence.
+
+For a state s_t (memory cell c_t or hidden state h_t) the measure is the mean over examples of ‖∂L/∂s_t‖₂, and that divided by
+its sum over t (Krueger et al. 2017, Figure 6). It is taken at the *state* that the next timestep sees and at the *candidate*
+before zoneout, which is where the authors' own probe sits. ∂L/∂s_t is the total derivative: through every later timestep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.trace import POINTS, Trace, announce, recording
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+STATE_ORDER = ("cell", "hidden")
+
+
+def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], Tensor]) -> xr.Dataset:
+    """Gradient norms by timestep in any model built from this package's layers, torch's cells or watched states.
+
+    Args:
+        model: a module or a function. States are found in ``zoneout_lab`` layers, in ``torch.nn.LSTMCell``, ``GRUCell`` and
+            ``RNNCell`` (one call is one timestep), and wherever the model calls :func:`watch`. It runs once, in the mode
+            (training or evaluation) it is in.
+        inputs: passed to the model; a tuple is passed as several arguments.
+        loss: makes the scalar L from the model's output. A mean over examples divides every norm by their number; give a
+            sum, or a mean times the number, for norms that do not depend on it.
+
+    Returns:
+        Dataset with ``norm`` and ``normalised`` over (layer, state, point, time); NaN where a point was not announced.
+        A model with R > 1 replicas has a first dimension ``replica``.
+
+    Raises:
+        InputRefusedError: the model announces no states (``torch.nn.LSTM`` hides its own), or the loss is no scalar.
+
+    >>> import zoneout_lab as zl
+    >>> rnn = zl.LSTM(3, 4, regularizer=zl.Zoneout(cell=0.5), mask_seed=0)
+    >>> flow = gradient_flow(rnn, torch.ones(6, 2, 3), lambda out: out[0][-1].sum())
+    >>> dict(flow.sizes)
+    {'layer': 1, 'state': 2, 'point': 2, 'time': 6}
+    >>> round(float(flow.normalised.sel(state="cell", point="state").sum()), 6)
+    1.0
+    """
+    import xarray as xr
+
+    from zoneout_lab.schema import gradient_dataset
+
+    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    with recording() as trace, _torch_cells_announced(model):
+        value = loss(model(*arguments))
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise InputRefusedError(
+            "The loss must be one number, so that its gradient is one vector; reduce it with sum() or mean()."
+        )
+    _refuse_if_empty(trace, model)
+    values, layers, states = norms(trace, value)
+    parts = [gradient_dataset(replica, layers=layers, states=states) for replica in values]
+    return parts[0] if len(parts) == 1 else xr.concat(parts, "replica")
+
+
+def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
+    """Announce the states of the current timestep from inside one's own step function.
+
+    Args:
+        layer: label in the resulting dataset.
+        point: ``state``, or ``candidate`` before a regularizer has acted.
+        **states: ``hidden=h`` and, where there is one, ``cell=c``, each [..., B, H], *the tensor the next timestep uses*.
+
+    >>> def model(x, h):
+    ...     for x_t in x:
+    ...         h = torch.tanh(x_t + 0.5 * h)
+    ...         watch(hidden=h)
+    ...     return h
+    >>> flow = gradient_flow(model, (torch.zeros(4, 1, 2), torch.zeros(1, 2, requires_grad=True)), torch.sum)
+    >>> flow.norm.sel(layer="l0", state="hidden", point="state").values.round(3)
+    array([0.177, 0.354, 0.707, 1.414])
+    """
+    for state, tensor in states.items():
+        announce(layer, state, point, tensor)
+
+
+def norms(trace: Trace, loss: Tensor) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
+    """Mean over examples of ‖∂L/∂s_t‖₂ for everything in a trace.
+
+    Returns:
+        Norms [replica, layer, state, point, time], the layers' labels and the states' names. NaN where nothing was announced.
+    """
+    layers = list(dict.fromkeys(layer for layer, _, _ in trace.tensors))
+    states = sorted({state for _, state, _ in trace.tensors}, key=lambda s: (s not in STATE_ORDER, s))
+    tensors = [tensor for series in trace.tensors.values() for tensor in series]
+    gradients = iter(torch.autograd.grad(loss, tensors, allow_unused=True))
+    T = max(len(series) for series in trace.tensors.values())
+    R = max(_replicas(series[0]) for series in trace.tensors.values())
+    out = np.full((R, len(layers), len(states), len(POINTS), T), np.nan)
+    for (layer, state, point), series in trace.tensors.items():
+        for t, tensor in enumerate(series):
+            gradient = next(gradients)
+            # a state the loss does not depend on has gradient zero; autograd says None
+            norm = torch.zeros(1) if gradient is None else torch.linalg.vector_norm(gradient, dim=-1)
+            by_replica = norm.reshape(_replicas(tensor), -1).double().mean(1) if gradient is not None else norm.double()
+            out[:, layers.index(layer), states.index(state), POINTS.index(point), t] = by_replica.cpu().numpy()
+    return out, layers, states
+
+
+def _replicas(tensor: Tensor) -> int:
+    return tensor.shape[0] if tensor.dim() > 2 else 1
+
+
+@contextmanager
+def _torch_cells_announced(model: Any) -> Iterator[None]:
+    handles = []
+    for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
+        if isinstance(module, nn.LSTMCell | nn.GRUCell | nn.RNNCell):
+            handles.append(module.register_forward_hook(_announcer(name or "l0")))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _announcer(layer: str) -> Callable[[nn.Module, Any, Any], None]:
+    def announce_output(module: nn.Module, arguments: Any, output: Tensor | Sequence[Tensor]) -> None:
+        states = {"hidden": output} if isinstance(output, Tensor) else {"hidden": output[0], "cell": output[1]}
+        watch(layer, "state", **states)
+
+    return announce_output
+
+
+def _refuse_if_empty(trace: Trace, model: Any) -> None:
+    if trace.tensors:
+        return
+    fused = [
+        type(m).__name__ for m in (model.modules() if isinstance(model, nn.Module) else ()) if isinstance(m, nn.RNNBase)
+    ]
+    why = (
+        f"torch.nn.{fused[0]} keeps its states inside one fused operation; put zoneout_lab.{fused[0]} in its place: "
+        "it takes the same arguments and loads the same state_dict."
+        if fused
+        else "Build it from zoneout_lab layers or torch's cells, or call zoneout_lab.watch(hidden=h) at every timestep."
+    )
+    raise InputRefusedError(f"The model showed no recurrent states. {why}")

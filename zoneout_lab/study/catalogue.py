@@ -1,0 +1,58 @@
+"""Finding studies: those that come with the package by name, anyone's own by path."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from zoneout_lab.errors import InputRefusedError, LabError, unknown
+from zoneout_lab.study.spec import Study, explain
+
+# a checkout keeps studies at its top; a wheel carries them inside the package
+_PLACES = (Path(__file__).parents[2] / "studies", Path(__file__).parents[1] / "_studies")
+
+
+def builtin_studies() -> dict[str, Path]:
+    """Name → file of every study that comes with the package.
+
+    >>> "quickstart" in builtin_studies()
+    True
+    """
+    for place in _PLACES:
+        if place.is_dir():
+            return {path.stem: path for path in sorted(place.glob("*.py")) if not path.stem.startswith("_")}
+    return {}
+
+
+def load_study(name: str | Path) -> Study:
+    """A built-in study by name, or the ``STUDY`` of a Python file by path.
+
+    Raises UsageError for an unknown name, InputRefusedError for a file that defines no valid study.
+
+    >>> load_study("quickstart").task
+    'digits'
+    """
+    builtin = builtin_studies()
+    path = builtin.get(str(name), Path(name))
+    if str(name) not in builtin and path.suffix != ".py":
+        raise unknown("study", str(name), builtin)
+    if not path.is_file():
+        raise InputRefusedError(f"There is no study file at {path}.")
+    spec = importlib.util.spec_from_file_location(f"study_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ValidationError as error:
+        raise InputRefusedError(f"{path} does not fit together.\n{explain(error)}") from error
+    except LabError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except Exception as error:
+        raise InputRefusedError(f"{path} could not be run: {type(error).__name__}: {error}") from error
+    study = getattr(module, "STUDY", None)
+    if not isinstance(study, Study):
+        raise InputRefusedError(f"{path} defines no study: it needs a line STUDY = Study(...).")
+    return study

@@ -1,0 +1,165 @@
+"""What a study would do: its runs, in which batches they train, whether it can answer, what it will cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from zoneout_lab import stats
+from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.regularizers import from_json
+from zoneout_lab.results import DERIVED
+from zoneout_lab.settings import Run
+from zoneout_lab.study.provenance import memory_available
+from zoneout_lab.study.spec import Study
+from zoneout_lab.tasks import TASKS, Task
+from zoneout_lab.tasks.base import Data, Stream
+from zoneout_lab.training.evaluate import loss_by_replica
+from zoneout_lab.training.model import SequenceModel
+
+# float32 numbers that autograd holds for each unit, timestep, example and replica; read off peak memory with every site masked
+_HELD = {"lstm": 45, "gru": 38, "rnn_tanh": 14, "rnn_relu": 14}
+_SHARE_OF_MEMORY = 0.4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate for a list of batches: wall time in seconds, peak memory of the largest in bytes."""
+
+    seconds: float
+    memory: int
+
+
+def check_design(study: Study) -> str | None:
+    """Why the study cannot reach a verdict at its α, or None where it can.
+
+    The smallest p-value of an exact two-sided sign-flip test on n seeds is 2/2ⁿ; under Holm the first of m hypotheses needs α/m.
+    """
+    m = len(study.hypotheses)
+    if m == 0:
+        return None
+    needed = stats.seeds_needed(study.alpha, m)
+    if study.seeds >= needed:
+        return None
+    return (
+        f"This design cannot reach a verdict: with {study.seeds} paired seeds the smallest p-value is "
+        f"{stats.smallest_p(study.seeds):.2g}, and {m} hypothes{'es' if m > 1 else 'is'} under Holm need "
+        f"{study.alpha / m:.2g} (α = {study.alpha}). It takes {needed} seeds: --seeds {needed}. To go on anyway: --force."
+    )
+
+
+def check_metrics(study: Study) -> None:
+    """Raise UsageError where a hypothesis asks for a metric that the study's runs will not have."""
+    known = set(metrics_of(study))
+    for hypothesis in study.hypotheses:
+        if hypothesis.metric in known:
+            continue
+        if hypothesis.metric in DERIVED:
+            raise UsageError(
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which comes from gradient flow, and the study measures "
+                "none: give it gradient_epochs=(1,)."
+            )
+        raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, known)}")
+
+
+def metrics_of(study: Study) -> list[str]:
+    """Metrics that every run of the study will have."""
+    if study.task not in TASKS:
+        raise unknown("task", study.task, TASKS)
+    score = TASKS[study.task].score
+    names = [f"{split}_{value}" for split in ("train_eval", "valid", "test") for value in ("loss", score)]
+    names += ["train_loss", "gradient_norm", "best_epoch", "epochs_run"]
+    if score == "bpc":
+        names += ["valid_bpc_full", "test_bpc_full"]
+    return names + (list(DERIVED) if any(epoch > 0 for epoch in study.gradient_epochs) else [])
+
+
+def batches(runs: Sequence[Run], steps: int, memory: int | None = None) -> list[list[Run]]:
+    """Runs grouped by shape, each group split evenly so that a batch fits the memory; the order of the runs is kept.
+
+    Args:
+        runs: what is to be trained.
+        steps: timesteps of a training sequence.
+        memory: bytes that may be used; by default a share of what is free.
+    """
+    memory = memory or int(memory_available() * _SHARE_OF_MEMORY)
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.shape, []).append(run)
+    out = []
+    for group in groups.values():
+        most = max(1, memory // bytes_per_replica(group[0], steps))
+        parts = -(-len(group) // most)
+        size = -(-len(group) // parts)
+        out += [group[k : k + size] for k in range(0, len(group), size)]
+    return out
+
+
+def bytes_per_replica(run: Run, steps: int) -> int:
+    """Peak memory of one replica's training step, in bytes."""
+    model = run.setting.model
+    return 4 * _HELD[model.cell] * model.layers * steps * run.setting.training.batch * model.hidden
+
+
+def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, device: str = "cpu") -> Cost:
+    """Time and memory of batches, from one short step of each shape timed on this machine."""
+    seconds, memory = 0.0, 0
+    for batch in work:
+        run, steps = batch[0], data.train.steps
+        updates, evaluated = _amount(run, data)
+        forward, step = _time_per_timestep(batch, task, data, device)
+        seconds += steps * (updates * step + evaluated * forward)
+        memory = max(memory, len(batch) * bytes_per_replica(run, steps))
+    return Cost(seconds, memory)
+
+
+def _amount(run: Run, data: Data) -> tuple[float, float]:
+    """Updates, and forward passes of one training batch's size for evaluation, in all of a run."""
+    training = run.setting.training
+    train, valid, test = (
+        len(s) // s.length if isinstance(s, Stream) else len(s) for s in (data.train, data.valid, data.test)
+    )
+    updates = -(-train // training.batch) * training.epochs
+    passes = (training.epochs * 2 * valid + test) / training.batch
+    if isinstance(data.valid, Stream):
+        passes += valid + test  # one sequence at batch 1: as slow for each timestep as a batch
+    return updates, passes
+
+
+def _time_per_timestep(batch: Sequence[Run], task: Task, data: Data, device: str) -> tuple[float, float]:
+    """Seconds of one timestep, forward alone and the whole update, for all replicas of a batch."""
+    run, T = batch[0], min(16, data.train.steps)
+    model = SequenceModel(
+        run.setting.model,
+        task.input_size,
+        task.output_size,
+        every_step=isinstance(data.train, Stream),
+        regularizers=[from_json(each.regularizer) for each in batch],
+        seeds=[each.seeds for each in batch],
+    ).to(device)
+    B = run.setting.training.batch
+    x = torch.zeros(1, T, B, task.input_size, device=device)
+    targets = torch.zeros((1, T, B) if model.every_step else (1, B), dtype=torch.long, device=device)
+    forward, whole = [], []
+    for _ in range(3):
+        started = time.perf_counter()
+        loss = loss_by_replica(model(x), targets).sum()
+        loss.item()
+        middle = time.perf_counter()
+        torch.autograd.grad(loss, list(model.parameters()))
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        forward.append(middle - started)
+        whole.append(time.perf_counter() - started)
+    return min(forward) / T, min(whole) / T
+
+
+def refuse_unless_forced(study: Study, *, force: bool) -> str | None:
+    """Raise InputRefusedError where the design cannot reach its α; with ``force`` return the problem instead."""
+    problem = check_design(study)
+    if problem and not force:
+        raise InputRefusedError(problem)
+    return problem

@@ -1,0 +1,100 @@
+"""Where a result came from: versions, machine, commit. Read once by the driver and written into every run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("torch", "numpy", "scipy", "xarray", "optuna", "mlflow", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, this package and what its numbers depend on.
+
+    >>> sorted(versions())[0]
+    'mlflow'
+    """
+    found = {"python": platform.python_version(), "zoneout-lab": _version("zoneout-lab")}
+    return found | {name: _version(name) for name in _PACKAGES}
+
+
+def machine(device: str = "cpu") -> dict[str, str | int]:
+    """The processor (and GPU), its threads, and the operating system; no host or user name."""
+    import torch
+
+    found: dict[str, str | int] = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "device": device,
+    }
+    if device.startswith("cuda"):
+        found["gpu"] = torch.cuda.get_device_name(torch.device(device))
+        found["cuda"] = str(torch.version.cuda)
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout this package runs from, ``+changes`` where files differ from it; None outside a checkout."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return commit + ("+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def memory_available() -> int:
+    """Bytes of main memory that can be used without swapping."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (OSError, ValueError):
+        return 4 * 2**30
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603
+        ["git", "-C", str(root), *arguments],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
+    )
+    return done.stdout.strip()
+
+
+def command(study: str, options: list[str]) -> str:
+    """The shell command that reruns a study."""
+    import shlex
+
+    return shlex.join(["zoneout-lab", "run", study, *options])
+
+
+Record = dict[str, Any]

@@ -1,0 +1,285 @@
+"""The one driver: plans, asks for trials, trains batches of runs, writes their files, mirrors them, and draws the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoneout_lab import schema
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.regularizers import from_json, to_json
+from zoneout_lab.settings import Run
+from zoneout_lab.study import provenance
+from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
+from zoneout_lab.study.spec import Arm, Study, derive
+from zoneout_lab.study.store import CONFIRM, TUNE, Store, only_driver
+from zoneout_lab.study.trials import Ledger, Params, Space, sampler_name, suggest
+from zoneout_lab.tasks import Task, make_task
+from zoneout_lab.tasks.base import Data
+from zoneout_lab.training import Outcome, Progress, train
+
+
+@dataclass
+class Watcher:
+    """What the driver tells whoever is watching. The defaults say nothing."""
+
+    say: Callable[[str], None] = lambda _: None
+    warn: Callable[[str], None] = lambda _: None
+    begin: Callable[[int], None] = lambda _: None
+    progress: Callable[[int, Progress], None] = lambda _runs, _progress: None
+    done: Callable[[int], None] = lambda _: None
+
+
+@dataclass
+class Summary:
+    """What :func:`run_study` did."""
+
+    folder: Path
+    planned: int
+    trained: int = 0
+    diverged: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+
+def run_study(
+    study: Study,
+    *,
+    out: Path = Path("runs"),
+    data: Path | None = None,
+    device: str = "cpu",
+    storage: str | None = None,
+    tracking: str | None = "default",
+    force: bool = False,
+    declared: Study | None = None,
+    overrides: Sequence[str] = (),
+    command: str | None = None,
+    watcher: Watcher | None = None,
+) -> Summary:
+    """Run what is missing of a study; the same call again does nothing.
+
+    Args:
+        study: what to run.
+        out: folder of results folders.
+        data: folder with the task's data, where it does not come with a package.
+        device: ``cpu`` or ``cuda[:n]``.
+        storage: Optuna database URL; by default SQLite in ``out``.
+        tracking: MLflow tracking URI; ``default`` is $MLFLOW_TRACKING_URI or SQLite in ``out``; None: no MLflow.
+        force: run a design that cannot reach its α.
+        declared, overrides, command: the study as its file declares it, what was changed, and how to run it again.
+        watcher: is told what happens.
+
+    Raises InputRefusedError, IntegrityError, TryAgainError or UsageError before anything is lost.
+    """
+    watcher = watcher or Watcher()
+    check_metrics(study)
+    problem = refuse_unless_forced(study, force=force)
+    planned = study.runs()
+    task = make_task(study.task, study.setting().options)
+    loaded = task.load(data)
+    with only_driver(out, study):
+        store = Store.open(
+            out,
+            study,
+            declared=declared or study,
+            overrides=[*overrides, *([f"forced: {problem}"] if problem else [])],
+            command=command or provenance.command(study.name, []),
+        )
+        driver = _Driver(study, store, task, loaded, device, watcher, _ledger(study, store, out, storage, watcher))
+        summary = Summary(store.folder, len(planned), failed=driver.failed)
+        tuned = driver.tune()
+        driver.train_missing(tuned.runs(), CONFIRM)
+        summary.trained = driver.trained
+        summary.diverged = sum(entry["status"] == "diverged" for entry in store.manifest["runs"].values())
+        write_outputs(store.folder, again=driver.trained > 0)
+    if tracking is not None:
+        from zoneout_lab.study.tracking import publish, tracking_uri
+
+        try:
+            publish(store.folder, None if tracking == "default" else tracking, out)
+        except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
+            uri = tracking_uri(None if tracking == "default" else tracking, out)
+            watcher.warn(
+                f"MLflow at {uri} was not updated ({error}). The results are complete; run again to publish them."
+            )
+    return summary
+
+
+def write_outputs(folder: Path, *, again: bool) -> None:
+    """Write ``study.nc`` and ``report.html`` from the runs' files, where they are missing or ``again``."""
+    from zoneout_lab.report import write_report
+    from zoneout_lab.results import open_results
+
+    export, report = folder / "study.nc", folder / "report.html"
+    if again or not export.exists() or not report.exists():
+        tree = open_results(folder)
+        schema.write_tree(tree, export)
+        write_report(tree, report)
+
+
+@dataclass
+class _Driver:
+    study: Study
+    store: Store
+    task: Task
+    data: Data
+    device: str
+    watcher: Watcher
+    ledger: Ledger
+    trained: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def train_missing(self, runs: Iterable[Run], phase: str, spaces: dict[str, Space] | None = None) -> None:
+        """Train the runs whose files are missing, in batches, and write each batch's files as it ends."""
+        missing = [run for run in runs if not self.store.has(run)]
+        if not missing:
+            return
+        self.watcher.begin(len(missing))
+        for batch in batches(missing, self.data.train.steps, _device_memory(self.device)):
+            for run in batch:
+                self.ledger.begin([run], (spaces or {}).get(run.arm))
+            record = self._record(len(batch))
+            for outcome in self._train(batch):
+                self.store.add(outcome, self.task.score, record, phase=phase)
+                entry = self.store.entry(outcome.run)
+                facts = {"phase": phase, **{key: entry[key] for key in ("file", "sha256", "status")}}
+                self.ledger.end(outcome.run, entry["score"], facts)
+                self.trained += 1
+            self.watcher.done(len(batch))
+
+    def _train(self, batch: Sequence[Run]) -> list[Outcome]:
+        """Train a batch; one that does not fit the memory is halved, one that fails is reported and the others go on."""
+        try:
+            return train(
+                batch,
+                self.task,
+                self.data,
+                device=self.device,
+                report=lambda progress: self.watcher.progress(len(batch), progress),
+            )
+        except (MemoryError, RuntimeError) as error:
+            if _out_of_memory(error) and len(batch) > 1:
+                half = len(batch) // 2
+                self.watcher.warn(f"{len(batch)} runs do not fit the memory together; training them in two parts.")
+                return self._train(batch[:half]) + self._train(batch[half:])
+            names = ", ".join(f"{run.arm} seed {run.seed}" for run in batch)
+            self.watcher.warn(f"Failed: {names}: {type(error).__name__}: {error}")
+            for run in batch:
+                self.failed.append(f"{run.arm} seed {run.seed}")
+                self.ledger.end(run, None, {"status": "failed"})
+            return []
+
+    def tune(self) -> Study:
+        """The study with every searched arm at the best setting its budget found; other arms as they are.
+
+        Each arm gets the same number of settings, each tried on the same seeds, none of which is used again. What to try
+        next is a pure function of the finished runs, so an interrupted search goes on as if it had not been.
+        """
+        tuning = self.study.tuning
+        searched = [arm for arm in self.study.arms if arm.search]
+        if tuning is None or not searched:
+            return self.study
+        finished: dict[str, list[tuple[Params, float]]] = {arm.name: [] for arm in searched}
+        spaces: dict[str, Space] = {arm.name: arm.search for arm in searched}
+        for first in range(0, tuning.trials, tuning.at_once):
+            count = min(tuning.at_once, tuning.trials - first)
+            asked = {
+                arm.name: suggest(
+                    arm.search, finished[arm.name], count, derive(self.study.seed, first, f"sampler/{arm.name}")
+                )
+                for arm in searched
+            }
+            trials = [
+                (arm, params, [self.study.run(_with(arm, params), seed, phase="tune/") for seed in range(tuning.seeds)])
+                for arm in searched
+                for params in asked[arm.name]
+            ]
+            self.train_missing((run for _, _, runs in trials for run in runs), TUNE, spaces)
+            for arm, params, runs in trials:
+                # without a score, a run counts as the worst there can be
+                scores = [self.store.score(run) for run in runs]
+                mean = sum(math.inf if score is None else score for score in scores) / len(scores)
+                finished[arm.name].append((params, mean))
+        best = {name: min(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
+        for name, (_, score) in best.items():
+            if not math.isfinite(score):
+                raise InputRefusedError(
+                    f"Tuning {name!r} found no setting that trains without diverging; widen its search space."
+                )
+        self.store.manifest["tuning"] = {
+            name: {
+                "best": best[name][0],
+                "sampler": sampler_name(),
+                "trials": [
+                    {"params": params, "value": value if math.isfinite(value) else None}
+                    for params, value in finished[name]
+                ],
+            }
+            for name in best
+        }
+        self.store.save()
+        arms = tuple(_with(arm, best[arm.name][0]) if arm.name in best else arm for arm in self.study.arms)
+        return self.study.model_copy(update={"arms": arms})
+
+    def _record(self, replicas: int) -> dict[str, Any]:
+        return {
+            "versions": provenance.versions(),
+            "machine": provenance.machine(self.device),
+            "git": provenance.git_commit(),
+            "data": {"digest": self.data.digest, "notes": list(self.data.notes)},
+            "engine": "reference",
+            "replicas": replicas,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def _with(arm: Arm, params: Params) -> Arm:
+    return arm.model_copy(update={"regularizer": from_json(to_json(arm.regularizer) | params)})
+
+
+def _ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
+    sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
+    url = storage or f"sqlite:///{(out / 'optuna.db').absolute()}"
+    return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # the CPU allocator has no exception of its own
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _device_memory(device: str) -> int | None:
+    if not device.startswith("cuda"):
+        return None
+    free, _ = torch.cuda.mem_get_info(torch.device(device))
+    return int(free * 0.8)
+
+
+def check_device(device: str) -> str:
+    """The device's name, checked. Raises UsageError-like refusals where it does not exist here.
+
+    >>> check_device("cpu")
+    'cpu'
+    """
+    from zoneout_lab.errors import UsageError
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise UsageError(f"There is no device {device!r}. Known: cpu, cuda, cuda:0, …") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            f"The device {device!r} is not here: torch sees no CUDA GPU. Use --device cpu, or see `zoneout-lab doctor`."
+        )
+    if kind not in ("cpu", "cuda"):
+        raise UsageError(f"The device {device!r} is not supported. Known: cpu, cuda, cuda:0, …")
+    return device

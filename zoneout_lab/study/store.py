@@ -1,0 +1,169 @@
+"""A study's folder: the files are the truth, the manifest says what was written and its SHA-256.
+
+```
+<out>/<study id>/  spec.json  MANIFEST.json  runs/*.nc  study.nc  report.html
+```
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoneout_lab import schema
+from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+from zoneout_lab.settings import Run
+from zoneout_lab.study.spec import Study
+from zoneout_lab.training import Outcome
+
+CONFIRM, TUNE = "confirm", "tune"
+
+
+@dataclass
+class Store:
+    """One study's folder, open for writing by the one driver."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, out: Path, study: Study, *, declared: Study, overrides: Sequence[str], command: str) -> Store:
+        """The study's folder under ``out``, made where it does not exist.
+
+        Raises InputRefusedError where the folder holds another study or cannot be written, IntegrityError where its manifest
+        cannot be read.
+        """
+        folder = out / study.id
+        spec = study.to_json()
+        if (folder / "MANIFEST.json").exists():
+            manifest = read_manifest(folder)
+            if manifest.get("study") != spec:
+                raise InputRefusedError(
+                    f"{folder} holds the results of another study ({manifest.get('study', {}).get('name')}). "
+                    "Choose another folder with --out, or move that one away."
+                )
+            return cls(folder, manifest)
+        if folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
+            raise InputRefusedError(
+                f"{folder} exists and holds no study. Choose another folder with --out, or move it away."
+            )
+        store = cls(
+            folder,
+            {
+                "schema": schema.VERSION,
+                "study": spec,
+                "declared": declared.to_json(),
+                "overrides": list(overrides),
+                "command": command,
+                "runs": {},
+            },
+        )
+        schema.write_bytes(folder / "spec.json", _json(spec))
+        store.save()
+        return store
+
+    def save(self) -> None:
+        schema.write_bytes(self.folder / "MANIFEST.json", _json(self.manifest))
+
+    def has(self, run: Run) -> bool:
+        """Whether the run's file is there. Raises IntegrityError where it is not the file that was written."""
+        entry = self.manifest["runs"].get(run.id)
+        if entry is None or not (self.folder / entry["file"]).exists():
+            return False
+        if schema.digest(self.folder / entry["file"]) != entry["sha256"]:
+            raise IntegrityError(
+                f"{self.folder / entry['file']} is not the file that was written: its SHA-256 differs from the manifest. "
+                "Delete it and run the study again to redo this run."
+            )
+        return True
+
+    def entry(self, run: Run) -> dict[str, Any]:
+        """The manifest's line for a run: file, sha256, arm, seed, phase, status, score."""
+        return dict(self.manifest["runs"][run.id])
+
+    def score(self, run: Run) -> float | None:
+        """A run's best validation score; None where it never had one, or has no file."""
+        entry = self.manifest["runs"].get(run.id, {})
+        return None if entry.get("score") is None else float(entry["score"])
+
+    def add(self, outcome: Outcome, score: str, provenance: Mapping[str, Any], *, phase: str = CONFIRM) -> None:
+        """Write a run's file, then its line in the manifest."""
+        run = outcome.run
+        tree = outcome_tree(outcome, provenance)
+        file = f"runs/{'tune-' if phase == TUNE else ''}{run.arm}-s{run.seed:03d}-{run.id[:8]}.nc"
+        sha256 = schema.write_tree(tree, self.folder / file)
+        best = outcome.best_epoch
+        self.manifest["runs"][run.id] = {
+            "file": file,
+            "sha256": sha256,
+            "arm": run.arm,
+            "seed": run.seed,
+            "phase": phase,
+            "status": outcome.status,
+            "score": None if best is None else outcome.by_epoch[f"valid_{score}"][best - 1],
+        }
+        self.save()
+
+
+def outcome_tree(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
+    """A run's outcome as its result tree."""
+    run = outcome.run
+    return schema.run_tree(
+        run_id=run.id,
+        arm=run.arm,
+        seed=run.seed,
+        status=outcome.status,
+        by_epoch=outcome.by_epoch,
+        at_best=outcome.at_best,
+        best_epoch=outcome.best_epoch,
+        gradients={
+            epoch: schema.gradient_dataset(norms, layers=layers, states=states)
+            for epoch, (norms, layers, states) in outcome.gradients.items()
+        },
+        seconds=outcome.seconds,
+        provenance={"spec": run.model_dump(mode="json"), **provenance},
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a results folder. InputRefusedError where there is none, IntegrityError where it is damaged."""
+    path = folder / "MANIFEST.json"
+    if not path.is_file():
+        raise InputRefusedError(f"{folder} is no results folder: it has no MANIFEST.json.")
+    try:
+        manifest = json.loads(path.read_text())
+        manifest["runs"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(
+            f"{path} cannot be read ({error}). Restore it, or move the folder away and run the study again."
+        ) from error
+    return dict(manifest)
+
+
+@contextmanager
+def only_driver(out: Path, study: Study) -> Iterator[None]:
+    """Hold the study's folder for this process. TryAgainError where another one holds it."""
+    folder = out / study.id
+    lock = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    except OSError as error:
+        raise InputRefusedError(
+            f"Cannot write to {folder}: {error.strerror}. Choose another folder with --out."
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise TryAgainError(f"Another process is running this study in {folder}; wait for it to finish.") from error
+        yield
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()

@@ -1,0 +1,158 @@
+"""MLflow: a parent run for the study, a child for each run; a mirror of the files, brought up to date as often as one likes.
+
+Only the one driver writes, one run after another: several processes on a fresh SQLite database leave it unusable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+
+from zoneout_lab import schema
+from zoneout_lab.study.store import read_manifest
+
+_BATCH = 1000
+_STUDY, _RUN, _SHA256 = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256"
+
+
+def tracking_uri(uri: str | None, out: Path) -> str:
+    """The URI given, else $MLFLOW_TRACKING_URI, else SQLite in ``out``."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out / 'mlflow.db').absolute()}"
+
+
+def publish(folder: Path, uri: str | None, out: Path) -> int:
+    """Bring MLflow up to date with a study's folder; returns how many runs were added. Again adds nothing.
+
+    Args:
+        folder: the study's results folder.
+        uri: tracking URI, see :func:`tracking_uri`.
+        out: folder of results folders, for the default database.
+    """
+    address = tracking_uri(uri, out)
+    client = MlflowClient(tracking_uri=address)
+    manifest = read_manifest(folder)
+    study = manifest["study"]
+    experiment = _experiment(client, study["name"], address)
+    there = _there(client, experiment, folder.name)
+    parent = there.get("") or _parent(client, experiment, folder, manifest)
+    added = 0
+    for run_id, entry in manifest["runs"].items():
+        if there.get(run_id, ("", ""))[1] == entry["sha256"] or not (folder / entry["file"]).exists():
+            continue
+        if run_id in there:
+            client.delete_run(there[run_id][0])
+        _child(client, experiment, parent[0], folder, run_id, entry)
+        added += 1
+    report = folder / "report.html"
+    if report.exists() and parent[1] != (sha256 := schema.digest(report)):
+        for file in (report, folder / "study.nc", folder / "spec.json"):
+            client.log_artifact(parent[0], str(file))
+        client.set_tag(parent[0], _SHA256, sha256)
+    client.set_terminated(parent[0], "FINISHED")
+    return added
+
+
+def _experiment(client: MlflowClient, name: str, uri: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None
+    if uri.startswith("sqlite:///"):
+        # otherwise artifacts go to a folder below wherever the command happened to be started
+        location = (Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts" / name).absolute().as_uri()
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+def _there(client: MlflowClient, experiment: str, study_id: str) -> dict[str, tuple[str, str]]:
+    """Finished runs of the study in MLflow: our run id (empty for the parent) → MLflow's run id and the file's digest."""
+    found: dict[str, tuple[str, str]] = {}
+    token = None
+    while True:
+        page = client.search_runs([experiment], f"tags.`{_STUDY}` = '{study_id}'", max_results=1000, page_token=token)
+        for run in page:
+            tags = run.data.tags
+            complete = run.info.status == "FINISHED"
+            found[tags.get(_RUN, "")] = (run.info.run_id, tags.get(_SHA256, "") if complete else "incomplete")
+        token = page.token
+        if not token:
+            return found
+
+
+def _parent(client: MlflowClient, experiment: str, folder: Path, manifest: dict[str, Any]) -> tuple[str, str]:
+    study = manifest["study"]
+    tags = {
+        _STUDY: folder.name,
+        "mlflow.note.content": f"**{study['title']}**\n\n{study['question']}\n\n`{manifest['command']}`",
+    }
+    run_id = client.create_run(experiment, run_name=folder.name, tags=tags).info.run_id
+    values = {"arms": len(study["arms"]), "seeds": study["seeds"], "alpha": study["alpha"], "task": study["task"]}
+    client.log_batch(run_id, params=[*_params(values), *_params(study["setting"])])
+    return run_id, ""
+
+
+def _child(
+    client: MlflowClient, experiment: str, parent: str, folder: Path, run_id: str, entry: dict[str, Any]
+) -> None:
+    file = folder / entry["file"]
+    tree = schema.read_tree(file, entry["sha256"])
+    spec = schema.provenance(tree, "spec")
+    tags = {
+        "mlflow.parentRunId": parent,
+        _STUDY: folder.name,
+        _RUN: run_id,
+        _SHA256: entry["sha256"],
+        "status": entry["status"],
+        "phase": entry["phase"],
+        "git": str(schema.provenance(tree, "git")),
+    }
+    name = f"{entry['arm']} · seed {entry['seed']}"
+    mlflow_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
+    values = {"arm": entry["arm"], "seed": entry["seed"], "task": spec["task"], "seeds": spec["seeds"]}
+    client.log_batch(
+        mlflow_id, params=[*_params(values), *_params(spec["setting"]), *_params({"regularizer": spec["regularizer"]})]
+    )
+    metrics = list(_metrics(tree))
+    for k in range(0, len(metrics), _BATCH):
+        client.log_batch(mlflow_id, metrics=metrics[k : k + _BATCH])
+    data = schema.provenance(tree, "data") or {}
+    dataset = Dataset(
+        name=spec["task"],
+        digest=str(data.get("digest", ""))[:36],  # the most that MLflow holds
+        source_type="zoneout_lab",
+        source=json.dumps({"task": spec["task"], "options": spec["setting"]["options"], "sha256": data.get("digest")}),
+    )
+    client.log_inputs(mlflow_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    client.log_artifact(mlflow_id, str(file))
+    client.set_terminated(mlflow_id, "FINISHED")
+
+
+def _metrics(tree: xr.DataTree) -> Iterator[Metric]:
+    """Finite values only: MLflow stores infinity as a number."""
+    now = int(time.time() * 1000)
+    group = tree["metrics"].to_dataset()
+    for name, values in group.data_vars.items():
+        if not np.issubdtype(values.dtype, np.number):
+            continue
+        steps = group["epoch"].values if "epoch" in values.dims else [0]
+        for step, value in zip(steps, np.atleast_1d(values.values), strict=True):
+            if np.isfinite(value):
+                yield Metric(str(name), float(value), now, int(step))
+
+
+def _params(values: dict[str, Any], prefix: str = "") -> list[Param]:
+    out = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            out += _params(value, f"{prefix}{name}.")
+        else:
+            out.append(Param(f"{prefix}{name}", str(value)))
+    return out

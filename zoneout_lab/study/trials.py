@@ -1,0 +1,125 @@
+"""Optuna: every run is a trial, asked for and told by the one driver; settings to try come from its sampler.
+
+The ledger mirrors the result files. Without a database nothing is lost: a run goes on and the ledger says once that it is out of
+reach. Sampling happens in memory from the finished runs, so that an interrupted search goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from zoneout_lab.settings import Run
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+Space = Mapping[str, tuple[float, float]]
+Params = dict[str, float]
+
+
+class Ledger:
+    """One Optuna study per study folder, with a trial for each run.
+
+    Args:
+        storage: database URL (SQLite or any server Optuna knows).
+        name: the study's id.
+        arms: names of all arms.
+        sampler: what the trials' settings came from, recorded with Optuna's version.
+        warn: told once where the database does not answer.
+    """
+
+    def __init__(self, storage: str, name: str, arms: Sequence[str], sampler: str, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+        self._arms = list(arms)
+        self._study: optuna.Study | None = None
+        self._trials: dict[str, optuna.Trial] = {}
+        self._done: set[str] = set()
+        with self._or_warn():
+            study = optuna.create_study(
+                storage=storage, study_name=name, sampler=optuna.samplers.RandomSampler(seed=0), load_if_exists=True
+            )
+            study.set_user_attr("sampler", sampler)
+            study.set_user_attr("optuna", optuna.__version__)
+            for trial in study.get_trials(deepcopy=False):
+                if trial.state == TrialState.COMPLETE:
+                    self._done.add(trial.user_attrs.get("run", ""))
+                elif not trial.state.is_finished():
+                    # left behind by a driver that died: its runs are enqueued again
+                    study.tell(trial.number, state=TrialState.FAIL)
+            self._study = study
+
+    def begin(self, runs: Sequence[Run], searched: Space | None = None) -> None:
+        """Enqueue runs and ask for their trials, except those that have one already."""
+        with self._or_warn():
+            if self._study is None:
+                return
+            for run in runs:
+                if run.id not in self._done:
+                    params, space = self._point(run, searched or {})
+                    self._study.enqueue_trial(params, user_attrs={"run": run.id})
+                    self._trials[run.id] = self._study.ask(space)
+
+    def end(self, run: Run, score: float | None, facts: Mapping[str, Any]) -> None:
+        """Tell a run's score (None where it has none: the trial counts as failed) and what is known of its file."""
+        with self._or_warn():
+            if self._study is None or run.id not in self._trials:
+                return
+            trial = self._trials.pop(run.id)
+            for name, value in facts.items():
+                trial.set_user_attr(name, value)
+            state = TrialState.FAIL if score is None else TrialState.COMPLETE
+            self._study.tell(trial, score, state=state)
+            self._done.add(run.id)
+
+    def _point(self, run: Run, searched: Space) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+        space: dict[str, BaseDistribution] = {
+            "arm": CategoricalDistribution(self._arms),
+            "seed": IntDistribution(0, 2**31 - 1),
+        }
+        params: dict[str, Any] = {"arm": run.arm, "seed": run.seed}
+        for name, bounds in searched.items():
+            space[f"{run.arm}.{name}"] = FloatDistribution(*bounds)
+            params[f"{run.arm}.{name}"] = run.regularizer[name]
+        return params, space
+
+    @contextmanager
+    def _or_warn(self) -> Iterator[None]:
+        """Give up on the database for the rest of this process where it does not answer, saying so once."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - drivers raise their own kinds, and none may cost a run
+            self._study = None
+            self._warn(f"Optuna's database does not answer ({error}); runs go on without it. Run again to record them.")
+
+
+def sampler_name() -> str:
+    """The sampler that :func:`suggest` uses, with its version.
+
+    >>> sampler_name().startswith("TPESampler of Optuna 5")
+    True
+    """
+    return f"TPESampler of Optuna {optuna.__version__}"
+
+
+def suggest(space: Space, finished: Sequence[tuple[Params, float]], count: int, seed: int) -> list[Params]:
+    """The next ``count`` settings to try, from the tree-structured Parzen estimator and what is known so far.
+
+    A pure function of its arguments: the sampler is made anew from ``seed`` and the number of finished trials.
+
+    >>> [sorted(params) for params in suggest({"p": (0.0, 0.5)}, [({"p": 0.1}, 0.3)], 2, seed=0)]
+    [['p'], ['p']]
+    """
+    distributions: dict[str, BaseDistribution] = {name: FloatDistribution(*bounds) for name, bounds in space.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = optuna.samplers.TPESampler(seed=(seed + len(finished)) % 2**32, n_startup_trials=8)
+    study = optuna.create_study(sampler=sampler)
+    for params, score in finished:
+        study.add_trial(create_trial(params=params, distributions=distributions, value=score))
+    return [dict(study.ask(distributions).params) for _ in range(count)]

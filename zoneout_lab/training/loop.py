@@ -1,0 +1,177 @@
+"""Training, top to bottom: runs that agree in shape, together in one model, each as if it were alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from zoneout_lab.measures import norms
+from zoneout_lab.ops.trace import recording
+from zoneout_lab.regularizers import from_json
+from zoneout_lab.settings import Run
+from zoneout_lab.tasks import Task
+from zoneout_lab.tasks.base import Data, Stream
+from zoneout_lab.training.evaluate import evaluate, evaluate_whole, loss_by_replica
+from zoneout_lab.training.model import SequenceModel
+from zoneout_lab.training.optimiser import clip_per_replica, make_optimiser
+
+GradientNorms = tuple[npt.NDArray[np.float64], list[str], list[str]]
+
+
+@dataclass
+class Outcome:
+    """What became of one run: metrics by epoch, values of the selected checkpoint, gradient norms by epoch.
+
+    ``gradients`` maps an epoch to norms [layer, state, point, time], layers' labels and states' names.
+    """
+
+    run: Run
+    status: str = "finished"
+    best_epoch: int | None = None
+    by_epoch: dict[str, list[float]] = field(default_factory=dict)
+    at_best: dict[str, float] = field(default_factory=dict)
+    gradients: dict[int, GradientNorms] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def active(self) -> bool:
+        patience = self.run.setting.training.patience
+        epochs = len(self.by_epoch.get("train_loss", ()))
+        waited = patience is not None and self.best_epoch is not None and epochs - self.best_epoch >= patience
+        return self.status == "finished" and not waited
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a batch of runs stands: updates done of all, epoch, and the median best score of its runs."""
+
+    done: int
+    total: int
+    epoch: int
+    score: float
+
+
+def train(
+    runs: Sequence[Run],
+    task: Task,
+    data: Data,
+    *,
+    device: torch.device | str = "cpu",
+    report: Callable[[Progress], None] = lambda _: None,
+) -> list[Outcome]:
+    """Train runs of one shape as replicas of one model; their outcomes are those of training each alone.
+
+    Args:
+        runs: of equal :attr:`Run.shape`.
+        task, data: the task of the runs and its loaded data.
+        device: where to train.
+        report: called after every update.
+
+    A run whose loss is no longer finite ends as ``diverged`` at that epoch; the others go on.
+    """
+    if len({run.shape for run in runs}) != 1:
+        raise ValueError("train() takes runs of one shape")
+    started = time.perf_counter()
+    setting, score = runs[0].setting, task.score
+    data = data.to(device)
+    model = SequenceModel(
+        setting.model,
+        task.input_size,
+        task.output_size,
+        every_step=isinstance(data.train, Stream),
+        regularizers=[from_json(run.regularizer) for run in runs],
+        seeds=[run.seeds for run in runs],
+        evaluation=setting.training.evaluation,
+    ).to(device)
+    optimiser = make_optimiser(model.parameters(), setting.training)
+    orders = [np.random.default_rng(run.seeds.data) for run in runs]
+    outcomes = [Outcome(run) for run in runs]
+    best = [parameter.detach().clone() for parameter in model.parameters()]
+    lowest = np.full(len(runs), np.inf)
+    update = 0
+
+    if 0 in runs[0].gradient_epochs:
+        _measure_gradients(model, data, outcomes, 0)
+    for epoch in range(1, setting.training.epochs + 1):
+        model.train()
+        losses = gradient_norms = torch.zeros(len(runs), device=device)
+        count = 0
+        batches = list(zip(*(data.train.epoch(order, setting.training.batch) for order in orders), strict=True))
+        for index in batches:
+            inputs, targets = data.train.gather(torch.as_tensor(np.stack(index), device=device))
+            model.rnn.update = update
+            loss = loss_by_replica(model(inputs), targets)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss.sum())  # a replica's parameters see its own loss only
+            norm = clip_per_replica(model.parameters(), setting.training.clip)
+            optimiser.step()
+            losses, gradient_norms = losses + loss.detach(), gradient_norms + norm
+            update, count = update + 1, count + 1
+            total = len(batches) * setting.training.epochs
+            report(Progress(update, total, epoch, float(np.median(lowest))))
+
+        values = {"train_loss": _numpy(losses / count), "gradient_norm": _numpy(gradient_norms / count)}
+        values |= _named("valid", evaluate(model, data.valid, score))
+        values |= _named("train_eval", evaluate(model, data.train, score, first=_examples(data)))
+        if epoch in runs[0].gradient_epochs:
+            _measure_gradients(model, data, outcomes, epoch)
+        for r, outcome in enumerate(outcomes):
+            if not outcome.active:
+                continue
+            for name, value in values.items():
+                outcome.by_epoch.setdefault(name, []).append(float(value[r]))
+            if not all(np.isfinite(value[r]) for value in values.values()):
+                outcome.status = "diverged"
+            elif values[f"valid_{score}"][r] < lowest[r]:
+                lowest[r], outcome.best_epoch = values[f"valid_{score}"][r], epoch
+                for kept, parameter in zip(best, model.parameters(), strict=True):
+                    kept[r] = parameter.detach()[r]
+        if not any(outcome.active for outcome in outcomes):
+            break
+
+    with torch.no_grad():
+        for kept, parameter in zip(best, model.parameters(), strict=True):
+            parameter.copy_(kept)
+    at_best = _named("test", evaluate(model, data.test, score))
+    if isinstance(data.valid, Stream) and isinstance(data.test, Stream):
+        at_best["valid_bpc_full"] = evaluate_whole(model, data.valid)
+        at_best["test_bpc_full"] = evaluate_whole(model, data.test)
+    for r, outcome in enumerate(outcomes):
+        found = outcome.best_epoch is not None
+        outcome.at_best = {name: float(value[r]) if found else float("nan") for name, value in at_best.items()}
+        outcome.seconds = (time.perf_counter() - started) / len(runs)
+    return outcomes
+
+
+def _measure_gradients(model: SequenceModel, data: Data, outcomes: Sequence[Outcome], epoch: int) -> None:
+    """Norms of every replica on the first validation examples, with the masks of training; each example's own loss is used."""
+    run = outcomes[0].run
+    inputs, targets = next(data.valid.in_order(run.gradient_examples))
+    model.train()
+    with recording() as trace:
+        logits = model(inputs[None])
+    # times the number of examples: the norm of one example's gradient must not depend on how many there are
+    loss = loss_by_replica(logits, targets[None]).sum() * targets.shape[-1]
+    values, layers, states = norms(trace, loss)
+    for r, outcome in enumerate(outcomes):
+        if outcome.active:
+            outcome.gradients[epoch] = (values[r], layers, states)
+
+
+def _examples(data: Data) -> int:
+    """As many training examples as there are for validation: for streams, chunks."""
+    return len(data.valid) // data.valid.length if isinstance(data.valid, Stream) else len(data.valid)
+
+
+def _named(split: str, values: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
+    return {f"{split}_{name}": value for name, value in values.items()}
+
+
+def _numpy(values: Tensor) -> npt.NDArray[np.float64]:
+    return values.double().cpu().numpy()
