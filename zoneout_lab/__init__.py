@@ -1,6 +1,6 @@
 """zoneout_lab: does this way of regularizing a recurrent network do what it is said to do, and why?
 
-Layers and regularizers come with the import; everything that needs more than torch is imported when it is first used.
+Every name is imported when it is first used: layers and regularizers need torch alone, results and reports do without it.
 """
 
 from __future__ import annotations
@@ -8,27 +8,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from zoneout_lab.layers import GRU, LSTM, RNN
-from zoneout_lab.regularizers import CellDropout, NoRegularizer, RecurrentDropout, Zoneout
-
 if TYPE_CHECKING:
+    from zoneout_lab.layers import GRU, LSTM, RNN
     from zoneout_lab.measures import gradient_flow, watch
+    from zoneout_lab.regularizers import CellDropout, NoRegularizer, RecurrentDropout, Zoneout
     from zoneout_lab.report import write_report
     from zoneout_lab.results import compare, judge, open_results
-    from zoneout_lab.study import Arm, Hypothesis, Study, load_study
+    from zoneout_lab.study import Arm, Hypothesis, Study, Tuning, load_study
 
-_LATER = {
-    "gradient_flow": "zoneout_lab.measures",
-    "watch": "zoneout_lab.measures",
-    "write_report": "zoneout_lab.report",
-    "compare": "zoneout_lab.results",
-    "judge": "zoneout_lab.results",
-    "open_results": "zoneout_lab.results",
-    "Arm": "zoneout_lab.study",
-    "Hypothesis": "zoneout_lab.study",
-    "Study": "zoneout_lab.study",
-    "load_study": "zoneout_lab.study",
+_FROM = {
+    "layers": ("GRU", "LSTM", "RNN"),
+    "measures": ("gradient_flow", "watch"),
+    "regularizers": ("CellDropout", "NoRegularizer", "RecurrentDropout", "Zoneout"),
+    "report": ("write_report",),
+    "results": ("compare", "judge", "open_results"),
+    "study": ("Arm", "Hypothesis", "Study", "Tuning", "load_study"),
 }
+_MODULE_OF = {name: f"{__name__}.{module}" for module, names in _FROM.items() for name in names}
 
 __all__ = [
     "GRU",
@@ -40,6 +36,7 @@ __all__ = [
     "NoRegularizer",
     "RecurrentDropout",
     "Study",
+    "Tuning",
     "Zoneout",
     "compare",
     "gradient_flow",
@@ -52,8 +49,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(_LATER[name]), name)
+    if name in _MODULE_OF:
+        return getattr(import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

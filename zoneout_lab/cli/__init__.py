@@ -1,0 +1,63 @@
+"""The command line: ``zoneout-lab list · plan · run · status · verify · export · report · doctor``.
+
+Exit codes: 0 done · 1 internal · 2 usage · 3 finished with failed runs · 4 integrity failure · 5 refused input · 75 try again ·
+130 SIGINT · 143 SIGTERM. Data go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Entry point of ``zoneout-lab``: runs a command and turns what went wrong into one message and an exit code."""
+    import click
+
+    from zoneout_lab.cli.app import app
+    from zoneout_lab.cli.console import errors
+    from zoneout_lab.errors import LabError
+
+    signal.signal(signal.SIGTERM, _terminated)
+    code = 1
+    try:
+        code = app(standalone_mode=False) or 0
+    except LabError as error:
+        errors.print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        code = error.exit_code
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        errors.print("Stopped. What was finished is kept; the same command goes on from there.")
+        code = 130
+    except BrokenPipeError:
+        # whoever read our output went away; nothing is left to say, and Python must not say it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
+        if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
+            traceback.print_exc()
+        errors.print(
+            f"[bold red]Internal error:[/] {_plain(f'{type(error).__name__}: {error}')}\n"
+            "This is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where; finished runs are kept.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    sys.exit(code)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(143)

@@ -15,7 +15,7 @@ from zoneout_lab.results import DERIVED
 from zoneout_lab.settings import Run
 from zoneout_lab.study.provenance import memory_available
 from zoneout_lab.study.spec import Study
-from zoneout_lab.tasks import TASKS, Task
+from zoneout_lab.tasks import Task, task_class
 from zoneout_lab.tasks.base import Data, Stream
 from zoneout_lab.training.evaluate import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
@@ -67,14 +67,15 @@ def check_metrics(study: Study) -> None:
 
 def metrics_of(study: Study) -> list[str]:
     """Metrics that every run of the study will have."""
-    if study.task not in TASKS:
-        raise unknown("task", study.task, TASKS)
-    score = TASKS[study.task].score
+    score = task_class(study.task).score
     names = [f"{split}_{value}" for split in ("train_eval", "valid", "test") for value in ("loss", score)]
     names += ["train_loss", "gradient_norm", "best_epoch", "epochs_run"]
     if score == "bpc":
         names += ["valid_bpc_full", "test_bpc_full"]
-    return names + (list(DERIVED) if any(epoch > 0 for epoch in study.gradient_epochs) else [])
+    if any(epoch > 0 for epoch in study.gradient_epochs):
+        cells = all(study.setting(arm).model.cell == "lstm" for arm in study.arms)
+        names += [name for name, (state, *_) in DERIVED.items() if cells or state != "cell"]
+    return names
 
 
 def batches(runs: Sequence[Run], steps: int, memory: int | None = None) -> list[list[Run]]:

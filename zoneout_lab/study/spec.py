@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, Valida
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
-from zoneout_lab.tasks import TASKS, make_task
+from zoneout_lab.tasks import make_task, task_class
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 RegularizerField = Annotated[
@@ -146,9 +146,7 @@ class Study(Frozen):
 
     def setting(self, arm: Arm | None = None) -> Setting:
         """The task's preset with the study's changes, and an arm's."""
-        if self.task not in TASKS:
-            raise unknown("task", self.task, TASKS)
-        presets = TASKS[self.task].settings
+        presets = task_class(self.task).settings
         if self.preset not in presets:
             raise unknown(f"preset of {self.task}", self.preset, presets)
         changes = self.change | (arm.change if arm else {})

@@ -1,10 +1,11 @@
 """What a task gives to training: real data in two shapes, examples with one target or a stream of symbols.
 
-Shapes: R replicas, N examples or chunks, B batch, T timesteps, I input features, C classes or symbols.
+Shapes: R replicas, N examples or symbols, B batch, T timesteps, I input features, C classes or symbols.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ class Examples:
     """Sequences of one length, each with one class.
 
     ``inputs`` [N, T, I] float32, ``targets`` [N] int64.
+
+    >>> examples = Examples(torch.arange(6.0).view(3, 2, 1), torch.tensor([0, 1, 1]))
+    >>> len(examples), examples.steps
+    (3, 2)
     """
 
     inputs: Tensor
@@ -33,6 +38,7 @@ class Examples:
 
     @property
     def steps(self) -> int:
+        """T, the timesteps of every sequence."""
         return int(self.inputs.shape[1])
 
     def epoch(self, rng: np.random.Generator, batch: int) -> list[np.ndarray]:
@@ -59,6 +65,10 @@ class Stream:
 
     ``symbols`` [N] int64 in [0, classes). A chunk of ``length`` symbols holds length − 1 predictions. Inputs are one-hot
     float32, so that a linear layer on them is the paper's "one-hot → linear".
+
+    >>> stream = Stream(torch.tensor([0, 1, 2, 0, 1, 2, 0]), classes=3, length=3)
+    >>> [targets.T.tolist() for _, targets in stream.in_order(batch=1)]
+    [[[1, 2]], [[1, 2]]]
     """
 
     symbols: Tensor
@@ -70,12 +80,17 @@ class Stream:
 
     @property
     def steps(self) -> int:
+        """T = length − 1, the predictions of one chunk."""
         return self.length - 1
 
     def epoch(self, rng: np.random.Generator, batch: int) -> list[np.ndarray]:
-        """First positions [B] of non-overlapping chunks from one random offset in [0, length), shuffled."""
-        starts = np.arange(rng.integers(self.length), len(self) - self.length + 1, self.length)
-        starts = rng.permutation(starts)
+        """First positions [B] of non-overlapping chunks from one random offset in [0, length), shuffled.
+
+        There are as many chunks as fit from the largest offset, whatever the offset: replicas that drew different ones make
+        the same updates.
+        """
+        count = (len(self) - self.length + 1) // self.length
+        starts = rng.permutation(rng.integers(self.length) + self.length * np.arange(count))
         return [starts[k : k + batch] for k in range(0, len(starts), batch)]
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,6 +105,21 @@ class Stream:
             inputs, targets = self.gather(starts[None, k : k + batch])
             yield inputs[0], targets[0]
 
+    def whole(self, window: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every symbol but the first is predicted once: consecutive windows, inputs [T, 1, C] and targets [T, 1].
+
+        For one pass at batch 1 that carries its state from window to window: N − 1 predictions in all, T = ``window`` but for
+        the last, which may be shorter. The window bounds memory and changes no result.
+
+        >>> stream = Stream(torch.arange(6), classes=6, length=3)
+        >>> [targets[:, 0].tolist() for _, targets in stream.whole(window=2)]
+        [[1, 2], [3, 4], [5]]
+        """
+        for k in range(0, len(self) - 1, window):
+            targets = self.symbols[k + 1 : k + 1 + window]
+            inputs = self.symbols[k : k + len(targets)]
+            yield F.one_hot(inputs, self.classes).float()[:, None], targets[:, None]
+
     def to(self, device: torch.device | str) -> Stream:
         return Stream(self.symbols.to(device), self.classes, self.length)
 
@@ -99,7 +129,7 @@ Split = Examples | Stream
 
 @dataclass(frozen=True)
 class Data:
-    """A loaded task: three splits, what they are called and a digest of exactly what was loaded."""
+    """A loaded task: three splits, a digest of exactly what was loaded, and notes a report has to repeat."""
 
     train: Split
     valid: Split
@@ -107,8 +137,37 @@ class Data:
     digest: str
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, train: Split, valid: Split, test: Split, notes: tuple[str, ...] = ()) -> Data:
+        """The three splits with their digest."""
+        return cls(train, valid, test, digest({"train": train, "valid": valid, "test": test}), notes)
+
     def to(self, device: torch.device | str) -> Data:
         return Data(self.train.to(device), self.valid.to(device), self.test.to(device), self.digest, self.notes)
+
+
+def digest(splits: Mapping[str, Split]) -> str:
+    """SHA-256 (64 hexadecimal digits) over every split's name, field names, shapes, types and values.
+
+    It stands for what was learned from, however it was read: the same data from a download or from a folder agree, and one
+    pixel or another permutation makes a difference.
+
+    >>> a = Stream(torch.arange(4), classes=4, length=2)
+    >>> digest({"train": a}) == digest({"train": a}), digest({"train": a}) == digest({"valid": a})
+    (True, False)
+    """
+    total = hashlib.sha256()
+    for name, split in splits.items():
+        if isinstance(split, Stream):
+            total.update(f"{name} classes {split.classes} length {split.length}\n".encode())
+            tensors = {"symbols": split.symbols}
+        else:
+            tensors = {"inputs": split.inputs, "targets": split.targets}
+        for field, tensor in tensors.items():
+            values = tensor.contiguous().cpu().numpy()
+            total.update(f"{name} {field} {values.dtype.name} {values.shape}\n".encode())
+            total.update(values.data)
+    return total.hexdigest()
 
 
 class Task(Protocol):

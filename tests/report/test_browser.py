@@ -1,0 +1,85 @@
+"""The report in a real browser: it lays out without a sideways scroll, in the colours asked for, and complains of nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WIDTHS = (360, 820, 1440, 1920)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+# frames as wide as the screens under test: the report itself runs no script
+PROBE = """<!doctype html><meta charset="utf-8"><body>{frames}<script>
+addEventListener("load", () => {{
+  const seen = [...document.querySelectorAll("iframe")].map(frame => {{
+    const page = frame.contentDocument, view = frame.contentWindow;
+    return {{
+      width: frame.clientWidth,
+      content: page.documentElement.scrollWidth,
+      ground: view.getComputedStyle(page.body).backgroundColor,
+      figures: [...page.querySelectorAll("main svg.plot")].filter(svg => svg.getBoundingClientRect().height > 20).length,
+      text: page.body.innerText.length,
+      smallest: Math.min(...[...page.querySelectorAll("figure svg.plot")].map(svg => svg.getBoundingClientRect().width).filter(w => w > 0)),
+    }};
+  }});
+  document.body.replaceChildren(JSON.stringify(seen));
+}});
+</script>"""
+
+
+def browse(folder: Path, *flags: str) -> tuple[str, str]:
+    """The page's DOM after loading, and what the browser wrote to its log."""
+    done = subprocess.run(
+        [
+            str(CHROMIUM),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--allow-file-access-from-files",
+            "--enable-logging=stderr",
+            f"--user-data-dir={folder / 'profile'}",
+            *flags,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("scheme", "ground"), [(1, "rgb(251, 250, 247)"), (0, "rgb(19, 21, 24)")], ids=["light", "dark"]
+)
+def test_it_fits_every_screen(report_path: Path, tmp_path: Path, scheme: int, ground: str) -> None:
+    frames = "".join(
+        f'<iframe src="{report_path.as_uri()}" style="border: 0; width: {w}px; height: 900px"></iframe>' for w in WIDTHS
+    )
+    (tmp_path / "probe.html").write_text(PROBE.format(frames=frames), encoding="utf-8")
+    dom, log = browse(
+        tmp_path, "--dump-dom", f"--blink-settings=preferredColorScheme={scheme}", (tmp_path / "probe.html").as_uri()
+    )
+    assert "CONSOLE" not in log, log
+    found = re.search(r"\[\{.*\}\]", dom)
+    assert found, dom[-2000:]
+    seen = json.loads(found[0])
+    assert [view["width"] for view in seen] == list(WIDTHS)
+    for view in seen:
+        assert view["content"] <= view["width"], f"scrolls sideways at {view['width']} px"
+        assert view["ground"] == ground
+        assert view["figures"] >= 3 * 3 + 2 + 8
+        assert view["text"] > 3000
+        assert view["smallest"] >= 300
+
+
+def test_it_prints(report_path: Path, tmp_path: Path) -> None:
+    browse(tmp_path, f"--print-to-pdf={tmp_path / 'report.pdf'}", report_path.as_uri())
+    assert (tmp_path / "report.pdf").stat().st_size > 50_000

@@ -1,0 +1,119 @@
+"""Opening a study's folder or file: everything checked, every kind of damage named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_studies import make_run, make_spec
+
+from zoneout_lab import schema
+from zoneout_lab.errors import InputRefusedError, IntegrityError
+from zoneout_lab.results import open_results, scalar
+
+RUNS = [("lstm", 0, 0.3), ("lstm", 2, 0.5), ("zoneout", 0, 0.2)]
+
+
+def runs():
+    return [make_run(arm, seed, [error], machine=f"host-{seed}") for arm, seed, error in RUNS]
+
+
+def test_a_folder_is_read_whole(study_folder):
+    spec = make_spec(seeds=3)
+    tuning = make_run("lstm", 1, [0.01])
+    tree = open_results(study_folder(runs(), spec, tune=[tuning], tuning={"trials": 5}))
+    expected = [[0.3, np.nan, 0.5], [0.2, np.nan, np.nan], [np.nan] * 3]  # runs of the tuning phase are no results
+    np.testing.assert_array_equal(scalar(tree, "valid_error"), expected)
+    assert list(tree["metrics"]["arm"].values) == ["lstm", "zoneout", "dropout"]
+    assert list(tree["metrics"]["seed"].values) == [0, 1, 2]
+    assert tree["metrics/status"].sel(arm="lstm", seed=1).item() == "missing"
+    recorded = {key: schema.provenance(tree, key) for key in tree["provenance"].attrs}
+    assert recorded == {
+        "study": spec,
+        "declared": spec,
+        "overrides": ["seeds=7"],
+        "command": "zoneout-lab run tiny --seeds 7",
+        "versions": [{"torch": "2.11"}],
+        "machine": ["host-0", "host-2"],
+        "git": ["abc"],
+        "data": ["digest"],
+        "tuning": {"trials": 5},
+    }
+
+
+def test_without_tuning_there_is_no_record_of_it(study_folder):
+    tree = open_results(str(study_folder(runs(), make_spec(seeds=3))))
+    assert schema.provenance(tree, "tuning") is None
+
+
+def test_fresh_seeds_after_tuning_need_not_start_at_zero(study_folder):
+    tree = open_results(study_folder([make_run("lstm", seed, [0.1]) for seed in (101, 100)], make_spec(seeds=2)))
+    assert list(tree["metrics"]["seed"].values) == [100, 101]
+
+
+def test_a_study_that_has_not_run_yet_is_all_missing(study_folder):
+    tree = open_results(study_folder([], make_spec(seeds=2)))
+    assert (tree["metrics/status"] == "missing").all()
+    assert tree["metrics/status"].shape == (3, 2)
+
+
+def test_an_exported_file_gives_the_same_tree(study_folder, tmp_path):
+    tree = open_results(study_folder(runs(), make_spec(seeds=3)))
+    schema.write_tree(tree, tmp_path / "study.nc")
+    assert open_results(tmp_path / "study.nc").identical(tree)
+
+
+def test_nothing_there_is_refused(tmp_path):
+    with pytest.raises(InputRefusedError, match="no results"):
+        open_results(tmp_path / "nowhere")
+    with pytest.raises(InputRefusedError, match="no MANIFEST"):
+        open_results(tmp_path)
+    schema.write_tree(make_run("lstm", 0, [0.5]), tmp_path / "run.nc")
+    with pytest.raises(InputRefusedError, match="single run"):
+        open_results(tmp_path / "run.nc")
+
+
+def edit(folder: Path, change) -> Path:
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    change(manifest)
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def flip_byte(folder: Path) -> None:
+    file = folder / "runs" / "confirm-lstm-2.nc"
+    content = bytearray(file.read_bytes())
+    content[-10] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (flip_byte, "SHA-256 differs"),
+        (lambda f: (f / "runs" / "confirm-lstm-2.nc").unlink(), "not on disk"),
+        (lambda f: (f / "MANIFEST.json").write_text('{"schema": 1, '), "not JSON"),
+        (lambda f: (f / "MANIFEST.json").write_bytes(b"\xff\xfe"), "not JSON"),
+        (lambda f: (f / "MANIFEST.json").write_text("[]"), "JSON object"),
+        (lambda f: edit(f, lambda m: m.update(schema=2)), "need 1"),
+        (lambda f: edit(f, lambda m: m.pop("runs")), "damaged"),
+        (lambda f: edit(f, lambda m: m.update(runs=[1])), "damaged"),
+        (lambda f: edit(f, lambda m: m["study"].pop("arms")), "damaged"),
+        (lambda f: edit(f, lambda m: m["runs"]["lstm-0"].pop("sha256")), "damaged"),
+        (lambda f: edit(f, lambda m: m["runs"]["lstm-0"].pop("phase")), "damaged"),
+        (lambda f: edit(f, lambda m: m["runs"]["lstm-0"].update(seed=1)), "seed is 0, not 1"),
+        (lambda f: edit(f, lambda m: m["runs"]["lstm-0"].update(arm="zoneout", seed=1)), "arm is lstm, not zoneout"),
+        (lambda f: edit(f, lambda m: m["runs"]["lstm-0"].update(status="diverged")), "status is finished"),
+        (lambda f: edit(f, lambda m: m["runs"]["lstm-0"].update(seed=2)), "two runs"),
+        (lambda f: edit(f, lambda m: m["runs"]["lstm-0"].update(arm="gru")), "arms the study does not have: gru"),
+        (lambda f: edit(f, lambda m: m["runs"]["lstm-0"].update(file="../x.nc")), "outside"),
+        (lambda f: (f / "spec.json").write_text('{"name": "other"}'), "not the study"),
+    ],
+)
+def test_damage_is_named(study_folder, damage, message):
+    folder = study_folder(runs(), make_spec(seeds=3))
+    damage(folder)
+    with pytest.raises(IntegrityError, match=message):
+        open_results(folder)

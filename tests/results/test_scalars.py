@@ -1,0 +1,112 @@
+"""Scalars by name: taken at the best epoch, derived by hand, NaN where a run failed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from tiny_studies import make_gradients, make_run
+
+from zoneout_lab import schema
+from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.results import DERIVED, scalar
+
+NAN = float("nan")
+
+
+def study(runs: list[xr.DataTree], seeds: list[int]) -> xr.DataTree:
+    return schema.study_tree([(run, "sha") for run in runs], arms=["lstm", "zoneout"], seeds=seeds, provenance={})
+
+
+def test_a_metric_by_epoch_is_taken_at_the_best_epoch_of_each_run():
+    tree = study(
+        [
+            make_run("lstm", 0, [0.5, 0.2, 0.3]),
+            make_run("lstm", 3, [0.4]),
+            make_run("zoneout", 0, [0.9, 0.8, 0.7, 0.1]),
+            make_run("zoneout", 3, [0.6, 0.7], status="diverged"),
+        ],
+        [0, 3, 4],
+    )
+    values = scalar(tree, "valid_error")
+    assert values.dims == ("arm", "seed")
+    np.testing.assert_array_equal(values, [[0.2, 0.4, NAN], [0.1, NAN, NAN]])
+    assert values.attrs == {"long_name": "validation examples classified wrongly", "units": "1"}
+    np.testing.assert_allclose(scalar(tree, "test_error"), [[0.21, 0.41, NAN], [0.11, NAN, NAN]])
+    np.testing.assert_array_equal(scalar(tree, "best_epoch"), [[2, 1, NAN], [4, NAN, NAN]])
+
+
+# seven steps: the first third is the first two
+EARLY, LATE = [3.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 4.0]
+
+
+def test_early_third_mass_by_hand():
+    gradients = {0: make_gradients(LATE), 1: make_gradients(LATE), 3: make_gradients(EARLY, ("l0",))}
+    tree = study(
+        [
+            make_run("lstm", 0, [0.5], gradients=gradients),
+            make_run("zoneout", 0, [0.5], gradients={0: make_gradients(EARLY), 1: make_gradients(LATE)}),
+        ],
+        [0],
+    )
+    # the last epoch measured is 3 for one run and 1 for the other; epoch 0, before training, never counts
+    expected = {"cell": (4 / 8, 1 / 10), "hidden": (2 / 8, 6 / 10)}
+    for state, other in (("cell", "hidden"), ("hidden", "cell")):
+        before, after = scalar(tree, f"early_third_mass_{state}"), scalar(tree, f"early_third_mass_{state}_state")
+        np.testing.assert_allclose(before.sel(seed=0), expected[state])
+        np.testing.assert_allclose(after.sel(seed=0), expected[other])
+    long_names = [DERIVED[name][2] for name in DERIVED]
+    assert len(set(long_names)) == 4
+    assert scalar(tree, "early_third_mass_cell").attrs["long_name"] == long_names[0]
+
+
+def test_early_third_mass_is_averaged_over_layers():
+    norms = np.array([EARLY, LATE])[:, None, None, :].repeat(2, 2)
+    gradients = schema.gradient_dataset(norms, layers=["l0", "l1"], states=["cell"])
+    tree = study([make_run("lstm", 0, [0.5], gradients={1: gradients})], [0])
+    assert scalar(tree, "early_third_mass_cell").sel(arm="lstm", seed=0) == pytest.approx((4 / 8 + 1 / 10) / 2)
+
+
+def test_a_run_measured_only_before_training_has_no_early_third_mass():
+    tree = study([make_run("lstm", 0, [0.5], gradients={0: make_gradients(EARLY)})], [0])
+    assert np.isnan(scalar(tree, "early_third_mass_cell")).all()
+
+
+def test_unknown_metrics_are_named_with_the_nearest():
+    tree = study([make_run("lstm", 0, [0.5])], [0])
+    with pytest.raises(UsageError, match="Did you mean 'valid_error'"):
+        scalar(tree, "valid_eror")
+    with pytest.raises(UsageError, match="no metric 'status'"):
+        scalar(tree, "status")
+    with pytest.raises(UsageError, match="no metric 'test_bpc'"):
+        scalar(tree, "test_bpc")
+    with pytest.raises(InputRefusedError, match="measured none"):
+        scalar(tree, "early_third_mass_cell")
+
+
+def test_gradients_of_another_state_or_too_few_steps_are_refused():
+    hidden_only = make_gradients(EARLY).sel(state=["hidden"])
+    tree = study([make_run("lstm", 0, [0.5], gradients={1: hidden_only})], [0])
+    with pytest.raises(InputRefusedError, match="'cell'"):
+        scalar(tree, "early_third_mass_cell")
+    tree = study([make_run("lstm", 0, [0.5], gradients={1: make_gradients([1.0, 2.0])})], [0])
+    with pytest.raises(InputRefusedError, match="three timesteps"):
+        scalar(tree, "early_third_mass_cell")
+
+
+@pytest.mark.parametrize("metric", ["valid_error", "test_bpc", *DERIVED])
+def test_a_study_without_a_finished_run_is_all_nan(metric):
+    for tree in (study([], [0, 1]), study([make_run("lstm", 0, [0.5], status="diverged")], [0, 1])):
+        values = scalar(tree, metric)
+        assert values.shape == (2, 2)
+        assert np.isnan(values).all()
+
+
+def test_repeated_seeds_and_trees_of_one_run_are_refused():
+    tree = study([make_run("lstm", 0, [0.5]), make_run("lstm", 1, [0.5])], [0, 1])
+    doubled = xr.DataTree.from_dict({"/metrics": tree["metrics"].to_dataset().isel(seed=[0, 1, 1])})
+    doubled.attrs.update(tree.attrs)
+    with pytest.raises(InputRefusedError, match="seed appears once; these appear again: 1"):
+        scalar(doubled, "valid_error")
+    with pytest.raises(InputRefusedError, match="not the results of a study"):
+        scalar(make_run("lstm", 0, [0.5]), "valid_error")

@@ -1,0 +1,225 @@
+"""Families and verdicts: Holm against statsmodels, agreement of p, level and interval, and simulated error rates."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+from statsmodels.stats.multitest import multipletests
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.stats import Claim, decide, holm, holm_levels, sign_flip
+
+quick = settings(max_examples=60, deadline=None, derandomize=True)
+#: p-values as sign flips give them: few distinct values, many ties
+p_values = st.lists(st.integers(1, 64).map(lambda k: k / 64), min_size=1, max_size=7)
+samples = st.lists(st.lists(st.integers(-6, 9).map(lambda k: k / 4), min_size=0, max_size=9), min_size=1, max_size=4)
+claims = st.tuples(st.sampled_from(["lower", "higher", "same"]), st.sampled_from([0.5, 1.0, 2.0])).map(
+    lambda pair: Claim(*pair)
+)
+
+
+@quick
+@given(p_values)
+def test_holm_is_statsmodels(p):
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+@quick
+@given(p_values, st.sampled_from([0.05, 0.3, 0.9]))
+def test_levels_make_the_same_decisions_as_adjusted_p(p, alpha):
+    assert ((np.array(p) <= holm_levels(p, alpha)) == (holm(p) <= alpha)).all()
+
+
+@quick
+@given(p_values, st.randoms(use_true_random=False))
+def test_the_order_of_the_family_does_not_matter(p, random):
+    order = random.sample(range(len(p)), len(p))
+    assert (holm_levels([p[i] for i in order]) == holm_levels(p)[order]).all()
+
+
+def test_levels_by_hand():
+    # 0.001 at α/3; then 0.02 at α/2, rejected; then 0.04 at α
+    assert holm_levels([0.04, 0.001, 0.02]) == pytest.approx([0.05, 0.05 / 3, 0.025])
+    # the second fails: the third shares its level although it is below α
+    assert holm_levels([0.04, 0.001, 0.03]) == pytest.approx([0.025, 0.05 / 3, 0.025])
+
+
+@quick
+@given(samples, st.data())
+def test_verdict_interval_and_p_agree(family, data):
+    chosen = [data.draw(claims) for _ in family]
+    for sample, claim, decision in zip(family, chosen, decide(family, chosen, 0.2), strict=True):
+        low, high = decision.interval
+        assert decision.interval == sign_flip(sample).interval(decision.level)
+        if decision.n < 6:
+            assert decision.verdict == "underpowered"
+            continue
+        assert (decision.p_verdict <= decision.level) == (decision.p_adjusted <= 0.2)
+        # with a tie at the margin the interval ends on it, and does not lie beyond it
+        below, above = high < -claim.margin - 1e-7, low > claim.margin + 1e-7
+        within = -claim.margin + 1e-7 < low and high < claim.margin - 1e-7
+        expected = {
+            "lower": ("supported", "contradicted", "equivalent"),
+            "higher": ("contradicted", "supported", "equivalent"),
+            "same": ("contradicted", "contradicted", "supported"),
+        }[claim.direction]
+        if below or above or within:
+            assert decision.verdict == expected[(below, above, within).index(True)]
+        else:
+            assert decision.verdict == ("inconclusive" if math.isfinite(low) else "underpowered")
+
+
+@quick
+@given(samples, st.sampled_from([0.0, 0.5]))
+def test_mirrored_data_mirror_the_verdict(family, margin):
+    lower = decide(family, [Claim("lower", margin)] * len(family))
+    higher = decide([[-d for d in sample] for sample in family], [Claim("higher", margin)] * len(family))
+    assert [d.verdict for d in lower] == [d.verdict for d in higher]
+
+
+STEP = np.array([-1.0, -1.1, -0.9, -1.2, -0.8, -1.05, -0.95, -1.15])
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        (Claim("lower"), "supported"),
+        (Claim("higher"), "contradicted"),
+        (Claim("lower", 0.5), "supported"),
+        (Claim("lower", 1.0), "inconclusive"),
+        (Claim("lower", 2.0), "equivalent"),
+        (Claim("same", 2.0), "supported"),
+        (Claim("same", 0.5), "contradicted"),
+        (Claim("same", 1.0), "inconclusive"),
+    ],
+)
+def test_every_verdict_on_one_sample(claim, verdict):
+    assert decide([STEP], [claim])[0].verdict == verdict
+
+
+def test_more_hypotheses_than_seeds_can_decide_are_underpowered():
+    # 2/2⁸ ≤ .05/6, but not .05/7; at eight seeds a seventh hypothesis takes every verdict away
+    assert {d.verdict for d in decide([STEP] * 6, [Claim()] * 6)} == {"supported"}
+    for decision in decide([STEP] * 7, [Claim()] * 7):
+        assert decision.verdict == "underpowered"
+        assert decision.interval == (-math.inf, math.inf)
+
+
+def test_too_few_seeds_pass_on_no_level():
+    # five seeds reach .0625 ≤ .2/3 but give no verdict, so the others stay at α/3 and α/2
+    few, many = STEP[:5], [-1, -1, -1, -1, -1, 1.2, 0.5, -0.3]
+    with_few = decide([few, many, STEP], [Claim()] * 3, 0.2)
+    assert with_few[0].verdict == "underpowered"
+    assert [round(d.level, 6) for d in with_few[1:]] == [round(0.2 / 2, 6), round(0.2 / 3, 6)]
+
+
+@pytest.mark.parametrize(
+    ("differences", "claim", "verdict"),
+    [
+        ([], Claim(), "underpowered"),
+        ([1.0], Claim(), "underpowered"),
+        ([0.0] * 8, Claim(), "inconclusive"),
+        ([0.0] * 8, Claim("lower", 0.1), "equivalent"),
+        ([0.0] * 8, Claim("same", 0.1), "supported"),
+        ([0.1] * 8, Claim("higher"), "supported"),
+        ([0.1] * 8, Claim("higher", 0.1), "inconclusive"),
+    ],
+)
+def test_degenerate_differences(differences, claim, verdict):
+    assert decide([differences], [claim])[0].verdict == verdict
+
+
+def test_an_empty_family_has_no_verdicts():
+    assert decide([], []) == ()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Claim("same"),
+        lambda: Claim("less"),  # type: ignore[arg-type]
+        lambda: Claim("lower", -0.1),
+        lambda: Claim("lower", math.nan),
+        lambda: decide([[1.0]], []),
+        lambda: decide([[1.0]], [Claim()], 0.0),
+        lambda: holm([0.5, 1.5]),
+        lambda: holm([math.nan]),
+    ],
+)
+def test_claims_that_cannot_be_tested_are_refused(call):
+    with pytest.raises(InputRefusedError):
+        call()
+
+
+# Simulated family-wise error. DECIDED: a verdict that commits itself
+DECIDED = ("supported", "contradicted", "equivalent")
+FAMILIES = 1500
+
+
+def rate_of_errors(draw, family, wrong):
+    """Over many families: how often any verdict is wrong, wrong(index, verdict)."""
+    errors = 0
+    for _ in range(FAMILIES):
+        decisions = decide(draw(), family)
+        errors += any(wrong(i, d.verdict) for i, d in enumerate(decisions))
+    return scipy_stats.binomtest(errors, FAMILIES, 0.05, "greater")
+
+
+def test_family_wise_error_under_the_global_null():
+    # five independent true nulls at n = 8: uncorrected, 1 − (1 − 12/256)⁵ = .21 of the families would err
+    rng = np.random.default_rng(11)
+    result = rate_of_errors(lambda: rng.standard_normal((5, 8)), [Claim()] * 5, lambda _, verdict: verdict in DECIDED)
+    assert result.pvalue > 0.001
+    assert result.statistic > 0.02  # and the level is used, not avoided
+
+
+def test_family_wise_error_beside_true_effects_and_a_shared_baseline():
+    # two large effects are rejected first and hand their level on; three nulls share the baseline's noise
+    rng = np.random.default_rng(12)
+    shifts = np.array([-5.0, 4.0, 0.0, 0.0, 0.0])[:, None]
+    result = rate_of_errors(
+        lambda: rng.standard_normal((5, 8)) + shifts - rng.standard_normal(8),
+        [Claim()] * 5,
+        lambda i, verdict: i > 1 and verdict in DECIDED,
+    )
+    assert result.pvalue > 0.001
+    assert result.statistic > 0.02  # plain Bonferroni would hold it near .03 · 3/5
+
+
+@pytest.mark.parametrize("sd", [0.3, 3.0])
+def test_family_wise_error_at_the_margin(sd):
+    # θ on the margin: neither "beyond" nor "within" may be said, whichever the claim
+    rng = np.random.default_rng(13)
+    family = [Claim("lower", 1.0), Claim("higher", 1.0), Claim("same", 1.0), Claim("same", 1.0)]
+    shifts = np.array([-1.0, -1.0, 1.0, -1.0])[:, None]
+    result = rate_of_errors(
+        lambda: shifts + sd * rng.standard_normal((4, 9)), family, lambda _, verdict: verdict in DECIDED
+    )
+    assert result.pvalue > 0.001
+
+
+def test_family_wise_error_of_wrong_directions():
+    rng = np.random.default_rng(14)
+    result = rate_of_errors(
+        lambda: rng.standard_normal((4, 8)) - 0.1 - rng.standard_normal(8),
+        [Claim("lower")] * 4,
+        lambda _, verdict: verdict == "contradicted",
+    )
+    assert result.pvalue > 0.001
+
+
+def test_family_wise_error_by_exhaustive_enumeration():
+    # two independent true nulls, six seeds: all 2⁶ × 2⁶ sign patterns are equally likely, so this rate is exact.
+    # α/2 = .1 admits 6 of 64 patterns each
+    patterns = [np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]) * signs for signs in itertools.product((1, -1), repeat=6)]
+    erred = [
+        any(d.verdict in DECIDED for d in decide(pair, [Claim()] * 2, 0.2))
+        for pair in itertools.product(patterns, patterns)
+    ]
+    assert np.mean(erred) == pytest.approx(1 - (1 - 6 / 64) ** 2)

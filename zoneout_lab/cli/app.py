@@ -1,0 +1,187 @@
+"""The commands. Each says what it does in its help, does it with the study and results layers, and shows what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from zoneout_lab.cli import options as o
+from zoneout_lab.cli.console import errors, output, print_json
+
+app = typer.Typer(
+    name="zoneout-lab",
+    help="Ablation studies of recurrent-network regularization: run them, get a verdict, read the report.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+RUNS = Path("runs")
+
+
+@app.command("list")
+def list_studies(as_json: o.AsJson = False) -> None:
+    """Studies that come with the package."""
+    from zoneout_lab.study import builtin_studies, load_study
+
+    studies = [load_study(name) for name in builtin_studies()]
+    if as_json:
+        print_json([study.to_json() for study in studies])
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("study", "question", "task", "arms", "seeds", "claims"):
+        table.add_column(
+            title, no_wrap=title in ("study", "task"), justify="right" if title in ("arms", "seeds") else "left"
+        )
+    for study in studies:
+        claims = sorted({claim for hypothesis in study.hypotheses for claim in hypothesis.claims})
+        cells = (str(len(study.arms)), str(study.seeds), ", ".join(map(str, claims)))
+        table.add_row(study.name, escape(study.question), study.task, *cells)
+    output.print(table)
+
+
+@app.command()
+def plan(
+    study: o.StudyName,
+    task: o.TaskName = None,
+    preset: o.Preset = None,
+    seeds: o.SeedCount = None,
+    seed: o.SeedValue = None,
+    change: o.Change = None,
+    data: o.Data = None,
+    out: o.Out = RUNS,
+    device: o.Device = "cpu",
+    force: o.Force = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """What a study would run, how long it would take and whether it can answer. Writes nothing."""
+    from zoneout_lab.cli.plan import show_plan
+
+    chosen, _, _, _ = o.chosen_study(study, task, preset, seeds, seed, change)
+    show_plan(chosen, data=data, out=out, device=device, force=force, as_json=as_json)
+
+
+@app.command()
+def run(
+    study: o.StudyName,
+    task: o.TaskName = None,
+    preset: o.Preset = None,
+    seeds: o.SeedCount = None,
+    seed: o.SeedValue = None,
+    change: o.Change = None,
+    data: o.Data = None,
+    out: o.Out = RUNS,
+    device: o.Device = "cpu",
+    storage: Annotated[str | None, typer.Option(help="Optuna database URL. Default: SQLite in --out.")] = None,
+    tracking: Annotated[
+        str | None, typer.Option(help="MLflow tracking URI. Default: $MLFLOW_TRACKING_URI, or SQLite in --out.")
+    ] = None,
+    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow out.")] = False,
+    force: o.Force = False,
+) -> None:
+    """Run what is missing of a study and write its report. The same command again does nothing."""
+    from zoneout_lab.cli.progress import watching
+    from zoneout_lab.study import provenance
+    from zoneout_lab.study.run import check_device, run_study
+    from zoneout_lab.tasks import TASKS
+
+    chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)
+    check_device(device)
+    with watching(TASKS[chosen.task].score) as watcher:
+        summary = run_study(
+            chosen,
+            out=out,
+            data=data,
+            device=device,
+            storage=storage,
+            tracking=None if no_tracking else tracking or "default",
+            force=force,
+            declared=declared,
+            overrides=words,
+            command=provenance.command(study, flags + (["--force"] if force else [])),
+            watcher=watcher,
+        )
+    show_verdicts(summary.folder)
+    if summary.trained == 0 and not summary.failed:
+        errors.print(f"Nothing to do: all {summary.planned} runs are there.", highlight=False)
+    if summary.diverged:
+        errors.print(f"{summary.diverged} runs diverged; the report shows which.", highlight=False)
+    output.print(f"Report: {summary.report}", highlight=False, soft_wrap=True, markup=False)
+    if summary.failed:
+        errors.print(f"{len(summary.failed)} runs failed: {', '.join(summary.failed)}.", highlight=False, markup=False)
+        raise typer.Exit(3)
+
+
+def show_verdicts(folder: Path) -> None:
+    """The verdict on each hypothesis, on stderr."""
+    from zoneout_lab.results import judge, open_results
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    colours = {"supported": "green", "contradicted": "red", "equivalent": "cyan"}
+    for judgement in judge(open_results(folder)):
+        verdict = judgement.comparison.verdict
+        table.add_row(f"[{colours.get(verdict, 'yellow')}]{verdict}[/]", escape(judgement.statement))
+    errors.print(table)
+
+
+@app.command()
+def status(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[FOLDER]", help="A study's results folder, or the folder of all of them.")
+    ] = RUNS,
+    as_json: o.AsJson = False,
+) -> None:
+    """How far studies have come: runs done, missing, diverged."""
+    from zoneout_lab.cli.status import show_status
+
+    show_status(folder, as_json=as_json)
+
+
+@app.command()
+def verify(folder: o.Folder) -> None:
+    """Check every file of a study against its manifest."""
+    from zoneout_lab.results import open_results
+
+    tree = open_results(folder)
+    count = int((tree["metrics/status"] != "missing").sum())
+    output.print(f"{count} runs are what was written.", highlight=False)
+
+
+@app.command()
+def export(
+    folder: o.Folder,
+    to: Annotated[Path | None, typer.Option(help="The file to write. Default: study.nc in the folder.")] = None,
+) -> None:
+    """Write all of a study's results as one netCDF file that plain xarray opens."""
+    from zoneout_lab import schema
+    from zoneout_lab.results import open_results
+
+    target = to or folder / "study.nc"
+    schema.write_tree(open_results(folder), target)
+    output.print(str(target), highlight=False, soft_wrap=True, markup=False)
+
+
+@app.command()
+def report(
+    folder: o.Folder,
+    to: Annotated[Path | None, typer.Option(help="The file to write. Default: report.html in the folder.")] = None,
+) -> None:
+    """Write a study's HTML report again from its files."""
+    from zoneout_lab.report import write_report
+
+    target = (folder if folder.is_dir() else folder.parent) / "report.html" if to is None else to
+    output.print(str(write_report(folder, target)), highlight=False, soft_wrap=True, markup=False)
+
+
+@app.command()
+def doctor(data: o.Data = None, as_json: o.AsJson = False) -> None:
+    """What this machine has: versions, processor and GPU, memory, engine, data."""
+    from zoneout_lab.cli.doctor import show_doctor
+
+    show_doctor(data, as_json=as_json)

@@ -1,0 +1,42 @@
+"""Where text goes: data to ``output`` (stdout), everything else to ``errors`` (stderr). Both honour NO_COLOR."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+
+output = Console()
+errors = Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    output.print(json.dumps(value, indent=1), markup=False, highlight=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """A time a person can take in.
+
+    >>> duration(8), duration(95), duration(5400)
+    ('8 s', '1 min 35 s', '1 h 30 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: float) -> str:
+    """Bytes a person can take in.
+
+    >>> size(1536), size(3 * 2**30)
+    ('2 KiB', '3.0 GiB')
+    """
+    for unit, factor, digits in (("GiB", 2**30, 1), ("MiB", 2**20, 0), ("KiB", 2**10, 0)):
+        if count >= factor:
+            return f"{count / factor:.{digits}f} {unit}"
+    return f"{count:.0f} B"

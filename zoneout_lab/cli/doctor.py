@@ -1,0 +1,43 @@
+"""``doctor``: what this machine has, and what each task would find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from zoneout_lab.cli.console import output, print_json, size
+from zoneout_lab.study import provenance
+from zoneout_lab.tasks import where_found
+
+
+def show_doctor(data: Path | None, *, as_json: bool) -> None:
+    """Print versions, machine, memory, engine and where each task's data are."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    facts = {
+        "versions": provenance.versions(),
+        "machine": provenance.machine(device),
+        "git": provenance.git_commit(),
+        "memory_available": provenance.memory_available(),
+        "engine": {"cpu": "reference", "cuda": "reference"},
+        "data": where_found(data),
+    }
+    if as_json:
+        print_json(facts)
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, version in provenance.versions().items():
+        table.add_row(name, version)
+    for name, value in provenance.machine(device).items():
+        table.add_row(name, escape(str(value)))
+    table.add_row("CUDA", "yes" if device == "cuda" else "no GPU that torch can use")
+    table.add_row("memory free", size(provenance.memory_available()))
+    table.add_row("engine", "reference (an explicit loop over time)")
+    for task, place in where_found(data).items():
+        table.add_row(f"data: {task}", escape(place))
+    output.print(table)

@@ -1,0 +1,82 @@
+"""Options that several commands share, and the study they come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zoneout_lab.errors import UsageError
+from zoneout_lab.study import Study, load_study
+from zoneout_lab.study.spec import overridden
+
+StudyName = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A built-in study's name, or a Python file with STUDY = Study(...).")
+]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A study's results folder.")]
+TaskName = Annotated[str | None, typer.Option("--task", help="Run the study on this task instead.")]
+Preset = Annotated[str | None, typer.Option(help="The task's setting: laptop or paper.")]
+SeedCount = Annotated[int | None, typer.Option("--seeds", help="Seeds for every arm.")]
+SeedValue = Annotated[int | None, typer.Option("--seed", help="The number all randomness derives from.")]
+Change = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Change the setting, e.g. training.epochs=3. Repeatable."),
+]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder with the task's data; or set ZONEOUT_LAB_DATA.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of results folders.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
+Force = Annotated[bool, typer.Option("--force", help="Go on with a design that cannot reach a verdict.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def chosen_study(
+    name: str, task: str | None, preset: str | None, seeds: int | None, seed: int | None, change: list[str] | None
+) -> tuple[Study, Study, list[str], list[str]]:
+    """The study to run, the study as declared, what differs in words, and the options that make the difference."""
+    declared = load_study(name)
+    changes: dict[str, Any] = {}
+    words, options = [], []
+    for field, value, flag in (
+        ("task", task, "--task"),
+        ("preset", preset, "--preset"),
+        ("seeds", seeds, "--seeds"),
+        ("seed", seed, "--seed"),
+    ):
+        if value is not None and value != getattr(declared, field):
+            changes[field] = value
+            words.append(f"{field}: {getattr(declared, field)} → {value}")
+            options += [flag, str(value)]
+    if change:
+        settings = dict(declared.change)
+        for item in change:
+            path, equals, text = item.partition("=")
+            if not equals:
+                raise UsageError(f"--set takes FIELD=VALUE, for example --set training.epochs=3; got {item!r}.")
+            settings[path] = _value(text)
+            words.append(f"{path} set to {text}")
+            options += ["--set", item]
+        changes["change"] = settings
+    study = overridden(declared, **changes)
+    for arm in study.arms:
+        study.setting(arm)
+    return study, declared, words, options
+
+
+def _value(text: str) -> int | float | str | bool | None:
+    """A value as a person writes it.
+
+    >>> [_value(text) for text in ("3", "1e-3", "true", "none", "adam")]
+    [3, 0.001, True, None, 'adam']
+    """
+    lowered = text.lower()
+    if lowered in ("true", "false"):
+        return lowered == "true"
+    if lowered in ("none", "null"):
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

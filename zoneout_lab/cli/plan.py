@@ -1,0 +1,80 @@
+"""``plan``: what a study would do, shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from zoneout_lab.cli.console import duration, errors, output, print_json, size
+from zoneout_lab.study import Study
+from zoneout_lab.study.plan import batches, check_metrics, cost, refuse_unless_forced
+from zoneout_lab.study.run import check_device
+from zoneout_lab.study.store import read_manifest
+from zoneout_lab.tasks import make_task
+
+
+def show_plan(study: Study, *, data: Path | None, out: Path, device: str, force: bool, as_json: bool) -> None:
+    """Print runs, batches, time and memory; raises what ``run`` would raise."""
+    check_device(device)
+    check_metrics(study)
+    problem = refuse_unless_forced(study, force=force)
+    runs = study.runs()
+    tuning_runs = []
+    if study.tuning is not None:
+        searched = [arm for arm in study.arms if arm.search]
+        tuning_runs = [
+            study.run(arm, seed, phase="tune/")
+            for arm in searched
+            for _ in range(study.tuning.trials)
+            for seed in range(study.tuning.seeds)
+        ]
+    task = make_task(study.task, study.setting().options)
+    loaded = task.load(data)
+    folder = out / study.id
+    there = read_manifest(folder)["runs"] if (folder / "MANIFEST.json").exists() else {}
+    missing = [run for run in runs if run.id not in there or not (folder / there[run.id]["file"]).exists()]
+    work = batches([*tuning_runs, *missing] if missing else [], loaded.train.steps)
+    expected = cost(work, task, loaded, device)
+    facts = {
+        "study": study.id,
+        "folder": str(folder),
+        "task": study.task,
+        "preset": study.preset,
+        "runs": len(runs),
+        "tuning_runs": len(tuning_runs),
+        "missing": len(missing),
+        "batches": [len(batch) for batch in work],
+        "seconds": round(expected.seconds, 1),
+        "bytes": expected.memory,
+        "device": device,
+        "problem": problem,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    setting = study.setting()
+    for name, value in (
+        ("study", f"{study.title} ({study.id})"),
+        ("task", f"{task.title}, preset {study.preset}"),
+        ("data", f"{len(loaded.train):,} / {len(loaded.valid):,} / {len(loaded.test):,} train / validation / test, {loaded.train.steps} timesteps"),
+        ("model", f"{setting.model.cell}, {setting.model.layers} × {setting.model.hidden} units"),
+        ("training", f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {setting.training.epochs} epochs"),
+        ("arms", ", ".join(arm.name for arm in study.arms)),
+        ("runs", f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else "")),
+        ("missing", f"{len(missing)}, trained in batches of {', '.join(str(len(b)) for b in work) or 'none'}"),
+        ("hypotheses", f"{len(study.hypotheses)}, α = {study.alpha} corrected over all of them (Holm)"),
+        ("time", f"about {duration(expected.seconds)} on {device}" if work else "none: everything is there"),
+        ("memory", f"about {size(expected.memory)}"),
+        ("folder", str(folder)),
+    ):  # fmt: skip
+        table.add_row(name, escape(value))
+    output.print(table)
+    for note in loaded.notes:
+        errors.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+    if problem:
+        errors.print(f"[yellow]Warning:[/] {escape(problem)}", highlight=False, soft_wrap=True)

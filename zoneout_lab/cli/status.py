@@ -1,0 +1,50 @@
+"""``status``: how far studies have come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from zoneout_lab.cli.console import output, print_json
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.study.store import CONFIRM, read_manifest
+
+
+def show_status(folder: Path, *, as_json: bool) -> None:
+    """Print done, missing and diverged runs of one study, or of every study in a folder."""
+    if (folder / "MANIFEST.json").exists():
+        folders = [folder]
+    elif folder.is_dir():
+        folders = sorted(path.parent for path in folder.glob("*/MANIFEST.json"))
+    else:
+        folders = []
+    if not folders:
+        raise InputRefusedError(f"There are no studies in {folder}. Start one: zoneout-lab run quickstart.")
+    rows = [_count(each) for each in folders]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, justify="left" if name in ("study", "report") else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    output.print(table)
+
+
+def _count(folder: Path) -> dict[str, Any]:
+    manifest = read_manifest(folder)
+    study = manifest["study"]
+    planned = len(study["arms"]) * study["seeds"]
+    runs = [run for run in manifest["runs"].values() if run["phase"] == CONFIRM and (folder / run["file"]).exists()]
+    report = folder / "report.html"
+    return {
+        "study": folder.name,
+        "planned": planned,
+        "done": len(runs),
+        "missing": planned - len(runs),
+        "diverged": sum(run["status"] == "diverged" for run in runs),
+        "report": str(report) if report.exists() else None,
+    }

@@ -1,0 +1,5 @@
+"""A study's results as one page of HTML that needs nothing but itself."""
+
+from zoneout_lab.report.document import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,35 @@
+"""The sections in the order they are read. A new one is a file here, its template and a line below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.sections import (
+    curves,
+    deviations,
+    gradients,
+    hypotheses,
+    legend,
+    provenance,
+    rerun,
+    runs,
+    setting,
+    summary,
+    tuning,
+)
+from zoneout_lab.report.source import Source
+
+SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
+    summary.build,
+    hypotheses.build,
+    curves.build,
+    gradients.build,
+    runs.build,
+    setting.build,
+    tuning.build,
+    provenance.build,
+    deviations.build,
+    rerun.build,
+    legend.build,
+)

@@ -1,0 +1,81 @@
+"""Learning curves: the validation score and the training loss of every run."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from zoneout_lab.report.arms import Arm
+from zoneout_lab.report.figures import Figure, Panel, lines
+from zoneout_lab.report.figures.lines import SEED_LINES, Array, centre
+from zoneout_lab.report.quantity import quantity
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+from zoneout_lab.report.text import number
+
+
+def score_name(metrics: xr.Dataset) -> str | None:
+    """The validation measure that runs are judged by: the task's score, or the loss where there is none.
+
+    >>> score_name(xr.Dataset({"valid_loss": ("epoch", [1.0]), "valid_error": ("epoch", [0.5])}))
+    'valid_error'
+    """
+    names = [
+        str(name) for name in metrics.data_vars if str(name).startswith("valid_") and "epoch" in metrics[name].dims
+    ]
+    measured = [name for name in names if bool(np.isfinite(metrics[name]).any())] or names
+    return min(measured, key=lambda name: (name == "valid_loss", len(name), name), default=None)
+
+
+def build(source: Source) -> Section | None:
+    metrics = source.metrics
+    if "epoch" not in metrics.dims or not metrics.sizes["epoch"]:
+        return None
+    score = score_name(metrics)
+    panels = tuple(
+        _panel(source, name)
+        for name in (score, "train_loss")
+        if name is not None and name in metrics and "epoch" in metrics[name].dims
+    )
+    if not panels:
+        return None
+    many = len(source.arms) * len(source.seeds) > SEED_LINES
+    seeds = "shading is the range over those runs, not a confidence band" if many else "thin lines are seeds"
+    caption = f"Bold lines are means over the runs of an arm that did not diverge, drawn while at least half of them still train; {seeds}."
+    if "diverged" in source.status.values():
+        caption += " A cross marks where a run diverged."
+    return Section(
+        "curves", "Learning curves", "figure.html", {"figures": [Figure(panels, caption, source.arms)], "intro": ""}
+    )
+
+
+def _panel(source: Source, name: str) -> Panel:
+    variable = source.metrics[name].transpose("arm", "seed", "epoch")
+    about = quantity(name, str(variable.attrs.get("units", "1")))
+    values = about.factor * np.asarray(variable.values, dtype=np.float64)
+    ended = np.array([[source.status[arm.name, seed] == "diverged" for seed in source.seeds] for arm in source.arms])
+    return lines(
+        f"curve-{name.replace('_', '-')}",
+        np.asarray(source.metrics.epoch.values, dtype=np.float64),
+        values,
+        source.arms,
+        title=about.noun.capitalize(),
+        description=_in_words(about.axis, np.where(ended[..., None], np.nan, values), source.arms),
+        xlabel="epoch",
+        ylabel=about.axis,
+        ended=ended,
+    )
+
+
+def _in_words(label: str, values: Array, arms: tuple[Arm, ...]) -> str:
+    """Where each arm's mean begins and ends."""
+    parts = []
+    for row, arm in enumerate(arms):
+        mean = centre(values[row])
+        mean = mean[np.isfinite(mean)]
+        parts.append(
+            f"{arm.label} from {number(float(mean[0]))} to {number(float(mean[-1]))}"
+            if mean.size
+            else f"{arm.label} without a run that lasted"
+        )
+    return f"Mean {label} by epoch, first to last: {'; '.join(parts)}."

@@ -1,0 +1,54 @@
+"""What was done otherwise than declared, or that nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+from zoneout_lab.report.text import legible, plain
+
+
+def build(source: Source) -> Section:
+    overrides = source.recorded("overrides")
+    declared = source.recorded("declared")
+    values = {
+        "overrides": [legible(text) for text in overrides or []],
+        "changes": changes(declared, source.study) if isinstance(declared, Mapping) else [],
+        "recorded": overrides is not None or isinstance(declared, Mapping),
+    }
+    return Section("deviations", "Deviations from the declaration", "deviations.html", values)
+
+
+def changes(declared: Mapping[str, Any], run: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Fields that differ, as (field, declared, run).
+
+    >>> changes(
+    ...     {"seeds": 10, "setting": {"training": {"lr": 0.1}}}, {"seeds": 10, "setting": {"training": {"lr": 0.2}}}
+    ... )
+    [('setting · training · lr', '0.1', '0.2')]
+    """
+    left, right = dict(_leaves(declared)), dict(_leaves(run))
+    return [
+        (legible(name), _shown(left, name), _shown(right, name))
+        for name in dict.fromkeys([*left, *right])
+        if left.get(name) != right.get(name) or (name in left) != (name in right)
+    ]
+
+
+def _shown(leaves: Mapping[str, Any], name: str) -> str:
+    return legible(plain(leaves[name])) if name in leaves else "absent"
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every value that holds no others, with its path; items of lists go by their name where they have one."""
+    if isinstance(value, Mapping) and value:
+        for key, part in value.items():
+            yield from _leaves(part, (*path, str(key)))
+    elif isinstance(value, list) and any(isinstance(part, Mapping) for part in value):
+        for place, part in enumerate(value):
+            name = part.get("name", place) if isinstance(part, Mapping) else place
+            yield from _leaves(part, (*path, str(name)))
+    else:
+        yield " · ".join(path), value

@@ -1,0 +1,123 @@
+"""Gradient flow: how much of the loss gradient reaches each timestep, per state and at both sides of the mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from zoneout_lab.report.figures import Figure, Panel, lines
+from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+from zoneout_lab.report.text import listing, number
+
+POINT = {"candidate": "before the mask", "state": "after the mask"}
+
+
+def build(source: Source) -> Section | None:
+    if "gradients" not in source.tree.children:
+        return None
+    gradients = source.tree["gradients"].to_dataset().load()
+    if "normalised" not in gradients or not gradients.sizes.get("time"):
+        return None
+    epochs = [int(e) for e in gradients.epoch.values if bool(np.isfinite(gradients.norm.sel(epoch=e)).any())]
+    if not epochs:
+        return None
+    times = [_epoch(source, gradients, epoch) for epoch in reversed(epochs)]
+    return Section("gradients", "Gradient flow", "gradients.html", {"times": times, "arms": source.arms})
+
+
+def _epoch(source: Source, gradients: xr.Dataset, epoch: int) -> dict[str, Any]:
+    chosen = gradients.sel(epoch=epoch)
+    cells = [
+        (str(layer), str(state), str(point))
+        for layer in chosen.layer.values
+        for state in chosen.state.values
+        for point in chosen.point.values
+        if bool(np.isfinite(chosen.norm.sel(layer=layer, state=state, point=point)).any())
+    ]
+    many = len(source.arms) * len(source.seeds) > SEED_LINES
+    seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
+    block = -(-chosen.sizes["time"] // POINTS)
+    thinned = f" Each point averages {block} timesteps." if block > 1 else ""
+    when = "before training" if epoch == 0 else f"after epoch {epoch}"
+    share = Figure(
+        tuple(_panel(source, chosen, "normalised", epoch, *cell) for cell in cells),
+        f"Share of the gradient norm at each timestep, {when}: the norm divided by its sum over time. "
+        f"Bold lines are means over seeds. {seeds}{thinned}",
+        source.arms,
+    )
+    raw = Figure(
+        tuple(_panel(source, chosen, "norm", epoch, *cell) for cell in cells),
+        f"Gradient norm itself, {when}, on a logarithmic axis: what normalising hides. Bold lines are geometric means "
+        f"over seeds. {seeds}{thinned} Norms below 10⁻³⁸, where the gradient has underflowed, are left out.",
+        source.arms,
+    )
+    several = len({layer for layer, *_ in cells}) > 1
+    table = [
+        (arm, [100 * early(_cell(chosen, "normalised", *cell)[row]) for cell in cells])
+        for row, arm in enumerate(source.arms)
+    ]
+    heads = [_heading(*cell, several=several) for cell in cells]
+    return {"when": when, "share": share, "raw": raw, "heads": heads, "table": table}
+
+
+def early(profile: Array) -> float:
+    """Mean over seeds of the share [seed, time] that falls in the first third of the timesteps.
+
+    >>> early(np.array([[0.5, 0.3, 0.2], [0.7, 0.2, 0.1]]))
+    0.6
+    """
+    known = profile[np.isfinite(profile).all(-1)]
+    third = profile.shape[-1] // 3
+    return float(known[:, :third].sum(-1).mean()) if known.size else float("nan")
+
+
+def _heading(layer: str, state: str, point: str, *, several: bool) -> str:
+    return f"{state.capitalize()} {POINT.get(point, point)}" + (f", layer {layer}" if several else "")
+
+
+def _cell(chosen: xr.Dataset, name: str, layer: str, state: str, point: str) -> Array:
+    part = chosen[name].sel(layer=layer, state=state, point=point).transpose("arm", "seed", "time")
+    return np.asarray(part.values, dtype=np.float64)
+
+
+def _panel(source: Source, chosen: xr.Dataset, name: str, epoch: int, layer: str, state: str, point: str) -> Panel:
+    values = _cell(chosen, name, layer, state, point) * (100 if name == "normalised" else 1)
+    heading = _heading(layer, state, point, several=chosen.sizes["layer"] > 1)
+    if name == "normalised":
+        shares = [f"{arm.label} {number(early(values[row]))}%" for row, arm in enumerate(source.arms)]
+        description = (
+            f"Share of the gradient norm by timestep. In the first third of the timesteps: {'; '.join(shares)}."
+        )
+    else:
+        shares = [f"{arm.label} {_ends(values[row])}" for row, arm in enumerate(source.arms)]
+        description = (
+            f"Gradient norm by timestep, median over seeds at the first and the last timestep: {'; '.join(shares)}."
+        )
+    return lines(
+        f"gradient-{name}-{epoch}-{_slug(layer)}-{_slug(state)}-{_slug(point)}",
+        np.asarray(chosen.time.values, dtype=np.float64),
+        values,
+        source.arms,
+        title=heading,
+        description=description,
+        xlabel="timestep",
+        ylabel="share of the norm (%)" if name == "normalised" else "gradient norm",
+        log=name == "norm",
+        height=200,
+    )
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() and c.isascii() else "-" for c in name)
+
+
+def _ends(values: Array) -> str:
+    ends = []
+    for step in (0, -1):
+        known = values[np.isfinite(values[:, step]), step]
+        ends.append(number(float(np.median(known))) if known.size else "not measured")
+    return listing(ends)

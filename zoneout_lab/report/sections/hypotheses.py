@@ -1,0 +1,172 @@
+"""One part for each hypothesis: what was claimed, the verdict, the numbers behind it and every paired point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup
+
+from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.report.figures import Figure, differences, pairs
+from zoneout_lab.report.quantity import Quantity, quantity
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+from zoneout_lab.report.text import count, decimals, legible, listing, number, p_value, percent, plain
+from zoneout_lab.results import Comparison, Judgement
+
+
+def build(source: Source) -> Section | None:
+    if not source.judgements:
+        return None
+    parts = [_part(source, place, judgement) for place, judgement in enumerate(source.judgements, start=1)]
+    entries = tuple((part["anchor"], part["statement"]) for part in parts)
+    return Section("hypotheses", "Hypotheses", "hypotheses.html", {"parts": parts}, entries)
+
+
+def _part(source: Source, place: int, judgement: Judgement) -> dict[str, Any]:
+    comparison = judgement.comparison
+    arm, against = source.arm(comparison.arm), source.arm(comparison.against)
+    factor = quantity(comparison.metric, comparison.units).factor
+    places = decimals(factor * value for value in (*comparison.arm_values, *comparison.against_values))
+    triples = zip(
+        comparison.seeds, comparison.against_values, comparison.arm_values, comparison.differences, strict=True
+    )
+    return {
+        "anchor": f"hypothesis-{place}",
+        "place": place,
+        "statement": legible(judgement.statement),
+        "claims": [(claim, CLAIMS.get(claim, "")) for claim in judgement.claims],
+        "verdict": comparison.verdict,
+        "sentence": comparison.sentence,
+        "arm": arm,
+        "against": against,
+        "rows": _numbers(source, comparison, judgement.reason),
+        "pairs": [(seed, [(value, number(factor * value, places)) for value in values]) for seed, *values in triples],
+        "figure": _figure(source, place, comparison),
+    }
+
+
+def _figure(source: Source, place: int, comparison: Comparison) -> Figure:
+    arm, against = source.arm(comparison.arm), source.arm(comparison.against)
+    about = quantity(comparison.metric, comparison.units)
+
+    def scaled(values: Iterable[float]) -> tuple[float, ...]:
+        return tuple(about.factor * value for value in values)
+
+    level = percent(comparison.alpha)
+    return Figure(
+        (
+            pairs(
+                f"pairs-{place}",
+                comparison.seeds,
+                arm,
+                against,
+                scaled(comparison.arm_values),
+                scaled(comparison.against_values),
+                ylabel=about.axis,
+            ),
+            differences(
+                f"differences-{place}",
+                comparison.seeds,
+                scaled(comparison.differences),
+                arm,
+                mean=about.factor * comparison.mean_difference,
+                interval=(about.factor * comparison.interval[0], about.factor * comparison.interval[1]),
+                t_interval=(about.factor * comparison.t_interval[0], about.factor * comparison.t_interval[1]),
+                level=level,
+                margin=about.factor * comparison.margin,
+                xlabel=f"difference in {about.noun} ({about.shift})",
+            ),
+        ),
+        f"Values: {comparison.long_name}, one line per seed, from {against.label} to {arm.label}; bars are means. "
+        f"Differences: {arm.label} minus {against.label} for each seed, and the mean with its {level} intervals. "
+        f"{_claimed(comparison, about)}",
+        (against, arm),
+    )
+
+
+def _claimed(comparison: Comparison, about: Quantity) -> str:
+    """Where the claim wants the interval."""
+    place = {"lower": "left of", "higher": "right of"}.get(comparison.direction, "inside")
+    if comparison.margin > 0:
+        margin = f"the shaded margin of ±{plain(about.factor * comparison.margin)} {about.shift}"
+    else:
+        margin = "zero; no margin was declared"
+    return f"The claim is an interval {place} {margin}."
+
+
+def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[str, Any]]:
+    """Rows of the table: what, [(value, as shown)], joined by, note."""
+    about = quantity(comparison.metric, comparison.units)
+    level = percent(comparison.alpha)
+    shifts = (
+        comparison.mean_difference,
+        *comparison.interval,
+        *comparison.t_interval,
+        comparison.hodges_lehmann,
+        comparison.margin,
+    )
+    places = decimals(about.factor * shift for shift in shifts)
+
+    def shown(*values: float) -> list[tuple[float, str]]:
+        return [(value, number(about.factor * value, places)) for value in values]
+
+    def effect(*values: float) -> list[tuple[float, str]]:
+        return [(value, number(value, 2)) for value in values]
+
+    pvalue = comparison.smallest_p
+    least = f"smallest this number of seeds can give: {p_value(pvalue)}" if math.isfinite(pvalue) else ""
+    few = "unbounded: too few seeds for this level" if math.isinf(comparison.interval[0]) else ""
+    skew = "differences look skewed: intervals may cover less than stated" if comparison.skewed else ""
+    return [
+        {
+            "what": "Paired seeds",
+            "values": [(len(comparison.seeds), str(len(comparison.seeds)))],
+            "note": _lost(source, comparison),
+        },
+        {"what": "Mean difference", "values": shown(comparison.mean_difference), "note": about.shift},
+        {"what": f"{level} interval, sign-flip", "values": shown(*comparison.interval), "note": few or skew},
+        {
+            "what": f"{level} interval, paired t",
+            "values": shown(*comparison.t_interval),
+            "note": "assumes normal differences",
+        },
+        {"what": "p, exact sign-flip", "values": [(comparison.p, p_value(comparison.p))], "note": least},
+        {
+            "what": "p, adjusted",
+            "values": [(comparison.p_adjusted, p_value(comparison.p_adjusted))],
+            "note": f"for a verdict at this margin, after Holm among {count(comparison.family, 'hypothesis', 'hypotheses')}",
+        },
+        {
+            "what": "p, Wilcoxon",
+            "values": [(comparison.p_wilcoxon, p_value(comparison.p_wilcoxon))],
+            "note": "sensitivity check",
+        },
+        {
+            "what": Markup("Effect size d<sub>z</sub>"),
+            "values": effect(comparison.d_z),
+            "note": "mean difference in SDs of the differences",
+        },
+        {
+            "what": Markup("{} interval of d<sub>z</sub>").format(level),
+            "values": effect(*comparison.d_z_interval),
+            "note": "noncentral t",
+        },
+        {
+            "what": "Hodges–Lehmann shift",
+            "values": shown(comparison.hodges_lehmann),
+            "note": "median of pairwise means",
+        },
+        {"what": "Margin", "values": shown(comparison.margin), "note": legible(reason)},
+    ]
+
+
+def _lost(source: Source, comparison: Comparison) -> str:
+    parts = []
+    lost = comparison.lost
+    if lost:
+        parts.append(f"{count(len(lost), 'pair')} lost: seed {listing([str(seed) for seed in lost])}")
+    parts += [f"{source.arm(name).label} diverged at seed {seed}" for name, seed in comparison.diverged]
+    return "; ".join(parts)

@@ -1,0 +1,12 @@
+"""How to read a verdict."""
+
+from __future__ import annotations
+
+from zoneout_lab.report.claims import PAPER
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+from zoneout_lab.report.verdicts import VERDICTS
+
+
+def build(source: Source) -> Section:
+    return Section("verdicts", "How to read the verdicts", "legend.html", {"verdicts": VERDICTS, "paper": PAPER})

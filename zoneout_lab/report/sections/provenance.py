@@ -1,0 +1,62 @@
+"""Where the numbers come from: code, libraries, machines, data and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+from zoneout_lab.report.text import legible, plain, words
+
+
+def build(source: Source) -> Section:
+    groups = [
+        {"title": title, "records": records}
+        for title, key in (("Data", "data"), ("Code", "git"), ("Libraries", "versions"), ("Machine", "machine"))
+        if (records := _records(source.recorded(key), key))
+    ]
+    return Section(
+        "provenance",
+        "Provenance",
+        "provenance.html",
+        {"groups": groups, "seeds": source.seeds, "files": _files(source)},
+    )
+
+
+def _records(found: Any, key: str) -> list[list[tuple[str, str]]]:
+    """Each distinct record as (name, value) pairs."""
+    records = []
+    for record in found if isinstance(found, list) else [] if found is None else [found]:
+        if isinstance(record, Mapping):
+            records.append([(_name(str(name), key), _value(value)) for name, value in record.items()])
+        elif key == "git":
+            records.append([("commit", legible(record) if record else "not under version control")])
+        elif record is not None:
+            records.append([("", _value(record))])
+    return [record for place, record in enumerate(records) if record and record not in records[:place]]
+
+
+def _name(name: str, key: str) -> str:
+    return legible(name if key == "versions" else words(name))  # a library's name is spelt as it is installed
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple) and value and all(isinstance(part, str) for part in value):
+        return legible("; ".join(value))
+    return legible(plain(value)) or "none"
+
+
+def _files(source: Source) -> list[tuple[str, int, str, str]]:
+    """Arm, seed, run id and digest of every run's file."""
+    if "provenance" not in source.tree.children:
+        return []
+    record = source.tree["provenance"].to_dataset().load()
+    if "sha256" not in record:
+        return []
+    return [
+        (arm.label, seed, str(record["run_id"].sel(arm=arm.name, seed=seed).item()), digest)
+        for arm in source.arms
+        for seed in source.seeds
+        if (digest := str(record["sha256"].sel(arm=arm.name, seed=seed).item()))
+    ]

@@ -1,0 +1,13 @@
+"""The command that does it all again."""
+
+from __future__ import annotations
+
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+
+
+def build(source: Source) -> Section:
+    command = source.recorded("command")
+    if isinstance(command, list):
+        command = " ".join(str(part) for part in command)
+    return Section("rerun", "Run it again", "rerun.html", {"command": str(command).strip() if command else ""})

@@ -1,0 +1,60 @@
+"""Every verdict at a glance, before any detail."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from zoneout_lab.report.figures import glance
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+from zoneout_lab.report.text import count, legible, listing
+from zoneout_lab.report.verdicts import VERDICTS
+
+
+def build(source: Source) -> Section:
+    rows = []
+    for place, judgement in enumerate(source.judgements, start=1):
+        comparison = judgement.comparison
+        rows.append(
+            {
+                "anchor": f"hypothesis-{place}",
+                "statement": legible(judgement.statement),
+                "claims": judgement.claims,
+                "verdict": comparison.verdict,
+                "glance": glance(
+                    f"glance-{place}",
+                    mean=comparison.mean_difference,
+                    low=comparison.interval[0],
+                    high=comparison.interval[1],
+                    margin=comparison.margin,
+                    title=f"{source.arm(comparison.arm).label} minus {source.arm(comparison.against).label}",
+                ),
+            }
+        )
+    return Section(
+        "summary",
+        "At a glance",
+        "summary.html",
+        {
+            "rows": rows,
+            "verdicts": _verdicts(source),
+            "runs": _runs(source),
+            "overrides": source.recorded("overrides") or [],
+        },
+    )
+
+
+def _verdicts(source: Source) -> str:
+    found = Counter[str](judgement.comparison.verdict for judgement in source.judgements)
+    if not found:
+        return "This study declares no hypothesis: it describes and does not test."
+    parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
+    return f"Of {count(sum(found.values()), 'hypothesis', 'hypotheses')}, {listing(parts)}."
+
+
+def _runs(source: Source) -> str:
+    found = Counter(source.status.values())
+    total = sum(found.values())
+    text = f"{found['finished']} of {count(total, 'run')} finished"
+    failures = [f"{found[status]} {status}" for status in ("diverged", "missing") if found[status]]
+    return f"{text}; {listing(failures)}." if failures else f"{text}."

@@ -1,0 +1,93 @@
+"""What a report is made from: a study tree read once into arms, seeds and judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from zoneout_lab import schema
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.report.arms import Arm, Style
+from zoneout_lab.report.text import legible
+from zoneout_lab.results import Judgement, judge, open_results
+
+
+@dataclass(frozen=True)
+class Source:
+    """A study tree and what every section needs to know about it."""
+
+    tree: xr.DataTree
+
+    @classmethod
+    def read(cls, tree_or_path: xr.DataTree | str | Path) -> Source:
+        """The source of a report on a study, given as a tree or as the path of a study's results.
+
+        Raises InputRefusedError where it is the result of a single run.
+        """
+        tree = tree_or_path if isinstance(tree_or_path, xr.DataTree) else open_results(tree_or_path)
+        if tree.attrs.get("kind") != "study" or "metrics" not in tree.children:
+            raise InputRefusedError(
+                "A report is made from a study's results; these are not. Give the study's folder or study.nc."
+            )
+        return cls(tree)
+
+    def recorded(self, key: str) -> Any:
+        """One provenance attribute, or None: nothing in a report fails because a detail was not recorded."""
+        return schema.provenance(self.tree, key) if "provenance" in self.tree.children else None
+
+    @cached_property
+    def study(self) -> Mapping[str, Any]:
+        study = self.recorded("study")
+        return study if isinstance(study, Mapping) else {}
+
+    @cached_property
+    def metrics(self) -> xr.Dataset:
+        return self.tree["metrics"].to_dataset().load()
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(int(seed) for seed in self.metrics.seed.values)
+
+    @cached_property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms in the order of the tree, the baseline in the palette's first place."""
+        names = [str(name) for name in self.metrics.arm.values]
+        declared = {str(arm.get("name")): arm for arm in self.study.get("arms") or []}
+        baseline = self.study.get("baseline")
+        baseline = str(baseline) if str(baseline) in names else names[0]
+        places = {name: place for place, name in enumerate(sorted(names, key=lambda name: name != baseline))}
+        return tuple(
+            Arm(
+                name,
+                legible(declared.get(name, {}).get("label") or name),
+                Style(places[name]),
+                declared.get(name, {}).get("regularizer"),
+                declared.get(name, {}).get("change") or {},
+                name == baseline,
+            )
+            for name in names
+        )
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name; one that a hypothesis names and no run has gets the next free look."""
+        return next((arm for arm in self.arms if arm.name == name), Arm(name, legible(name), Style(len(self.arms))))
+
+    @cached_property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """The verdicts on what was declared; none where nothing was."""
+        return judge(self.tree) if self.study.get("hypotheses") else ()
+
+    @cached_property
+    def status(self) -> dict[tuple[str, int], str]:
+        """Arm and seed → finished, diverged or missing."""
+        values = self.metrics["status"].transpose("arm", "seed").values
+        return {
+            (arm.name, seed): str(values[row, column])
+            for row, arm in enumerate(self.arms)
+            for column, seed in enumerate(self.seeds)
+        }

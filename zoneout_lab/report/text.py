@@ -1,0 +1,182 @@
+"""Numbers and settings as a reader sees them: three significant digits, real minus signs, regularizers in words."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+ABSENT = "–"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def decimals(values: Iterable[float], digits: int = 3) -> int:
+    """Decimal places that give the largest of ``values`` that many significant digits, so that a group lines up.
+
+    >>> decimals([0.0201, -0.004]), decimals([123.4]), decimals([])
+    (4, 0, 2)
+    """
+    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    if largest == 0:
+        return digits - 1
+    return max(0, digits - 1 - math.floor(math.log10(largest)))
+
+
+def number(value: float | None, places: int | None = None) -> str:
+    """A number in three significant digits, or in so many decimal places.
+
+    >>> number(-0.01234), number(0.005, 4), number(3.2e-7), number(float("nan")), number(float("-inf"))
+    ('−0.0123', '0.0050', '3.20 × 10⁻⁷', '–', '−∞')
+    """
+    if value is None or math.isnan(value):
+        return ABSENT
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    size = abs(value)
+    if size and not 1e-4 <= size < 1e6 and (places is None or places > 6 or size >= 1e6):
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}".replace("-", "−")
+    text = f"{value:.{decimals([value]) if places is None else places}f}"
+    if text.startswith("-") and float(text) == 0:
+        text = text[1:]
+    return text.replace("-", "−")
+
+
+def power(value: float) -> str:
+    """A tick on a logarithmic axis.
+
+    >>> power(1e-5), power(0.02), power(2e7)
+    ('10⁻⁵', '0.02', '2 × 10⁷')
+    """
+    if value <= 0 or 1e-3 <= value < 1e4:
+        return f"{value:g}"
+    exponent = math.floor(math.log10(value) + 1e-9)
+    factor = round(value / 10**exponent)
+    return f"{f'{factor} × ' if factor != 1 else ''}10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
+def p_value(value: float | None) -> str:
+    """A p value to three significant digits.
+
+    >>> p_value(0.03125), p_value(1.9e-6), p_value(1.0), p_value(float("nan"))
+    ('0.0312', '1.90 × 10⁻⁶', '1', '–')
+    """
+    if value is None or math.isnan(value):
+        return ABSENT
+    return number(value) if 0 < value < 1e-4 else f"{value:.3g}"
+
+
+def percent(alpha: float) -> str:
+    """A level of confidence, given its α.
+
+    >>> percent(0.05), percent(0.05 / 3)
+    ('95%', '98.33%')
+    """
+    return f"{100 * (1 - alpha):.4g}%"
+
+
+def duration(seconds: float) -> str:
+    """Wall time in its natural unit.
+
+    >>> duration(8.04), duration(240), duration(9000), duration(float("nan"))
+    ('8.0 s', '4.0 min', '2.5 h', '–')
+    """
+    if not math.isfinite(seconds):
+        return ABSENT
+    for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min")):
+        if seconds < limit:
+            return f"{seconds / divisor:.1f} {unit}"
+    return f"{seconds / 3600:.1f} h"
+
+
+def count(amount: int, noun: str, plural: str | None = None) -> str:
+    """
+    >>> count(1, "run"), count(3, "hypothesis", "hypotheses")
+    ('1 run', '3 hypotheses')
+    """
+    return f"{amount} {noun if amount == 1 else plural or noun + 's'}"
+
+
+def listing(words: Sequence[str]) -> str:
+    """
+    >>> listing(["a"]), listing(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def plain(value: Any) -> str:
+    """Any JSON value as a reader would write it.
+
+    >>> plain(True), plain(None), plain(0.002), plain([1, 2]), plain({"decay": 0.5})
+    ('yes', 'none', '0.002', '1, 2', 'decay 0.5')
+    """
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case None:
+            return "none"
+        case float():
+            return f"{value:g}"
+        case Mapping():
+            return ", ".join(f"{words(str(key))} {plain(part)}" for key, part in value.items())
+        case list() | tuple():
+            return ", ".join(plain(part) for part in value)
+        case _:
+            return str(value)
+
+
+def words(name: str) -> str:
+    """An identifier as words.
+
+    >>> words("forget_bias")
+    'forget bias'
+    """
+    return name.replace("_", " ")
+
+
+def regularizer(value: Any) -> str:
+    """A regularizer's JSON in one line; switches that are off are left out.
+
+    >>> regularizer({"kind": "zoneout", "cell": 0.5, "hidden": 0.05, "share": True, "anneal": False})
+    'zoneout: cell 0.5, hidden 0.05, share'
+    >>> regularizer([{"kind": "weight_noise", "std": 0.075}, {"kind": "none"}]), regularizer(None)
+    ('weight noise: std 0.075 + none', 'none')
+    """
+    if isinstance(value, list | tuple):
+        return " + ".join(regularizer(part) for part in value) or "none"
+    if not isinstance(value, Mapping):
+        return plain(value)
+    parts = []
+    for key, part in value.items():
+        if key == "kind" or part is False or part is None:
+            continue
+        shown = f"({regularizer(part)})" if _holds_regularizers(part) else plain(part)
+        parts.append(words(key) if part is True else f"{words(key)} {shown}")
+    kind = words(str(value.get("kind", "")))
+    return ": ".join(text for text in (kind, ", ".join(parts)) if text) or "none"
+
+
+def _holds_regularizers(value: Any) -> bool:
+    parts = value if isinstance(value, list) else [value]
+    return bool(parts) and all(isinstance(part, Mapping) and "kind" in part for part in parts)
+
+
+def legible(text: Any) -> str:
+    """Text on one line, without characters that XML cannot hold.
+
+    >>> legible("a\\x00b\\nc")
+    'a�b c'
+    """
+    line = " ".join(str(text).split())
+    return "".join(c if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF else "�" for c in line)
+
+
+def wrap(text: str, width: int = 16, lines: int = 3) -> str:
+    """A label on a few short lines; what does not fit is cut with an ellipsis.
+
+    >>> wrap("one mask per sequence, cells only", 14, 2)
+    'one mask per\\nsequence, …'
+    """
+    return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …"))

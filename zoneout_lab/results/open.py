@@ -1,0 +1,119 @@
+"""Opening what a study left behind: its folder, checked against the manifest, or one exported netCDF file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from zoneout_lab import schema
+from zoneout_lab.errors import InputRefusedError, IntegrityError
+
+MANIFEST = "MANIFEST.json"
+SPEC = "spec.json"
+
+#: what runs record of where they ran, gathered into the distinct values of the whole study
+_OF_RUNS = ("versions", "machine", "git", "data")
+
+
+def open_results(path: str | Path) -> xr.DataTree:
+    """The results of a study as one tree with groups ``metrics``, ``gradients`` and ``provenance`` along ``arm``, ``seed``.
+
+    ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
+    out) or a ``.nc`` file of a whole study. Planned runs that are not there are ``missing``. Provenance holds ``study``,
+    ``declared``, ``overrides``, ``command``, ``tuning`` where there was any, and lists of the distinct ``versions``,
+    ``machine``, ``git`` and ``data`` of the runs.
+
+    Raises InputRefusedError where there is nothing to open, IntegrityError where a file is not what was written.
+
+    >>> open_results("/nowhere/at/all")
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: There are no results at /nowhere/at/all.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.exists():
+        raise InputRefusedError(f"There are no results at {path}.")
+    tree = schema.read_tree(path)
+    if tree.attrs.get("kind") != "study":
+        raise InputRefusedError(f"{path} holds a single run: open its study's folder, or the study's own file.")
+    return tree
+
+
+def _open_folder(folder: Path) -> xr.DataTree:
+    if not (folder / MANIFEST).is_file():
+        raise InputRefusedError(f"{folder} is no study's folder: it has no {MANIFEST}.")
+    manifest = _read_json(folder / MANIFEST)
+    if manifest.get("schema") != schema.VERSION:
+        raise IntegrityError(
+            f"{folder / MANIFEST} is no manifest of this version (schema {manifest.get('schema')}, need {schema.VERSION})."
+        )
+    try:
+        study = manifest["study"]
+        arms = [str(arm["name"]) for arm in study["arms"]]
+        planned = range(int(study["seeds"]))
+        entries = {run_id: entry for run_id, entry in manifest["runs"].items() if entry["phase"] == "confirm"}
+        cells = [(str(entry["arm"]), int(entry["seed"])) for entry in entries.values()]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"{folder / MANIFEST} is damaged: {error!r}.") from error
+    if (folder / SPEC).is_file() and _read_json(folder / SPEC) != study:
+        raise IntegrityError(f"{folder / SPEC} is not the study that {MANIFEST} was written for.")
+    if len(set(cells)) < len(cells):
+        raise IntegrityError(f"{folder / MANIFEST} has two runs for the same arm and seed.")
+    if strangers := {arm for arm, _ in cells} - set(arms):
+        raise IntegrityError(
+            f"{folder / MANIFEST} has runs of arms the study does not have: {', '.join(sorted(strangers))}."
+        )
+    runs = [(_read_run(folder, run_id, entry), str(entry["sha256"])) for run_id, entry in entries.items()]
+    seeds = sorted({seed for _, seed in cells})
+    # seeds that tuning left fresh need not start at zero; then only those that ran are known
+    if set(seeds) <= set(planned):
+        seeds = list(planned)
+    record = {key: manifest.get(key) for key in ("study", "declared", "overrides", "command")}
+    record |= {key: _distinct(schema.provenance(tree, key) for tree, _ in runs) for key in _OF_RUNS}
+    if "tuning" in manifest:
+        record["tuning"] = manifest["tuning"]
+    return schema.study_tree(runs, arms=arms, seeds=seeds, provenance=record)
+
+
+def _read_run(folder: Path, run_id: str, entry: Mapping[str, Any]) -> xr.DataTree:
+    try:
+        file, digest = folder / entry["file"], str(entry["sha256"])
+        expected = {"kind": "run", "run_id": run_id, "arm": entry["arm"], "seed": entry["seed"]}
+        status = entry["status"]
+    except (KeyError, TypeError) as error:
+        raise IntegrityError(f"The entry of run {run_id} in {folder / MANIFEST} is damaged: {error!r}.") from error
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise IntegrityError(f"The manifest's file for run {run_id} lies outside {folder}: {entry['file']}.")
+    if not file.is_file():
+        raise IntegrityError(f"{file} is in the manifest and not on disk. Run the study again to redo this run.")
+    tree = schema.read_tree(file, digest)
+    found = {key: tree.attrs.get(key) for key in expected} | {"status": str(tree["metrics/status"].item())}
+    for key, value in (expected | {"status": status}).items():
+        if found[key] != value:
+            raise IntegrityError(
+                f"{file} is not the run its manifest entry describes: {key} is {found[key]}, not {value}."
+            )
+    return tree
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputRefusedError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise IntegrityError(f"{path} is damaged: it is not JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise IntegrityError(f"{path} is damaged: it does not hold a JSON object.")
+    return content
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """The distinct values in order of appearance; None, for not recorded, is left out."""
+    found: dict[str, Any] = {json.dumps(value, sort_keys=True): value for value in values if value is not None}
+    return list(found.values())

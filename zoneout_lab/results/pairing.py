@@ -1,0 +1,74 @@
+"""Two arms side by side: their values of one metric, paired by seed id, with every seed that is lost accounted for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from zoneout_lab.errors import InputRefusedError, unknown
+from zoneout_lab.results.scalars import scalar
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Values of ``metric`` for two arms at the same ``seeds``, in ascending order of seed.
+
+    ``lost`` are the study's other seeds, where either run is missing, diverged or has no value; ``diverged`` names the
+    runs of these two arms that diverged.
+    """
+
+    arm: str
+    against: str
+    metric: str
+    long_name: str
+    units: str
+    seeds: tuple[int, ...]
+    arm_values: tuple[float, ...]
+    against_values: tuple[float, ...]
+    lost: tuple[int, ...]
+    diverged: tuple[tuple[str, int], ...]
+
+    @property
+    def differences(self) -> npt.NDArray[np.float64]:
+        """arm − against [n]."""
+        return np.array(self.arm_values, dtype=np.float64) - np.array(self.against_values, dtype=np.float64)
+
+
+def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
+    """Pair two arms of a study by seed id.
+
+    Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself or a seed appears
+    twice.
+    """
+    values = scalar(tree, metric)
+    for name in (arm, against):
+        if name not in values["arm"].values:
+            raise unknown("arm", name, [str(known) for known in values["arm"].values])
+    if arm == against:
+        raise InputRefusedError(f"An arm cannot be compared with itself: {arm}.")
+    ours, theirs = _by_seed(values.sel(arm=arm)), _by_seed(values.sel(arm=against))
+    both = sorted(seed for seed in ours if np.isfinite(ours[seed]) and np.isfinite(theirs[seed]))
+    return Pairs(
+        arm=arm,
+        against=against,
+        metric=metric,
+        long_name=str(values.attrs["long_name"]),
+        units=str(values.attrs["units"]),
+        seeds=tuple(both),
+        arm_values=tuple(ours[seed] for seed in both),
+        against_values=tuple(theirs[seed] for seed in both),
+        lost=tuple(sorted(set(ours) - set(both))),
+        diverged=tuple((name, seed) for name in (arm, against) for seed in _diverged(tree, name)),
+    )
+
+
+def _by_seed(values: xr.DataArray) -> dict[int, float]:
+    return {int(seed): float(value) for seed, value in zip(values["seed"].values, values.values, strict=True)}
+
+
+def _diverged(tree: xr.DataTree, arm: str) -> list[int]:
+    status = tree["metrics"].to_dataset()["status"].sel(arm=arm)
+    return sorted(int(seed) for seed in status["seed"].values[status.values == "diverged"])

@@ -1,0 +1,47 @@
+"""Statistics that hold at 3–20 seeds: numpy arrays in, frozen dataclasses out; nothing here knows of arms or files."""
+
+from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
+from zoneout_lab.stats.families import holm, holm_levels
+from zoneout_lab.stats.paired import (
+    PairedEffect,
+    effect_size,
+    hodges_lehmann,
+    looks_skewed,
+    paired_effect,
+    t_interval,
+    wilcoxon_p,
+)
+from zoneout_lab.stats.power import detectable_effect, equivalence_power, power, seeds_for, seeds_for_equivalence
+from zoneout_lab.stats.signflip import Alternative, SignFlip, sign_flip
+from zoneout_lab.stats.verdict import VERDICTS, Claim, Decision, Direction, Verdict, decide
+
+__all__ = [
+    "MINIMUM_SEEDS",
+    "VERDICTS",
+    "Alternative",
+    "Claim",
+    "Decision",
+    "Direction",
+    "PairedEffect",
+    "SignFlip",
+    "Verdict",
+    "can_decide",
+    "decide",
+    "detectable_effect",
+    "effect_size",
+    "equivalence_power",
+    "hodges_lehmann",
+    "holm",
+    "holm_levels",
+    "looks_skewed",
+    "paired_effect",
+    "power",
+    "seeds_for",
+    "seeds_for_equivalence",
+    "seeds_needed",
+    "sign_flip",
+    "smallest_adjusted_p",
+    "smallest_p",
+    "t_interval",
+    "wilcoxon_p",
+]

@@ -1,0 +1,163 @@
+"""Effect sizes and sensitivity checks of paired differences, one number per seed: what stands beside the sign-flip test."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special, stats
+
+from zoneout_lab.stats.noncentral import noncentral_t_cdf, noncentrality_bounds
+from zoneout_lab.stats.signflip import FloatArray, as_differences, check_alpha, sign_flip
+
+Interval = tuple[float, float]
+_ALL: Interval = (-math.inf, math.inf)
+_UNDEFINED: Interval = (math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class PairedEffect:
+    """What ``n`` paired differences look like, in their own units unless said otherwise.
+
+    ``mean``, ``sd`` (n − 1 in the denominator) and ``hodges_lehmann``; ``t_interval`` and ``d_z_interval`` at 1 − α;
+    ``d_z`` without unit; ``p_wilcoxon`` two-sided; ``skewed`` where the differences look it. NaN: not defined at this n.
+    """
+
+    n: int
+    mean: float
+    sd: float
+    t_interval: Interval
+    p_wilcoxon: float
+    d_z: float
+    d_z_interval: Interval
+    hodges_lehmann: float
+    skewed: bool
+
+
+def paired_effect(
+    differences: npt.ArrayLike, alpha: float = 0.05, *, rng: np.random.Generator | None = None
+) -> PairedEffect:
+    """Every description of paired differences [n] at once; ``rng`` is needed beyond 20 of them.
+
+    Raises InputRefusedError for differences that are not finite.
+
+    >>> effect = paired_effect([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    >>> effect.mean, effect.hodges_lehmann, effect.p_wilcoxon
+    (3.5, 3.5, 0.03125)
+    """
+    values = as_differences(differences)
+    d_z, d_z_interval = effect_size(values, alpha)
+    return PairedEffect(
+        n=len(values),
+        mean=float(values.mean()) if len(values) else math.nan,
+        sd=_sd(values),
+        t_interval=t_interval(values, alpha),
+        p_wilcoxon=wilcoxon_p(values, rng=rng),
+        d_z=d_z,
+        d_z_interval=d_z_interval,
+        hodges_lehmann=hodges_lehmann(values),
+        skewed=looks_skewed(values),
+    )
+
+
+def _sd(values: FloatArray) -> float:
+    """Standard deviation; exactly zero where the differences are constant up to rounding, NaN for fewer than two."""
+    if len(values) < 2:
+        return math.nan
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+        return 0.0
+    return float(values.std(ddof=1))
+
+
+def t_interval(differences: npt.ArrayLike, alpha: float = 0.05) -> Interval:
+    """The paired t interval at 1 − α: mean ± t_{1−α/2, n−1} sd/√n. Assumes normal differences; (−∞, ∞) for n < 2.
+
+    >>> low, high = t_interval([1.0, 2.0, 3.0])
+    >>> round(low, 3), round(high, 3)
+    (-0.484, 4.484)
+    """
+    check_alpha(alpha)
+    values = as_differences(differences)
+    n = len(values)
+    if n < 2:
+        return _ALL
+    centre = float(values.mean())
+    half = -float(special.stdtrit(n - 1, alpha / 2)) * _sd(values) / math.sqrt(n)
+    return centre - half, centre + half
+
+
+def wilcoxon_p(differences: npt.ArrayLike, *, rng: np.random.Generator | None = None) -> float:
+    """Two-sided exact Wilcoxon signed-rank p, with midranks for ties and Pratt's treatment of zeros.
+
+    It is the sign-flip test of the signed ranks, so ties and zeros stay exact (Pratt, JASA 54, 1959: rank with the zeros,
+    then leave them out). Beyond 20 differences it is sampled with ``rng``.
+
+    >>> wilcoxon_p([1.0, 2.0, -0.5, 4.0, 5.0, 6.0])  # scipy.stats.wilcoxon(...).pvalue
+    0.0625
+    """
+    values = as_differences(differences)
+    sizes = np.abs(values)
+    if len(values) and sizes.max() > 0:  # sizes that differ only by rounding are tied
+        sizes = np.round(sizes / sizes.max(), 9)
+    ranks = np.where(sizes > 0, np.sign(values) * stats.rankdata(sizes), 0.0)
+    return sign_flip(ranks, rng=rng).p()
+
+
+def hodges_lehmann(differences: npt.ArrayLike) -> float:
+    """The Hodges–Lehmann shift: median of the Walsh averages (d_i + d_j)/2, i ≤ j. NaN for no differences.
+
+    >>> hodges_lehmann([1.0, 2.0, 30.0])
+    8.75
+    """
+    values = as_differences(differences)
+    if not len(values):
+        return math.nan
+    i, j = np.triu_indices(len(values))
+    return float(np.median((values[i] + values[j]) / 2))
+
+
+def effect_size(differences: npt.ArrayLike, alpha: float = 0.05) -> tuple[float, Interval]:
+    """d_z = mean/sd of the differences, with its noncentral-t interval at 1 − α; NaN where there is no spread to divide by.
+
+    The interval holds the d_z for which the observed t = d_z √n is within the central 1 − α of the noncentral t
+    distribution with noncentrality d_z √n (Steiger & Fouladi, 1997). It assumes normal differences.
+
+    >>> d_z, (low, high) = effect_size([1.0, 2.0, 3.0, 4.0, 5.0])
+    >>> round(d_z, 3), round(low, 3), round(high, 3)
+    (1.897, 0.333, 3.407)
+    """
+    check_alpha(alpha)
+    values = as_differences(differences)
+    n, sd = len(values), _sd(values)
+    if n < 2 or sd == 0:
+        return math.nan, _UNDEFINED
+    d_z = float(values.mean()) / sd
+    t, df = d_z * math.sqrt(n), n - 1
+    bounds = noncentrality_bounds(t, df)
+
+    def at(probability: float) -> float:
+        root = optimize.brentq(lambda nc: noncentral_t_cdf(t, df, nc) - probability, *bounds, xtol=1e-10)
+        return float(root) / math.sqrt(n)
+
+    return d_z, (at(1 - alpha / 2), at(alpha / 2))
+
+
+def looks_skewed(differences: npt.ArrayLike) -> bool:
+    """Whether the differences look skewed enough to warn that every interval here may cover less than it says.
+
+    True where the adjusted skewness |G₁| exceeds 1.5 of its standard error under normality (Joanes & Gill, 1998). A caution,
+    not a pre-test: no verdict depends on it. At n = 8 it warns for 13% of normal, 45% of exponential and 58% of lognormal
+    samples; fewer than 4 differences are never called skewed.
+
+    >>> looks_skewed([0.1, 0.2, 0.15, 0.12, 0.18, 5.0]), looks_skewed([1.0, 2.0, 3.0, 4.0, 5.0])
+    (True, False)
+    """
+    values = as_differences(differences)
+    n, sd = len(values), _sd(values)
+    if n < 4 or sd == 0:
+        return False
+    z = (values - values.mean()) / sd
+    g1 = n / ((n - 1) * (n - 2)) * float((z**3).sum())
+    return abs(g1) > 1.5 * math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))

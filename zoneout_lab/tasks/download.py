@@ -1,0 +1,86 @@
+"""Fetch one public file: what arrives is either the published file, byte for byte, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoneout_lab.errors import InputRefusedError, TryAgainError
+
+CHUNK = 1 << 16  # bytes
+
+
+def fetch(url: str, path: Path, sha256: str, *, timeout: float = 30.0) -> None:
+    """Download ``url`` to ``path``, showing progress on stderr.
+
+    ``sha256`` is the digest of the published file; ``timeout`` is in seconds without a byte. The file is written under a name
+    that ends in ``.part``, checked, synced and then renamed, so that ``path`` is never half a file and several processes may
+    fetch it at once.
+
+    Raises TryAgainError where the server or the disk does not answer or the transfer breaks off, InputRefusedError where what
+    arrived is not the published file.
+    """
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = _receive(url, part, timeout)
+        if found != sha256:
+            raise InputRefusedError(
+                f"What {url} sent is not the published file: SHA-256 {found}, expected {sha256}. Nothing was kept. A proxy or "
+                "a login page may have answered; otherwise get the file from elsewhere and name its folder with --data."
+            )
+        part.replace(path)
+    except OSError as error:
+        raise TryAgainError(
+            f"{path.name} cannot be written to {path.parent}: {error}. "
+            "Free some space, or name another folder in XDG_CACHE_HOME."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _receive(url: str, part: Path, timeout: float) -> str:
+    """Write the body of ``url`` to ``part`` and return its SHA-256."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    console.print(f"Downloading {url}", highlight=False, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    digest = hashlib.sha256()
+    with part.open("wb") as file, Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(part.name.removesuffix(".part").rpartition(".")[0], total=None)
+        for piece, total in _pieces(url, timeout):
+            file.write(piece)
+            digest.update(piece)
+            progress.update(bar, advance=len(piece), total=total)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _pieces(url: str, timeout: float) -> Iterator[tuple[bytes, int | None]]:
+    """The body of ``url`` in pieces, each with the announced size in bytes.
+
+    A failure of the network is told apart from one of the disk here, because Python calls both OSError.
+    """
+    elsewhere = "Try again later, or get the files another way and name their folder with --data."
+    received, total = 0, None
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310 (the address is a constant of this package)
+            announced = response.headers.get("Content-Length")
+            total = int(announced) if announced and announced.isdigit() else None
+            while piece := response.read(CHUNK):
+                received += len(piece)
+                yield piece, total
+    except (OSError, http.client.HTTPException) as error:
+        raise TryAgainError(f"{url} cannot be downloaded: {error}. {elsewhere}") from error
+    if total is not None and received < total:
+        raise TryAgainError(f"The transfer of {url} broke off after {received:,} of {total:,} bytes. {elsewhere}")

@@ -1,0 +1,157 @@
+"""Where a task's files are: the folder the user names, an earlier download, or a new download. And what is in them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.tasks.download import fetch
+
+FOLDER_VARIABLE = "ZONEOUT_LAB_DATA"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One published file.
+
+    ``sha256`` is the digest of the file as published, byte for byte: what a download has to match. ``content`` is the digest of
+    what is in it once decompressed: it tells whether data are canonical however they were compressed.
+    """
+
+    name: str
+    what: str
+    sha256: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of one data set, the public folder they come from, and the subfolder a user may keep them in."""
+
+    subfolder: str
+    base_url: str
+    files: tuple[Source, ...]
+
+
+def find(sources: Sources, folder: Path | None = None) -> dict[str, Path]:
+    """Every file of ``sources`` by name.
+
+    Looked for in ``folder``, else in the folder that the environment variable ZONEOUT_LAB_DATA names, else among earlier
+    downloads in the user's cache, which downloads what it lacks. A folder holds the files themselves or a subfolder named for
+    the data set.
+
+    Raises InputRefusedError where a named folder lacks a file: nothing is downloaded behind a name. Raises TryAgainError where
+    a download fails.
+    """
+    if folder is not None:
+        return _in_folder(sources, Path(folder), "--data")
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        return _in_folder(sources, Path(named).expanduser(), FOLDER_VARIABLE)
+    return _in_cache(sources)
+
+
+def _in_folder(sources: Sources, folder: Path, origin: str) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputRefusedError(f"{origin} names {folder}, which is not a folder.")
+    found: dict[str, Path] = {}
+    for source in sources.files:
+        for path in (folder / source.name, folder / sources.subfolder / source.name):
+            if path.is_file():
+                found[source.name] = path
+                break
+    missing = [source.name for source in sources.files if source.name not in found]
+    if missing:
+        raise InputRefusedError(
+            f"{folder} (from {origin}) lacks {', '.join(missing)}, both directly and in {sources.subfolder}/. "
+            f"Put the files there (they are published at {sources.base_url}), or leave {origin} out to have them downloaded."
+        )
+    return found
+
+
+def cache_folder() -> Path:
+    """The user's cache: ``$XDG_CACHE_HOME/zoneout_lab``, or ``~/.cache/zoneout_lab`` where that variable is unset."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification says that a relative path is to be ignored.
+    root = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
+    return root / "zoneout_lab"
+
+
+def _in_cache(sources: Sources) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for source in sources.files:
+        path = cache_folder() / sources.subfolder / source.name
+        # A cached file that has been damaged is replaced, and only by a good one.
+        if not path.is_file() or hashlib.sha256(_bytes(path)).hexdigest() != source.sha256:
+            fetch(sources.base_url + source.name, path, source.sha256)
+        found[source.name] = path
+    return found
+
+
+def read(path: Path, most: int | None = None) -> bytes:
+    """The content of ``path``, decompressed where its name ends in ``.gz``.
+
+    ``most`` bounds the result to ``most`` + 1 bytes: enough to see that a file is too long, without unpacking all of it.
+
+    Raises InputRefusedError where the file cannot be read, is truncated or is not gzip.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "small.gz"
+    ...     _ = path.write_bytes(gzip.compress(b"zone" * 100)[:-4])
+    ...     read(path)
+    Traceback (most recent call last):
+    ...
+    zoneout_lab.errors.InputRefusedError: small.gz in ... is truncated: the gzip stream has no end. Get the file again.
+    """
+    if path.suffix != ".gz":
+        content = _bytes(path)
+        return content if most is None else content[: most + 1]
+    try:
+        with gzip.open(path) as file:
+            return file.read(-1 if most is None else most + 1)
+    except EOFError as error:
+        raise refusal(path, "is truncated: the gzip stream has no end") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise refusal(path, f"is damaged or not gzip ({error})") from error
+    except OSError as error:
+        raise refusal(path, f"cannot be read ({error})") from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise refusal(path, f"cannot be read ({error})") from error
+
+
+def refusal(path: Path, fault: str) -> InputRefusedError:
+    """The error for a data file that is not what it should be.
+
+    >>> print(refusal(Path("mnist/t10k-labels-idx1-ubyte.gz"), "holds 9 items, expected 10"))
+    t10k-labels-idx1-ubyte.gz in mnist holds 9 items, expected 10. Get the file again.
+    """
+    return InputRefusedError(f"{path.name} in {path.parent} {fault}. Get the file again.")
+
+
+def difference(source: Source, content: bytes) -> str | None:
+    """What a report has to say about ``content`` that is in order but is not the canonical ``source``; None where it is.
+
+    >>> source = Source("a.txt", "training text", "", hashlib.sha256(b"zone").hexdigest())
+    >>> difference(source, b"zone") is None
+    True
+    >>> print(difference(source, b"zoneout"))
+    training text (a.txt) differs from the canonical file: SHA-256 d0939e11... of its content, canonical 543e33c4...
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if found == source.content:
+        return None
+    return (
+        f"{source.what} ({source.name}) differs from the canonical file: "
+        f"SHA-256 {found} of its content, canonical {source.content}"
+    )

@@ -1,0 +1,51 @@
+"""Checks of the options a task takes. A wrong value is refused before any data are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoneout_lab.errors import InputRefusedError
+
+
+def check_count(name: str, value: object, *, least: int = 0, most: int | None = None, zero: str = "") -> None:
+    """Refuse ``value`` unless it is a whole number from ``least`` to ``most``, or 0 where ``zero`` says what 0 means.
+
+    >>> check_count("train_examples", 0, least=10, zero="all")
+    >>> check_count("train_examples", 3, least=10, most=50, zero="all")
+    Traceback (most recent call last):
+    ...
+    zoneout_lab.errors.InputRefusedError: train_examples is 3; it has to be a whole number from 10 to 50, or 0 for all.
+    """
+    # True is an int to Python, and never what is meant here.
+    if isinstance(value, int) and not isinstance(value, bool):
+        if zero and value == 0:
+            return
+        if value >= least and (most is None or value <= most):
+            return
+    span = f"from {least} to {most}" if most is not None else f"of at least {least}"
+    exception = f", or 0 for {zero}" if zero else ""
+    raise InputRefusedError(f"{name} is {value!r}; it has to be a whole number {span}{exception}.")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse ``value`` unless it is true or false.
+
+    >>> check_flag("permute", "no")
+    Traceback (most recent call last):
+    ...
+    zoneout_lab.errors.InputRefusedError: permute is 'no'; it has to be true or false.
+    """
+    if not isinstance(value, bool):
+        raise InputRefusedError(f"{name} is {value!r}; it has to be true or false.")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse ``value`` unless it is one of ``choices``.
+
+    >>> check_choice("index", "sorted", ["permutation", "with_replacement"])
+    Traceback (most recent call last):
+    ...
+    zoneout_lab.errors.InputRefusedError: index is 'sorted'; it has to be one of permutation, with_replacement.
+    """
+    if value not in choices:
+        raise InputRefusedError(f"{name} is {value!r}; it has to be one of {', '.join(choices)}.")
