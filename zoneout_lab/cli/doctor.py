@@ -9,7 +9,8 @@ from rich.table import Table
 
 from zoneout_lab.cli.console import output, print_json, size
 from zoneout_lab.study import provenance
-from zoneout_lab.tasks import where_found
+from zoneout_lab.tasks import TASKS
+from zoneout_lab.tasks.files import where
 
 
 def show_doctor(data: Path | None, *, as_json: bool) -> None:
@@ -17,13 +18,17 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    places = {
+        name: "inside scikit-learn" if task.sources is None else where(task.sources, data)
+        for name, task in TASKS.items()
+    }
     facts = {
         "versions": provenance.versions(),
         "machine": provenance.machine(device),
         "git": provenance.git_commit(),
         "memory_available": provenance.memory_available(),
         "engine": {"cpu": "reference", "cuda": "reference"},
-        "data": where_found(data),
+        "data": places,
     }
     if as_json:
         print_json(facts)
@@ -38,6 +43,6 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
     table.add_row("CUDA", "yes" if device == "cuda" else "no GPU that torch can use")
     table.add_row("memory free", size(provenance.memory_available()))
     table.add_row("engine", "reference (an explicit loop over time)")
-    for task, place in where_found(data).items():
+    for task, place in places.items():
         table.add_row(f"data: {task}", escape(place))
     output.print(table)

@@ -16,8 +16,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import shares
+from zoneout_lab.ops.engine import Engine, run
 from zoneout_lab.ops.products import project
-from zoneout_lab.ops.reference import CELLS, run
+from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.regularizers import NoRegularizer, Regularizer
 
 Evaluation = Literal["expectation", "sampled"]
@@ -36,6 +37,7 @@ class Recurrent(nn.Module):
         regularizers: one for each replica.
         mask_seeds: one for each replica.
         update: which update's masks come next.
+        engine: ``auto``, or the path to compute with (:mod:`zoneout_lab.ops.engine`).
         evaluation: ``expectation`` uses the masks' means in ``eval()`` mode, ``sampled`` draws masks there too.
     """
 
@@ -57,15 +59,19 @@ class Recurrent(nn.Module):
         mask_seed: int | Sequence[int] | None = None,
         learned_state: bool = False,
         evaluation: Evaluation = "expectation",
+        engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        _check_sizes(hidden_size, num_layers, dropout, replicas, evaluation)
+        _check_sizes(hidden_size, num_layers, dropout, replicas)
+        _check_choice("evaluation", evaluation, get_args(Evaluation))
+        _check_choice("engine", engine, get_args(Engine))
         self.cell = cell
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.dropout = float(dropout)
         self.replicas = replicas
         self.evaluation: Evaluation = evaluation
+        self.engine: Engine = engine
         self.learned_state = learned_state
         self.update = 0
         self.regularizers = self._one_each(regularizer)
@@ -197,7 +203,7 @@ class Recurrent(nn.Module):
         if self.cell != "gru" and b_ih is not None and b_hh is not None:
             b_ih, b_hh = b_ih + b_hh, None  # only a GRU's reset gate tells the two apart
         x = project(x, w_ih, b_ih)
-        return run(self.cell, x, initial, w_hh, b_hh, site_shares, lengths=lengths, layer=suffix)
+        return run(self.cell, x, initial, w_hh, b_hh, site_shares, lengths=lengths, layer=suffix, engine=self.engine)
 
     def _stacked(self, name: str) -> Tensor | None:
         parameter: Tensor | None = getattr(self, name, None)
@@ -288,7 +294,7 @@ class Recurrent(nn.Module):
         return seeds
 
 
-def _check_sizes(hidden_size: int, num_layers: int, dropout: float, replicas: int | None, evaluation: str) -> None:
+def _check_sizes(hidden_size: int, num_layers: int, dropout: float, replicas: int | None) -> None:
     if isinstance(dropout, bool) or not 0 <= dropout <= 1:
         raise InputRefusedError(f"dropout is {dropout}; it is a probability and must lie in [0, 1].")
     if dropout > 0 and num_layers == 1:
@@ -299,8 +305,11 @@ def _check_sizes(hidden_size: int, num_layers: int, dropout: float, replicas: in
     for name, value in (("hidden_size", hidden_size), ("num_layers", num_layers), ("replicas", replicas)):
         if value is not None and value < 1:
             raise InputRefusedError(f"{name} is {value}; it must be at least 1.")
-    if evaluation not in get_args(Evaluation):
-        raise InputRefusedError(f"evaluation is {evaluation!r}; choose one of {', '.join(get_args(Evaluation))}.")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputRefusedError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
 
 
 def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -19,14 +19,14 @@ class _Project(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.has_bias = bias is not None
-        shared = x.shape[0] == 1
-        rows = [
-            torch.mm(x[0 if shared else r].flatten(0, -2), w.t())
-            if bias is None
-            else torch.addmm(bias[r], x[0 if shared else r].flatten(0, -2), w.t())
-            for r, w in enumerate(weight)
-        ]
-        return torch.stack(rows).reshape(weight.shape[0], *x.shape[1:-1], -1)
+        out = x.new_empty(weight.shape[0], *x.shape[1:-1], weight.shape[1])
+        for r, w in enumerate(weight):
+            rows, into = x[0 if x.shape[0] == 1 else r].flatten(0, -2), out[r].flatten(0, -2)
+            if bias is None:
+                torch.mm(rows, w.t(), out=into)
+            else:
+                torch.addmm(bias[r], rows, w.t(), out=into)
+        return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:

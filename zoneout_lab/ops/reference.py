@@ -47,6 +47,12 @@ def drop(value: Tensor, share: Tensor | None) -> Tensor:
     return value if share is None else value * (1 - share)
 
 
+def by_time(share: Tensor, T: int) -> tuple[Tensor, ...]:
+    """A share's T slices [R, B, H] or what broadcasts to it. (Unbound: the gradient of T indexings would be T whole tensors.)"""
+    full = share.reshape((1,) * (4 - share.dim()) + share.shape)
+    return full.expand(-1, T, -1, -1).unbind(1)
+
+
 def sigmoid(x: Tensor) -> Tensor:
     """Logistic function as ½ tanh(x/2) + ½.
 
@@ -133,11 +139,7 @@ def run(
     step = STEPS[cell]
     kinds = CELLS[cell][1]
     T = x.shape[1]
-    # unbind, not x[:, t]: the gradient of T selections would be T tensors of the size of x
-    at: dict[str, tuple[Tensor, ...]] = {}
-    for site, share in (shares or {}).items():
-        full = share.reshape((1,) * (4 - share.dim()) + share.shape)
-        at[site] = full.expand(-1, T, -1, -1).unbind(1)
+    at = {site: by_time(share, T) for site, share in (shares or {}).items()}
     outputs = []
     for t, x_t in enumerate(x.unbind(1)):
         candidates, new = step(x_t, states, weight, bias, {site: share[t].to(x.dtype) for site, share in at.items()})

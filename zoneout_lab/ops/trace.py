@@ -36,6 +36,11 @@ def recording() -> Iterator[Trace]:
         _LISTENER.reset(token)
 
 
+def is_recording() -> bool:
+    """Whether somebody is."""
+    return _LISTENER.get() is not None
+
+
 def announce(layer: str, state: str, point: str, tensor: Tensor) -> None:
     """Show a state's tensor [..., B, H] of the next timestep to whoever is recording.
 

@@ -36,7 +36,7 @@ COUNTS: dict[str, str] = {"best_epoch": "epochs", "epochs_run": "epochs"}
 
 
 class Facts(Protocol):
-    """The numbers of a comparison that a sentence needs, as :class:`~zoneout_lab.results.compare.Comparison` has them."""
+    """The numbers of a comparison that a sentence needs, as :class:`~zoneout_lab.results.comparison.Comparison` has them."""
 
     @property
     def metric(self) -> str: ...

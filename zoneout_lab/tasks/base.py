@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoneout_lab.settings import Setting
+from zoneout_lab.tasks.files import Sources
 
 
 @dataclass(frozen=True)
@@ -174,12 +175,14 @@ class Task(Protocol):
     """A task is a frozen dataclass whose fields are its options; ``load`` reads real data and nothing else does.
 
     ``score`` names what the task is judged by beside its loss: ``error`` is the fraction of examples classified wrongly,
-    ``bpc`` the cross-entropy in bits per character. Lower is better for both.
+    ``bpc`` the cross-entropy in bits per character. Lower is better for both. ``sources`` are the files it reads, None where its data
+    come inside a package.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     score: ClassVar[Literal["error", "bpc"]]
+    sources: ClassVar[Sources | None]
     settings: ClassVar[Mapping[str, Setting]]
 
     @property

@@ -55,6 +55,7 @@ class CharPTB:
     name: ClassVar[str] = "char_ptb"
     title: ClassVar[str] = "Character-level Penn Treebank"
     score: ClassVar[Literal["error", "bpc"]] = "bpc"
+    sources: ClassVar[Sources | None] = PTB
     # The laptop setting stops long before convergence: it shows the task at work and decides no claim of the paper.
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples
+from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, check_flag
 
 PIXELS = 64
@@ -44,6 +45,7 @@ class Digits:
     name: ClassVar[str] = "digits"
     title: ClassVar[str] = "Permuted sequential digits (8×8)"
     score: ClassVar[Literal["error", "bpc"]] = "error"
+    sources: ClassVar[Sources | None] = None
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {
             "laptop": Setting(

@@ -56,6 +56,20 @@ def find(sources: Sources, folder: Path | None = None) -> dict[str, Path]:
     return _in_cache(sources)
 
 
+def where(sources: Sources, folder: Path | None = None) -> str:
+    """In words, where :func:`find` would find the files now; downloads nothing and raises nothing."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if folder is None and not named:
+        cache = cache_folder() / sources.subfolder
+        there = all((cache / source.name).is_file() for source in sources.files)
+        return str(cache) if there else f"not here yet; downloaded from {sources.base_url} when first used"
+    try:
+        found = find(sources, folder)
+    except InputRefusedError as error:
+        return str(error)
+    return str(next(iter(found.values())).parent)
+
+
 def _in_folder(sources: Sources, folder: Path, origin: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputRefusedError(f"{origin} names {folder}, which is not a folder.")

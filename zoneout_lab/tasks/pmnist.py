@@ -77,6 +77,7 @@ class PermutedMNIST:
     name: ClassVar[str] = "pmnist"
     title: ClassVar[str] = "Permuted sequential MNIST"
     score: ClassVar[Literal["error", "bpc"]] = "error"
+    sources: ClassVar[Sources | None] = MNIST
     # The laptop setting stops long before convergence: it shows the task at work and decides no claim of the paper.
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {

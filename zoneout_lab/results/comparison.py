@@ -86,7 +86,7 @@ def compare(
 
     ``direction`` is the claim: the arm's metric is "lower" or "higher" than the other's by more than ``margin``, or the "same"
     within it. A comparison thought of after looking is exploratory: declared hypotheses are judged together by
-    :func:`zoneout_lab.results.judge`. Raises UsageError for unknown names and InputRefusedError for a claim that cannot be
+    :func:`zoneout_lab.results.judgement`. Raises UsageError for unknown names and InputRefusedError for a claim that cannot be
     tested.
 
     >>> def run(arm, seed, error):

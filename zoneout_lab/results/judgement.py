@@ -8,7 +8,7 @@ import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
-from zoneout_lab.results.compare import Comparison, Question, compare_family
+from zoneout_lab.results.comparison import Comparison, Question, compare_family
 
 
 @dataclass(frozen=True)
