@@ -55,6 +55,7 @@ def plan(
     data: o.Data = None,
     out: o.Out = RUNS,
     device: o.Device = "cpu",
+    workers: o.Workers = None,
     force: o.Force = False,
     as_json: o.AsJson = False,
 ) -> None:
@@ -62,7 +63,7 @@ def plan(
     from zoneout_lab.cli.plan import show_plan
 
     chosen, _, _, _ = o.chosen_study(study, task, preset, seeds, seed, change)
-    show_plan(chosen, data=data, out=out, device=device, force=force, as_json=as_json)
+    show_plan(chosen, data=data, out=out, device=device, workers=workers, force=force, as_json=as_json)
 
 
 @app.command()
@@ -76,6 +77,7 @@ def run(
     data: o.Data = None,
     out: o.Out = RUNS,
     device: o.Device = "cpu",
+    workers: o.Workers = None,
     storage: Annotated[str | None, typer.Option(help="Optuna database URL. Default: SQLite in --out.")] = None,
     tracking: Annotated[
         str | None, typer.Option(help="MLflow tracking URI. Default: $MLFLOW_TRACKING_URI, or SQLite in --out.")
@@ -97,6 +99,7 @@ def run(
             out=out,
             data=data,
             device=device,
+            workers=workers,
             storage=storage,
             tracking=None if no_tracking else tracking or "default",
             force=force,

@@ -26,6 +26,9 @@ Change = Annotated[
 Data = Annotated[Path | None, typer.Option("--data", help="Folder with the task's data; or set ZONEOUT_LAB_DATA.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of results folders.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes that train at once. Default: one for each core.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Go on with a design that cannot reach a verdict.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 

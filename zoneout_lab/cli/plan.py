@@ -13,11 +13,15 @@ from zoneout_lab.study.plan import batches, check_metrics, cost, refuse_unless_f
 from zoneout_lab.study.run import check_device
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.tasks import make_task
+from zoneout_lab.training import default_workers
 
 
-def show_plan(study: Study, *, data: Path | None, out: Path, device: str, force: bool, as_json: bool) -> None:
+def show_plan(
+    study: Study, *, data: Path | None, out: Path, device: str, workers: int | None, force: bool, as_json: bool
+) -> None:
     """Print runs, batches, time and memory; raises what ``run`` would raise."""
     check_device(device)
+    workers = workers or default_workers(device)
     check_metrics(study)
     problem = refuse_unless_forced(study, force=force)
     runs = study.runs()
@@ -35,8 +39,8 @@ def show_plan(study: Study, *, data: Path | None, out: Path, device: str, force:
     folder = out / study.id
     there = read_manifest(folder)["runs"] if (folder / "MANIFEST.json").exists() else {}
     missing = [run for run in runs if run.id not in there or not (folder / there[run.id]["file"]).exists()]
-    work = batches([*tuning_runs, *missing] if missing else [], loaded.train.steps)
-    expected = cost(work, task, loaded, device)
+    work = batches([*tuning_runs, *missing] if missing else [], loaded.train.steps, workers=workers)
+    expected = cost(work, task, loaded, device=device, workers=workers)
     facts = {
         "study": study.id,
         "folder": str(folder),
@@ -49,6 +53,7 @@ def show_plan(study: Study, *, data: Path | None, out: Path, device: str, force:
         "seconds": round(expected.seconds, 1),
         "bytes": expected.memory,
         "device": device,
+        "workers": workers,
         "problem": problem,
     }
     if as_json:
@@ -68,7 +73,7 @@ def show_plan(study: Study, *, data: Path | None, out: Path, device: str, force:
         ("runs", f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else "")),
         ("missing", f"{len(missing)}, trained in batches of {', '.join(str(len(b)) for b in work) or 'none'}"),
         ("hypotheses", f"{len(study.hypotheses)}, α = {study.alpha} corrected over all of them (Holm)"),
-        ("time", f"about {duration(expected.seconds)} on {device}" if work else "none: everything is there"),
+        ("time", f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once" if work else "none: everything is there"),
         ("memory", f"about {size(expected.memory)}"),
         ("folder", str(folder)),
     ):  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from zoneout_lab.cli.console import errors
 from zoneout_lab.study.run import Watcher
@@ -30,25 +30,30 @@ def watching(score: str) -> Iterator[Watcher]:
         disable=not errors.is_terminal,
         expand=True,
     )
-    state = {"task": None, "done": 0, "runs": 0}
+    shares: dict[int, float] = {}
+    counts = {"runs": 0, "done": 0}
+    bars: list[TaskID] = []
 
     def begin(runs: int) -> None:
-        if state["task"] is not None:
-            bar.remove_task(state["task"])  # type: ignore[arg-type]
-        state.update(task=bar.add_task("", total=runs, runs=runs, done=0, now="starting"), done=0, runs=runs)
+        for old in bars:
+            bar.remove_task(old)
+        shares.clear()
+        counts.update(runs=runs, done=0)
+        bars[:] = [bar.add_task("", total=runs, runs=runs, done=0, now="starting")]
         if bar.disable:
             errors.print(f"Training {runs} runs.", highlight=False)
 
-    def progress(runs: int, where: Where) -> None:
-        best = "" if where.score == float("inf") else f" · median best {score} {where.score:.3f}"
-        completed = state["done"] + runs * where.done / where.total  # type: ignore[operator]
-        bar.update(state["task"], completed=completed, now=f"epoch {where.epoch}{best}")  # type: ignore[arg-type]
+    def progress(batch: int, runs: int, where: Where) -> None:
+        shares[batch] = runs * where.done / where.total
+        best = "" if where.score == float("inf") else f" · best {score} {where.score:.3f}"
+        bar.update(bars[0], completed=sum(shares.values()), now=f"epoch {where.epoch}/{where.epochs}{best}")
 
-    def done(runs: int) -> None:
-        state["done"] += runs  # type: ignore[operator]
-        bar.update(state["task"], completed=state["done"], done=state["done"])  # type: ignore[arg-type]
+    def done(batch: int, runs: int) -> None:
+        shares[batch] = runs
+        counts["done"] += runs
+        bar.update(bars[0], completed=sum(shares.values()), done=counts["done"])
         if bar.disable:
-            errors.print(f"{state['done']}/{state['runs']} runs done.", highlight=False)
+            errors.print(f"{counts['done']}/{counts['runs']} runs done.", highlight=False)
 
     def warn(text: str) -> None:
         errors.print(f"[yellow]Warning:[/] {escape(text)}", highlight=False, soft_wrap=True)

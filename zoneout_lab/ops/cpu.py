@@ -67,7 +67,7 @@ class _Lstm(torch.autograd.Function):
         return hs[:, 1:], c.clone()
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_out: Tensor, d_last: Tensor) -> tuple[Tensor | None, ...]:
         gates, hs, cs, tanhs, weight, *shares = ctx.saved_tensors
         R, T = tanhs.shape[:2]

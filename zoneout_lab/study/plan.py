@@ -19,10 +19,12 @@ from zoneout_lab.tasks import Task, task_class
 from zoneout_lab.tasks.base import Data, Stream
 from zoneout_lab.training.evaluate import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
+from zoneout_lab.training.workers import settle_process
 
 # float32 numbers that autograd holds for each unit, timestep, example and replica; read off peak memory with every site masked
 _HELD = {"lstm": 45, "gru": 38, "rnn_tanh": 14, "rnn_relu": 14}
 _SHARE_OF_MEMORY = 0.4
+_REPLICAS_ON_CPU = 16  # more gain nothing there: a timestep's numbers no longer fit the cache
 
 
 @dataclass(frozen=True)
@@ -78,23 +80,25 @@ def metrics_of(study: Study) -> list[str]:
     return names
 
 
-def batches(runs: Sequence[Run], steps: int, memory: int | None = None) -> list[list[Run]]:
-    """Runs grouped by shape, each group split evenly so that a batch fits the memory; the order of the runs is kept.
+def batches(runs: Sequence[Run], steps: int, *, workers: int = 1, memory: int | None = None) -> list[list[Run]]:
+    """Runs grouped by shape, each group split evenly over the workers so that all of them fit the memory.
 
     Args:
-        runs: what is to be trained.
+        runs: what is to be trained; their order is kept.
         steps: timesteps of a training sequence.
-        memory: bytes that may be used; by default a share of what is free.
+        workers: batches that train at once.
+        memory: bytes that may be used in all; by default a share of what is free, and small batches, which suit a CPU.
     """
+    most_on_cpu = _REPLICAS_ON_CPU if memory is None else len(runs)
     memory = memory or int(memory_available() * _SHARE_OF_MEMORY)
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.shape, []).append(run)
     out = []
     for group in groups.values():
-        most = max(1, memory // bytes_per_replica(group[0], steps))
-        parts = -(-len(group) // most)
-        size = -(-len(group) // parts)
+        most = max(1, min(most_on_cpu, memory // workers // bytes_per_replica(group[0], steps)))
+        rounds = -(-len(group) // (most * workers))
+        size = -(-len(group) // (rounds * workers))
         out += [group[k : k + size] for k in range(0, len(group), size)]
     return out
 
@@ -105,16 +109,21 @@ def bytes_per_replica(run: Run, steps: int) -> int:
     return 4 * _HELD[model.cell] * model.layers * steps * run.setting.training.batch * model.hidden
 
 
-def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, device: str = "cpu") -> Cost:
-    """Time and memory of batches, from one short step of each shape timed on this machine."""
-    seconds, memory = 0.0, 0
+def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str = "cpu", workers: int = 1) -> Cost:
+    """Time and memory of batches, from a few timesteps of each shape timed on this machine."""
+    settle_process()
+    steps, memory = data.train.steps, 0
+    timed: dict[tuple[str, int], float] = {}
     for batch in work:
-        run, steps = batch[0], data.train.steps
-        updates, evaluated = _amount(run, data)
-        forward, step = _time_per_timestep(batch, task, data, device)
-        seconds += steps * (updates * step + evaluated * forward)
+        run, key = batch[0], (batch[0].shape, len(batch))
+        if key not in timed:
+            updates, evaluated = _amount(run, data)
+            forward, step = _time_per_timestep(batch, task, data, device)
+            timed[key] = steps * (updates * step + evaluated * forward)
         memory = max(memory, len(batch) * bytes_per_replica(run, steps))
-    return Cost(seconds, memory)
+    seconds = sum(timed[batch[0].shape, len(batch)] for batch in work)
+    at_once = max(1, min(workers, len(work)))
+    return Cost(seconds / at_once, memory * at_once)
 
 
 def _amount(run: Run, data: Data) -> tuple[float, float]:

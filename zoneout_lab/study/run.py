@@ -22,7 +22,7 @@ from zoneout_lab.study.store import CONFIRM, TUNE, Store, only_driver
 from zoneout_lab.study.trials import Ledger, Params, Space, sampler_name, suggest
 from zoneout_lab.tasks import Task, make_task
 from zoneout_lab.tasks.base import Data
-from zoneout_lab.training import Outcome, Progress, train
+from zoneout_lab.training import Outcome, Progress, default_workers, train_batches
 
 
 @dataclass
@@ -32,8 +32,8 @@ class Watcher:
     say: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
     begin: Callable[[int], None] = lambda _: None
-    progress: Callable[[int, Progress], None] = lambda _runs, _progress: None
-    done: Callable[[int], None] = lambda _: None
+    progress: Callable[[int, int, Progress], None] = lambda _batch, _runs, _progress: None
+    done: Callable[[int, int], None] = lambda _batch, _runs: None
 
 
 @dataclass
@@ -57,6 +57,7 @@ def run_study(
     out: Path = Path("runs"),
     data: Path | None = None,
     device: str = "cpu",
+    workers: int | None = None,
     storage: str | None = None,
     tracking: str | None = "default",
     force: bool = False,
@@ -72,6 +73,8 @@ def run_study(
         out: folder of results folders.
         data: folder with the task's data, where it does not come with a package.
         device: ``cpu`` or ``cuda[:n]``.
+        workers: processes that train at once; by default one for each core, and one on a GPU. More than one needs the usual
+            ``if __name__ == "__main__":`` in a script that calls this. Results do not depend on it.
         storage: Optuna database URL; by default SQLite in ``out``.
         tracking: MLflow tracking URI; ``default`` is $MLFLOW_TRACKING_URI or SQLite in ``out``; None: no MLflow.
         force: run a design that cannot reach its α.
@@ -81,6 +84,7 @@ def run_study(
     Raises InputRefusedError, IntegrityError, TryAgainError or UsageError before anything is lost.
     """
     watcher = watcher or Watcher()
+    workers = workers or default_workers(device)
     check_metrics(study)
     problem = refuse_unless_forced(study, force=force)
     planned = study.runs()
@@ -94,7 +98,9 @@ def run_study(
             overrides=[*overrides, *([f"forced: {problem}"] if problem else [])],
             command=command or provenance.command(study.name, []),
         )
-        driver = _Driver(study, store, task, loaded, device, watcher, _ledger(study, store, out, storage, watcher))
+        driver = _Driver(
+            study, store, task, loaded, device, watcher, _ledger(study, store, out, storage, watcher), workers
+        )
         summary = Summary(store.folder, len(planned), failed=driver.failed)
         tuned = driver.tune()
         driver.train_missing(tuned.runs(), CONFIRM)
@@ -135,6 +141,7 @@ class _Driver:
     device: str
     watcher: Watcher
     ledger: Ledger
+    workers: int
     trained: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -144,39 +151,52 @@ class _Driver:
         if not missing:
             return
         self.watcher.begin(len(missing))
-        for batch in batches(missing, self.data.train.steps, _device_memory(self.device)):
-            for run in batch:
-                self.ledger.begin([run], (spaces or {}).get(run.arm))
-            record = self._record(len(batch))
-            for outcome in self._train(batch):
-                self.store.add(outcome, self.task.score, record, phase=phase)
-                entry = self.store.entry(outcome.run)
-                facts = {"phase": phase, **{key: entry[key] for key in ("file", "sha256", "status")}}
-                self.ledger.end(outcome.run, entry["score"], facts)
-                self.trained += 1
-            self.watcher.done(len(batch))
+        work = batches(missing, self.data.train.steps, workers=self.workers, memory=_device_memory(self.device))
+        for run in missing:
+            self.ledger.begin(run, (spaces or {}).get(run.arm))
+        self._train(work, phase)
 
-    def _train(self, batch: Sequence[Run]) -> list[Outcome]:
-        """Train a batch; one that does not fit the memory is halved, one that fails is reported and the others go on."""
-        try:
-            return train(
-                batch,
-                self.task,
-                self.data,
-                device=self.device,
-                report=lambda progress: self.watcher.progress(len(batch), progress),
-            )
-        except (MemoryError, RuntimeError) as error:
-            if _out_of_memory(error) and len(batch) > 1:
-                half = len(batch) // 2
-                self.watcher.warn(f"{len(batch)} runs do not fit the memory together; training them in two parts.")
-                return self._train(batch[:half]) + self._train(batch[half:])
-            names = ", ".join(f"{run.arm} seed {run.seed}" for run in batch)
-            self.watcher.warn(f"Failed: {names}: {type(error).__name__}: {error}")
-            for run in batch:
-                self.failed.append(f"{run.arm} seed {run.seed}")
-                self.ledger.end(run, None, {"status": "failed"})
-            return []
+    def _train(self, work: list[list[Run]], phase: str) -> None:
+        """Train batches and write each one's files as it ends; one that does not fit the memory is halved, one that fails is
+        reported and the others go on."""
+        sizes = [len(batch) for batch in work]
+        finished = train_batches(
+            work,
+            self.task,
+            self.data,
+            device=self.device,
+            workers=self.workers,
+            report=lambda number, progress: self.watcher.progress(number, sizes[number], progress),
+        )
+        again: list[list[Run]] = []
+        for number, result in finished:
+            batch = work[number]
+            if isinstance(result, list):
+                self._keep(result, phase)
+                self.watcher.done(number, len(batch))
+            elif _out_of_memory(result) and len(batch) > 1:
+                self.watcher.warn(f"{len(batch)} runs do not fit the memory together; they are trained in two parts.")
+                again += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+            else:
+                self._fail(batch, result)
+        if again:
+            self._train(again, phase)
+
+    def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
+        record = self._record(len(outcomes))
+        for outcome in outcomes:
+            self.store.add(outcome, self.task.score, record, phase=phase)
+            entry = self.store.entry(outcome.run)
+            facts = {"phase": phase, **{key: entry[key] for key in ("file", "sha256", "status")}}
+            self.ledger.end(outcome.run, entry["score"], facts)
+            self.trained += 1
+
+    def _fail(self, batch: Sequence[Run], error: Exception) -> None:
+        names = [f"{run.arm} seed {run.seed}" for run in batch]
+        self.watcher.warn(f"Failed: {', '.join(names)}: {type(error).__name__}: {error}")
+        self.failed += names
+        for run in batch:
+            self.ledger.end(run, None, {"status": "failed"})
 
     def tune(self) -> Study:
         """The study with every searched arm at the best setting its budget found; other arms as they are.

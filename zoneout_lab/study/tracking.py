@@ -6,6 +6,7 @@ Only the one driver writes, one run after another: several processes on a fresh 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
 from zoneout_lab import schema
 from zoneout_lab.study.store import read_manifest
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 _BATCH = 1000
 _STUDY, _RUN, _SHA256 = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256"

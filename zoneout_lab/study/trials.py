@@ -54,16 +54,13 @@ class Ledger:
                     study.tell(trial.number, state=TrialState.FAIL)
             self._study = study
 
-    def begin(self, runs: Sequence[Run], searched: Space | None = None) -> None:
-        """Enqueue runs and ask for their trials, except those that have one already."""
+    def begin(self, run: Run, searched: Space | None = None) -> None:
+        """Enqueue a run and ask for its trial, unless it has a finished one already."""
         with self._or_warn():
-            if self._study is None:
-                return
-            for run in runs:
-                if run.id not in self._done:
-                    params, space = self._point(run, searched or {})
-                    self._study.enqueue_trial(params, user_attrs={"run": run.id})
-                    self._trials[run.id] = self._study.ask(space)
+            if self._study is not None and run.id not in self._done:
+                params, space = self._point(run, searched or {})
+                self._study.enqueue_trial(params, user_attrs={"run": run.id})
+                self._trials[run.id] = self._study.ask(space)
 
     def end(self, run: Run, score: float | None, facts: Mapping[str, Any]) -> None:
         """Tell a run's score (None where it has none: the trial counts as failed) and what is known of its file."""

@@ -49,11 +49,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a batch of runs stands: updates done of all, epoch, and the median best score of its runs."""
+    """Where a batch of runs stands: updates done of all, epoch of all, and the median best score of its runs."""
 
     done: int
     total: int
     epoch: int
+    epochs: int
     score: float
 
 
@@ -114,7 +115,7 @@ def train(
             losses, gradient_norms = losses + loss.detach(), gradient_norms + norm
             update, count = update + 1, count + 1
             total = len(batches) * setting.training.epochs
-            report(Progress(update, total, epoch, float(np.median(lowest))))
+            report(Progress(update, total, epoch, setting.training.epochs, float(np.median(lowest))))
 
         values = {"train_loss": _numpy(losses / count), "gradient_norm": _numpy(gradient_norms / count)}
         values |= _named("valid", evaluate(model, data.valid, score))

@@ -1,0 +1,129 @@
+"""Batches of runs on several processes, one thread each: what keeps all cores of a laptop busy.
+
+A small recurrence gains little from threads (each timestep is too short to share), and its rounding could depend on them. One
+thread for each process makes a run's bits independent of how many processes there are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import queue
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from typing import Any
+
+import torch
+
+from zoneout_lab.settings import Run
+from zoneout_lab.tasks import Task
+from zoneout_lab.tasks.base import Data
+from zoneout_lab.training.loop import Outcome, Progress, train
+
+Report = Callable[[int, Progress], None]
+Result = list[Outcome] | Exception
+_QUEUE: Any = None
+_WORK: tuple[Task, Data] | None = None
+
+
+def train_batches(
+    batches: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str, workers: int, report: Report
+) -> Iterator[tuple[int, Result]]:
+    """Train batches and yield each one's number with its outcomes, or the error that ended it, as it ends.
+
+    Args:
+        batches: of runs of one shape each.
+        task, data: of all runs.
+        device: where to train. More than one worker is for the CPU.
+        workers: processes; with one, everything happens in this process.
+        report: called with a batch's number and its progress.
+    """
+    if workers <= 1 or len(batches) <= 1:
+        settle_process()
+        for number, batch in enumerate(batches):
+            try:
+                yield number, train(batch, task, data, device=device, report=_of(report, number))
+            except (MemoryError, RuntimeError) as error:
+                yield number, error
+        return
+    yield from _in_processes(batches, task, data, min(workers, len(batches)), report)
+
+
+def settle_process() -> None:
+    """One thread, subnormal numbers as zero, and memory kept for the next step rather than given back.
+
+    glibc returns freed memory at every step by default, and taking it again costs as much as the arithmetic.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(m_trim_threshold, 2**31 - 1)
+        libc.mallopt(m_mmap_threshold, 32 * 2**20)
+    except (OSError, AttributeError):
+        pass  # another C library, which does not do this
+
+
+def _in_processes(
+    batches: Sequence[Sequence[Run]], task: Task, data: Data, workers: int, report: Report
+) -> Iterator[tuple[int, Result]]:
+    # spawn: a forked torch may hang in its thread pools
+    context = multiprocessing.get_context("spawn")
+    messages = context.Queue()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(messages, task, data))
+    try:
+        futures: dict[Future[list[Outcome]], int] = {
+            pool.submit(_train_here, number, batch): number for number, batch in enumerate(batches)
+        }
+        open_futures = set(futures)
+        while open_futures:
+            ended, open_futures = wait(open_futures, timeout=0.1, return_when=FIRST_COMPLETED)
+            while True:
+                try:
+                    report(*messages.get_nowait())
+                except queue.Empty:
+                    break
+            for future in ended:
+                error = future.exception()
+                if error is not None and not isinstance(error, Exception):
+                    raise error
+                yield futures[future], error if error is not None else future.result()
+    finally:
+        _stop(pool)
+        messages.close()
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """End the pool now: whatever still trains is not wanted any more."""
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join()
+
+
+def _start(messages: Any, task: Task, data: Data) -> None:
+    global _QUEUE, _WORK
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
+    settle_process()
+    _QUEUE, _WORK = messages, (task, data)
+
+
+def _train_here(number: int, batch: Sequence[Run]) -> list[Outcome]:
+    assert _WORK is not None
+    return train(batch, *_WORK, report=_of(lambda n, progress: _QUEUE.put((n, progress)), number))
+
+
+def _of(report: Report, number: int) -> Callable[[Progress], None]:
+    return lambda progress: report(number, progress)
+
+
+def default_workers(device: str) -> int:
+    """Processes that may run at once: the cores this process may use, and one on a GPU."""
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
