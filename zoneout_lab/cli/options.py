@@ -60,7 +60,7 @@ def chosen_study(
             words.append(f"{path} set to {text}")
             options += ["--set", item]
         changes["change"] = settings
-    study = overridden(declared, **changes)
+    study = overridden(declared, **changes).settled()
     for arm in study.arms:
         study.setting(arm)
     return study, declared, words, options

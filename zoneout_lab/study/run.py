@@ -85,6 +85,7 @@ def run_study(
     """
     watcher = watcher or Watcher()
     workers = workers or default_workers(device)
+    study = study.settled()
     check_metrics(study)
     problem = refuse_unless_forced(study, force=force)
     planned = study.runs()
@@ -94,7 +95,7 @@ def run_study(
         store = Store.open(
             out,
             study,
-            declared=declared or study,
+            declared=(declared or study).settled(),
             overrides=[*overrides, *([f"forced: {problem}"] if problem else [])],
             command=command or provenance.command(study.name, []),
         )

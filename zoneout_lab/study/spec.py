@@ -43,7 +43,8 @@ class Hypothesis(Frozen):
     """A claim that data can decide: ``arm`` has a lower (higher, the same) ``metric`` than ``against``, by more than ``margin``.
 
     ``margin`` is in the metric's units, the smallest difference that matters in practice, with its ``reason``; for ``same`` it is
-    the largest difference that does not.
+    the largest difference that does not. ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the
+    study runs on.
     """
 
     name: Name
@@ -130,6 +131,13 @@ class Study(Frozen):
                     f"arm {arm.name!r} has a search space but the study has no tuning budget: add tuning=Tuning(...)."
                 )
         return self
+
+    def settled(self) -> Study:
+        """The study with ``…_score`` metrics named for its task: ``valid_score`` is ``valid_error`` or ``valid_bpc``."""
+        score = task_class(self.task).score
+        names = {f"{split}_score": f"{split}_{score}" for split in ("train_eval", "valid", "test")}
+        hypotheses = tuple(h.model_copy(update={"metric": names.get(h.metric, h.metric)}) for h in self.hypotheses)
+        return self.model_copy(update={"hypotheses": hypotheses})
 
     @property
     def id(self) -> str:

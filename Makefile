@@ -1,0 +1,64 @@
+# Two commands do all the set-up: `make study` and `make test`. Everything is kept in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STUDY ?= quickstart
+ARGS ?=
+
+# On Linux the package index serves torch for NVIDIA GPUs, several gigabytes of it. Without such a GPU the CPU build is asked
+# for at torch's own index beside it. TORCH_INDEX= (empty) leaves the choice to pip's own settings.
+ifeq ($(shell uname -s),Linux)
+ifeq ($(shell command -v nvidia-smi 2>/dev/null),)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+endif
+endif
+
+.PHONY: help install study test test-slow test-gpu lint format clean
+
+help:
+	@echo "make study     set up, run the quickstart study (or STUDY=name), say where its report is"
+	@echo "make test      set up, run the tests"
+	@echo "make install   set up .venv only"
+	@echo "make lint      formatting, lint, types, import order"
+	@echo "make test-slow | test-gpu   the long tests; the ones that need a CUDA GPU"
+	@echo "make clean     remove .venv and caches; results in runs/ stay"
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "zoneout_lab needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV); this takes a minute or two."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+study: install
+	@$(BIN)/zoneout-lab run $(STUDY) $(ARGS)
+
+test: install
+	@$(BIN)/python -m pytest -n 2 -m "not slow and not gpu" $(ARGS)
+
+test-slow: install
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-gpu: install
+	@$(BIN)/python -m pytest -m gpu $(ARGS)
+
+lint: install
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: install
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
