@@ -71,5 +71,5 @@ STUDY = Study(
             direction="higher",
         ),
     ),
-    gradient_epochs=(1,),
+    gradient_epochs=(1, 12),
 )

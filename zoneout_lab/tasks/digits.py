@@ -50,7 +50,7 @@ class Digits:
         {
             "laptop": Setting(
                 model=Model(hidden=32),
-                training=Training(optimizer="adam", lr=1e-2, epochs=30, batch=32),
+                training=Training(optimizer="adam", lr=1e-2, epochs=25, batch=32),
             ),
         }
     )

@@ -14,7 +14,7 @@ from zoneout_lab.tasks.base import Split, Stream
 from zoneout_lab.training.model import SequenceModel
 
 Values = npt.NDArray[np.float64]
-BATCH = 256
+BATCH = 64
 WINDOW = 512
 
 
