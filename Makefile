@@ -14,6 +14,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 endif
 endif
 
+REACHABLE := 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=10)' 2>/dev/null
+
 .PHONY: help install study test test-slow test-gpu lint format clean
 
 help:
@@ -33,7 +35,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  { rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Setting up $(VENV); this takes a minute or two."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	  $$($(if $(TORCH_INDEX),$(BIN)/python -c $(REACHABLE) $(TORCH_INDEX)/torch/ && echo --extra-index-url $(TORCH_INDEX),:)) torch
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 

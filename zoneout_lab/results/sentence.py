@@ -25,10 +25,10 @@ NOUNS: dict[str, str] = {
     "gradient_norm": "gradient norm before clipping",
     "best_epoch": "best epoch",
     "epochs_run": "number of epochs trained",
-    "early_third_mass_cell": "early-third mass of the cell gradient before zoneout",
-    "early_third_mass_hidden": "early-third mass of the hidden gradient before zoneout",
-    "early_third_mass_cell_state": "early-third mass of the cell gradient after zoneout",
-    "early_third_mass_hidden_state": "early-third mass of the hidden gradient after zoneout",
+    "early_third_mass_cell": "early-third gradient share (cell, candidate)",
+    "early_third_mass_hidden": "early-third gradient share (hidden, candidate)",
+    "early_third_mass_cell_state": "early-third gradient share (cell, state)",
+    "early_third_mass_hidden_state": "early-third gradient share (hidden, state)",
 }
 
 #: metrics of unit "1" that count something; every other one is a fraction, shown in percentage points
