@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from zoneout_lab.ops.products import multiply
 from zoneout_lab.ops.reference import Shares, States, by_time, drop, preserve
 
 _SITES = ("cell", "hidden", "update", "memory")
@@ -56,7 +56,7 @@ class _Lstm(torch.autograd.Function):
         for t in range(T):
             z_c, z_h, u, m = (_floating(share[t], x.dtype) for share in at)
             # σ(a) = ½ tanh(a/2) + ½: halving is exact, so one tanh serves all four gates
-            pre = _product(h, halved).addcmul_(x[:, t], scale).tanh_()
+            pre = multiply(h, halved).addcmul_(x[:, t], scale).tanh_()
             gate = torch.addcmul(offset, pre, scale, out=gates[:, t])
             i, f, g, o = gate.chunk(4, -1)
             new = drop(torch.addcmul(drop(i * g, u), f, c), m)
@@ -92,17 +92,10 @@ class _Lstm(torch.autograd.Function):
             write = write * i
             torch.addcmul(write, write * g, g, value=-1, out=d_g)
             d_c = new_c * f if d_c is None else torch.addcmul(d_c, new_c, f)
-            back = _product(d_gates[:, t], weight)
+            back = multiply(d_gates[:, t], weight)
             d_h = back if d_h is None else back.add_(d_h)
         d_weight = torch.stack([torch.mm(d_gates[r].flatten(0, 1).t(), hs[r, :T].flatten(0, 1)) for r in range(R)])
         return d_gates, d_h, d_c, d_weight, None, None, None, None
-
-
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """a [R, B, K] · b [R, K, N], for each replica as if it were alone (see ``products``)."""
-    if 1 in a.shape[1:] or b.shape[2] == 1:
-        return torch.stack([torch.mm(x, y) for x, y in zip(a, b, strict=True)])
-    return torch.bmm(a, b)
 
 
 def _gates(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,8 @@
 """Matrix products on a leading replica axis whose numbers do not depend on how many replicas there are.
 
 A batched product may split one large matrix over threads when it is alone and not when it has company, and then rounds
-differently. Where that was seen (large sums over time and batch, one row, one column) each replica gets its own call.
+differently. Where that was seen (more than one thread, large sums over time and batch, one row, one column) each replica gets
+its own call.
 """
 
 from __future__ import annotations
@@ -57,6 +58,20 @@ def project(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def recur(h: Tensor, weight: Tensor, added: Tensor) -> Tensor:
     """added + h · weightᵀ for one timestep: h [R, B, H], weight [R, G, H], added [R, B, G] to [R, B, G]."""
-    if 1 in h.shape[1:]:
-        return torch.stack([torch.addmm(a, x, w.t()) for a, x, w in zip(added, h, weight, strict=True)])
-    return torch.baddbmm(added, h, weight.transpose(1, 2))
+    columns = weight.transpose(1, 2)
+    if _one_call_will_do(h, columns):
+        return torch.baddbmm(added, h, columns)
+    return torch.stack([torch.addmm(a, x, w) for a, x, w in zip(added, h, columns, strict=True)])
+
+
+def multiply(a: Tensor, b: Tensor) -> Tensor:
+    """a [R, B, K] · b [R, K, N] to [R, B, N]."""
+    if _one_call_will_do(a, b):
+        return torch.bmm(a, b)
+    return torch.stack([torch.mm(x, y) for x, y in zip(a, b, strict=True)])
+
+
+def _one_call_will_do(a: Tensor, b: Tensor) -> bool:
+    """Whether a batched product of a [R, M, K] and b [R, K, N] rounds each replica as it would be rounded alone."""
+    threaded = a.device.type == "cpu" and torch.get_num_threads() > 1
+    return not threaded and 1 not in (*a.shape[1:], b.shape[2])

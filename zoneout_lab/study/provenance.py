@@ -7,7 +7,6 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 _PACKAGES = ("torch", "numpy", "scipy", "xarray", "optuna", "mlflow", "scikit-learn")
 
@@ -23,17 +22,16 @@ def versions() -> dict[str, str]:
 
 
 def machine(device: str = "cpu") -> dict[str, str | int]:
-    """The processor (and GPU), its threads, and the operating system; no host or user name."""
-    import torch
-
+    """The processor (and GPU) and the operating system; no host or user name."""
     found: dict[str, str | int] = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count() or 1,
-        "threads": torch.get_num_threads(),
         "device": device,
     }
     if device.startswith("cuda"):
+        import torch
+
         found["gpu"] = torch.cuda.get_device_name(torch.device(device))
         found["cuda"] = str(torch.version.cuda)
     return found
@@ -95,6 +93,3 @@ def command(study: str, options: list[str]) -> str:
     import shlex
 
     return shlex.join(["zoneout-lab", "run", study, *options])
-
-
-Record = dict[str, Any]

@@ -100,7 +100,15 @@ def run_study(
             command=command or provenance.command(study.name, []),
         )
         driver = _Driver(
-            study, store, task, loaded, device, watcher, _ledger(study, store, out, storage, watcher), workers
+            study=study,
+            store=store,
+            task=task,
+            data=loaded,
+            device=device,
+            workers=workers,
+            watcher=watcher,
+            ledger=_ledger(study, store, out, storage, watcher),
+            origin=_origin(loaded, device, workers),
         )
         summary = Summary(store.folder, len(planned), failed=driver.failed)
         tuned = driver.tune()
@@ -143,6 +151,7 @@ class _Driver:
     watcher: Watcher
     ledger: Ledger
     workers: int
+    origin: dict[str, Any]
     trained: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -252,15 +261,18 @@ class _Driver:
         return self.study.model_copy(update={"arms": arms})
 
     def _record(self, replicas: int) -> dict[str, Any]:
-        return {
-            "versions": provenance.versions(),
-            "machine": provenance.machine(self.device),
-            "git": provenance.git_commit(),
-            "data": {"digest": self.data.digest, "notes": list(self.data.notes)},
-            "engine": "reference",
-            "replicas": replicas,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        return {**self.origin, "replicas": replicas, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _origin(data: Data, device: str, workers: int) -> dict[str, Any]:
+    """Where every run of this driver comes from; read once, so that a commit made meanwhile does not enter."""
+    return {
+        "versions": provenance.versions(),
+        "machine": provenance.machine(device) | {"workers": workers},
+        "git": provenance.git_commit(),
+        "data": {"digest": data.digest, "notes": list(data.notes)},
+        "engine": "auto",
+    }
 
 
 def _with(arm: Arm, params: Params) -> Arm:

@@ -142,7 +142,7 @@ class Study(Frozen):
     @property
     def id(self) -> str:
         """Name and hash of the study with its settings resolved: the name of its results folder."""
-        text = content_hash(self) + "".join(content_hash(self.setting(arm)) for arm in self.arms)
+        text = content_hash(self.settled()) + "".join(content_hash(self.setting(arm)) for arm in self.arms)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
     def arm(self, name: str) -> Arm:

@@ -60,7 +60,7 @@ def pairs(
         axes.set_xlim(-0.7, 1.7)
         axes.set_xticks([0, 1], [wrap(who.label, 20) for who in (against, arm)], color=INK)
         axes.grid(False, axis="x")
-        axes.set_ylabel(ylabel)
+        axes.set_ylabel(wrap(ylabel, 30))
         if not known.any():
             axes.set_yticks([])
             axes.text(0.5, 0.5, "no pair was measured", color=SOFT, ha="center", va="center", transform=axes.transAxes)
@@ -129,7 +129,7 @@ def differences(
         )
         axes.grid(False, axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.set_xlabel(xlabel)
+        axes.set_xlabel(wrap(xlabel, 44))
         axes.set_title("Differences by seed")
     words = (
         f"Mean difference {number(mean)}; {level} sign-flip interval {number(interval[0])} to {number(interval[1])}, "
