@@ -1,4 +1,4 @@
-"""The LSTM recurrence with its backward pass written out: same numbers as the reference, a third of its time on a CPU.
+"""The LSTM recurrence with its backward pass written out: the numbers of the reference, in less time on a CPU.
 
 With G_h, G_c the total gradients at t, z the share preserved, u and m the shares dropped,
 
@@ -67,8 +67,13 @@ class _Lstm(torch.autograd.Function):
         return hs[:, 1:], c.clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_out: Tensor, d_last: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            # torch's once_differentiable lets a gradient of constant weights through, and its gradient is then wrong in silence
+            raise RuntimeError(
+                "The cpu path can be differentiated once, and this gradient is to be differentiated again (create_graph=True). "
+                'Make the layer with engine="reference".'
+            )
         gates, hs, cs, tanhs, weight, *shares = ctx.saved_tensors
         R, T = tanhs.shape[:2]
         at = [(None,) * T if share is None else by_time(share, T) for share in shares]
