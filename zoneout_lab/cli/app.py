@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +15,22 @@ from zoneout_lab.cli.console import errors, output, print_json
 
 app = typer.Typer(
     name="zoneout-lab",
-    help="Ablation studies of recurrent-network regularization: run them, get a verdict, read the report.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 RUNS = Path("runs")
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    """Ablation studies of recurrent-network regularization: run them, get a verdict, read the report."""
+    if version:
+        output.print(metadata.version("zoneout-lab"), highlight=False)
+        raise typer.Exit
 
 
 @app.command("list")

@@ -243,7 +243,8 @@ class Recurrent(nn.Module):
             raise RuntimeError(
                 f"Expected {self.replicas} replicas (or 1, shared by all) on the first axis, got {input.shape[0]}"
             )
-        weight = self.get_parameter("weight_ih_l0")
+        weight = self._stacked("weight_ih_l0")  # get_parameter() would refuse the tensors of functional_call
+        assert weight is not None
         if input.dtype != weight.dtype:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}); convert one of them."

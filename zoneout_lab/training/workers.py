@@ -41,7 +41,7 @@ def train_batches(
         report: called with a batch's number and its progress.
     """
     if workers <= 1 or len(batches) <= 1:
-        settle_process()
+        settle_process(device)
         for number, batch in enumerate(batches):
             try:
                 yield number, train(batch, task, data, device=device, report=_of(report, number))
@@ -51,11 +51,16 @@ def train_batches(
     yield from _in_processes(batches, task, data, min(workers, len(batches)), report)
 
 
-def settle_process() -> None:
-    """One thread, subnormal numbers as zero, and memory kept for the next step rather than given back.
+def settle_process(device: str = "cpu") -> None:
+    """One thread, subnormal numbers as zero, and memory kept for the next step rather than given back; on CUDA, determinism.
 
     glibc returns freed memory at every step by default, and taking it again costs as much as the arithmetic.
     """
+    if device.startswith("cuda"):
+        os.environ.setdefault(
+            "CUBLAS_WORKSPACE_CONFIG", ":4096:2"
+        )  # read when CUDA starts; without it cuBLAS may reorder sums
+        torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     m_trim_threshold, m_mmap_threshold = -1, -3
