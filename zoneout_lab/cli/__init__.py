@@ -16,7 +16,7 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Entry point of ``zoneout-lab``: runs a command and turns what went wrong into one message and an exit code."""
-    import click
+    from typer import exceptions as usage
 
     from zoneout_lab.cli.app import app
     from zoneout_lab.cli.console import errors
@@ -29,12 +29,13 @@ def main() -> NoReturn:
     except LabError as error:
         errors.print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
         code = error.exit_code
-    except click.exceptions.Exit as error:
+    except usage.Exit as error:
         code = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except usage.TyperException as error:
+        # those about the command line print themselves, with its usage
+        getattr(error, "show", lambda: errors.print(error.format_message(), markup=False))()
+        code = 2
+    except (KeyboardInterrupt, usage.Abort):
         errors.print("Stopped. What was finished is kept; the same command goes on from there.")
         code = 130
     except BrokenPipeError:

@@ -23,14 +23,19 @@ app = typer.Typer(
 RUNS = Path("runs")
 
 
-@app.callback()
-def common(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")] = False,
-) -> None:
-    """Ablation studies of recurrent-network regularization: run them, get a verdict, read the report."""
-    if version:
+def _version(wanted: bool) -> None:
+    if wanted:
         output.print(metadata.version("zoneout-lab"), highlight=False)
         raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Ablation studies of recurrent-network regularization: run them, get a verdict, read the report."""
 
 
 @app.command("list")

@@ -224,6 +224,8 @@ class Recurrent(nn.Module):
         for kind, state in zip(kinds, hx, strict=True):
             if state.shape != shape:
                 raise RuntimeError(f"Expected {kind} state of shape {list(shape)}, got {list(state.shape)}")
+            if state.dtype != x.dtype:
+                raise RuntimeError(f"Expected {kind} state of {x.dtype} as the input is, got {state.dtype}")
         return tuple(state.reshape(R, rows, B, self.hidden_size) for state in hx)
 
     def _unbatched(self, input: Tensor) -> bool:
@@ -251,8 +253,12 @@ class Recurrent(nn.Module):
             )
         x = input if lead else input[None]
         if self._unbatched(input):
-            return x[:, :, None]
-        return x.transpose(1, 2) if self.batch_first else x
+            x = x[:, :, None]
+        elif self.batch_first:
+            x = x.transpose(1, 2)
+        if x.shape[1] == 0:
+            raise RuntimeError("Expected a sequence of at least one timestep, got none")
+        return x
 
     def _lower(self, out: Tensor, input: Tensor) -> Tensor:
         if self._unbatched(input):
