@@ -33,7 +33,7 @@ def main() -> NoReturn:
         code = error.exit_code
     except usage.TyperException as error:
         # those about the command line print themselves, with its usage
-        getattr(error, "show", lambda: errors.print(error.format_message(), markup=False))()
+        getattr(error, "show", error.format_message)()
         code = 2
     except (KeyboardInterrupt, usage.Abort):
         errors.print("Stopped. What was finished is kept; the same command goes on from there.")
