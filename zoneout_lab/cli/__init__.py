@@ -38,10 +38,6 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, usage.Abort):
         errors.print("Stopped. What was finished is kept; the same command goes on from there.")
         code = 130
-    except BrokenPipeError:
-        # whoever read our output went away; nothing is left to say, and Python must not say it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
             traceback.print_exc()

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import Any
 
 from rich.console import Console
 
-output = Console()
-errors = Console(stderr=True)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read our output has enough: that is no failure, and Python must not complain at exit."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        sys.exit(0)
+
+
+output = _Console()
+errors = _Console(stderr=True)
 
 
 def print_json(value: Any) -> None:

@@ -41,6 +41,9 @@ class Recurrent(nn.Module):
         evaluation: ``expectation`` uses the masks' means in ``eval()`` mode, ``sampled`` draws masks there too.
     """
 
+    #: a measurement that finds several such modules in a model labels their layers with the modules' names
+    announces_states = True
+
     def __init__(
         self,
         cell: str,

@@ -3,6 +3,8 @@
 For a state s_t (memory cell c_t or hidden state h_t) the measure is the mean over examples of ‖∂L/∂s_t‖₂, and that divided by
 its sum over t (Krueger et al. 2017, Figure 6). It is taken at the *state* that the next timestep sees and at the *candidate*
 before zoneout, which is where the authors' own probe sits. ∂L/∂s_t is the total derivative: through every later timestep.
+An LSTM's h̃_t is made from the candidate c̃_t, so the way through h_t counts at the candidate and not at the state c_t; this
+holds without zoneout too, where the two have one value.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.trace import POINTS, Trace, announce, recording
@@ -38,7 +41,8 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
 
     Returns:
         Dataset with ``norm`` and ``normalised`` over (layer, state, point, time); NaN where a point was not announced.
-        A model with R > 1 replicas has a first dimension ``replica``.
+        A model with R > 1 replicas has a first dimension ``replica``. Layers have torch's suffixes (``l0``, ``l0_reverse``, whose
+        time runs as it does, from the end), after the module's name where the model holds several recurrent modules.
 
     Raises:
         InputRefusedError: the model announces no states (``torch.nn.LSTM`` hides its own), or the loss is no scalar.
@@ -55,8 +59,9 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
 
     from zoneout_lab.schema import gradient_dataset
 
-    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
-    with recording() as trace, _torch_cells_announced(model):
+    several = isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence)
+    arguments = inputs if several else (inputs,)
+    with recording() as trace, _modules_announced(model, trace):
         value = loss(model(*arguments))
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise InputRefusedError(
@@ -117,11 +122,17 @@ def _replicas(tensor: Tensor) -> int:
 
 
 @contextmanager
-def _torch_cells_announced(model: Any) -> Iterator[None]:
+def _modules_announced(model: Any, trace: Trace) -> Iterator[None]:
+    """torch's cells announce what they return; of several modules that announce by themselves, each does it under its name."""
+    modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
+    own = {name: module for name, module in modules.items() if getattr(module, "announces_states", False)}
     handles = []
-    for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
+    for name, module in modules.items():
         if isinstance(module, nn.LSTMCell | nn.GRUCell | nn.RNNCell):
             handles.append(module.register_forward_hook(_announcer(name or "l0")))
+        elif name in own and len(own) > 1:
+            handles.append(module.register_forward_pre_hook(_scope(trace, f"{name}.")))
+            handles.append(module.register_forward_hook(_scope(trace, "")))
     try:
         yield
     finally:
@@ -129,10 +140,23 @@ def _torch_cells_announced(model: Any) -> Iterator[None]:
             handle.remove()
 
 
-def _announcer(layer: str) -> Callable[[nn.Module, Any, Any], None]:
-    def announce_output(module: nn.Module, arguments: Any, output: Tensor | Sequence[Tensor]) -> None:
-        states = {"hidden": output} if isinstance(output, Tensor) else {"hidden": output[0], "cell": output[1]}
-        watch(layer, "state", **states)
+def _scope(trace: Trace, scope: str) -> Callable[..., None]:
+    def enter(*_: Any) -> None:
+        trace.scope = scope
+
+    return enter
+
+
+def _announcer(layer: str) -> Callable[[nn.Module, Any, Any], Any]:
+    def announce_output(module: nn.Module, arguments: Any, output: Tensor | Sequence[Tensor]) -> Any:
+        # views: torch makes h from the very tensor that it returns as c, whose gradient would count that way too
+        if isinstance(output, Tensor):
+            h = output.view_as(output)
+            watch(layer, "state", hidden=h)
+            return h
+        h, c = (state.view_as(state) for state in output)
+        watch(layer, "state", hidden=h, cell=c)
+        return h, c
 
     return announce_output
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.ops.products import recur
-from zoneout_lab.ops.trace import announce
+from zoneout_lab.ops.trace import announce, is_recording
 
 #: cell → (number of gates, its states, the sites a regularizer may act on)
 CELLS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
@@ -143,6 +143,9 @@ def run(
     outputs = []
     for t, x_t in enumerate(x.unbind(1)):
         candidates, new = step(x_t, states, weight, bias, {site: share[t].to(x.dtype) for site, share in at.items()})
+        if is_recording():
+            # where nothing is preserved the state is its candidate: it still has a gradient of its own, through t + 1 alone
+            new = tuple(state.view_as(state) for state in new)
         if lengths is None:
             out = new[0]
         else:

@@ -17,9 +17,13 @@ POINTS = ("candidate", "state")
 
 @dataclass
 class Trace:
-    """Tensors announced so far: (layer, state, point) → one tensor [..., B, H] for each timestep."""
+    """Tensors announced so far: (layer, state, point) → one tensor [..., B, H] for each timestep.
+
+    ``scope`` goes before the label of every layer: the name of the module that runs, where several have the same labels.
+    """
 
     tensors: dict[tuple[str, str, str], list[Tensor]] = field(default_factory=dict)
+    scope: str = ""
 
 
 _LISTENER: ContextVar[Trace | None] = ContextVar("zoneout_lab_trace", default=None)
@@ -51,4 +55,4 @@ def announce(layer: str, state: str, point: str, tensor: Tensor) -> None:
     """
     trace = _LISTENER.get()
     if trace is not None:
-        trace.tensors.setdefault((layer, state, point), []).append(tensor)
+        trace.tensors.setdefault((trace.scope + layer, state, point), []).append(tensor)

@@ -18,7 +18,7 @@ from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
 from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Arm, Study, derive
-from zoneout_lab.study.store import CONFIRM, TUNE, Store, only_driver
+from zoneout_lab.study.store import CONFIRM, TUNE, Store, only_driver, taking_turns
 from zoneout_lab.study.trials import Ledger, Params, Space, sampler_name, suggest
 from zoneout_lab.tasks import Task, make_task
 from zoneout_lab.tasks.base import Data
@@ -120,7 +120,8 @@ def run_study(
         from zoneout_lab.study.tracking import publish, tracking_uri
 
         try:
-            publish(store.folder, None if tracking == "default" else tracking, out)
+            with taking_turns(out):
+                publish(store.folder, None if tracking == "default" else tracking, out)
         except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
             uri = tracking_uri(None if tracking == "default" else tracking, out)
             watcher.warn(
@@ -130,12 +131,14 @@ def run_study(
 
 
 def write_outputs(folder: Path, *, again: bool) -> None:
-    """Write ``study.nc`` and ``report.html`` from the runs' files, where they are missing or ``again``."""
+    """Write ``study.nc`` and ``report.html`` from the runs' files, where they are missing or out of date, or ``again``."""
     from zoneout_lab.report import write_report
     from zoneout_lab.results import open_results
 
     export, report = folder / "study.nc", folder / "report.html"
-    if again or not export.exists() or not report.exists():
+    # older than the manifest: the driver that wrote it died before it came to these
+    changed = (folder / "MANIFEST.json").stat().st_mtime_ns
+    if again or any(not file.exists() or file.stat().st_mtime_ns < changed for file in (export, report)):
         tree = open_results(folder)
         schema.write_tree(tree, export)
         write_report(tree, report)
@@ -157,13 +160,21 @@ class _Driver:
 
     def train_missing(self, runs: Iterable[Run], phase: str, spaces: dict[str, Space] | None = None) -> None:
         """Train the runs whose files are missing, in batches, and write each batch's files as it ends."""
-        missing = [run for run in runs if not self.store.has(run)]
+        spaces = spaces or {}
+        missing = []
+        for run in runs:
+            if not self.store.has(run):
+                missing.append(run)
+                continue
+            # the ledger may not have heard of it: its database was out of reach, or the driver died just then
+            self.ledger.begin(run, spaces.get(run.arm))
+            self._tell(run)
         if not missing:
             return
         self.watcher.begin(len(missing))
         work = batches(missing, self.data.train.steps, workers=self.workers, memory=_device_memory(self.device))
         for run in missing:
-            self.ledger.begin(run, (spaces or {}).get(run.arm))
+            self.ledger.begin(run, spaces.get(run.arm))
         self._train(work, phase)
 
     def _train(self, work: list[list[Run]], phase: str) -> None:
@@ -196,10 +207,12 @@ class _Driver:
         record = self._record(len(outcomes))
         for outcome in outcomes:
             self.store.add(outcome, self.task.score, record, phase=phase)
-            entry = self.store.entry(outcome.run)
-            facts = {"phase": phase, **{key: entry[key] for key in ("file", "sha256", "status")}}
-            self.ledger.end(outcome.run, entry["score"], facts)
+            self._tell(outcome.run)
             self.trained += 1
+
+    def _tell(self, run: Run) -> None:
+        entry = self.store.entry(run)
+        self.ledger.end(run, entry["score"], {key: entry[key] for key in ("phase", "file", "sha256", "status")})
 
     def _fail(self, batch: Sequence[Run], error: Exception) -> None:
         names = [f"{run.arm} seed {run.seed}" for run in batch]
@@ -245,7 +258,7 @@ class _Driver:
                 raise InputRefusedError(
                     f"Tuning {name!r} found no setting that trains without diverging; widen its search space."
                 )
-        self.store.manifest["tuning"] = {
+        tuned = {
             name: {
                 "best": best[name][0],
                 "sampler": sampler_name(),
@@ -256,7 +269,9 @@ class _Driver:
             }
             for name in best
         }
-        self.store.save()
+        if self.store.manifest.get("tuning") != tuned:
+            self.store.manifest["tuning"] = tuned
+            self.store.save()
         arms = tuple(_with(arm, best[arm.name][0]) if arm.name in best else arm for arm in self.study.arms)
         return self.study.model_copy(update={"arms": arms})
 
@@ -282,7 +297,8 @@ def _with(arm: Arm, params: Params) -> Arm:
 def _ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
     sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
     url = storage or f"sqlite:///{(out / 'optuna.db').absolute()}"
-    return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)
+    with taking_turns(out):
+        return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -126,6 +126,13 @@ class Study(Frozen):
                 raise InputRefusedError(
                     f"arm {arm.name!r}: {unknown('option to search', min(set(arm.search) - fields), fields)}"
                 )
+            for option, (low, high) in arm.search.items():
+                if type(getattr(arm.regularizer, option)) is not float or not low < high:
+                    raise InputRefusedError(
+                        f"arm {arm.name!r}: {option} cannot be searched from {low} to {high}; it takes a rate and a range that rises."
+                    )
+                for end in (low, high):
+                    from_json(to_json(arm.regularizer) | {option: end})
             if arm.search and self.tuning is None:
                 raise InputRefusedError(
                     f"arm {arm.name!r} has a search space but the study has no tuning budget: add tuning=Tuning(...)."

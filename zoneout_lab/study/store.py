@@ -47,8 +47,12 @@ class Store:
                     f"{folder} holds the results of another study ({manifest.get('study', {}).get('name')}). "
                     "Choose another folder with --out, or move that one away."
                 )
-            return cls(folder, manifest)
-        if folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
+            store = cls(folder, manifest)
+            if not (folder / "spec.json").exists():
+                store.save_spec()
+            return store
+        # hidden: the lock, and what a driver that died while it began has left
+        if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise InputRefusedError(
                 f"{folder} exists and holds no study. Choose another folder with --out, or move it away."
             )
@@ -63,12 +67,15 @@ class Store:
                 "runs": {},
             },
         )
-        schema.write_bytes(folder / "spec.json", _json(spec))
-        store.save()
+        store.save()  # first: from here on the folder is known for this study's
+        store.save_spec()
         return store
 
     def save(self) -> None:
         schema.write_bytes(self.folder / "MANIFEST.json", _json(self.manifest))
+
+    def save_spec(self) -> None:
+        schema.write_bytes(self.folder / "spec.json", _json(self.manifest["study"]))
 
     def has(self, run: Run) -> bool:
         """Whether the run's file is there. Raises IntegrityError where it is not the file that was written."""
@@ -137,7 +144,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputRefusedError(f"{folder} is no results folder: it has no MANIFEST.json.")
     try:
         manifest = json.loads(path.read_text())
-        manifest["runs"].items()
+        manifest["runs"].items(), manifest["study"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
             f"{path} cannot be read ({error}). Restore it, or move the folder away and run the study again."
@@ -152,7 +159,7 @@ def only_driver(out: Path, study: Study) -> Iterator[None]:
     lock = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
+        file = lock.open("a")
     except OSError as error:
         raise InputRefusedError(
             f"Cannot write to {folder}: {error.strerror}. Choose another folder with --out."
@@ -162,6 +169,14 @@ def only_driver(out: Path, study: Study) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise TryAgainError(f"Another process is running this study in {folder}; wait for it to finish.") from error
+        yield
+
+
+@contextmanager
+def taking_turns(out: Path) -> Iterator[None]:
+    """Wait until no other driver sets up or updates the databases in ``out``: two at once leave a fresh SQLite one unusable."""
+    with (out / ".databases.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -47,11 +47,14 @@ class Ledger:
             study.set_user_attr("sampler", sampler)
             study.set_user_attr("optuna", optuna.__version__)
             for trial in study.get_trials(deepcopy=False):
-                if trial.state == TrialState.COMPLETE:
-                    self._done.add(trial.user_attrs.get("run", ""))
-                elif not trial.state.is_finished():
+                if trial.state == TrialState.RUNNING:
                     # left behind by a driver that died: its runs are enqueued again
                     study.tell(trial.number, state=TrialState.FAIL)
+                elif trial.state == TrialState.WAITING:
+                    # only a trial that was asked for can be told; the next one to be asked for is one that waits
+                    study.tell(study.ask(), state=TrialState.FAIL)
+                elif "sha256" in trial.user_attrs:
+                    self._done.add(trial.user_attrs["run"])
             self._study = study
 
     def begin(self, run: Run, searched: Space | None = None) -> None:

@@ -1,0 +1,111 @@
+"""Before anything is trained: can the design answer, and in which batches would it train."""
+
+from __future__ import annotations
+
+import pytest
+from small_study import ARMS, HELPS, run, small, snapshot
+
+from zoneout_lab import Arm
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.study import plan
+from zoneout_lab.tasks import make_task
+
+
+def family(count: int, **fields):
+    """A study with so many hypotheses."""
+    return small(hypotheses=[HELPS.model_copy(update={"name": f"h{k}"}) for k in range(count)], **fields)
+
+
+# hypotheses, alpha → seeds n with 2/2ⁿ ≤ α/m, by hand
+NEEDED = [(1, 0.05, 6), (2, 0.05, 7), (4, 0.05, 8), (5, 0.05, 8), (1, 0.5, 2), (1, 0.01, 8), (7, 0.05, 9)]
+
+
+@pytest.mark.parametrize(("count", "alpha", "needed"), NEEDED)
+def test_a_design_that_cannot_reach_its_alpha_is_refused(count, alpha, needed):
+    assert plan.check_design(family(count, alpha=alpha, seeds=needed)) is None
+    short = family(count, alpha=alpha, seeds=needed - 1)
+    with pytest.raises(InputRefusedError) as error:
+        plan.refuse_unless_forced(short, force=False)
+    assert f"--seeds {needed}." in str(error.value)
+    assert f"with {needed - 1} paired seeds" in str(error.value)
+    assert plan.refuse_unless_forced(short, force=True) == str(error.value)
+
+
+def test_without_hypotheses_one_seed_will_do():
+    assert plan.check_design(small(seeds=1)) is None
+
+
+def test_run_refuses_it_and_writes_nothing(tmp_path):
+    with pytest.raises(InputRefusedError, match="cannot reach a verdict"):
+        run(family(1), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def shapes_of_three(seeds=6):
+    arms = (*ARMS, Arm(name="longer", change={"training.epochs": 3}), Arm(name="wide", change={"model.hidden": 8}))
+    return small(arms=arms, seeds=seeds)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 5])
+@pytest.mark.parametrize("memory", [None, 1, 10**7, 10**12])
+def test_batches(workers, memory):
+    runs = shapes_of_three().runs()
+    work = plan.batches(runs, 64, workers=workers, memory=memory)
+    assert sorted(run.id for batch in work for run in batch) == sorted(run.id for run in runs)  # each once
+    for shape in {run.shape for run in runs}:
+        group = [run for batch in work for run in batch if run.shape == shape]
+        assert group == [run for run in runs if run.shape == shape]  # in the order they came in
+        sizes = [len(batch) for batch in work if batch[0].shape == shape]
+        assert max(sizes) - min(sizes[:-1] or sizes) == 0  # even: only the last may be smaller
+        assert max(sizes) - sizes[-1] < len(sizes) + max(sizes) / 2
+    for batch in work:
+        assert len({run.shape for run in batch}) == 1
+        together = workers * len(batch) * plan.bytes_per_replica(batch[0], 64)
+        assert len(batch) == 1 or together <= (memory or 10**12)
+
+
+def test_batches_keep_every_worker_busy():
+    runs = small(seeds=8).runs()  # 16 of one shape
+    assert [len(batch) for batch in plan.batches(runs, 64, workers=2)] == [8, 8]
+    assert [len(batch) for batch in plan.batches(runs, 64, workers=4)] == [4, 4, 4, 4]
+    assert [len(batch) for batch in plan.batches(runs, 64, workers=1, memory=10**12)] == [16]
+    one = plan.bytes_per_replica(runs[0], 64)
+    assert [len(batch) for batch in plan.batches(runs, 64, workers=1, memory=5 * one)] == [4, 4, 4, 4]
+    assert [len(batch) for batch in plan.batches(runs, 64, workers=1, memory=one - 1)] == [1] * 16
+    assert plan.batches([], 64) == []
+
+
+def test_cost_grows_with_the_work_and_shrinks_with_workers():
+    study = small(seeds=4)
+    task = make_task("digits")
+    data = task.load()
+    runs = study.runs()
+    one = plan.cost(plan.batches(runs, 64), task, data)
+    longer = [run.model_copy(update={"setting": small({"training.epochs": 40}).setting()}) for run in runs]
+    assert plan.cost([longer], task, data).seconds > 5 * one.seconds > 0
+    # side by side: half the time for the same batches
+    halves = [runs[:4], runs[4:]]
+    assert plan.cost(halves, task, data, workers=2).memory == 8 * plan.bytes_per_replica(runs[0], 64)
+    assert plan.cost(halves, task, data, workers=1).memory == 4 * plan.bytes_per_replica(runs[0], 64)
+    assert plan.cost([], task, data) == plan.Cost(0, 0)
+
+
+def test_metrics_that_are_promised_are_there(ran):
+    from zoneout_lab.results import DERIVED, open_results, scalar
+
+    tree = open_results(ran.folder)
+    promised = plan.metrics_of(small(gradient_epochs=(1,)))
+    assert set(DERIVED) <= set(promised)
+    for metric in promised:
+        assert scalar(tree, metric).notnull().all(), metric
+
+
+def test_planning_writes_nothing(ran, capsys):
+    from zoneout_lab.cli.plan import show_plan
+
+    out = ran.folder.parent
+    before = snapshot(out)
+    for study in (small(gradient_epochs=(1,)), small(name="another")):
+        show_plan(study, data=None, out=out, device="cpu", workers=1, force=False, as_json=True)
+    assert snapshot(out) == before
+    assert '"missing": 0' in capsys.readouterr().out

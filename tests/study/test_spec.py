@@ -1,0 +1,86 @@
+"""A study is a value: frozen, the same through JSON, named by what its results depend on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+from small_study import ARMS, HELPS, SMALL, searching, small
+
+from zoneout_lab import Arm, Study, Tuning, Zoneout
+from zoneout_lab.study import builtin_studies, load_study
+from zoneout_lab.study.spec import changed, overridden
+
+STUDIES = [small(), searching(), small(hypotheses=(HELPS,)), *(load_study(name) for name in builtin_studies())]
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_through_json_and_back(study):
+    for dumped in (study.model_dump(), json.loads(study.model_dump_json())):
+        again = Study.model_validate(dumped)
+        assert again == study
+        assert again.id == study.id
+        assert [run.id for run in again.runs()] == [run.id for run in study.runs()]
+
+
+def test_frozen():
+    study = small()
+    for value, field in ((study, "seeds"), (study.arms[0], "name"), (study.runs()[0], "seed")):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(value, field, 3)
+
+
+def test_unknown_fields_of_json_are_errors():
+    with pytest.raises(ValidationError, match="seedz"):
+        Study.model_validate(small().model_dump() | {"seedz": 3})
+
+
+MATTERS = {
+    "an arm less": {"arms": ARMS[:1]},
+    "an arm's rate": {"arms": (ARMS[0], Arm(name="zoneout", regularizer=Zoneout(cell=0.5, hidden=0.06)))},
+    "an arm's change": {"arms": (ARMS[0], ARMS[1].model_copy(update={"change": {"training.lr": 0.1}}))},
+    "seeds": {"seeds": 3},
+    "seed": {"seed": 1},
+    "baseline": {"baseline": "zoneout"},
+    "hypotheses": {"hypotheses": (HELPS,)},
+    "alpha": {"alpha": 0.01},
+    "setting": {"change": SMALL | {"training.epochs": 3}},
+    "options": {"change": SMALL | {"options.permute": False}},
+    "gradient flow": {"gradient_epochs": (1,)},
+    "tuning": {"tuning": Tuning(trials=4)},
+    "task": {"task": "pmnist"},
+}
+
+
+def test_the_id_changes_with_what_results_depend_on():
+    ids = {"as it is": small().id} | {why: overridden(small(), **change).id for why, change in MATTERS.items()}
+    assert len(set(ids.values())) == len(ids), ids
+
+
+def test_the_preset_is_part_of_the_id():
+    pmnist = overridden(small(), task="pmnist")
+    assert overridden(pmnist, preset="paper").id != pmnist.id
+
+
+def test_naming_the_tasks_score_is_the_same_study():
+    named = HELPS.model_copy(update={"metric": "valid_error"})
+    assert small(hypotheses=(HELPS,)).id == small(hypotheses=(named,)).id
+    assert small(hypotheses=(HELPS,)).settled().hypotheses == (named,)
+
+
+def test_arm_change_reaches_its_own_runs_only():
+    study = small(arms=(ARMS[0], ARMS[1].model_copy(update={"change": {"training.epochs": 7, "model.cell": "lstm"}})))
+    assert {(run.arm, run.setting.training.epochs) for run in study.runs()} == {("lstm", 2), ("zoneout", 7)}
+    assert all(run.setting.model.hidden == 4 for run in study.runs())  # the study's own change stays
+
+
+def test_every_arm_at_every_seed_once():
+    cells = [(run.arm, run.seed) for run in small(seeds=3).runs()]
+    assert sorted(cells) == sorted({(arm.name, seed) for arm in ARMS for seed in range(3)})
+
+
+def test_options_of_the_task_are_settings():
+    setting = changed(small().setting(), {"options.permute": False})
+    assert setting.options == {"permute": False}
+    assert setting.model == small().setting().model

@@ -1,0 +1,133 @@
+"""What cannot be a study is refused in words that say what is wrong and what was meant."""
+
+from __future__ import annotations
+
+import pytest
+from small_study import ARMS, HELPS, SMALL, small
+
+from zoneout_lab import Arm, CellDropout, RecurrentDropout, Tuning, Zoneout
+from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.study import load_study
+from zoneout_lab.study.plan import check_metrics
+from zoneout_lab.study.spec import overridden
+
+
+def hypothesis(**change):
+    return {"hypotheses": (HELPS.model_copy(update=change),)}
+
+
+def searching(tuning=True, **search):
+    arm = Arm(name="zoneout", regularizer=Zoneout(), search=search)
+    return {"arms": (ARMS[0], arm), "tuning": Tuning(trials=2) if tuning else None}
+
+
+def arm_change(**change):
+    return {"arms": (ARMS[0], ARMS[1].model_copy(update={"change": {k.replace("__", "."): v for k, v in change.items()}}))}
+
+
+# what differs from a good study → error, words of its message
+CASES = {
+    "unknown baseline": ({"baseline": "lstn"}, InputRefusedError, ["arm 'lstn'", "mean 'lstm'"]),
+    "arm twice": ({"arms": (ARMS[0], ARMS[0])}, InputRefusedError, ["'lstm' is there twice"]),
+    "no arms": ({"arms": ()}, InputRefusedError, ["arms", "at least 1"]),
+    "no seeds": ({"seeds": 0}, InputRefusedError, ["seeds", "got 0"]),
+    "name with a slash": ({"name": "a/b"}, InputRefusedError, ["name", "'a/b'"]),
+    "absent arm": (hypothesis(arm="zoneuot"), InputRefusedError, ["'helps'", "'zoneuot'", "mean 'zoneout'"]),
+    "absent against": (hypothesis(against="gru"), InputRefusedError, ["'helps'", "'gru'", "lstm, zoneout"]),
+    "itself": (hypothesis(against="zoneout"), InputRefusedError, ["'zoneout' with itself"]),
+    "same without margin": (hypothesis(direction="same"), InputRefusedError, ["'helps'", "margin"]),
+    "hypothesis twice": ({"hypotheses": (HELPS, HELPS)}, InputRefusedError, ["'helps' is there twice"]),
+    "search without budget": (searching(tuning=False, cell=(0, 1)), InputRefusedError, ["'zoneout'", "Tuning("]),
+    "search of nothing": (searching(sell=(0, 1)), InputRefusedError, ["'sell'", "mean 'cell'"]),
+    "search downwards": (searching(cell=(0.5, 0.1)), InputRefusedError, ["cell", "0.5 to 0.1"]),
+    "search of a switch": (searching(share=(0, 1)), InputRefusedError, ["share", "rate"]),
+    "search past 1": (searching(cell=(0, 1.5)), InputRefusedError, ["1.5", "[0, 1]"]),
+    "unknown task": ({"task": "digit"}, UsageError, ["task 'digit'", "mean 'digits'"]),
+    "unknown preset": ({"preset": "paper"}, UsageError, ["preset of digits 'paper'", "laptop"]),
+    "unknown setting": ({"change": {"training.epoch": 3}}, UsageError, ["'training.epoch'", "mean 'training.epochs'"]),
+    "no group": ({"change": {"epochs": 3}}, UsageError, ["'epochs'", "training.epochs"]),
+    "unknown option": ({"change": {"options.permuted": True}}, UsageError, ["'permuted'", "mean 'permute'"]),
+    "option's value": ({"change": {"options.permute": 3}}, InputRefusedError, ["permute is 3", "true or false"]),
+    "zero units": ({"change": {"model.hidden": 0}}, InputRefusedError, ["model.hidden", "got 0"]),
+    "text for a number": ({"change": {"training.lr": "fast"}}, InputRefusedError, ["training.lr", "'fast'"]),
+    "unknown cell": ({"change": {"model.cell": "lstn"}}, InputRefusedError, ["model.cell", "'lstn'"]),
+    "setting of an arm": (arm_change(training__epoch=3), UsageError, ["'training.epoch'", "mean 'training.epochs'"]),
+    "no memory cell": ({"change": {"model.cell": "gru"}}, InputRefusedError, ["GRU", "memory cell"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused(case):
+    change, kind, words = CASES[case]
+    with pytest.raises(kind) as error:
+        overridden(small(), **change).settled().runs()
+    assert type(error.value) is kind
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+METRICS = {
+    "valid_eror": ["'helps'", "'valid_eror'", "mean 'valid_error'"],
+    "valid_bpc": ["'valid_bpc'", "valid_error"],
+    "early_third_mass_cell": ["gradient flow", "gradient_epochs=(1,)"],
+}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_metrics_the_runs_will_not_have(metric):
+    with pytest.raises(UsageError) as error:
+        check_metrics(small(**hypothesis(metric=metric)).settled())
+    assert all(word in str(error.value) for word in METRICS[metric]), str(error.value)
+
+
+def test_gradient_metrics_need_the_state():
+    study = small(
+        arms=(Arm(name="lstm"), Arm(name="zoneout")),
+        gradient_epochs=(1,),
+        change=SMALL | {"model.cell": "gru"},
+        **hypothesis(metric="early_third_mass_cell"),
+    )
+    with pytest.raises(UsageError):
+        check_metrics(study.settled())
+    check_metrics(overridden(study, **hypothesis(metric="early_third_mass_hidden")).settled())
+
+
+@pytest.mark.parametrize(("regularizer", "field"), [(Zoneout, "cell"), (Zoneout, "hidden"), (RecurrentDropout, "p"), (CellDropout, "p")])
+@pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), "half", True])
+def test_no_rate_outside_0_1(regularizer, field, value):
+    with pytest.raises(InputRefusedError, match=r"\[0, 1\]"):
+        regularizer(**{field: value})
+
+
+FILES = {
+    "rate": ("STUDY = Study(**GOOD, arms=(Arm(name='a', regularizer=Zoneout(cell=1.5)),))", ["1.5", "[0, 1]"]),
+    "hypothesis": (
+        "STUDY = Study(**GOOD, arms=(Arm(name='a'),), hypotheses=(Hypothesis(name='h', statement='', arm='b', against='a', metric='valid_score'),))",
+        ["'h'", "arm 'b'"],
+    ),
+    "field": ("STUDY = Study(**GOOD, arms=(Arm(name='a'),), sedes=3)", ["sedes"]),
+    "syntax": ("STUDY = Study(", ["SyntaxError"]),
+    "crash": ("1 / 0", ["ZeroDivisionError"]),
+    "import": ("import no_such_module", ["no_such_module"]),
+    "no study": ("STUDIES = []", ["STUDY = Study(...)"]),
+    "not a study": ("STUDY = {}", ["STUDY = Study(...)"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_study_files(case, tmp_path):
+    text, words = FILES[case]
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from zoneout_lab import *\nGOOD = dict(name='mine', title='', question='', baseline='a')\n" + text
+    )
+    with pytest.raises(InputRefusedError) as error:
+        load_study(path)
+    assert "mine.py" in str(error.value)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_names_and_paths_of_studies(tmp_path):
+    with pytest.raises(UsageError, match="mean 'mask_sharing'"):
+        load_study("mask_sharin")
+    with pytest.raises(InputRefusedError, match="no study file"):
+        load_study(tmp_path / "absent.py")

@@ -1,0 +1,158 @@
+"""Losses and scores against plain torch: in batches, of the first examples, as one long sequence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_tasks import TinyExamples, TinyStream, make_run
+from torch.nn import functional as F
+
+from zoneout_lab import NoRegularizer, Zoneout
+from zoneout_lab.measures import gradient_flow
+from zoneout_lab.regularizers import Regularizer
+from zoneout_lab.tasks.base import Examples, Stream
+from zoneout_lab.training import evaluate as module
+from zoneout_lab.training import train
+from zoneout_lab.training.evaluate import evaluate, evaluate_whole, loss_by_replica
+from zoneout_lab.training.model import SequenceModel
+
+
+def made(task: Any, regularizers: list[Regularizer], evaluation: str = "expectation", **options: Any) -> SequenceModel:
+    runs = [make_run(seed, **options) for seed in range(len(regularizers))]
+    return SequenceModel(
+        runs[0].setting.model, task.input_size, task.output_size, every_step=isinstance(task, TinyStream),
+        regularizers=regularizers, seeds=[run.seeds for run in runs], evaluation=evaluation,
+    )  # fmt: skip
+
+
+ARMS = [NoRegularizer(), Zoneout(cell=0.5, hidden=0.3), Zoneout(cell=0.2, per="layer")]
+
+
+def test_loss_of_each_replica_is_its_mean_cross_entropy():
+    logits, targets = torch.randn(3, 5, 4, 6), torch.randint(6, (3, 5, 4))
+    expected = [F.cross_entropy(logits[r].flatten(0, 1), targets[r].flatten()) for r in range(3)]
+    assert torch.allclose(loss_by_replica(logits, targets), torch.stack(expected))
+    shared = [F.cross_entropy(logits[r].flatten(0, 1), targets[0].flatten()) for r in range(3)]
+    assert torch.allclose(loss_by_replica(logits, targets[:1]), torch.stack(shared))
+
+
+@pytest.mark.parametrize("batch", [3, 7, 256])
+def test_examples_in_batches_of_any_size(batch: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BATCH", batch)
+    task = TinyExamples()
+    split, model = task.load().train, made(task, ARMS)
+    got = evaluate(model, split, "error")
+    with torch.no_grad():
+        logits = model.eval()(split.inputs.transpose(0, 1)[None])
+    for r in range(3):
+        assert got["loss"][r] == pytest.approx(F.cross_entropy(logits[r], split.targets).item(), rel=1e-6)
+        assert got["error"][r] == (logits[r].argmax(-1) != split.targets).sum().item() / 33
+    assert set(got) == {"loss", "error"}
+
+
+@pytest.mark.parametrize("batch", [2, 256])
+def test_streams_are_scored_in_bits_per_character(batch: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BATCH", batch)
+    task = TinyStream()
+    stream, model = task.load().valid, made(task, ARMS)
+    got = evaluate(model, stream, "bpc")
+    chunks = stream.symbols[: 10 * 9].view(10, 9)  # 95 symbols: ten chunks and a rest
+    with torch.no_grad():
+        logits = model.eval()(F.one_hot(chunks[:, :-1], 5).float().transpose(0, 1)[None])
+    for r in range(3):
+        loss = F.cross_entropy(logits[r].flatten(0, 1), chunks[:, 1:].T.flatten()).item()
+        assert got["loss"][r] == pytest.approx(loss, rel=1e-6)
+        assert got["bpc"][r] == pytest.approx(loss / math.log(2), rel=1e-6)
+
+
+@pytest.mark.parametrize("task", [TinyExamples(), TinyStream()], ids=["examples", "stream"])
+def test_the_first_examples_alone(task: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BATCH", 4)
+    split, model = task.load().train, made(task, ARMS)
+    first = (
+        Examples(split.inputs[:8], split.targets[:8])
+        if isinstance(split, Examples)
+        else Stream(split.symbols[:72], 5, 9)
+    )
+    got, expected = evaluate(model, split, task.score, first=8), evaluate(model, first, task.score)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(got[name], value)
+    assert (got["loss"] != evaluate(model, split, task.score)["loss"]).all()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("window", [7, 512])
+def test_a_whole_stream_is_one_unrolled_pass(cell: str, window: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "WINDOW", window)
+    task = TinyStream()
+    arms = [NoRegularizer(), Zoneout(hidden=0.3)]
+    stream, model = task.load().valid, made(task, arms, cell=cell, layers=2, learned_state=True)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "initial" in name:
+                parameter.uniform_(-1, 1)
+        logits = model.eval()(F.one_hot(stream.symbols[:-1], 5).float()[None, :, None])
+    got = evaluate_whole(model, stream)
+    for r in range(2):
+        loss = F.cross_entropy(logits[r, :, 0], stream.symbols[1:]).item()
+        assert got[r] == pytest.approx(loss / math.log(2), rel=1e-6)
+
+
+def test_evaluation_leaves_training_where_it_was_and_sampling_is_repeatable():
+    task = TinyExamples()
+    split = task.load().train
+    sampled, expected = made(task, ARMS, "sampled"), made(task, ARMS)
+    for model in (sampled, expected):
+        model.rnn.update = 17
+        first = evaluate(model, split, "error")
+        assert model.rnn.update == 17
+        model.rnn.update = 40
+        again = evaluate(model, split, "error")
+        np.testing.assert_array_equal(first["loss"], again["loss"])
+    drawn, means = evaluate(sampled, split, "error")["loss"], evaluate(expected, split, "error")["loss"]
+    assert drawn[0] == means[0]
+    assert (drawn[1:] != means[1:]).all()
+
+
+def test_evaluation_keeps_no_graph():
+    task = TinyStream()
+    model = made(task, ARMS)
+    evaluate(model, task.load().valid, "bpc")
+    evaluate_whole(model, task.load().valid)
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("task", [TinyExamples(), TinyStream()], ids=["examples", "stream"])
+def test_gradients_are_measured_at_the_epochs_asked(task: Any):
+    """Untrained against gradient_flow; afterwards only that they are there, and that measuring changed nothing."""
+    data = task.load()
+    asked = {"gradient_epochs": (0, 2), "gradient_examples": 6, "epochs": 3}
+    runs = [make_run(seed, arm, **asked) for seed, arm in enumerate(ARMS)]
+    outcomes = train(runs, task, data)
+    unmeasured = train([make_run(seed, arm, epochs=3) for seed, arm in enumerate(ARMS)], task, data)
+    model = made(task, ARMS).train()
+    inputs, targets = next(data.valid.in_order(6))
+    flow = gradient_flow(model, inputs[None], lambda logits: loss_by_replica(logits, targets[None]).sum() * 6)
+    for r, (outcome, plain) in enumerate(zip(outcomes, unmeasured, strict=True)):
+        assert set(outcome.gradients) == {0, 2}
+        norms, layers, states = outcome.gradients[0]
+        assert (layers, states) == (["l0"], ["cell", "hidden"])
+        np.testing.assert_allclose(norms, flow.norm.isel(replica=r), rtol=1e-6)
+        assert outcome.gradients[2][0].shape == (1, 2, 2, inputs.shape[0])
+        assert not np.array_equal(outcome.gradients[2][0], norms)
+        assert plain.gradients == {}
+        assert (plain.by_epoch, plain.at_best) == (outcome.by_epoch, outcome.at_best)
+
+
+def test_a_stream_is_also_read_as_one_sequence():
+    task = TinyStream()
+    (outcome,) = train([make_run(0)], task, task.load())
+    assert set(outcome.at_best) == {"test_loss", "test_bpc", "valid_bpc_full", "test_bpc_full"}
+    assert outcome.at_best["test_bpc"] == pytest.approx(outcome.at_best["test_loss"] / math.log(2))
+    assert set(outcome.by_epoch) == {
+        "train_loss", "gradient_norm", "valid_loss", "valid_bpc", "train_eval_loss", "train_eval_bpc",
+    }  # fmt: skip
