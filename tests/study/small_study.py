@@ -14,9 +14,10 @@ from zoneout_lab.study.run import Summary, Watcher, run_study
 SMALL = {"model.hidden": 4, "training.epochs": 2, "training.batch": 256}
 ARMS = (Arm(name="lstm"), Arm(name="zoneout", regularizer=Zoneout(cell=0.5, hidden=0.05)))
 HELPS = Hypothesis(name="helps", statement="It helps.", arm="zoneout", against="lstm", metric="valid_score")
-# no clipping and a step that no weight survives
+# no clipping, and a step that no weight survives
 DIVERGES = Arm(
-    name="diverges", change={"training.optimizer": "sgd", "training.lr": 1e30, "training.clip": None}
+    name="diverges",
+    change={"training.optimizer": "sgd", "training.lr": 3e38, "training.clip": None},
 )
 
 
@@ -63,9 +64,7 @@ def manifest(folder: Path) -> dict[str, Any]:
 def file_of(folder: Path, arm: str, seed: int) -> Path:
     """The file of a confirmatory run."""
     (entry,) = [
-        e
-        for e in manifest(folder)["runs"].values()
-        if (e["arm"], e["seed"], e["phase"]) == (arm, seed, "confirm")
+        e for e in manifest(folder)["runs"].values() if (e["arm"], e["seed"], e["phase"]) == (arm, seed, "confirm")
     ]
     return folder / entry["file"]
 
@@ -85,7 +84,9 @@ def assert_same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -
     assert one.keys() == other.keys()
     for name, values in one.items():
         assert values.dtype == other[name].dtype, name
-        assert values.tobytes() == other[name].tobytes() if values.dtype != object else (values == other[name]).all(), name
+        assert values.tobytes() == other[name].tobytes() if values.dtype != object else (values == other[name]).all(), (
+            name
+        )
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:

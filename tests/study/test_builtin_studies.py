@@ -29,5 +29,7 @@ def test_says_what_it_asks(name):
     assert study.question.endswith("?")
     assert study.hypotheses
     assert all(hypothesis.claims and hypothesis.statement.endswith(".") for hypothesis in study.hypotheses)
-    needed = {epoch for arm in study.arms for epoch in study.gradient_epochs if epoch > study.setting(arm).training.epochs}
+    needed = {
+        epoch for arm in study.arms for epoch in study.gradient_epochs if epoch > study.setting(arm).training.epochs
+    }
     assert not needed, "gradient flow is asked for after the last epoch"

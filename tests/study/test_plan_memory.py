@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-MEASURE = """
-import resource, sys
+MEASURE = r"""
+import json, re
 from zoneout_lab import Arm, Study, Zoneout
 from zoneout_lab.study.plan import bytes_per_replica
 from zoneout_lab.tasks import make_task
 from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training.workers import train_batches
 
-cell, seeds = sys.argv[1], 4
-rates = {"hidden": 0.3} | ({"cell": 0.3} if cell == "lstm" else {})
-change = {"model.cell": cell, "model.hidden": 64, "training.epochs": 1, "training.batch": 256}
-study = Study(name="m", title="", question="", arms=[Arm(name="z", regularizer=Zoneout(**rates))], baseline="z",
-              seeds=seeds, change=change)
-task = make_task("digits")
-data = task.load()
+task, seeds = make_task("digits"), 4
 few = lambda split, n: Examples(split.inputs[:n], split.targets[:n])
-data = Data.of(few(data.train, 512), few(data.valid, 16), few(data.test, 16))
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+data = task.load()
+data = Data.of(few(data.train, 512), few(data.valid, 128), few(data.test, 16))
 
-def train(study):
+def train(cell, batch, hidden, gradient_epochs):
+    rates = {"hidden": 0.3} | ({"cell": 0.3} if cell == "lstm" else {})
+    change = {"model.cell": cell, "model.hidden": hidden, "training.epochs": 1, "training.batch": batch}
+    study = Study(name="m", title="", question="", arms=[Arm(name="z", regularizer=Zoneout(**rates))], baseline="z",
+                  seeds=seeds, change=change, gradient_epochs=gradient_epochs)
     ((_, outcomes),) = train_batches([study.runs()], task, data, device="cpu", workers=1, report=lambda *_: None)
     assert not isinstance(outcomes, Exception), outcomes
+    return seeds * bytes_per_replica(study.runs()[0], data.train.steps)
 
-train(study.model_copy(update={"change": change | {"model.hidden": 1, "training.batch": 4}}))  # what libraries take once
+# getrusage would give the peak of the process that started this one, where that is larger
+peak = lambda: int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]) * 1024
+train("lstm", 4, 1, (1,))  # what libraries take once
 before = peak()
-train(study)
-print(peak() - before, seeds * bytes_per_replica(study.runs()[0], data.train.steps))
+# the peak never falls: from the smallest to the largest
+for case in (("lstm", 32, 64, (1,)), ("lstm", 256, 64, ()), ("gru", 256, 64, ())):
+    estimate = train(*case)
+    print(json.dumps([case, peak() - before, estimate]))
 """
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_estimate_against_peak(cell):
-    done = subprocess.run([sys.executable, "-c", MEASURE, cell], capture_output=True, text=True, check=True, timeout=120)
-    measured, estimate = map(int, done.stdout.split())
-    assert measured / 3 < estimate < 3 * measured, f"measured {measured / 2**20:.0f} MiB, estimated {estimate / 2**20:.0f} MiB"
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads a process's peak memory from /proc")
+def test_estimate_against_peak():
+    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, timeout=120)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 3
+    for case, measured, estimate in lines:
+        # never much too low; the CPU's own LSTM step holds a third of what the reference, which sets the estimate, would
+        assert measured / 1.5 < estimate < 4 * measured, (case, measured, estimate)

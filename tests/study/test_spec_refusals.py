@@ -22,7 +22,9 @@ def searching(tuning=True, **search):
 
 
 def arm_change(**change):
-    return {"arms": (ARMS[0], ARMS[1].model_copy(update={"change": {k.replace("__", "."): v for k, v in change.items()}}))}
+    return {
+        "arms": (ARMS[0], ARMS[1].model_copy(update={"change": {k.replace("__", "."): v for k, v in change.items()}}))
+    }
 
 
 # what differs from a good study → error, words of its message
@@ -91,7 +93,9 @@ def test_gradient_metrics_need_the_state():
     check_metrics(overridden(study, **hypothesis(metric="early_third_mass_hidden")).settled())
 
 
-@pytest.mark.parametrize(("regularizer", "field"), [(Zoneout, "cell"), (Zoneout, "hidden"), (RecurrentDropout, "p"), (CellDropout, "p")])
+@pytest.mark.parametrize(
+    ("regularizer", "field"), [(Zoneout, "cell"), (Zoneout, "hidden"), (RecurrentDropout, "p"), (CellDropout, "p")]
+)
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), "half", True])
 def test_no_rate_outside_0_1(regularizer, field, value):
     with pytest.raises(InputRefusedError, match=r"\[0, 1\]"):
@@ -117,9 +121,7 @@ FILES = {
 def test_study_files(case, tmp_path):
     text, words = FILES[case]
     path = tmp_path / "mine.py"
-    path.write_text(
-        "from zoneout_lab import *\nGOOD = dict(name='mine', title='', question='', baseline='a')\n" + text
-    )
+    path.write_text("from zoneout_lab import *\nGOOD = dict(name='mine', title='', question='', baseline='a')\n" + text)
     with pytest.raises(InputRefusedError) as error:
         load_study(path)
     assert "mine.py" in str(error.value)

@@ -1,76 +1,161 @@
-"""Batches on several processes: the outcomes of one process, failures kept to their batch."""
+"""Several processes: the same bits, one failure costs one batch, and nothing is left running."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny_tasks import TinyExamples, make_run
 
-from zoneout_lab import Zoneout
-from zoneout_lab.training import Outcome, Progress, default_workers, train_batches
+from zoneout_lab import Arm, Study, Zoneout
+from zoneout_lab.tasks import make_task
+from zoneout_lab.training import default_workers, train_batches, workers
 
-TASK = TinyExamples()
-BATCHES = [
-    [make_run(0, epochs=1), make_run(1, Zoneout(0.5), epochs=1)],
-    [make_run(0, hidden=9), make_run(1, hidden=10)],  # two shapes: cannot train together
-    [make_run(2, epochs=2, cell="gru", gradient_epochs=(0,))],
-]
-
-
-@pytest.fixture(autouse=True)
-def settings_restored() -> Iterator[None]:
-    """A worker sets threads and subnormal numbers for its whole process, which in-process is this one."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
+STUDY = Study(
+    name="w",
+    title="",
+    question="",
+    arms=[Arm(name="lstm"), Arm(name="zoneout", regularizer=Zoneout(cell=0.5, hidden=0.1))],
+    baseline="lstm",
+    seeds=2,
+    change={"model.hidden": 4, "training.epochs": 1, "training.batch": 256},
+    gradient_epochs=(1,),
+)
+RUNS = STUDY.runs()
 
 
-def trained(workers: int, batches=BATCHES) -> tuple[dict[int, list[Outcome] | Exception], list[tuple[int, Progress]]]:
-    seen: list[tuple[int, Progress]] = []
-    results = train_batches(
-        batches, TASK, TASK.load(), device="cpu", workers=workers, report=lambda number, p: seen.append((number, p))
+@pytest.fixture(scope="module")
+def digits():
+    task = make_task("digits")
+    return task, task.load()
+
+
+def trained(batches, digits, count, report=lambda *_: None):
+    return dict(train_batches(batches, *digits, device="cpu", workers=count, report=report))
+
+
+def same(one, other):
+    assert (one.run, one.status, one.best_epoch) == (other.run, other.status, other.best_epoch)
+    for name in ("by_epoch", "at_best"):
+        ours, theirs = getattr(one, name), getattr(other, name)
+        assert ours.keys() == theirs.keys()
+        assert all(np.asarray(ours[key]).tobytes() == np.asarray(theirs[key]).tobytes() for key in ours), name
+    assert one.gradients.keys() == other.gradients.keys() == {1}
+    assert one.gradients[1][0].tobytes() == other.gradients[1][0].tobytes()
+
+
+def test_processes_and_batches_change_no_bit_and_a_failure_costs_its_batch(digits):
+    """One batch of four here; two of two and one that cannot be trained in two processes."""
+    together = trained([RUNS], digits, 1)[0]
+    heard = set()
+    mixed = [RUNS[0], RUNS[1].model_copy(update={"gradient_epochs": ()})]  # two shapes in one batch are refused
+    apart = trained(
+        [RUNS[:2], mixed, RUNS[2:]], digits, 2, lambda number, progress: heard.add((number, progress.total))
     )
-    return dict(results), seen
+    assert isinstance(apart[1], ValueError)
+    assert len(apart) == 3
+    for one, other in zip(together, apart[0] + apart[2], strict=True):
+        same(one, other)
+    assert heard == {(0, 5), (2, 5)}  # five updates of 256 in 1,097 examples
 
 
-def test_two_processes_give_what_one_gives():
-    good = [BATCHES[0], BATCHES[2]]
-    (here, seen_here), (there, seen_there) = trained(1, good), trained(2, good)
-    assert set(here) == set(there) == {0, 1}
-    for number in here:
-        for one, other in zip(here[number], there[number], strict=True):
-            assert (one.run, one.by_epoch, one.at_best) == (other.run, other.by_epoch, other.at_best)
-            assert one.gradients.keys() == other.gradients.keys()
-            for epoch in one.gradients:
-                np.testing.assert_array_equal(one.gradients[epoch][0], other.gradients[epoch][0])
-    assert {number for number, _ in seen_here} == {0, 1}
-    assert {number for number, _ in seen_there} <= {0, 1}
+def test_here_a_failure_costs_its_batch(digits, monkeypatch):
+    real = workers.train
+
+    def fail_first(batch, *arguments, **options):
+        if batch[0].seed == 0:
+            raise RuntimeError("purple")
+        return real(batch, *arguments, **options)
+
+    monkeypatch.setattr(workers, "train", fail_first)
+    found = trained([RUNS[:2], RUNS[2:]], digits, 1)
+    assert str(found[0]) == "purple"
+    assert [outcome.run for outcome in found[1]] == RUNS[2:]
 
 
-def test_a_batch_that_fails_leaves_the_others():
-    results, _ = trained(2)
-    assert isinstance(results[1], ValueError)
-    assert [len(results[number]) for number in (0, 2)] == [2, 1]
+def children() -> set[str]:
+    """This process's children that are workers."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+            if int(parent) == os.getpid() and b"spawn_main" in (stat.parent / "cmdline").read_bytes():
+                found.add(stat.parent.name)
+        except OSError:
+            continue
+    return found
 
 
-def test_leaving_early_ends_the_processes():
-    results = train_batches(BATCHES, TASK, TASK.load(), device="cpu", workers=2, report=lambda *_: None)
-    next(results)
-    children = multiprocessing.active_children()
-    assert children
+def test_who_stops_listening_leaves_no_process(digits):
+    long = [
+        run.model_copy(
+            update={
+                "setting": run.setting.model_copy(
+                    update={"training": run.setting.training.model_copy(update={"epochs": 10**6})}
+                )
+            }
+        )
+        for run in RUNS[:1]
+    ]
+    before = children()
+    results = train_batches([RUNS[1:2], long, long], *digits, device="cpu", workers=2, report=lambda *_: None)
+    assert next(results)[0] == 0
+    assert len(children() - before) == 2
     results.close()
-    for child in children:
-        # is_alive() may still be asking while the pool's own thread has had the answer; the system knows
-        with pytest.raises(ProcessLookupError):
-            os.kill(child.pid, 0)
+    assert not children() - before
 
 
-def test_a_gpu_has_one_worker():
+DRIVER = """
+import sys
+from zoneout_lab import Arm, Study
+from zoneout_lab.tasks import make_task
+from zoneout_lab.training import train_batches
+if __name__ == "__main__":
+    study = Study(name="w", title="", question="", arms=[Arm(name="lstm")], baseline="lstm", seeds=2,
+                  change={"model.hidden": 4, "training.epochs": 10**6, "training.batch": 256})
+    task = make_task("digits")
+    for _ in train_batches([[run] for run in study.runs()], task, task.load(), device="cpu", workers=2,
+                           report=lambda *_: print("busy", flush=True)):
+        pass
+"""
+
+
+@pytest.mark.xfail(reason="workers outlive a driver that was killed: nothing in them watches it", strict=True)
+def test_a_killed_driver_takes_its_workers_along(tmp_path):
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    driver = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, start_new_session=True)
+
+    def alive():
+        return subprocess.run(["pgrep", "-g", str(driver.pid), "-f", "spawn_main"], capture_output=True).stdout.split()
+
+    try:
+        assert driver.stdout.readline() == b"busy\n"
+        assert alive()
+        driver.kill()
+        driver.wait()
+        until = time.monotonic() + 5
+        while alive() and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not alive()
+    finally:
+        driver.stdout.close()
+        if alive():
+            os.killpg(driver.pid, signal.SIGKILL)
+
+
+def test_how_many_at_once():
+    assert default_workers("cpu") == len(os.sched_getaffinity(0))
     assert default_workers("cuda") == 1
-    assert default_workers("cpu") >= 1
+
+
+def test_one_thread_and_no_subnormals():
+    workers.settle_process()
+    assert torch.get_num_threads() == 1
+    assert (torch.tensor([1e-40]) * 1).item() == 0

@@ -104,9 +104,11 @@ def batches(runs: Sequence[Run], steps: int, *, workers: int = 1, memory: int | 
 
 
 def bytes_per_replica(run: Run, steps: int) -> int:
-    """Peak memory of one replica's training step, in bytes."""
-    model = run.setting.model
-    return 4 * _HELD[model.cell] * model.layers * steps * run.setting.training.batch * model.hidden
+    """Peak memory of one replica's training step, or of its gradient measurement where that takes more, in bytes."""
+    model, examples = run.setting.model, run.setting.training.batch
+    if run.gradient_epochs:
+        examples = max(examples, run.gradient_examples)
+    return 4 * _HELD[model.cell] * model.layers * steps * examples * model.hidden
 
 
 def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str = "cpu", workers: int = 1) -> Cost:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,16 +191,20 @@ class _Driver:
             report=lambda number, progress: self.watcher.progress(number, sizes[number], progress),
         )
         again: list[list[Run]] = []
-        for number, result in finished:
-            batch = work[number]
-            if isinstance(result, list):
-                self._keep(result, phase)
-                self.watcher.done(number, len(batch))
-            elif _out_of_memory(result) and len(batch) > 1:
-                self.watcher.warn(f"{len(batch)} runs do not fit the memory together; they are trained in two parts.")
-                again += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
-            else:
-                self._fail(batch, result)
+        # closed here and now, whatever ends the loop: Python would wait at exit for workers that still train
+        with closing(finished):  # type: ignore[type-var]  # a generator
+            for number, result in finished:
+                batch = work[number]
+                if isinstance(result, list):
+                    self._keep(result, phase)
+                    self.watcher.done(number, len(batch))
+                elif _out_of_memory(result) and len(batch) > 1:
+                    self.watcher.warn(
+                        f"{len(batch)} runs do not fit the memory together; they are trained in two parts."
+                    )
+                    again += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+                else:
+                    self._fail(batch, result)
         if again:
             self._train(again, phase)
 

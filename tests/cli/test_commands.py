@@ -1,0 +1,156 @@
+"""What each command prints and writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from zoneout_lab.study import builtin_studies
+from zoneout_lab.tasks import TASKS
+
+
+def folder_of(finished) -> Path:
+    return finished[0]
+
+
+def test_list(command):
+    done = command("list")
+    assert done.code == 0
+    assert not done.errors
+    for name in builtin_studies():
+        assert name in done.output
+    studies = json.loads(command("list", "--json").output)
+    assert [study["name"] for study in studies] == list(builtin_studies())
+    assert all(study["setting"]["training"]["epochs"] > 0 for study in studies)
+
+
+def test_plan(command, small_file, tmp_path):
+    done = command("plan", str(small_file), "--out", str(tmp_path), "--workers", "2")
+    assert done.code == 0
+    assert not list(tmp_path.iterdir())
+    for words in ("A small study", "4 (2 arms × 2 seeds)", "1,097 / 350 / 350", "lstm, zoneout", "batches of 2, 2"):
+        assert words in done.output
+    facts = json.loads(command("plan", str(small_file), "--out", str(tmp_path), "--workers", "1", "--json").output)
+    assert (facts["runs"], facts["missing"], facts["batches"], facts["problem"]) == (4, 4, [4], None)
+    assert facts["seconds"] > 0
+    assert facts["bytes"] > 0
+
+
+def test_plan_counts_tuning(command):
+    facts = json.loads(command("plan", "tuned_rates", "--json", "--set", "model.hidden=4").output)
+    assert facts["tuning_runs"] == 2 * 12 * 2
+    assert facts["runs"] == 3 * 8
+    assert sum(facts["batches"]) == facts["tuning_runs"] + facts["runs"]
+
+
+def test_plan_of_a_finished_study(command, small_file, finished):
+    folder = folder_of(finished)
+    options = ["--seeds", "3", "--set", "training.epochs=1", "--out", str(folder.parent)]
+    facts = json.loads(command("plan", str(small_file), *options, "--json").output)
+    assert (facts["study"], facts["runs"], facts["missing"], facts["batches"]) == (folder.name, 6, 0, [])
+    assert "everything is there" in command("plan", str(small_file), *options).output
+
+
+def test_run(finished):
+    folder, done = finished
+    assert done.output == f"Report: {folder / 'report.html'}\n"  # progress and verdicts are not data
+    assert "6/6 runs done." in done.errors
+    assert (folder / "report.html").stat().st_size > 10_000
+
+
+def test_run_again(command, small_file, finished):
+    folder = folder_of(finished)
+    options = ["--seeds", "3", "--set", "training.epochs=1", "--no-tracking", "--out", str(folder.parent)]
+    done = command("run", str(small_file), *options)
+    assert done.code == 0
+    assert "Nothing to do: all 6 runs are there." in done.errors
+    assert done.output == f"Report: {folder / 'report.html'}\n"
+
+
+def test_status(command, finished, tmp_path):
+    folder = folder_of(finished)
+    expected = {
+        "study": folder.name,
+        "planned": 6,
+        "done": 6,
+        "missing": 0,
+        "diverged": 0,
+        "report": str(folder / "report.html"),
+    }
+    assert json.loads(command("status", str(folder), "--json").output) == [expected]
+    assert json.loads(command("status", str(folder.parent), "--json").output) == [expected]
+    assert folder.name in command("status", str(folder.parent)).output
+
+    shutil.copytree(folder, tmp_path / folder.name)
+    next((tmp_path / folder.name / "runs").iterdir()).unlink()
+    (row,) = json.loads(command("status", str(tmp_path), "--json").output)
+    assert (row["done"], row["missing"]) == (5, 1)
+
+
+def test_verify(command, finished, tmp_path):
+    folder = folder_of(finished)
+    done = command("verify", str(folder))
+    assert (done.code, done.output) == (0, "6 runs are what was written.\n")
+    shutil.copytree(folder, tmp_path / "copy")
+    path = next((tmp_path / "copy" / "runs").iterdir())
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    done = command("verify", str(tmp_path / "copy"))
+    assert done.code == 4
+    assert path.name in done.errors
+
+
+@pytest.mark.parametrize("phase", ["confirm", "tune"])
+def test_verify_reads_the_runs_of_tuning_too(command, finished, tmp_path, phase):
+    folder = tmp_path / "copy"
+    shutil.copytree(folder_of(finished), folder)
+    content = json.loads((folder / "MANIFEST.json").read_text())
+    entry = next(iter(content["runs"].values()))
+    entry["phase"] = phase
+    (folder / "MANIFEST.json").write_text(json.dumps(content))
+    assert command("verify", str(folder)).code == 0
+    (folder / entry["file"]).write_bytes(b"")
+    assert command("verify", str(folder)).code == 4
+
+
+def test_export_opens_with_plain_xarray(command, finished, tmp_path):
+    target = tmp_path / "deep" / "all.nc"
+    done = command("export", str(folder_of(finished)), "--to", str(target))
+    assert (done.code, done.output) == (0, f"{target}\n")
+    with xr.open_datatree(target, engine="h5netcdf") as tree:
+        assert set(tree.children) == {"metrics", "gradients", "provenance"}
+        assert tree["metrics"].sizes["arm"] == 2
+        assert tree["metrics"].sizes["seed"] == 3
+        for group in tree.children.values():
+            for name, variable in group.to_dataset().variables.items():
+                assert variable.attrs["long_name"], name
+                assert variable.attrs["units"], name
+
+
+def test_report(command, finished, tmp_path):
+    folder = folder_of(finished)
+    done = command("report", str(folder), "--to", str(tmp_path / "mine.html"))
+    assert (done.code, done.output) == (0, f"{tmp_path / 'mine.html'}\n")
+    assert "Does it run?" in (tmp_path / "mine.html").read_text()
+    command("export", str(folder), "--to", str(tmp_path / "study.nc"))
+    assert command("report", str(tmp_path / "study.nc")).code == 0  # beside the file
+    assert "Does it run?" in (tmp_path / "report.html").read_text()
+
+
+def test_doctor(command):
+    facts = json.loads(command("doctor", "--json").output)
+    assert facts["versions"]["torch"]
+    assert set(facts["data"]) == set(TASKS)
+    text = command("doctor")
+    assert text.code == 0
+    assert "memory free" in text.output
+
+
+@pytest.mark.parametrize("name", ["list", "plan", "run", "status", "verify", "export", "report", "doctor"])
+def test_help(command, name):
+    done = command(name, "--help")
+    assert done.code == 0
+    assert "Usage:" in done.output

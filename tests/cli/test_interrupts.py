@@ -1,0 +1,140 @@
+"""Stopped in the middle, by a signal or by another driver: finished runs are kept and the same command goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from typed import Done, process, start
+
+# three shapes: a quick one to be kept, then two that take longer than any test waits
+SLOW = """
+from zoneout_lab import Arm, Study
+
+STUDY = Study(
+    name="slow", title="Slow", question="Does it stop?", baseline="quick", seeds=2,
+    change={"model.hidden": 4, "training.epochs": 1, "training.batch": 256},
+    arms=[Arm(name="quick"), *(Arm(name=f"long{k}", change={"training.epochs": {long} + k}) for k in range(2))],
+)
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    path = tmp_path / "slow.py"
+    path.write_text(SLOW.replace("{long}", "20000"))
+    return path
+
+
+def wait_for(condition, what: str, seconds: float = 60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def group(leader: int) -> list[str]:
+    """Processes that live in the group of a driver, itself and its workers."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == leader and fields[0] != "Z":
+            found.append(stat.parent.name)
+    return found
+
+
+def busy(out: Path, driver, workers: int) -> Path:
+    """The study's folder once the quick runs are kept and the long ones train."""
+    (folder,) = wait_for(lambda: list(out.glob("slow-*")), "the folder")
+    runs = folder / "runs"
+    wait_for(lambda: len(list(runs.glob("*.nc"))) == 2 and driver.poll() is None, "the quick runs")
+    assert len(group(driver.pid)) > (0 if workers == 1 else workers)
+    return folder
+
+
+def entries(folder: Path) -> dict:
+    return json.loads((folder / "MANIFEST.json").read_text())["runs"]
+
+
+def assert_whole(folder: Path) -> None:
+    """Two finished runs, in the manifest and on disk, and nothing half-written."""
+    names = [path.name for path in folder.rglob("*") if path.is_file()]
+    assert not [name for name in names if name.endswith(".part")]
+    listed = [entry["file"] for entry in entries(folder).values()]
+    assert len(listed) == 2
+    for file in listed:
+        xr.open_datatree(folder / file, engine="h5netcdf").close()
+    assert {path.name for path in (folder / "runs").iterdir()} == {Path(file).name for file in listed}
+
+
+@pytest.mark.parametrize(
+    ("number", "to", "workers", "code"),
+    [(signal.SIGTERM, "driver", 1, 143), (signal.SIGTERM, "driver", 2, 143), (signal.SIGINT, "group", 2, 130)],
+)  # fmt: skip
+def test_stopped_by_a_signal(slow, tmp_path, number, to, workers, code):
+    out = tmp_path / "out"
+    driver = start("run", str(slow), "--out", str(out), "--workers", str(workers), "--no-tracking")
+    try:
+        folder = busy(out, driver, workers)
+        # Ctrl-C in a terminal reaches the whole group
+        (os.killpg if to == "group" else os.kill)(driver.pid, number)
+        output, errors = driver.communicate(timeout=30)
+        done = Done(driver.returncode, output, errors)
+        assert done.code == code, done.errors
+        assert "Traceback" not in done.errors
+        assert not done.output
+        assert not group(driver.pid)
+        assert_whole(folder)
+    finally:
+        if group(driver.pid):
+            os.killpg(driver.pid, signal.SIGKILL)
+
+
+def test_killed_and_gone_on_with(tmp_path, command):
+    """Two shapes, one after the other; killed in the second. The same command keeps the first and finishes."""
+    slow = tmp_path / "slow.py"
+    slow.write_text(SLOW.replace("{long}", "60").replace("range(2)", "range(1)"))
+    out = tmp_path / "out"
+    words = ("run", str(slow), "--out", str(out), "--workers", "1", "--no-tracking")
+    driver = start(*words)
+    folder = busy(out, driver, 1)
+    wait_for(lambda: len(entries(folder)) == 2, "the manifest")
+    other = command(*words)  # while it runs, no other driver is let in
+    assert other.code == 75
+    assert "Another process" in other.errors
+    driver.kill()
+    driver.communicate(timeout=30)
+    assert driver.returncode == -signal.SIGKILL
+    assert_whole(folder)
+    kept = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in (folder / "runs").iterdir()}
+    done = process(*words)
+    assert done.code == 0, done.errors
+    assert "2/2 runs done." in done.errors
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in kept} == kept
+    assert len(entries(folder)) == 4
+    assert command("verify", str(folder)).output == "4 runs are what was written.\n"
+
+
+def test_failed_runs_are_named_and_the_code_is_3(command, small_file, tmp_path, monkeypatch):
+    from zoneout_lab.training import workers
+
+    def fail(*_arguments, **_options):
+        raise RuntimeError("the disk is purple")
+
+    monkeypatch.setattr(workers, "train", fail)
+    done = command("run", str(small_file), "--out", str(tmp_path), "--workers", "1", "--no-tracking")
+    assert done.code == 3
+    assert "the disk is purple" in done.errors
+    assert "4 runs failed: lstm seed 0, zoneout seed 0, lstm seed 1, zoneout seed 1." in done.errors
+    assert done.output.startswith("Report: ")

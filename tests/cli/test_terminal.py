@@ -1,0 +1,105 @@
+"""Data on stdout, everything else on stderr, at any width, with and without colour, read to the end or not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from typed import environment, in_this_process, process
+
+from zoneout_lab.study import builtin_studies
+
+ANSI = "\x1b["
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+@pytest.mark.parametrize(
+    "words", ["list", "doctor", "status {out}", "plan {small} --out {out}", "--help", "run --help"]
+)
+def test_any_width(monkeypatch, capfd, finished, small_file, words, columns):
+    typed = words.format(out=finished[0].parent, small=small_file).split()
+    done = in_this_process(typed, monkeypatch, capfd, columns=columns)
+    assert done.code == 0
+    assert max(map(len, done.output.splitlines())) <= columns
+    assert "Traceback" not in done.errors
+
+
+def test_nothing_is_cut_off_a_narrow_list(monkeypatch, capfd):
+    done = in_this_process(["list"], monkeypatch, capfd, columns=60)
+    assert "…" not in done.output
+    for name in builtin_studies():
+        assert name in done.output
+
+
+def test_paths_are_never_wrapped(monkeypatch, capfd, finished, tmp_path):
+    target = tmp_path / ("long" * 30) / "report.html"
+    done = in_this_process(["report", str(finished[0]), "--to", str(target)], monkeypatch, capfd, columns=60)
+    assert done.output == f"{target}\n"
+
+
+def on_a_terminal(*words: str, **more: str) -> str:
+    """What a terminal shows."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "zoneout_lab", *words],
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(TERM="xterm-256color", **more),
+    ) as started:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+            shown += part
+        started.wait(60)
+    os.close(ours)
+    return shown.decode()
+
+
+def test_colour_on_a_terminal_unless_it_is_not_wanted():
+    assert re.search(r"\x1b\[[0-9;]*3[0-7]m", on_a_terminal("plan", "nothing"))
+    plain = on_a_terminal("plan", "nothing", NO_COLOR="1")
+    assert "There is no study" in plain
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7]|38;5;\d+)m", plain)
+
+
+def test_no_colour_in_a_pipe(finished):
+    assert ANSI not in finished[1].output + finished[1].errors
+
+
+@pytest.mark.parametrize("words", [["list", "--json"], ["list"]])
+def test_a_reader_that_has_enough(words):
+    """As `zoneout-lab list | head -1`: the pipe is closed before anything is written."""
+    read, write = os.pipe()
+    started = subprocess.Popen(
+        [sys.executable, "-m", "zoneout_lab", *words],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    os.close(write)
+    os.close(read)
+    _, errors = started.communicate(timeout=60)
+    assert (started.returncode, errors) == (0, "")
+
+
+def test_the_command_is_installed():
+    from importlib.metadata import entry_points
+
+    (script,) = [point for point in entry_points(group="console_scripts") if point.name == "zoneout-lab"]
+    assert script.value == "zoneout_lab.cli:main"
+
+
+def test_width_of_a_process_of_its_own():
+    done = process("list", COLUMNS="60")
+    assert max(map(len, done.output.splitlines())) == 60
+    assert (done.code, done.errors) == (0, "")

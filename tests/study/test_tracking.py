@@ -1,0 +1,220 @@
+"""MLflow mirrors the files: a parent for the study, a child for each run, brought up to date as often as one likes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from small_study import ARMS, DIVERGES, file_of, listening, manifest, run, small
+
+from zoneout_lab import schema
+from zoneout_lab.study.run import Summary
+from zoneout_lab.study.tracking import publish, tracking_uri
+
+STUDY = small(arms=(*ARMS, DIVERGES), seeds=1)
+OURS = "zoneout_lab.run"
+# SQLAlchemy deprecates what MLflow uses of it
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """A study mirrored to a fresh SQLite database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return run(STUDY, tmp_path_factory.mktemp("mlflow"), tracking="default")
+
+
+def mirrored(folder: Path):
+    """The client, the experiment and all runs in it."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder.parent / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(STUDY.name)
+    return client, experiment, list(client.search_runs([experiment.experiment_id]))
+
+
+def parent_and_children(folder: Path):
+    runs = mirrored(folder)[2]
+    (parent,) = [run for run in runs if OURS not in run.data.tags]
+    return parent, {run.data.tags[OURS]: run for run in runs if OURS in run.data.tags}
+
+
+def test_a_parent_and_a_child_for_each_run(published):
+    parent, children = parent_and_children(published.folder)
+    runs = manifest(published.folder)["runs"]
+    assert set(children) == set(runs)
+    assert parent.info.run_name == published.folder.name
+    assert STUDY.question in parent.data.tags["mlflow.note.content"]
+    for run_id, child in children.items():
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert child.data.tags["zoneout_lab.sha256"] == runs[run_id]["sha256"]
+        assert child.data.tags["status"] == runs[run_id]["status"]
+        assert child.info.run_name == f"{runs[run_id]['arm']} · seed {runs[run_id]['seed']}"
+    assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
+
+
+def test_parameters(published):
+    _, children = parent_and_children(published.folder)
+    for spec in STUDY.runs():
+        params = children[spec.id].data.params
+        assert params["arm"] == spec.arm
+        assert params["training.lr"] == str(spec.setting.training.lr)
+        assert params["model.hidden"] == "4"
+        assert params["seeds.init"] == str(spec.seeds.init)
+        assert params["regularizer.kind"] == spec.regularizer["kind"]
+
+
+def test_metrics_are_those_of_the_files_and_finite(published):
+    client = mirrored(published.folder)[0]
+    _, children = parent_and_children(published.folder)
+    left_out = 0
+    for run_id, entry in manifest(published.folder)["runs"].items():
+        for name, values in (
+            schema.read_tree(published.folder / entry["file"])["metrics"].to_dataset().data_vars.items()
+        ):
+            if values.dtype.kind != "f":
+                continue
+            steps = values["epoch"].values if "epoch" in values.dims else [0]
+            expected = {int(s): float(v) for s, v in zip(steps, np.atleast_1d(values.values), strict=True)}
+            finite = {step: value for step, value in expected.items() if np.isfinite(value)}
+            history = client.get_metric_history(children[run_id].info.run_id, name) if finite else []
+            assert {each.step: each.value for each in history} == finite, (entry["arm"], name)
+            if not finite:
+                assert name not in children[run_id].data.metrics
+            left_out += len(expected) - len(finite)
+    assert left_out > 0  # the diverging arm has some
+
+
+def test_the_data_are_named_by_their_digest(published):
+    _, children = parent_and_children(published.folder)
+    digest = schema.provenance(schema.read_tree(file_of(published.folder, "lstm", 0)), "data")["digest"]
+    for child in children.values():
+        (entry,) = child.inputs.dataset_inputs
+        assert (entry.dataset.name, entry.dataset.digest) == ("digits", digest[:36])
+        assert digest in entry.dataset.source
+
+
+def test_artifacts_are_the_files(published, tmp_path):
+    client = mirrored(published.folder)[0]
+    parent, children = parent_and_children(published.folder)
+    assert {each.path for each in client.list_artifacts(parent.info.run_id)} == {"report.html", "study.nc", "spec.json"}
+    for run_id, entry in manifest(published.folder)["runs"].items():
+        (artifact,) = client.list_artifacts(children[run_id].info.run_id)
+        path = Path(client.download_artifacts(children[run_id].info.run_id, artifact.path, str(tmp_path)))
+        assert schema.digest(path) == entry["sha256"]
+    report = Path(client.download_artifacts(parent.info.run_id, "report.html", str(tmp_path)))
+    assert report.read_bytes() == published.report.read_bytes()
+
+
+def test_artifacts_lie_beside_the_database(published, monkeypatch):
+    experiment = mirrored(published.folder)[1]
+    assert experiment.artifact_location == (published.folder.parent / "mlartifacts" / STUDY.name).as_uri()
+
+
+def state(folder: Path):
+    """What MLflow holds, without times."""
+    runs = mirrored(folder)[2]
+    return sorted(
+        (run.info.run_id, sorted(run.data.tags.items()), sorted(run.data.metrics.items()), run.info.status) for run in runs
+    )  # fmt: skip
+
+
+def test_publishing_again_adds_nothing(published):
+    before = state(published.folder)
+    assert run(STUDY, published.folder.parent, tracking="default").trained == 0
+    assert publish(published.folder, None, published.folder.parent) == 0
+    assert state(published.folder) == before
+
+
+@pytest.fixture
+def copy(published, tmp_path) -> Path:
+    shutil.copytree(published.folder.parent, tmp_path / "copy")
+    return tmp_path / "copy" / published.folder.name
+
+
+def test_a_run_made_again_replaces_the_one_before(copy):
+    _, before = parent_and_children(copy)
+    lost = file_of(copy, "zoneout", 0)
+    lost.unlink()
+    run(STUDY, copy.parent, tracking="default")
+    parent, after = parent_and_children(copy)
+    assert after.keys() == before.keys()
+    (changed,) = [run_id for run_id in after if after[run_id].info.run_id != before[run_id].info.run_id]
+    assert changed == schema.read_tree(lost).attrs["run_id"]
+    assert after[changed].data.tags["zoneout_lab.sha256"] == schema.digest(lost)
+    assert parent.data.tags["zoneout_lab.sha256"] == schema.digest(copy / "report.html")
+
+
+def test_a_run_left_running_by_a_crash_is_published_again(copy):
+    client, experiment, _ = mirrored(copy)
+    _, before = parent_and_children(copy)
+    run_id, crashed = next(iter(before.items()))
+    client.delete_run(crashed.info.run_id)
+    tags = {key: crashed.data.tags[key] for key in (OURS, "zoneout_lab.study", "zoneout_lab.sha256")}
+    half = client.create_run(experiment.experiment_id, tags=tags)  # created, and nothing logged
+    assert publish(copy, None, copy.parent) == 1
+    _, after = parent_and_children(copy)
+    assert after.keys() == before.keys()
+    assert after[run_id].info.run_id != half.info.run_id
+    assert after[run_id].info.status == "FINISHED"
+    assert after[run_id].data.metrics == crashed.data.metrics
+
+
+def test_where_it_goes(tmp_path, monkeypatch):
+    assert tracking_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there")
+    assert tracking_uri(None, tmp_path) == "http://there"
+    assert tracking_uri("http://here", tmp_path) == "http://here"
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "nonsense://x", "sqlite:////proc/nowhere/mlflow.db"])
+def test_an_outage_costs_a_warning(published, uri):
+    watcher, heard = listening()
+    started = time.monotonic()
+    summary = run(STUDY, published.folder.parent, tracking=uri, watcher=watcher)
+    assert time.monotonic() - started < 30
+    assert summary.failed == []
+    (text,) = heard
+    assert f"MLflow at {uri} was not updated" in text
+    assert "results are complete" in text
+
+
+@pytest.mark.slow
+def test_mlflows_server_shows_it(published, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{published.folder.parent / 'mlflow.db'}"]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+    try:
+        body = _ask(
+            f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search?max_results=10", server, tmp_path / "log"
+        )
+        assert f'"{STUDY.name}"' in body
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _ask(url: str, server: subprocess.Popen, log: Path) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        assert server.poll() is None, log.read_text()
+        try:
+            with opener.open(url, timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(log.read_text())

@@ -1,0 +1,107 @@
+"""Arms with a search space: equal budgets, seeds of their own, and the best found is what is compared."""
+
+from __future__ import annotations
+
+import pytest
+from small_study import arrays, assert_same_bits, manifest, run, searching
+
+from zoneout_lab import schema
+from zoneout_lab.regularizers import to_json
+from zoneout_lab.results import open_results
+from zoneout_lab.study.run import Watcher
+
+STUDY = searching()
+SEARCHED = {arm.name: arm for arm in STUDY.arms if arm.search}
+
+
+def specs(folder, phase):
+    """Of every run of a phase: its specification and its line in the manifest."""
+    return [
+        (schema.provenance(schema.read_tree(folder / entry["file"]), "spec"), entry)
+        for entry in manifest(folder)["runs"].values()
+        if entry["phase"] == phase
+    ]
+
+
+def test_every_searched_arm_gets_the_same_budget(tuned):
+    tuning = specs(tuned.folder, "tune")
+    for name in SEARCHED:
+        settings = {str(spec["regularizer"]) for spec, _ in tuning if spec["arm"] == name}
+        assert len(settings) == STUDY.tuning.trials
+        assert sum(spec["arm"] == name for spec, _ in tuning) == STUDY.tuning.trials * STUDY.tuning.seeds
+    assert {spec["arm"] for spec, _ in tuning} == set(SEARCHED)
+
+
+def test_every_setting_meets_the_same_tuning_seeds_and_no_other_run_does(tuned):
+    used = {}
+    for spec, _ in specs(tuned.folder, "tune"):
+        used.setdefault(str(spec["regularizer"]), set()).add(tuple(spec["seeds"].values()))
+    assert len({frozenset(seeds) for seeds in used.values()}) == 1
+    tuning = {value for seeds in used.values() for each in seeds for value in each}
+    confirm = {value for spec, _ in specs(tuned.folder, "confirm") for value in spec["seeds"].values()}
+    assert not tuning & confirm
+
+
+def test_the_best_setting_is_confirmed(tuned):
+    record = manifest(tuned.folder)["tuning"]
+    assert set(record) == set(SEARCHED)
+    for name, found in record.items():
+        scores = {}
+        for spec, entry in specs(tuned.folder, "tune"):
+            if spec["arm"] == name:
+                scores.setdefault(
+                    tuple(spec["regularizer"][field] for field in sorted(SEARCHED[name].search)), []
+                ).append(entry["score"])
+        means = {params: sum(values) / len(values) for params, values in scores.items()}
+        assert {
+            tuple(t["params"][f] for f in sorted(t["params"])): t["value"] for t in found["trials"]
+        } == pytest.approx(means)
+        assert found["best"] == min(found["trials"], key=lambda trial: trial["value"])["params"]
+        for spec, _ in specs(tuned.folder, "confirm"):
+            if spec["arm"] == name:
+                assert spec["regularizer"] == to_json(SEARCHED[name].regularizer) | found["best"]
+        assert found["sampler"].startswith("TPESampler of Optuna ")
+
+
+def test_settings_lie_in_the_search_space(tuned):
+    for spec, entry in specs(tuned.folder, "tune"):
+        for field, (low, high) in SEARCHED[entry["arm"]].search.items():
+            assert low <= spec["regularizer"][field] <= high
+
+
+def test_tuning_is_in_the_export_and_its_runs_are_not(tuned):
+    for tree in (open_results(tuned.folder), open_results(tuned.folder / "study.nc")):
+        assert schema.provenance(tree, "tuning") == manifest(tuned.folder)["tuning"]
+        ids = set(tree["provenance/run_id"].values.ravel())
+        confirm = {run_id for run_id, e in manifest(tuned.folder)["runs"].items() if e["phase"] == "confirm"}
+        assert ids == confirm
+        assert tree["metrics"].sizes["seed"] == STUDY.seeds
+
+
+def test_nothing_but_confirmed_runs_is_planned(tuned):
+    assert tuned.planned == len(STUDY.arms) * STUDY.seeds
+    assert tuned.trained == tuned.planned + len(SEARCHED) * STUDY.tuning.trials * STUDY.tuning.seeds
+
+
+def test_lost_files_are_made_again_and_change_nothing(tuned, copy_of):
+    folder = copy_of(tuned)
+    lost = sorted((folder / "runs").iterdir())[::2]
+    for path in lost:
+        path.unlink()
+    assert run(STUDY, folder.parent).trained == len(lost)
+    assert manifest(folder)["tuning"] == manifest(tuned.folder)["tuning"]
+    assert_same_bits(arrays(folder), arrays(tuned.folder))
+
+
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tuned, tmp_path):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(STUDY, tmp_path, watcher=Watcher(done=stop))
+    kept = len(manifest(tmp_path / STUDY.id)["runs"])
+    assert 0 < kept < tuned.trained
+    summary = run(STUDY, tmp_path)
+    assert summary.trained == tuned.trained - kept
+    assert manifest(summary.folder)["tuning"] == manifest(tuned.folder)["tuning"]
+    assert_same_bits(arrays(summary.folder), arrays(tuned.folder))
