@@ -31,11 +31,12 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "zoneout_lab needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-	  { rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+	  { rm -rf $(VENV); echo "Could not make $(VENV). If Python says ensurepip is missing, on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Setting up $(VENV); this takes a minute or two."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  $$($(if $(TORCH_INDEX),$(BIN)/python -c $(REACHABLE) $(TORCH_INDEX)/torch/ && echo --extra-index-url $(TORCH_INDEX),:)) torch
+	  $$($(if $(TORCH_INDEX),$(BIN)/python -c $(REACHABLE) $(TORCH_INDEX)/torch/ && echo --extra-index-url $(TORCH_INDEX) || \
+	  echo "$(TORCH_INDEX) does not answer: pip takes whatever torch it is set up to find (it may bring CUDA)." >&2,:)) torch
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 

@@ -213,7 +213,7 @@ def test_a_full_disk_can_be_tried_again(
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path):
     """Permissions mean nothing to root; a file where a folder should be stops anybody."""
     (tmp_path / "taken").write_text("")
-    with pytest.raises(InputRefusedError, match="Choose another folder with --out"):
+    with pytest.raises(InputRefusedError, match="Choose another place to write to"):
         schema.write_tree(make_run(), tmp_path / "taken" / "file.nc")
 
 

@@ -224,7 +224,7 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
         return TryAgainError(f"Could not write {path}: {reason}. Free some space and run the same command again.")
-    return InputRefusedError(f"Cannot write {path}: {reason}. Choose another folder with --out.")
+    return InputRefusedError(f"Cannot write {path}: {reason}. Choose another place to write to.")
 
 
 def write_tree(tree: xr.DataTree, path: Path) -> str:

@@ -94,7 +94,7 @@ def test_stopped_by_a_signal(slow, tmp_path, number, to, workers, code):
         assert done.code == code, done.errors
         assert "Traceback" not in done.errors
         assert not done.output
-        assert not group(driver.pid)
+        wait_for(lambda: not group(driver.pid), "the end of all workers", 10)
         assert_whole(folder)
     finally:
         if group(driver.pid):

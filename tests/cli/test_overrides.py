@@ -69,5 +69,5 @@ def test_values_are_read_as_they_are_meant(small_file):
     study = chosen_study(str(small_file), None, None, None, None, changes)[0]
     training = study.setting().training
     assert (training.lr, training.clip, training.optimizer, training.epochs) == (1e-3, None, "sgd", 3)
-    assert study.setting().options == {"permute": False}
+    assert study.setting().options == {"permute": False, "permutation_seed": 1}
     assert study.setting().model.hidden == 4  # the file's own change stays

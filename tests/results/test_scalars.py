@@ -41,7 +41,7 @@ EARLY, LATE = [3.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0, 1.0, 2.0
 
 
 def test_early_third_mass_by_hand():
-    gradients = {0: make_gradients(LATE), 1: make_gradients(LATE), 3: make_gradients(EARLY, ("l0",))}
+    gradients = {0: make_gradients(LATE), 1: make_gradients(EARLY, ("l0",)), 3: make_gradients(LATE)}
     tree = study(
         [
             make_run("lstm", 0, [0.5], gradients=gradients),
@@ -49,7 +49,7 @@ def test_early_third_mass_by_hand():
         ],
         [0],
     )
-    # the last epoch measured is 3 for one run and 1 for the other; epoch 0, before training, never counts
+    # epoch 3 was measured for one run alone, so epoch 1 is the last that both have; epoch 0, before training, never counts
     expected = {"cell": (4 / 8, 1 / 10), "hidden": (2 / 8, 6 / 10)}
     for state, other in (("cell", "hidden"), ("hidden", "cell")):
         before, after = scalar(tree, f"early_third_mass_{state}"), scalar(tree, f"early_third_mass_{state}_state")

@@ -82,5 +82,5 @@ def test_every_arm_at_every_seed_once():
 
 def test_options_of_the_task_are_settings():
     setting = changed(small().setting(), {"options.permute": False})
-    assert setting.options == {"permute": False}
+    assert setting.options == {"permute": False, "permutation_seed": 1}
     assert setting.model == small().setting().model

@@ -131,7 +131,7 @@ def state(folder: Path):
 def test_publishing_again_adds_nothing(published):
     before = state(published.folder)
     assert run(STUDY, published.folder.parent, tracking="default").trained == 0
-    assert publish(published.folder, None, published.folder.parent) == 0
+    assert publish(published.folder, tracking_uri(None, published.folder.parent)) == 0
     assert state(published.folder) == before
 
 
@@ -161,7 +161,7 @@ def test_a_run_left_running_by_a_crash_is_published_again(copy):
     client.delete_run(crashed.info.run_id)
     tags = {key: crashed.data.tags[key] for key in (OURS, "zoneout_lab.study", "zoneout_lab.sha256")}
     half = client.create_run(experiment.experiment_id, tags=tags)  # created, and nothing logged
-    assert publish(copy, None, copy.parent) == 1
+    assert publish(copy, tracking_uri(None, copy.parent)) == 1
     _, after = parent_and_children(copy)
     assert after.keys() == before.keys()
     assert after[run_id].info.run_id != half.info.run_id

@@ -126,7 +126,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.xfail(reason="workers outlive a driver that was killed: nothing in them watches it", strict=True)
 def test_a_killed_driver_takes_its_workers_along(tmp_path):
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)

@@ -13,6 +13,8 @@ import traceback
 from types import FrameType
 from typing import NoReturn
 
+STOPPED = "Stopped. What was finished is kept; the same command goes on from there."
+
 
 def main() -> NoReturn:
     """Entry point of ``zoneout-lab``: runs a command and turns what went wrong into one message and an exit code."""
@@ -31,12 +33,14 @@ def main() -> NoReturn:
         code = error.exit_code
     except usage.Exit as error:
         code = error.exit_code
+        if code == 130:
+            errors.print(STOPPED)
     except usage.TyperException as error:
         # those about the command line print themselves, with its usage
         getattr(error, "show", error.format_message)()
         code = 2
     except (KeyboardInterrupt, usage.Abort):
-        errors.print("Stopped. What was finished is kept; the same command goes on from there.")
+        errors.print(STOPPED)
         code = 130
     except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
@@ -57,4 +61,7 @@ def _plain(text: str) -> str:
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:
+    from zoneout_lab.cli.console import errors
+
+    errors.print(STOPPED)
     sys.exit(143)

@@ -77,7 +77,7 @@ def plan(
     force: o.Force = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """What a study would run, how long it would take and whether it can answer. Writes nothing."""
+    """What a study would run, how long it would take and whether it can answer. Runs nothing and writes no results."""
     from zoneout_lab.cli.plan import show_plan
 
     chosen, _, _, _ = o.chosen_study(study, task, preset, seeds, seed, change)
@@ -123,7 +123,7 @@ def run(
             force=force,
             declared=declared,
             overrides=words,
-            command=provenance.command(study, flags + (["--force"] if force else [])),
+            command=provenance.command(study, flags + o.again(data, out, RUNS, device, force=force)),
             watcher=watcher,
         )
     show_verdicts(summary.folder)

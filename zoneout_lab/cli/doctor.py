@@ -8,6 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoneout_lab.cli.console import output, print_json, size
+from zoneout_lab.ops.engine import path
+from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.study import provenance
 from zoneout_lab.tasks import TASKS
 from zoneout_lab.tasks.files import where
@@ -22,12 +24,13 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
         name: "inside scikit-learn" if task.sources is None else where(task.sources, data)
         for name, task in TASKS.items()
     }
+    engines = {cell: path(cell, device) for cell in CELLS}
     facts = {
         "versions": provenance.versions(),
         "machine": provenance.machine(device),
         "git": provenance.git_commit(),
         "memory_available": provenance.memory_available(),
-        "engine": {"cpu": "reference", "cuda": "reference"},
+        "engine": engines,
         "data": places,
     }
     if as_json:
@@ -42,7 +45,7 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
         table.add_row(name, escape(str(value)))
     table.add_row("CUDA", "yes" if device == "cuda" else "no GPU that torch can use")
     table.add_row("memory free", size(provenance.memory_available()))
-    table.add_row("engine", "reference (an explicit loop over time)")
+    table.add_row("engine", ", ".join(f"{cell}: {engine}" for cell, engine in engines.items()))
     for task, place in places.items():
         table.add_row(f"data: {task}", escape(place))
     output.print(table)

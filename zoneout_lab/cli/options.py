@@ -66,6 +66,13 @@ def chosen_study(
     return study, declared, words, options
 
 
+def again(data: Path | None, out: Path, usual: Path, device: str, *, force: bool) -> list[str]:
+    """What a command that reruns a study needs besides its changes: data, device and folder as they were given."""
+    given = (("--data", data, None), ("--out", out, usual), ("--device", device, "cpu"))
+    words = [word for flag, value, default in given if value != default for word in (flag, str(value))]
+    return [*words, "--force"] if force else words
+
+
 def _value(text: str) -> int | float | str | bool | None:
     """A value as a person writes it.
 

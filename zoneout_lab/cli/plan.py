@@ -22,9 +22,9 @@ def show_plan(
     """Print runs, batches, time and memory; raises what ``run`` would raise."""
     check_device(device)
     workers = workers or default_workers(device)
+    runs = study.runs()
     check_metrics(study)
     problem = refuse_unless_forced(study, force=force)
-    runs = study.runs()
     tuning_runs = []
     if study.tuning is not None:
         searched = [arm for arm in study.arms if arm.search]

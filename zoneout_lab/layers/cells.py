@@ -14,13 +14,13 @@ The three share these keywords beyond torch's:
 
 from __future__ import annotations
 
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.layers.recurrent import Recurrent
+from zoneout_lab.layers.recurrent import Options, Recurrent
 
 
 class LSTM(Recurrent):
@@ -28,7 +28,7 @@ class LSTM(Recurrent):
 
     Shapes as in torch: input [T, B, I] ([B, T, I] with ``batch_first``, [T, I] without a batch, or packed); output [T, B, D·H];
     states (h, c), each [L·D, B, H]. With ``replicas=R`` every one of them has a leading R. The equations are those of
-    :mod:`zoneout_lab.ops.reference`.
+    :mod:`zoneout_lab.ops.reference`. On a CPU the gradient can be differentiated once; ``engine="reference"`` lifts that.
 
     Raises:
         InputRefusedError: ``proj_size`` other than 0, a rate outside [0, 1], a regularizer an LSTM cannot have.
@@ -52,7 +52,7 @@ class LSTM(Recurrent):
         proj_size: int = 0,
         device: Any = None,
         dtype: Any = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         if proj_size:
             raise InputRefusedError(
@@ -113,7 +113,7 @@ class GRU(_OneState):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(
             "gru", input_size, hidden_size, num_layers, bias=bias, batch_first=batch_first, dropout=dropout,
@@ -142,7 +142,7 @@ class RNN(_OneState):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise InputRefusedError(f"Unknown nonlinearity {nonlinearity!r}; choose tanh or relu.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,17 @@ Evaluation = Literal["expectation", "sampled"]
 Regularizers = Regularizer | Sequence[Regularizer | None] | None
 
 
+class Options(TypedDict, total=False):
+    """Keywords beyond torch's; :mod:`zoneout_lab.layers.cells` says what they mean."""
+
+    regularizer: Regularizers
+    replicas: int | None
+    mask_seed: int | Sequence[int] | None
+    learned_state: bool
+    evaluation: Evaluation
+    engine: Engine
+
+
 class Recurrent(nn.Module):
     """A stack of recurrent layers with torch's parameters and one regularizer per replica.
 
@@ -32,6 +43,9 @@ class Recurrent(nn.Module):
 
     Masks are a pure function of ``mask_seed`` and ``update``. Each forward pass in training mode (and each sampled one in
     evaluation mode) uses the current ``update`` and then adds one to it; set it to resume or to repeat.
+
+    Under autocast the layer computes in its weights' dtype. Activation checkpointing runs a forward pass twice and so draws masks
+    twice: set ``update`` inside the checkpointed function.
 
     Attributes:
         regularizers: one for each replica.
@@ -141,6 +155,11 @@ class Recurrent(nn.Module):
     def _forward(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
+        data = input.data if isinstance(input, PackedSequence) else input
+        if torch.is_autocast_enabled(data.device.type):
+            dtype = self.all_weights[0][0].dtype
+            with torch.autocast(data.device.type, enabled=False):
+                return self._forward(input.to(dtype), None if hx is None else tuple(state.to(dtype) for state in hx))
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         x = self._lift(input)
@@ -284,6 +303,11 @@ class Recurrent(nn.Module):
 
     def _one_each(self, regularizer: Regularizers) -> tuple[Regularizer, ...]:
         R = self.replicas or 1
+        each = regularizer if isinstance(regularizer, Sequence) else [regularizer]
+        if strange := [one for one in each if not (one is None or isinstance(one, Regularizer))]:
+            raise InputRefusedError(
+                f"regularizer is {strange[0]!r}; give a value such as Zoneout(cell=0.5, hidden=0.05), or one for each replica."
+            )
         if regularizer is None or isinstance(regularizer, Regularizer):
             return (regularizer or NoRegularizer(),) * R
         if len(regularizer) != R:

@@ -13,6 +13,15 @@ from zoneout_lab.ops.trace import is_recording
 Engine = Literal["auto", "reference", "cpu"]
 
 
+def path(cell: str, device: str) -> Engine:
+    """The path that ``auto`` takes for a cell on a device.
+
+    >>> path("lstm", "cpu"), path("gru", "cpu"), path("lstm", "cuda")
+    ('cpu', 'reference', 'reference')
+    """
+    return "cpu" if cell == "lstm" and device == "cpu" else "reference"
+
+
 def run(
     cell: str,
     x: Tensor,
@@ -31,6 +40,7 @@ def run(
     runs whatever was asked for. It can be differentiated once; ask for ``reference`` to differentiate its gradient again.
     """
     able = cell == "lstm" and lengths is None and not is_recording()
-    if able and (engine == "cpu" or (engine == "auto" and x.device.type == "cpu")):
+    wanted = path(cell, x.device.type) if engine == "auto" else engine
+    if able and wanted == "cpu":
         return cpu.lstm(x, states, weight, shares)
     return reference.run(cell, x, states, weight, bias, shares, lengths=lengths, layer=layer)

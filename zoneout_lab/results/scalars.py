@@ -119,5 +119,9 @@ def _early_third_mass(tree: xr.DataTree, finished: xr.DataArray, metric: str) ->
     share = share.sel(state=state, point=point).sortby("time").isel(time=slice(third))
     mass = share.sum("time", skipna=False).mean("layer")
     mass = mass.where(mass["epoch"] > 0)
-    last = mass["epoch"].where(mass.notnull(), -1).max("epoch")
-    return mass.where(mass["epoch"] == last).sum("epoch", min_count=1).reindex_like(finished)
+    # one epoch for all: runs that stopped early were measured less often, and a pair is compared at equal training
+    everywhere = (mass.notnull() | ~finished).all(["arm", "seed"])
+    common = mass["epoch"].where(everywhere & (mass["epoch"] > 0)).max()
+    if common.isnull():
+        return _nothing(finished)
+    return mass.sel(epoch=int(common), drop=True).reindex_like(finished)

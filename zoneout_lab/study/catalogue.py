@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from zoneout_lab.errors import InputRefusedError, LabError, unknown
 from zoneout_lab.study.spec import Study, explain
 
-# a checkout keeps studies at its top; a wheel carries them inside the package
-_PLACES = (Path(__file__).parents[2] / "studies", Path(__file__).parents[1] / "_studies")
+# a wheel carries studies inside the package; a checkout keeps them at its top
+_PLACES = (Path(__file__).parents[1] / "_studies", Path(__file__).parents[2] / "studies")
 
 
 def builtin_studies() -> dict[str, Path]:
@@ -50,7 +50,7 @@ def load_study(name: str | Path) -> Study:
         raise InputRefusedError(f"{path} does not fit together.\n{explain(error)}") from error
     except LabError as error:
         raise type(error)(f"{path}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputRefusedError(f"{path} could not be run: {type(error).__name__}: {error}") from error
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):

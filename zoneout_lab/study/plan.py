@@ -54,11 +54,25 @@ def check_design(study: Study) -> str | None:
 
 
 def check_metrics(study: Study) -> None:
-    """Raise UsageError where a hypothesis asks for a metric that the study's runs will not have."""
+    """Raise where a hypothesis asks for a metric that the study's runs will not have.
+
+    UsageError for a metric they cannot have, InputRefusedError for a measurement planned after the last epoch.
+    """
     known = set(metrics_of(study))
+    epochs = min(study.setting(arm).training.epochs for arm in study.arms)
+    if any(epoch > epochs for epoch in study.gradient_epochs):
+        raise InputRefusedError(
+            f"Gradient flow is to be measured after epoch {max(study.gradient_epochs)}, and training ends after {epochs}. "
+            f"Train longer (--set training.epochs={max(study.gradient_epochs)}), or change the study's gradient_epochs."
+        )
     for hypothesis in study.hypotheses:
         if hypothesis.metric in known:
             continue
+        if hypothesis.metric in DERIVED and any(study.gradient_epochs):
+            raise UsageError(
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, and not every arm has a memory cell: "
+                "only an LSTM does. Ask for the hidden state's."
+            )
         if hypothesis.metric in DERIVED:
             raise UsageError(
                 f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which comes from gradient flow, and the study measures "

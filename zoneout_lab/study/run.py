@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.ops.engine import path
 from zoneout_lab.regularizers import from_json, to_json
-from zoneout_lab.settings import Run
+from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
 from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Arm, Study, derive
@@ -87,15 +88,17 @@ def run_study(
     watcher = watcher or Watcher()
     workers = workers or default_workers(device)
     study = study.settled()
+    check_device(device)
+    planned = study.runs()
     check_metrics(study)
     problem = refuse_unless_forced(study, force=force)
-    planned = study.runs()
     task = make_task(study.task, study.setting().options)
     loaded = task.load(data)
     with only_driver(out, study):
         store = Store.open(
             out,
             study,
+            data=loaded.digest,
             declared=(declared or study).settled(),
             overrides=[*overrides, *([f"forced: {problem}"] if problem else [])],
             command=command or provenance.command(study.name, []),
@@ -109,7 +112,7 @@ def run_study(
             workers=workers,
             watcher=watcher,
             ledger=_ledger(study, store, out, storage, watcher),
-            origin=_origin(loaded, device, workers),
+            origin=_origin(study.setting(), loaded, device, workers),
         )
         summary = Summary(store.folder, len(planned), failed=driver.failed)
         tuned = driver.tune()
@@ -120,11 +123,11 @@ def run_study(
     if tracking is not None:
         from zoneout_lab.study.tracking import publish, tracking_uri
 
+        uri = tracking_uri(None if tracking == "default" else tracking, out)
         try:
             with taking_turns(out):
-                publish(store.folder, None if tracking == "default" else tracking, out)
+                publish(store.folder, uri)
         except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
-            uri = tracking_uri(None if tracking == "default" else tracking, out)
             watcher.warn(
                 f"MLflow at {uri} was not updated ({error}). The results are complete; run again to publish them."
             )
@@ -175,7 +178,7 @@ class _Driver:
         self.watcher.begin(len(missing))
         work = batches(missing, self.data.train.steps, workers=self.workers, memory=_device_memory(self.device))
         for run in missing:
-            self.ledger.begin(run, spaces.get(run.arm))
+            self.ledger.begin(run, spaces.get(run.arm), again=True)
         self._train(work, phase)
 
     def _train(self, work: list[list[Run]], phase: str) -> None:
@@ -284,14 +287,14 @@ class _Driver:
         return {**self.origin, "replicas": replicas, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
-def _origin(data: Data, device: str, workers: int) -> dict[str, Any]:
+def _origin(setting: Setting, data: Data, device: str, workers: int) -> dict[str, Any]:
     """Where every run of this driver comes from; read once, so that a commit made meanwhile does not enter."""
     return {
         "versions": provenance.versions(),
         "machine": provenance.machine(device) | {"workers": workers},
         "git": provenance.git_commit(),
         "data": {"digest": data.digest, "notes": list(data.notes)},
-        "engine": "auto",
+        "engine": path(setting.model.cell, device),
     }
 
 
@@ -319,13 +322,11 @@ def _device_memory(device: str) -> int | None:
 
 
 def check_device(device: str) -> str:
-    """The device's name, checked. Raises UsageError-like refusals where it does not exist here.
+    """The device's name, checked. Raises UsageError where it does not exist here.
 
     >>> check_device("cpu")
     'cpu'
     """
-    from zoneout_lab.errors import UsageError
-
     try:
         kind = torch.device(device).type
     except RuntimeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, ValidationError, model_validator
@@ -94,7 +95,7 @@ class Study(Frozen):
     seed: int = Field(0, ge=0)
     hypotheses: tuple[Hypothesis, ...] = ()
     alpha: float = Field(0.05, gt=0, lt=1)
-    gradient_epochs: tuple[int, ...] = ()
+    gradient_epochs: tuple[Annotated[int, Field(ge=0)], ...] = ()
     gradient_examples: int = Field(64, ge=1)
     tuning: Tuning | None = None
 
@@ -165,7 +166,10 @@ class Study(Frozen):
         if self.preset not in presets:
             raise unknown(f"preset of {self.task}", self.preset, presets)
         changes = self.change | (arm.change if arm else {})
-        return changed(presets[self.preset], changes)
+        setting = changed(presets[self.preset], changes)
+        # every option is written out, so that a run's identity does not depend on what a task takes for granted
+        options = asdict(make_task(self.task, setting.options))  # type: ignore[call-overload]
+        return setting.model_copy(update={"options": options})
 
     def runs(self) -> list[Run]:
         """Every arm × seed, seed by seed."""
@@ -174,7 +178,6 @@ class Study(Frozen):
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
         setting = self.setting(arm)
-        make_task(self.task, setting.options)
         arm.regularizer.masks(setting.model.cell)
         return Run(
             arm=arm.name,

@@ -32,10 +32,12 @@ class Store:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, out: Path, study: Study, *, declared: Study, overrides: Sequence[str], command: str) -> Store:
-        """The study's folder under ``out``, made where it does not exist.
+    def open(
+        cls, out: Path, study: Study, *, data: str, declared: Study, overrides: Sequence[str], command: str
+    ) -> Store:
+        """The study's folder under ``out``, made where it does not exist; ``data`` is the digest of the data it runs on.
 
-        Raises InputRefusedError where the folder holds another study or cannot be written, IntegrityError where its manifest
+        Raises InputRefusedError where the folder holds another study or other data or cannot be written, IntegrityError where its manifest
         cannot be read.
         """
         folder = out / study.id
@@ -46,6 +48,11 @@ class Store:
                 raise InputRefusedError(
                     f"{folder} holds the results of another study ({manifest.get('study', {}).get('name')}). "
                     "Choose another folder with --out, or move that one away."
+                )
+            if manifest.get("data") != data:
+                raise InputRefusedError(
+                    f"{folder} holds results on other data (digest {str(manifest.get('data'))[:12]}…, now {data[:12]}…). "
+                    "Runs on different data are never mixed: choose another folder with --out, or name the first data again."
                 )
             store = cls(folder, manifest)
             if not (folder / "spec.json").exists():
@@ -61,6 +68,7 @@ class Store:
             {
                 "schema": schema.VERSION,
                 "study": spec,
+                "data": data,
                 "declared": declared.to_json(),
                 "overrides": list(overrides),
                 "command": command,
@@ -94,9 +102,9 @@ class Store:
         return dict(self.manifest["runs"][run.id])
 
     def score(self, run: Run) -> float | None:
-        """A run's best validation score; None where it never had one, or has no file."""
+        """A finished run's best validation score; None where it diverged or has no file."""
         entry = self.manifest["runs"].get(run.id, {})
-        return None if entry.get("score") is None else float(entry["score"])
+        return float(entry["score"]) if entry.get("status") == "finished" else None
 
     def add(self, outcome: Outcome, score: str, provenance: Mapping[str, Any], *, phase: str = CONFIRM) -> None:
         """Write a run's file, then its line in the manifest."""

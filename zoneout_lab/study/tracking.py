@@ -34,19 +34,17 @@ def tracking_uri(uri: str | None, out: Path) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out / 'mlflow.db').absolute()}"
 
 
-def publish(folder: Path, uri: str | None, out: Path) -> int:
+def publish(folder: Path, uri: str) -> int:
     """Bring MLflow up to date with a study's folder; returns how many runs were added. Again adds nothing.
 
     Args:
         folder: the study's results folder.
         uri: tracking URI, see :func:`tracking_uri`.
-        out: folder of results folders, for the default database.
     """
-    address = tracking_uri(uri, out)
-    client = MlflowClient(tracking_uri=address)
+    client = MlflowClient(tracking_uri=uri)
     manifest = read_manifest(folder)
     study = manifest["study"]
-    experiment = _experiment(client, study["name"], address)
+    experiment = _experiment(client, study["name"], uri)
     there = _there(client, experiment, folder.name)
     parent = there.get("") or _parent(client, experiment, folder, manifest)
     added = 0

@@ -57,10 +57,10 @@ class Ledger:
                     self._done.add(trial.user_attrs["run"])
             self._study = study
 
-    def begin(self, run: Run, searched: Space | None = None) -> None:
-        """Enqueue a run and ask for its trial, unless it has a finished one already."""
+    def begin(self, run: Run, searched: Space | None = None, *, again: bool = False) -> None:
+        """Enqueue a run and ask for its trial, unless it has a finished one and is not to be run ``again``."""
         with self._or_warn():
-            if self._study is not None and run.id not in self._done:
+            if self._study is not None and (again or run.id not in self._done):
                 params, space = self._point(run, searched or {})
                 self._study.enqueue_trial(params, user_attrs={"run": run.id})
                 self._trials[run.id] = self._study.ask(space)

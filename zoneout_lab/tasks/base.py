@@ -110,7 +110,8 @@ class Stream:
         """Every symbol but the first is predicted once: consecutive windows, inputs [T, 1, C] and targets [T, 1].
 
         For one pass at batch 1 that carries its state from window to window: N − 1 predictions in all, T = ``window`` but for
-        the last, which may be shorter. The window bounds memory and changes no result.
+        the last, which may be shorter. The window bounds memory; evaluated with
+        expectations, it changes no result (sampled masks that are fixed over time begin again with every window).
 
         >>> stream = Stream(torch.arange(6), classes=6, length=3)
         >>> [targets[:, 0].tolist() for _, targets in stream.whole(window=2)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
+from zoneout_lab.layers.recurrent import Evaluation, Options
 from zoneout_lab.ops.products import project
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
@@ -36,7 +38,7 @@ class SequenceModel(nn.Module):
         every_step: bool,
         regularizers: Sequence[Regularizer],
         seeds: Sequence[Seeds],
-        evaluation: str = "expectation",
+        evaluation: Evaluation = "expectation",
     ) -> None:
         super().__init__()
         self.every_step = every_step
@@ -70,10 +72,9 @@ class SequenceModel(nn.Module):
 
 
 def _recurrent(
-    model: Model, input_size: int, regularizers: Sequence[Regularizer], seeds: Sequence[Seeds], evaluation: str
+    model: Model, input_size: int, regularizers: Sequence[Regularizer], seeds: Sequence[Seeds], evaluation: Evaluation
 ) -> Recurrent:
-    options = {
-        "num_layers": model.layers,
+    options: Options = {
         "regularizer": regularizers,
         "replicas": len(seeds),
         "mask_seed": [seed.masks for seed in seeds],
@@ -81,7 +82,8 @@ def _recurrent(
         "evaluation": evaluation,
     }
     if model.cell == "lstm":
-        return LSTM(input_size, model.hidden, **options)  # type: ignore[arg-type]
+        return LSTM(input_size, model.hidden, model.layers, **options)
     if model.cell == "gru":
-        return GRU(input_size, model.hidden, **options)  # type: ignore[arg-type]
-    return RNN(input_size, model.hidden, nonlinearity="relu" if model.cell == "rnn_relu" else "tanh", **options)  # type: ignore[arg-type]
+        return GRU(input_size, model.hidden, model.layers, **options)
+    nonlinearity: Literal["relu", "tanh"] = "relu" if model.cell == "rnn_relu" else "tanh"
+    return RNN(input_size, model.hidden, model.layers, nonlinearity, **options)

@@ -11,7 +11,7 @@ from zoneout_lab.settings import Training
 
 
 def make_optimiser(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    """Adam (betas .9/.999, eps 1e-8), RMSProp (decay .5, eps 1e-5, as in the paper's pMNIST) or plain SGD."""
+    """Adam (betas .9/.999, eps 1e-8), torch's RMSProp (decay .5, eps 1e-5 added to √v) or plain SGD."""
     if training.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=training.lr)
     if training.optimizer == "rmsprop":
@@ -40,7 +40,7 @@ def clip_per_replica(parameters: Iterable[nn.Parameter], largest: float | None) 
         [torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g[r]) for g in gradients])) for r in range(R)]
     )
     if largest is not None:
-        scale = torch.where(norms > largest, largest / norms, 1.0)
+        scale = torch.where(norms.isfinite() & (norms > largest), largest / norms, 1.0)
         for gradient in gradients:
             gradient.mul_(scale.reshape(-1, *[1] * (gradient.dim() - 1)))
     return norms

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import Any
@@ -114,8 +115,17 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 def _start(messages: Any, task: Task, data: Data) -> None:
     global _QUEUE, _WORK
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
+    threading.Thread(target=_leave_with_driver, daemon=True).start()
     settle_process()
     _QUEUE, _WORK = messages, (task, data)
+
+
+def _leave_with_driver() -> None:
+    """A driver that is killed can end nobody: its workers watch it, and go when it goes."""
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    driver.join()
+    os._exit(1)
 
 
 def _train_here(number: int, batch: Sequence[Run]) -> list[Outcome]:
