@@ -6,8 +6,9 @@ import pytest
 from small_study import ARMS, HELPS, run, small, snapshot
 
 from zoneout_lab import Arm
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.study import plan
+from zoneout_lab.study.plan import check_metrics
 from zoneout_lab.tasks import make_task
 
 
@@ -109,3 +110,17 @@ def test_planning_writes_nothing(ran, capsys):
         show_plan(study, data=None, out=out, device="cpu", workers=1, force=False, as_json=True)
     assert snapshot(out) == before
     assert '"missing": 0' in capsys.readouterr().out
+
+
+def test_gradient_flow_cannot_be_measured_after_training_has_ended():
+    with pytest.raises(InputRefusedError, match=r"after epoch 3, and training ends after 2.*training\.epochs=3"):
+        check_metrics(small(gradient_epochs=(1, 3)))
+
+
+def test_a_cell_is_not_measured_where_there_is_none():
+    claim = HELPS.model_copy(update={"metric": "early_third_mass_cell"})
+    study = small(
+        {"model.cell": "gru"}, gradient_epochs=(1,), arms=(Arm(name="lstm"), Arm(name="zoneout")), hypotheses=(claim,)
+    )
+    with pytest.raises(UsageError, match="not every arm has a memory cell"):
+        check_metrics(study)

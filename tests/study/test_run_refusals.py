@@ -35,6 +35,7 @@ DAMAGE = {
     "no study": (lambda f: (f / "MANIFEST.json").write_text('{"runs": {}}'), IntegrityError, ["MANIFEST.json"]),
     "a list": (lambda f: (f / "MANIFEST.json").write_text("[]"), IntegrityError, ["MANIFEST.json"]),
     "another study": (lambda f: edit(f, lambda m: m["study"].update(name="theirs")), InputRefusedError, ["theirs", "--out"]),
+    "other data": (lambda f: edit(f, lambda m: m.update(data="0" * 64)), InputRefusedError, ["other data", "--out"]),
     "no manifest": (lambda f: (f / "MANIFEST.json").unlink(), InputRefusedError, ["holds no study", "--out"]),
 }  # fmt: skip
 

@@ -143,3 +143,12 @@ def test_a_ledger_gives_up_once(tmp_path):
         ledger.begin(each)
         ledger.end(each, 0.5, {"sha256": "0"})
     assert len(heard) == 1
+
+
+def test_a_run_made_again_has_a_trial_that_says_so(tmp_path):
+    folder = run(STUDY, tmp_path).folder
+    entry = next(entry for entry in manifest(folder)["runs"].values() if entry["arm"] == "zoneout")
+    (folder / entry["file"]).unlink()
+    run(STUDY, tmp_path)
+    newest = {trial.user_attrs["run"]: trial.user_attrs["sha256"] for trial in finished(folder)}
+    assert newest == {run_id: entry["sha256"] for run_id, entry in manifest(folder)["runs"].items()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from small_study import arrays, assert_same_bits, manifest, run, searching
+from small_study import ARMS, DIVERGES, arrays, assert_same_bits, manifest, run, searching, small
 
 from zoneout_lab import schema
 from zoneout_lab.regularizers import to_json
 from zoneout_lab.results import open_results
 from zoneout_lab.study.run import Watcher
+from zoneout_lab.study.store import Store
 
 STUDY = searching()
 SEARCHED = {arm.name: arm for arm in STUDY.arms if arm.search}
@@ -105,3 +106,10 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tuned, tmp_path):
     assert summary.trained == tuned.trained - kept
     assert manifest(summary.folder)["tuning"] == manifest(tuned.folder)["tuning"]
     assert_same_bits(arrays(summary.folder), arrays(tuned.folder))
+
+
+def test_a_run_that_diverged_has_no_score_to_win_with(tmp_path):
+    folder = run(small(arms=(*ARMS, DIVERGES)), tmp_path).folder
+    store = Store(folder, manifest(folder))
+    runs = small(arms=(*ARMS, DIVERGES)).settled().runs()
+    assert {run.arm: store.score(run) is None for run in runs} == {"lstm": False, "zoneout": False, "diverges": True}
