@@ -106,7 +106,8 @@ def run(
     """Run what is missing of a study and write its report. The same command again does nothing."""
     from zoneout_lab.cli.progress import watching
     from zoneout_lab.study import provenance
-    from zoneout_lab.study.run import check_device, run_study
+    from zoneout_lab.study.device import check_device
+    from zoneout_lab.study.run import run_study
     from zoneout_lab.tasks import TASKS
 
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)

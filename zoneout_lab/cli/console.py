@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 
 class _Console(Console):
@@ -24,6 +27,16 @@ errors = _Console(stderr=True)
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     output.print(json.dumps(value, indent=1), markup=False, highlight=False, soft_wrap=True)
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Names and values in two columns, on stdout."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, escape(value))
+    output.print(table)
 
 
 def duration(seconds: float) -> str:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.markup import escape
-from rich.table import Table
-
-from zoneout_lab.cli.console import output, print_json, size
+from zoneout_lab.cli.console import print_facts, print_json, size
 from zoneout_lab.ops.engine import path
 from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.study import provenance
@@ -36,16 +33,11 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, version in provenance.versions().items():
-        table.add_row(name, version)
-    for name, value in provenance.machine(device).items():
-        table.add_row(name, escape(str(value)))
-    table.add_row("CUDA", "yes" if device == "cuda" else "no GPU that torch can use")
-    table.add_row("memory free", size(provenance.memory_available()))
-    table.add_row("engine", ", ".join(f"{cell}: {engine}" for cell, engine in engines.items()))
-    for task, place in places.items():
-        table.add_row(f"data: {task}", escape(place))
-    output.print(table)
+    print_facts(
+        provenance.versions()
+        | {name: str(value) for name, value in provenance.machine(device).items()}
+        | {"CUDA": "yes" if device == "cuda" else "no GPU that torch can use"}
+        | {"memory free": size(provenance.memory_available())}
+        | {"engine": ", ".join(f"{cell}: {engine}" for cell, engine in engines.items())}
+        | {f"data: {task}": place for task, place in places.items()}
+    )

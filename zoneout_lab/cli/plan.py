@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.markup import escape
-from rich.table import Table
 
-from zoneout_lab.cli.console import duration, errors, output, print_json, size
+from zoneout_lab.cli.console import duration, errors, print_facts, print_json, size
 from zoneout_lab.study import Study
+from zoneout_lab.study.device import check_device
 from zoneout_lab.study.plan import batches, check_metrics, cost, refuse_unless_forced
-from zoneout_lab.study.run import check_device
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.tasks import make_task
 from zoneout_lab.training import default_workers
@@ -59,26 +58,21 @@ def show_plan(
     if as_json:
         print_json(facts)
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
     setting = study.setting()
-    for name, value in (
-        ("study", f"{study.title} ({study.id})"),
-        ("task", f"{task.title}, preset {study.preset}"),
-        ("data", f"{len(loaded.train):,} / {len(loaded.valid):,} / {len(loaded.test):,} train / validation / test, {loaded.train.steps} timesteps"),
-        ("model", f"{setting.model.cell}, {setting.model.layers} × {setting.model.hidden} units"),
-        ("training", f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {setting.training.epochs} epochs"),
-        ("arms", ", ".join(arm.name for arm in study.arms)),
-        ("runs", f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else "")),
-        ("missing", f"{len(missing)}, trained in batches of {', '.join(str(len(b)) for b in work) or 'none'}"),
-        ("hypotheses", f"{len(study.hypotheses)}, α = {study.alpha} corrected over all of them (Holm)"),
-        ("time", f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once" if work else "none: everything is there"),
-        ("memory", f"about {size(expected.memory)}"),
-        ("folder", str(folder)),
-    ):  # fmt: skip
-        table.add_row(name, escape(value))
-    output.print(table)
+    print_facts({
+        "study": f"{study.title} ({study.id})",
+        "task": f"{task.title}, preset {study.preset}",
+        "data": f"{len(loaded.train):,} / {len(loaded.valid):,} / {len(loaded.test):,} train / validation / test, {loaded.train.steps} timesteps",
+        "model": f"{setting.model.cell}, {setting.model.layers} × {setting.model.hidden} units",
+        "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {setting.training.epochs} epochs",
+        "arms": ", ".join(arm.name for arm in study.arms),
+        "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
+        "missing": f"{len(missing)}, trained in batches of {', '.join(str(len(b)) for b in work) or 'none'}",
+        "hypotheses": f"{len(study.hypotheses)}, α = {study.alpha} corrected over all of them (Holm)",
+        "time": f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once" if work else "none: everything is there",
+        "memory": f"about {size(expected.memory)}",
+        "folder": str(folder),
+    })  # fmt: skip
     for note in loaded.notes:
         errors.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
     if problem:

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.engine import path
 from zoneout_lab.regularizers import from_json, to_json
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
+from zoneout_lab.study.device import check_device, device_memory, out_of_memory
 from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Arm, Study, derive
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, only_driver, taking_turns
@@ -176,7 +175,7 @@ class _Driver:
         if not missing:
             return
         self.watcher.begin(len(missing))
-        work = batches(missing, self.data.train.steps, workers=self.workers, memory=_device_memory(self.device))
+        work = batches(missing, self.data.train.steps, workers=self.workers, memory=device_memory(self.device))
         for run in missing:
             self.ledger.begin(run, spaces.get(run.arm), again=True)
         self._train(work, phase)
@@ -201,7 +200,7 @@ class _Driver:
                 if isinstance(result, list):
                     self._keep(result, phase)
                     self.watcher.done(number, len(batch))
-                elif _out_of_memory(result) and len(batch) > 1:
+                elif out_of_memory(result) and len(batch) > 1:
                     self.watcher.warn(
                         f"{len(batch)} runs do not fit the memory together; they are trained in two parts."
                     )
@@ -307,34 +306,3 @@ def _ledger(study: Study, store: Store, out: Path, storage: str | None, watcher:
     url = storage or f"sqlite:///{(out / 'optuna.db').absolute()}"
     with taking_turns(out):
         return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    # the CPU allocator has no exception of its own
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _device_memory(device: str) -> int | None:
-    if not device.startswith("cuda"):
-        return None
-    free, _ = torch.cuda.mem_get_info(torch.device(device))
-    return int(free * 0.8)
-
-
-def check_device(device: str) -> str:
-    """The device's name, checked. Raises UsageError where it does not exist here.
-
-    >>> check_device("cpu")
-    'cpu'
-    """
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise UsageError(f"There is no device {device!r}. Known: cpu, cuda, cuda:0, …") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            f"The device {device!r} is not here: torch sees no CUDA GPU. Use --device cpu, or see `zoneout-lab doctor`."
-        )
-    if kind not in ("cpu", "cuda"):
-        raise UsageError(f"The device {device!r} is not supported. Known: cpu, cuda, cuda:0, …")
-    return device

@@ -46,7 +46,7 @@ def train_batches(
         for number, batch in enumerate(batches):
             try:
                 yield number, train(batch, task, data, device=device, report=_of(report, number))
-            except (MemoryError, RuntimeError) as error:
+            except Exception as error:  # noqa: BLE001 - as with several workers, an error ends its batch and no other
                 yield number, error
         return
     yield from _in_processes(batches, task, data, min(workers, len(batches)), report)
