@@ -16,7 +16,7 @@ STUDY = Study(
     question="Does zoneout regularize a small LSTM better than its ablations and recurrent dropout do?",
     background=(
         "Each of 1,797 handwritten digits is read as a permuted sequence of 64 pixels. Six arms share every initial weight and "
-        "every batch, seed by seed; they differ only in which axes their masks vary over."
+        "every batch, seed by seed; they differ in their regularizer alone."
     ),
     task="digits",
     change={"training.epochs": 20},

@@ -41,7 +41,7 @@ def watching(score: str) -> Iterator[Watcher]:
         counts.update(runs=runs, done=0)
         bars[:] = [bar.add_task("", total=runs, runs=runs, done=0, now="starting")]
         if bar.disable:
-            errors.print(f"Training {runs} runs.", highlight=False)
+            errors.print(f"Training {runs} run{'s' * (runs != 1)}.", highlight=False)
 
     def progress(batch: int, runs: int, where: Where) -> None:
         shares[batch] = runs * where.done / where.total

@@ -141,10 +141,19 @@ class Study(Frozen):
         return self
 
     def settled(self) -> Study:
-        """The study with ``…_score`` metrics named for its task: ``valid_score`` is ``valid_error`` or ``valid_bpc``."""
+        """The study with ``…_score`` metrics, and scores in their statements, named for its task.
+
+        ``valid_score`` is ``valid_error`` or ``valid_bpc``, and a statement's "validation score" a validation error or cross-entropy.
+        """
         score = task_class(self.task).score
         names = {f"{split}_score": f"{split}_{score}" for split in ("train_eval", "valid", "test")}
-        hypotheses = tuple(h.model_copy(update={"metric": names.get(h.metric, h.metric)}) for h in self.hypotheses)
+        noun = {"error": "error", "bpc": "cross-entropy"}[score]
+        hypotheses = tuple(
+            h.model_copy(update={"metric": names[h.metric], "statement": h.statement.replace(" score", f" {noun}")})
+            if h.metric in names
+            else h
+            for h in self.hypotheses
+        )
         return self.model_copy(update={"hypotheses": hypotheses})
 
     @property

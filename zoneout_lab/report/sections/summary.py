@@ -39,6 +39,7 @@ def build(source: Source) -> Section:
             "rows": rows,
             "verdicts": _verdicts(source),
             "runs": _runs(source),
+            "scale": _scale(source),
             "overrides": source.recorded("overrides") or [],
         },
     )
@@ -50,6 +51,21 @@ def _verdicts(source: Source) -> str:
         return "This study declares no hypothesis: it describes and does not test."
     parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
     return f"Of {count(sum(found.values()), 'hypothesis', 'hypotheses')}, {listing(parts)}."
+
+
+def _scale(source: Source) -> str:
+    """What the verdicts hold for, where the setting is smaller than the paper's; nothing where that is not known."""
+    study = source.study
+    if study.get("preset") != "laptop":
+        return ""
+    model, training = ((study.get("setting") or {}).get(part) or {} for part in ("model", "training"))
+    if not {"layers", "hidden"} <= model.keys() or "epochs" not in training:
+        return ""
+    size = f"{model['layers']} × {model['hidden']} units and {count(training['epochs'], 'epoch')}"
+    return (
+        f"These verdicts are for {legible(str(study.get('task')))} at the laptop preset: {size}. "
+        "The paper's claims are about larger models trained for longer, and need not hold or fail with them."
+    )
 
 
 def _runs(source: Source) -> str:
