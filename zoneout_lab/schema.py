@@ -215,9 +215,10 @@ def write_bytes(path: Path, content: bytes) -> None:
         finally:
             os.close(folder)
     except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:  # a signal may land anywhere in here; once renamed, there is nothing left to remove
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
-        raise _cannot_write(path, error) from error
 
 
 def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainError:
