@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -238,3 +239,14 @@ def _contrast(one: str, other: str) -> float:
 
     high, low = sorted((luminance(one), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def test_a_laptop_study_says_what_scale_it_holds_for_and_a_paper_study_does_not(study, tmp_path: Path) -> None:
+    record = schema.provenance(study, "study")
+    setting = record["setting"]
+    size = f"{setting['model']['layers']} × {setting['model']['hidden']} units"
+    for preset, said in (("laptop", True), ("paper", False)):
+        tree = study.copy()
+        tree["provenance"].attrs["study"] = json.dumps(record | {"preset": preset})
+        text = write_report(tree, tmp_path / f"{preset}.html").read_text()
+        assert (f"at the {preset} preset: {size}" in text) is said
