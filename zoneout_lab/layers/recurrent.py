@@ -17,8 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import shares
 from zoneout_lab.ops.engine import Engine, run
-from zoneout_lab.ops.products import project
-from zoneout_lab.ops.reference import CELLS
+from zoneout_lab.ops.reference import CELLS, Weights
 from zoneout_lab.regularizers import NoRegularizer, Regularizer
 
 Evaluation = Literal["expectation", "sampled"]
@@ -222,10 +221,8 @@ class Recurrent(nn.Module):
         )
         assert w_ih is not None
         assert w_hh is not None
-        if self.cell != "gru" and b_ih is not None and b_hh is not None:
-            b_ih, b_hh = b_ih + b_hh, None  # only a GRU's reset gate tells the two apart
-        x = project(x, w_ih, b_ih)
-        return run(self.cell, x, initial, w_hh, b_hh, site_shares, lengths=lengths, layer=suffix, engine=self.engine)
+        weights = Weights(w_ih, w_hh, b_ih, b_hh)
+        return run(self.cell, x, initial, weights, site_shares, lengths=lengths, layer=suffix, engine=self.engine)
 
     def _stacked(self, name: str) -> Tensor | None:
         parameter: Tensor | None = getattr(self, name, None)

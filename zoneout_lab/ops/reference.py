@@ -17,7 +17,8 @@ Semeniuta et al. 2016, eqs. 13–15; m: dropout on the memory cell itself. The G
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,6 +36,17 @@ CELLS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
 
 States = tuple[Tensor, ...]
 Shares = Mapping[str, Tensor]
+#: called by a backward pass with a state's name, a point (candidate or state) and norms [R, T, B] of the gradients there
+OnNorms = Callable[[str, str, Tensor], None]
+
+
+class Weights(NamedTuple):
+    """Parameters of one layer: [R, G, I], [R, G, H] and two biases [R, G] or None, in torch's gate order."""
+
+    input: Tensor
+    hidden: Tensor
+    input_bias: Tensor | None = None
+    hidden_bias: Tensor | None = None
 
 
 def preserve(old: Tensor, new: Tensor, share: Tensor | None) -> Tensor:
