@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoneout_lab.ops.products import multiply
+from zoneout_lab.ops.products import aligned, multiply
 from zoneout_lab.ops.reference import Shares, States, by_time, drop, preserve
 
 _SITES = ("cell", "hidden", "update", "memory")
@@ -99,7 +99,9 @@ class _Lstm(torch.autograd.Function):
             d_c = new_c * f if d_c is None else torch.addcmul(d_c, new_c, f)
             back = multiply(d_gates[:, t], weight)
             d_h = back if d_h is None else back.add_(d_h)
-        d_weight = torch.stack([torch.mm(d_gates[r].flatten(0, 1).t(), hs[r, :T].flatten(0, 1)) for r in range(R)])
+        d_weight = torch.stack(
+            [torch.mm(aligned(d_gates[r].flatten(0, 1)).t(), aligned(hs[r, :T].flatten(0, 1))) for r in range(R)]
+        )
         return d_gates, d_h, d_c, d_weight, None, None, None, None
 
 

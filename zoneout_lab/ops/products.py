@@ -2,7 +2,8 @@
 
 A batched product may split one large matrix over threads when it is alone and not when it has company, and then rounds
 differently. Where that was seen (more than one thread, large sums over time and batch, one row, one column) each replica gets
-its own call.
+its own call. A CPU library also rounds by where in memory a matrix starts: a replica that does not start as a whole tensor
+would (on a multiple of 64 bytes) is copied to one that does.
 """
 
 from __future__ import annotations
@@ -22,26 +23,31 @@ class _Project(torch.autograd.Function):
         ctx.has_bias = bias is not None
         out = x.new_empty(weight.shape[0], *x.shape[1:-1], weight.shape[1])
         for r, w in enumerate(weight):
-            rows, into = x[0 if x.shape[0] == 1 else r].flatten(0, -2), out[r].flatten(0, -2)
+            rows, into = aligned(x[0 if x.shape[0] == 1 else r].flatten(0, -2)), out[r].flatten(0, -2)
+            kept = into if _is_aligned(into) else torch.empty_like(into)
             if bias is None:
-                torch.mm(rows, w.t(), out=into)
+                torch.mm(rows, aligned(w).t(), out=kept)
             else:
-                torch.addmm(bias[r], rows, w.t(), out=into)
+                torch.addmm(bias[r], rows, aligned(w).t(), out=kept)
+            if kept is not into:
+                into.copy_(kept)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         R = weight.shape[0]
-        rows = [g.flatten(0, -2) for g in grad]
+        rows = [aligned(g.flatten(0, -2)) for g in grad]
         dx = dw = db = None
         if ctx.needs_input_grad[0]:
-            dx = torch.stack([torch.mm(rows[r], weight[r]) for r in range(R)]).reshape(R, *x.shape[1:])
+            dx = torch.stack([torch.mm(rows[r], aligned(weight[r])) for r in range(R)]).reshape(R, *x.shape[1:])
             if x.shape[0] == 1 and R > 1:
                 dx = dx.sum(0, keepdim=True)
         if ctx.needs_input_grad[1]:
             shared = x.shape[0] == 1
-            dw = torch.stack([torch.mm(rows[r].t(), x[0 if shared else r].flatten(0, -2)) for r in range(R)])
+            dw = torch.stack(
+                [torch.mm(rows[r].t(), aligned(x[0 if shared else r].flatten(0, -2))) for r in range(R)]
+            )
         if ctx.has_bias and ctx.needs_input_grad[2]:
             db = torch.stack([row.sum(0) for row in rows])
         return dx, dw, db
@@ -58,20 +64,48 @@ def project(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def recur(h: Tensor, weight: Tensor, added: Tensor) -> Tensor:
     """added + h · weightᵀ for one timestep: h [R, B, H], weight [R, G, H], added [R, B, G] to [R, B, G]."""
-    columns = weight.transpose(1, 2)
-    if _one_call_will_do(h, columns):
-        return torch.baddbmm(added, h, columns)
-    return torch.stack([torch.addmm(a, x, w) for a, x, w in zip(added, h, columns, strict=True)])
+    if _one_call_will_do(h, weight.transpose(1, 2)):
+        return torch.baddbmm(added, h, weight.transpose(1, 2))
+    rows = zip(added, h, weight, strict=True)
+    return torch.stack([_from_aligned(torch.addmm(a, aligned(x), aligned(w).t())) for a, x, w in rows])
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:
     """a [R, B, K] · b [R, K, N] to [R, B, N]."""
     if _one_call_will_do(a, b):
         return torch.bmm(a, b)
-    return torch.stack([torch.mm(x, y) for x, y in zip(a, b, strict=True)])
+    return torch.stack([_from_aligned(torch.mm(aligned(x), aligned(y))) for x, y in zip(a, b, strict=True)])
+
+
+def aligned(matrix: Tensor) -> Tensor:
+    """The matrix, or on a CPU a copy of it where it does not start on a multiple of 64 bytes as a tensor of its own would."""
+    return matrix if _is_aligned(matrix) else matrix.clone()
 
 
 def _one_call_will_do(a: Tensor, b: Tensor) -> bool:
     """Whether a batched product of a [R, M, K] and b [R, K, N] rounds each replica as it would be rounded alone."""
-    threaded = a.device.type == "cpu" and torch.get_num_threads() > 1
-    return not threaded and 1 not in (*a.shape[1:], b.shape[2])
+    if a.device.type != "cpu" or torch.get_num_threads() > 1:
+        return False
+    M, K, N = (*a.shape[1:], b.shape[2])
+    whole = all(size * a.element_size() % 64 == 0 for size in (M * K, K * N, M * N))
+    return whole and _is_aligned(a) and _is_aligned(b) and 1 not in (M, K, N)
+
+
+def _is_aligned(tensor: Tensor) -> bool:
+    return tensor.device.type != "cpu" or tensor.data_ptr() % 64 == 0
+
+
+class _FromAligned(torch.autograd.Function):
+    """The same tensor; its gradient, a part of the replicas' whole, reaches the product before it as a tensor of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, product: Tensor) -> Tensor:
+        return product.view_as(product)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return aligned(grad)
+
+
+def _from_aligned(product: Tensor) -> Tensor:
+    return _FromAligned.apply(product) if product.requires_grad else product  # type: ignore[no-any-return,no-untyped-call]
