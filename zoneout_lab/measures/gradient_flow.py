@@ -61,7 +61,7 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
 
     several = isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence)
     arguments = inputs if several else (inputs,)
-    with recording() as trace, _modules_announced(model, trace):
+    with recording(norms_suffice=True) as trace, _modules_announced(model, trace):
         value = loss(model(*arguments))
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise InputRefusedError(
@@ -100,21 +100,34 @@ def norms(trace: Trace, loss: Tensor) -> tuple[npt.NDArray[np.float64], list[str
     Returns:
         Norms [replica, layer, state, point, time], the layers' labels and the states' names. NaN where nothing was announced.
     """
-    layers = list(dict.fromkeys(layer for layer, _, _ in trace.tensors))
-    states = sorted({state for _, state, _ in trace.tensors}, key=lambda s: (s not in STATE_ORDER, s))
+    keys = [*trace.norms, *trace.tensors]
+    layers = list(dict.fromkeys(layer for layer, _, _ in keys))
+    states = sorted({state for _, state, _ in keys}, key=lambda s: (s not in STATE_ORDER, s))
     tensors = [tensor for series in trace.tensors.values() for tensor in series]
-    gradients = iter(torch.autograd.grad(loss, tensors, allow_unused=True))
-    T = max(len(series) for series in trace.tensors.values())
-    R = max(_replicas(series[0]) for series in trace.tensors.values())
+    gradients = torch.autograd.grad(loss, [*tensors, *trace.roots], allow_unused=True)
+    found = _of_tensors(trace, gradients)
+    for key, calls in trace.norms.items():  # the gradients of the roots have made them just now
+        found[key] = torch.cat([call.double().mean(-1) for call in calls], 1)
+    R, T = (max(values.shape[axis] for values in found.values()) for axis in (0, 1))
     out = np.full((R, len(layers), len(states), len(POINTS), T), np.nan)
-    for (layer, state, point), series in trace.tensors.items():
-        for t, tensor in enumerate(series):
-            gradient = next(gradients)
-            # a state the loss does not depend on has gradient zero; autograd says None
-            norm = torch.zeros(1) if gradient is None else torch.linalg.vector_norm(gradient, dim=-1)
-            by_replica = norm.reshape(_replicas(tensor), -1).double().mean(1) if gradient is not None else norm.double()
-            out[:, layers.index(layer), states.index(state), POINTS.index(point), t] = by_replica.cpu().numpy()
+    for (layer, state, point), values in found.items():
+        at = (slice(None), layers.index(layer), states.index(state), POINTS.index(point), slice(values.shape[1]))
+        out[at] = values.cpu().numpy()
     return out, layers, states
+
+
+def _of_tensors(trace: Trace, gradients: Sequence[Tensor | None]) -> dict[tuple[str, str, str], Tensor]:
+    """Mean norms [R, T] of the gradients of announced tensors, in the order of their announcement."""
+    remaining, found = iter(gradients), {}
+    for key, series in trace.tensors.items():
+        by_time = []
+        for tensor in series:
+            gradient = next(remaining)
+            # a state the loss does not depend on has gradient zero; autograd says None
+            norm = torch.zeros(_replicas(tensor), 1) if gradient is None else torch.linalg.vector_norm(gradient, dim=-1)
+            by_time.append(norm.reshape(_replicas(tensor), -1).double().mean(1).cpu())
+        found[key] = torch.stack(by_time, 1)
+    return found
 
 
 def _replicas(tensor: Tensor) -> int:
@@ -162,7 +175,7 @@ def _announcer(layer: str) -> Callable[[nn.Module, Any, Any], Any]:
 
 
 def _refuse_if_empty(trace: Trace, model: Any) -> None:
-    if trace.tensors:
+    if trace.tensors or trace.norms:
         return
     fused = [
         type(m).__name__ for m in (model.modules() if isinstance(model, nn.Module) else ()) if isinstance(m, nn.RNNBase)

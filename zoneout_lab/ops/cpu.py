@@ -1,127 +1,199 @@
-"""The LSTM recurrence with its backward pass written out: the numbers of the reference, in less time on a CPU.
+"""The recurrences on a CPU with their backward passes written out: the numbers of the reference in a fraction of its time.
 
-With G_h, G_c the total gradients at t, z the share preserved, u and m the shares dropped,
+With G_h, G_c the total gradients at t, z the share preserved, u and m the shares dropped, an LSTM's are
 
-    dh̃ = (1 − z_h) ⊙ G_h                    dc̃ = (1 − m) ⊙ ((1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃))
+    dh̃ = (1 − z_h) ⊙ G_h                    dc̃ = (1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃),    then times 1 − m
     do = dh̃ ⊙ tanh c̃    df = dc̃ ⊙ c₋    di = dc̃ ⊙ (1 − u) ⊙ g    dg = dc̃ ⊙ (1 − u) ⊙ i
     G_c₋ = z_c ⊙ G_c + f ⊙ dc̃               G_h₋ = z_h ⊙ G_h + dgates · W + external
 
-where dgates holds the four gradients times the slopes of σ and tanh. Buffers are [R, T, B, ·] throughout; R replicas, T timesteps,
-B examples, H units.
+where dgates holds the four gradients times the slopes of σ and tanh. The timesteps run in compiled code (recurrence.c). Where the
+weights fit the cache it makes the products too, for each replica alone and for parts of the batch on several threads; larger
+weights are multiplied by torch, timestep by timestep. Shapes as in :mod:`zoneout_lab.ops.reference`.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from zoneout_lab.ops.products import aligned, multiply
-from zoneout_lab.ops.reference import Shares, States, by_time, drop, preserve
+from zoneout_lab.ops.compiled import library
+from zoneout_lab.ops.products import aligned
+from zoneout_lab.ops.reference import CELLS, OnNorms, Shares, States, Weights
 
+_KINDS = {"lstm": 0, "gru": 1, "rnn_tanh": 2, "rnn_relu": 3}
+_SAVED = {"lstm": 4, "gru": 4, "rnn_tanh": 1, "rnn_relu": 1}
 _SITES = ("cell", "hidden", "update", "memory")
 
 
-def lstm(x: Tensor, states: States, weight: Tensor, shares: Shares) -> tuple[Tensor, States]:
-    """What :func:`zoneout_lab.ops.reference.run` does for an LSTM, without lengths and without recording.
+class _Share(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), ("stride", ctypes.c_int64 * 4), ("kind", ctypes.c_int64))
+
+
+class _Problem(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("cell", "R", "T", "B", "H", "I", "threads")),
+        ("x", ctypes.c_void_p),
+        ("x_stride", ctypes.c_int64 * 3),
+        *((name, ctypes.c_void_p) for name in ("w_in", "w_hidden", "b_in", "b_hidden")),
+        ("share", _Share * 4),
+        ("gates_stride", ctypes.c_int64),
+        ("states_stride", ctypes.c_int64),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("gates", "hs", "cs", "d_out", "d_gates", "d_h", "d_c", "d_weights", "d_bias", "d_x", "norms")
+        ),
+    )
+
+
+def is_compiled() -> bool:
+    """Whether a C compiler was found, and made what this path needs."""
+    return _body(torch.float32) is not None
+
+
+def run(
+    cell: str, x: Tensor, states: States, weights: Weights, shares: Shares, *, on_norms: OnNorms | None = None
+) -> tuple[Tensor, States]:
+    """A layer over time, as :func:`zoneout_lab.ops.engine.run` without lengths; differentiable once.
 
     Args:
-        x: input products with both biases, [R, T, B, 4H].
-        states: initial (h, c), each [R, B, H].
-        weight: recurrent weights [R, 4H, H].
-        shares: site → share, broadcastable to [R, T, B, H]; masks may be of any dtype.
+        cell: a key of :data:`~zoneout_lab.ops.reference.CELLS`.
+        x: inputs [R or 1, T, B, I], float32 or float64.
+        states, weights, shares: as for the engine; all of one dtype but masks, which may be bytes.
+        on_norms: called from the backward pass for every state and point, with the norms over units [R, T, B].
 
-    Returns:
-        Outputs [R, T, B, H] and the final (h, c). Differentiable once.
+    >>> x, h = torch.zeros(1, 5, 2, 3), torch.ones(1, 2, 4)
+    >>> weights = Weights(torch.zeros(1, 4, 3), torch.zeros(1, 4, 4))
+    >>> out, (last,) = run("rnn_tanh", x, (h,), weights, {"hidden": torch.ones(1)})  # doctest: +SKIP
     """
-    h, c = states
-    out, last_c = _Lstm.apply(x, h, c, weight, *(shares.get(site) for site in _SITES))  # type: ignore[no-untyped-call]
-    return out, (out[:, -1], last_c)
+    values = (shares.get(site) for site in _SITES)
+    out, last_c = _Recurrence.apply(cell, on_norms, x, *weights, *states, *[None] * (2 - len(states)), *values)  # type: ignore[no-untyped-call]
+    return out, (out[:, -1], last_c)[: len(states)]
 
 
-class _Lstm(torch.autograd.Function):
+class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, h: Tensor, c: Tensor, weight: Tensor, *shares: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        R, T, B, G = x.shape
-        H = G // 4
-        scale, offset = _gates(x)
-        halved = (weight * scale[:, None]).transpose(1, 2).contiguous()
-        gates = torch.empty_like(x)
-        hs, cs, tanhs = x.new_empty(R, T + 1, B, H), x.new_empty(R, T + 1, B, H), x.new_empty(R, T, B, H)
-        hs[:, 0], cs[:, 0] = h, c
-        at = [(None,) * T if share is None else by_time(share, T) for share in shares]
-        for t in range(T):
-            z_c, z_h, u, m = (_floating(share[t], x.dtype) for share in at)
-            # σ(a) = ½ tanh(a/2) + ½: halving is exact, so one tanh serves all four gates
-            pre = multiply(h, halved).addcmul_(x[:, t], scale).tanh_()
-            gate = torch.addcmul(offset, pre, scale, out=gates[:, t])
-            i, f, g, o = gate.chunk(4, -1)
-            new = drop(torch.addcmul(drop(i * g, u), f, c), m)
-            tanh = torch.tanh(new)
-            h, c = preserve(h, o * tanh, z_h), preserve(c, new, z_c)
-            hs[:, t + 1], cs[:, t + 1], tanhs[:, t] = h, c, tanh
-        ctx.save_for_backward(gates, hs, cs, tanhs, weight, *shares)
-        return hs[:, 1:], c.clone()
+        ctx: Any, cell: str, on_norms: OnNorms | None, x: Tensor, w_in: Tensor, w_hidden: Tensor, b_in: Tensor | None,
+        b_hidden: Tensor | None, h: Tensor, c: Tensor | None, *shares: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        x = x if x.stride(-1) == 1 else x.contiguous()
+        R, (T, B), H = w_hidden.shape[0], x.shape[1:3], w_hidden.shape[2]
+        S = _SAVED[cell] * H
+        gates, hs = _slabs(x, R, T, B, S), _slabs(x, R, T + 1, B, H)
+        hs[:, 0] = h
+        cs = None
+        if c is not None:
+            cs = _slabs(x, R, T + 1, B, H)
+            cs[:, 0] = c
+        saved = (x, w_in.contiguous(), w_hidden.contiguous(), b_in, b_hidden, gates, hs, cs)
+        shares = tuple(None if share is None else _plain(share, x.dtype) for share in shares)
+        _call("forward", _problem(cell, saved, shares), x.dtype)
+        ctx.save_for_backward(*saved, *shares)
+        ctx.cell, ctx.on_norms = cell, on_norms
+        return hs[:, 1:], None if cs is None else cs[:, -1].clone()
 
     @staticmethod
-    def backward(ctx: Any, d_out: Tensor, d_last: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_out: Tensor, d_last: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             # torch's once_differentiable lets a gradient of constant weights through, and its gradient is then wrong in silence
             raise RuntimeError(
                 "The cpu path can be differentiated once, and this gradient is to be differentiated again (create_graph=True). "
                 'Make the layer with engine="reference".'
             )
-        gates, hs, cs, tanhs, weight, *shares = ctx.saved_tensors
-        R, T = tanhs.shape[:2]
-        at = [(None,) * T if share is None else by_time(share, T) for share in shares]
-        d_gates = torch.empty_like(gates)
-        d_h: Tensor | None = None
-        d_c: Tensor | None = d_last
-        for t in reversed(range(T)):
-            z_c, z_h, u, m = (_floating(share[t], gates.dtype) for share in at)
-            i, f, g, o = gates[:, t].chunk(4, -1)
-            d_i, d_f, d_g, d_o = d_gates[:, t].chunk(4, -1)
-            tanh = tanhs[:, t]
-            new_h, d_h = _split(d_out[:, t] if d_h is None else d_h + d_out[:, t], z_h)
-            new_c, d_c = _split(d_c, z_c)
-            to_tanh = new_h * o
-            to_tanh = torch.addcmul(to_tanh, to_tanh * tanh, tanh, value=-1)
-            new_c = drop(to_tanh if new_c is None else new_c + to_tanh, m)
-            write = drop(new_c, u)
-            torch.mul((write * g).mul_(i), 1 - i, out=d_i)
-            torch.mul((new_c * cs[:, t]).mul_(f), 1 - f, out=d_f)
-            torch.mul((new_h * tanh).mul_(o), 1 - o, out=d_o)
-            write = write * i
-            torch.addcmul(write, write * g, g, value=-1, out=d_g)
-            d_c = new_c * f if d_c is None else torch.addcmul(d_c, new_c, f)
-            back = multiply(d_gates[:, t], weight)
-            d_h = back if d_h is None else back.add_(d_h)
-        d_weight = torch.stack(
-            [torch.mm(aligned(d_gates[r].flatten(0, 1)).t(), aligned(hs[r, :T].flatten(0, 1))) for r in range(R)]
+        cell, (saved, shares) = ctx.cell, (ctx.saved_tensors[:8], ctx.saved_tensors[8:])
+        x, w_in, w_hidden, b_in, b_hidden, gates, hs, cs = saved
+        R, T, B, S = gates.shape
+        d_gates, d_h = _slabs(x, R, T, B, S), torch.zeros_like(hs[:, 0], memory_format=torch.contiguous_format)
+        d_c = None if d_last is None or cs is None else d_last.clone(memory_format=torch.contiguous_format)
+        norms = None if ctx.on_norms is None else x.new_empty(4, R, T, B)
+        d_weights, d_bias = x.new_empty(R, S, x.shape[3] + hs.shape[3]), x.new_empty(R, S)
+        d_x = x.new_empty(R, T, B, x.shape[3]) if ctx.needs_input_grad[2] else None
+        back = {"d_out": d_out.contiguous(), "d_gates": d_gates, "d_h": d_h, "d_c": d_c, "d_weights": d_weights, "d_bias": d_bias,
+                "d_x": d_x, "norms": norms}  # fmt: skip
+        problem = _problem(cell, saved, shares, **back)
+        _call("backward", problem, x.dtype)
+        if norms is not None:
+            for row, (state, point) in enumerate(_POINTS):
+                if state in CELLS[cell][1]:
+                    ctx.on_norms(state, point, norms[row].sqrt_())
+        _call("backward_weights", problem, x.dtype)
+        if d_x is not None:
+            _call("backward_input", problem, x.dtype)
+            if x.shape[0] == 1 and R > 1:
+                d_x = d_x.sum(0, keepdim=True)
+        return (
+            None,
+            None,
+            d_x,
+            *_of_parameters(cell, d_weights, d_bias, b_in, b_hidden),
+            d_h,
+            d_c,
+            *[None] * len(shares),
         )
-        return d_gates, d_h, d_c, d_weight, None, None, None, None
 
 
-def _gates(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and offset [4H] that turn tanh into σ at i, f and o."""
-    H = x.shape[-1] // 4
-    half = x.new_full((4 * H,), 0.5)
-    scale, offset = half.clone(), half
-    scale[2 * H : 3 * H], offset[2 * H : 3 * H] = 1, 0
-    return scale, offset
+_POINTS = (("cell", "candidate"), ("cell", "state"), ("hidden", "candidate"), ("hidden", "state"))
 
 
-def _floating(share: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    # products with a mask of 0 and 1 are exact, and twenty times as fast as selecting with a bool mask
-    return None if share is None else share.to(dtype)
+def _of_parameters(
+    cell: str, d_weights: Tensor, d_bias: Tensor, b_in: Tensor | None, b_hidden: Tensor | None
+) -> list[Tensor | None]:
+    """Gradients of both weights and both biases, from those of all products by x and h."""
+    H = d_weights.shape[1] // _SAVED[cell]
+    N, inputs = CELLS[cell][0] * H, d_weights.shape[2] - H
+    # a GRU's recurrent product made r, k and a part of n that has a gradient of its own
+    own = torch.cat([torch.arange(2 * H), torch.arange(3 * H, 4 * H)]) if cell == "gru" else slice(None)
+    return [
+        d_weights[:, :N, :inputs], d_weights[:, own, inputs:],
+        None if b_in is None else d_bias[:, :N], None if b_hidden is None else d_bias[:, own],
+    ]  # fmt: skip
 
 
-def _split(grad: Tensor | None, share: Tensor | None) -> tuple[Any, Tensor | None]:
-    """A gradient's part that goes to the candidate, and the part that goes to the previous value; None for no part."""
-    if grad is None or share is None:
-        return grad, None
-    old = grad * share
-    return grad - old, old
+# ---- the compiled code's view of the tensors ----
+
+
+def _slabs(like: Tensor, R: int, *shape: int) -> Tensor:
+    """New [R, *shape], every replica at a multiple of 64 bytes: torch's products round by where a matrix starts."""
+    size = torch.Size(shape).numel()
+    lanes = 64 // like.element_size()
+    return like.new_empty(R, -(-size // lanes) * lanes)[:, :size].unflatten(1, shape)
+
+
+def _plain(share: Tensor, dtype: torch.dtype) -> Tensor:
+    share = share.reshape((1,) * (4 - share.dim()) + share.shape)
+    return share if share.dtype in (torch.uint8, dtype) else share.to(dtype)
+
+
+def _problem(cell: str, saved: tuple[Any, ...], shares: Iterable[Tensor | None], **back: Tensor | None) -> _Problem:
+    """The C struct; it points into the tensors, which its maker keeps alive."""
+    x, w_in, w_hidden, b_in, b_hidden, gates, hs, cs = saved
+    R, T, B, _ = gates.shape
+    problem = _Problem(_KINDS[cell], R, T, B, w_hidden.shape[2], x.shape[3], torch.get_num_threads())
+    named = {"x": x, "w_in": w_in, "w_hidden": w_hidden, "b_in": b_in, "b_hidden": b_hidden, "gates": gates, "hs": hs,
+             "cs": cs, **back}  # fmt: skip
+    for name, tensor in named.items():
+        setattr(problem, name, None if tensor is None else tensor.data_ptr())
+    problem.x_stride[:] = (0 if x.shape[0] == 1 else x.stride(0), x.stride(1), x.stride(2))
+    problem.gates_stride, problem.states_stride = gates.stride(0), hs.stride(0)
+    for slot, share in zip(problem.share, shares, strict=True):
+        if share is not None:
+            slot.data, slot.kind = share.data_ptr(), 1 if share.dtype == torch.uint8 else 2
+            slot.stride[:] = [0 if n == 1 else s for n, s in zip(share.shape, share.stride(), strict=True)]
+    return problem
+
+
+@functools.cache
+def _body(dtype: torch.dtype) -> ctypes.CDLL | None:
+    return library("recurrence", *(["DOUBLE"] if dtype == torch.float64 else []))
+
+
+def _call(name: str, problem: _Problem, dtype: torch.dtype) -> None:
+    body = _body(dtype)
+    assert body is not None
+    if getattr(body, name)(ctypes.byref(problem)):
+        raise MemoryError("The recurrence found no memory for its weights.")

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Literal
 
+import torch
 from torch import Tensor
 
-from zoneout_lab.ops import cpu, reference
+from zoneout_lab.ops import cpu, reference, uncompiled
 from zoneout_lab.ops.products import project
-from zoneout_lab.ops.reference import Shares, States, Weights
-from zoneout_lab.ops.trace import is_recording
+from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
+from zoneout_lab.ops.trace import is_recording, promise_norms, wants_states
 
-Engine = Literal["auto", "reference", "cpu"]
+Engine = Literal["auto", "reference", "cpu", "triton"]
 
 
-def path(cell: str, device: str) -> Engine:
-    """The path that ``auto`` takes for a cell on a device.
+def path(cell: str, device: str, dtype: torch.dtype = torch.float32) -> Engine:
+    """The path that ``auto`` takes for a cell, a device and a dtype; :func:`describe` says it in words.
 
-    >>> path("lstm", "cpu"), path("gru", "cpu"), path("lstm", "cuda")
-    ('cpu', 'reference', 'reference')
+    >>> path("lstm", "meta"), path("lstm", "cpu", torch.bfloat16)
+    ('reference', 'reference')
     """
-    return "cpu" if cell == "lstm" and device == "cpu" else "reference"
+    if device == "cpu" and dtype in (torch.float32, torch.float64) and (cpu.is_compiled() or cell == "lstm"):
+        return "cpu"
+    if device == "cuda" and dtype in (torch.float32, torch.float64) and importlib.util.find_spec("triton"):
+        return "triton"
+    return "reference"
+
+
+def describe(cell: str, device: str) -> str:
+    """What ``auto`` would run here, for people and for a run's provenance."""
+    chosen = path(cell, device)
+    if chosen == "cpu":
+        return "cpu, compiled" if cpu.is_compiled() else "cpu, without a C compiler"
+    return chosen
 
 
 def run(
@@ -49,15 +63,29 @@ def run(
     Returns:
         Outputs [R, T, B, H] and the final states.
 
-    The ``cpu`` path knows the LSTM alone, sequences of one length, and shows no states to a recording: elsewhere the reference
-    runs whatever was asked for. It can be differentiated once; ask for ``reference`` to differentiate its gradient again.
+    The fast paths know sequences of one length, show no states to a recording (though the norms of their gradients), and can be
+    differentiated once: the reference runs wherever more is asked for, and where ``engine`` names a path that is not for this
+    device, dtype or machine.
     """
+    fastest = path(cell, x.device.type, x.dtype)
+    wanted = fastest if engine in ("auto", fastest) and lengths is None and not wants_states() else "reference"
+    if wanted == "triton" or (wanted == "cpu" and cpu.is_compiled()):
+        on_norms: OnNorms | None = None
+        if is_recording():
+            h, *others = states
+            h = h if h.requires_grad else h.detach().requires_grad_()
+            states = (h, *others)
+            zeros = x.new_zeros(weights.hidden.shape[0], *x.shape[1:3])
+            on_norms = promise_norms(layer, reference.CELLS[cell][1], h, zeros)
+        if wanted == "cpu":
+            return cpu.run(cell, x, states, weights, shares, on_norms=on_norms)
+        from zoneout_lab.ops import triton
+
+        return triton.run(cell, x, states, weights, shares, on_norms=on_norms)
     added, inner = weights.input_bias, weights.hidden_bias
     if cell != "gru" and added is not None and inner is not None:
         added, inner = added + inner, None  # only a GRU's reset gate tells the two apart
-    able = cell == "lstm" and lengths is None and not is_recording()
-    wanted = path(cell, x.device.type) if engine == "auto" else engine
     projected = project(x, weights.input, added)
-    if able and wanted == "cpu":
-        return cpu.lstm(projected, states, weights.hidden, shares)
+    if wanted == "cpu" and not is_recording():
+        return uncompiled.lstm(projected, states, weights.hidden, shares)
     return reference.run(cell, projected, states, weights.hidden, inner, shares, lengths=lengths, layer=layer)

@@ -45,9 +45,7 @@ class _Project(torch.autograd.Function):
                 dx = dx.sum(0, keepdim=True)
         if ctx.needs_input_grad[1]:
             shared = x.shape[0] == 1
-            dw = torch.stack(
-                [torch.mm(rows[r].t(), aligned(x[0 if shared else r].flatten(0, -2))) for r in range(R)]
-            )
+            dw = torch.stack([torch.mm(rows[r].t(), aligned(x[0 if shared else r].flatten(0, -2))) for r in range(R)])
         if ctx.has_bias and ctx.needs_input_grad[2]:
             db = torch.stack([row.sum(0) for row in rows])
         return dx, dw, db

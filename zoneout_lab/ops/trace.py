@@ -1,11 +1,12 @@
 """Where the states of a recurrence can be watched from outside while it runs.
 
-The recurrence announces its tensors; a measurement that wants them opens :func:`recording`. Nobody listening costs nothing.
+The recurrence announces its tensors, or a fast path the norms of their gradients; a measurement that wants them opens
+:func:`recording`. Nobody listening costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -13,26 +14,35 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 POINTS = ("candidate", "state")
+Key = tuple[str, str, str]
 
 
 @dataclass
 class Trace:
-    """Tensors announced so far: (layer, state, point) → one tensor [..., B, H] for each timestep.
+    """What was announced so far, under (layer, state, point).
 
-    ``scope`` goes before the label of every layer: the name of the module that runs, where several have the same labels.
+    Attributes:
+        tensors: one tensor [..., B, H] for each timestep.
+        norms: for each call of a fast path the norms [R, T, B] of its states' gradients; zeros until a gradient is taken.
+        roots: tensors whose gradients, when taken, make every fast path write its norms.
+        scope: goes before the label of every layer: the name of the module that runs, where several have the same labels.
+        norms_suffice: a fast path need not give way to one that announces its tensors.
     """
 
-    tensors: dict[tuple[str, str, str], list[Tensor]] = field(default_factory=dict)
+    tensors: dict[Key, list[Tensor]] = field(default_factory=dict)
+    norms: dict[Key, list[Tensor]] = field(default_factory=dict)
+    roots: list[Tensor] = field(default_factory=list)
     scope: str = ""
+    norms_suffice: bool = False
 
 
 _LISTENER: ContextVar[Trace | None] = ContextVar("zoneout_lab_trace", default=None)
 
 
 @contextmanager
-def recording() -> Iterator[Trace]:
+def recording(*, norms_suffice: bool = False) -> Iterator[Trace]:
     """Collect everything announced inside the ``with`` block."""
-    trace = Trace()
+    trace = Trace(norms_suffice=norms_suffice)
     token = _LISTENER.set(trace)
     try:
         yield trace
@@ -43,6 +53,12 @@ def recording() -> Iterator[Trace]:
 def is_recording() -> bool:
     """Whether somebody is."""
     return _LISTENER.get() is not None
+
+
+def wants_states() -> bool:
+    """Whether somebody records, and norms are not enough."""
+    trace = _LISTENER.get()
+    return trace is not None and not trace.norms_suffice
 
 
 def announce(layer: str, state: str, point: str, tensor: Tensor) -> None:
@@ -56,3 +72,29 @@ def announce(layer: str, state: str, point: str, tensor: Tensor) -> None:
     trace = _LISTENER.get()
     if trace is not None:
         trace.tensors.setdefault((trace.scope + layer, state, point), []).append(tensor)
+
+
+def promise_norms(layer: str, kinds: tuple[str, ...], root: Tensor, like: Tensor) -> Callable[[str, str, Tensor], None]:
+    """Announce that norms will come with the backward pass, and return the function that takes them.
+
+    Args:
+        layer: label of the layer.
+        kinds: its states.
+        root: a tensor whose gradient takes the backward pass through the layer.
+        like: zeros [R, T, B], the norms where no gradient comes.
+    """
+    trace = _LISTENER.get()
+    assert trace is not None
+    trace.roots.append(root)
+    slots = {}
+    for state in kinds:
+        for point in POINTS:
+            series = trace.norms.setdefault((trace.scope + layer, state, point), [])
+            slots[state, point] = (series, len(series))
+            series.append(like)
+
+    def take(state: str, point: str, norms: Tensor) -> None:
+        series, at = slots[state, point]
+        series[at] = norms
+
+    return take

@@ -155,7 +155,7 @@ def _measure_gradients(model: SequenceModel, data: Data, outcomes: Sequence[Outc
     run = outcomes[0].run
     inputs, targets = next(data.valid.in_order(run.gradient_examples))
     model.train()
-    with recording() as trace:
+    with recording(norms_suffice=True) as trace:
         logits = model(inputs[None])
     # times the number of examples: the norm of one example's gradient must not depend on how many there are
     loss = loss_by_replica(logits, targets[None]).sum() * targets.shape[-1]

@@ -1,0 +1,131 @@
+"""Compile the kernels a call would launch, for GPUs that are not there. Run as a program: ``python aot.py 90 lstm-low-100 …``.
+
+The calls are made on CPU tensors with the launch itself replaced by a note of its arguments, so that exactly what the package
+launches is compiled. Prints one JSON object per kernel: its name, registers, bytes spilled and shared memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource, make_backend
+from triton.runtime.jit import JITFunction, create_function_from_signature
+
+from zoneout_lab.ops import triton as ops
+from zoneout_lab.ops.reference import CELLS, Weights
+
+Launch = tuple[JITFunction, tuple[Any, ...], dict[str, Any]]
+
+
+def launches(call: Callable[[], None]) -> list[Launch]:
+    """What a call would launch."""
+    seen: list[Launch] = []
+
+    def note(kernel: JITFunction, *arguments: Any, grid: Any, warmup: bool, **options: Any) -> None:
+        seen.append((kernel, arguments, options))
+
+    run, JITFunction.run = JITFunction.run, note
+    try:
+        call()
+    finally:
+        JITFunction.run = run
+    return seen
+
+
+def compiled(launch: Launch, architecture: int) -> dict[str, Any]:
+    """A launch's kernel for an architecture (80, 90), and what it uses."""
+    kernel, arguments, options = launch
+    target = GPUTarget("cuda", architecture, 32)
+    backend = make_backend(target)
+    bound, specialization, given = create_function_from_signature(kernel.signature, kernel.params, backend)(
+        *arguments, **options
+    )
+    parsed, signature, constants, attributes = kernel._pack_args(backend, options, bound, specialization, given)
+    built = triton.compile(ASTSource(kernel, signature, constants, attributes), target=target, options=parsed.__dict__)
+    name = f"{kernel.fn.__module__.rpartition('.')[2]}.{kernel.fn.__name__}"
+    return {"kernel": name, "arch": architecture, "shared": built.metadata.shared, **_resources(built, architecture)}
+
+
+def _resources(built: Any, architecture: int) -> dict[str, int]:
+    with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
+        file.write(built.asm["ptx"])
+        file.flush()
+        said = subprocess.run(
+            [
+                triton.knobs.nvidia.ptxas.path, "-v", f"--gpu-name=sm_{architecture}{'a' if architecture >= 90 else ''}",
+                file.name, "-o", "/dev/null",
+            ],
+            capture_output=True, text=True, check=True,
+        ).stderr  # fmt: skip
+    registers, stores, loads = (
+        int(re.search(pattern, said)[1])  # type: ignore[index]
+        for pattern in (r"Used (\d+) registers", r"(\d+) bytes spill stores", r"(\d+) bytes spill loads")
+    )
+    return {"registers": registers, "spilled": stores + loads}
+
+
+def recurrence(cell: str, H: int, *, low: bool, inputs: int, norms: bool, dtype: torch.dtype) -> Callable[[], None]:
+    """A forward and backward pass with a mask at every site."""
+    torch.backends.cudnn.allow_tf32 = low
+    gates, kinds, sites = CELLS[cell]
+    R, T, B = 2, 2, 20
+
+    def made(*shape: int) -> torch.Tensor:
+        return torch.zeros(shape, dtype=dtype, requires_grad=True)
+
+    def call() -> None:
+        weights = Weights(made(R, gates * H, inputs), made(R, gates * H, H), made(R, gates * H), made(R, gates * H))
+        shares = {site: torch.zeros(R, T, B, H, dtype=torch.uint8) for site in sites}
+        on_norms = (lambda state, point, values: None) if norms else None
+        out, finals = ops.run(
+            cell, made(1, T, B, inputs), tuple(made(R, B, H) for _ in kinds), weights, shares, on_norms=on_norms
+        )
+        (out.sum() + sum(final.sum() for final in finals)).backward()
+
+    return call
+
+
+def masks() -> None:
+    ones = torch.ones((), dtype=torch.int64)
+    ops.draw(
+        torch.zeros(2, dtype=torch.int64), ones, torch.zeros(2, 1, dtype=torch.int32), torch.ones(2, 5, dtype=torch.int8),
+        layer=0, site="cell", stream=0, sizes=(5, 5, 20),
+    )  # fmt: skip
+
+
+def rows() -> None:
+    x = torch.zeros(2, 5000)
+    ops.row_sums(x)
+    ops.row_squares(x)
+
+
+def case(name: str) -> Iterator[Launch]:
+    """``masks``, ``rows``, or cell-precision-H with ``-norms`` and ``-wide`` (more than one input) as one likes."""
+    if name in ("masks", "rows"):
+        yield from launches({"masks": masks, "rows": rows}[name])
+        return
+    cell, precision, H, *more = name.split("-")
+    dtype = torch.float64 if precision == "float64" else torch.float32
+    call = recurrence(
+        cell, int(H), low=precision == "low", inputs=2 if "wide" in more else 1, norms="norms" in more, dtype=dtype
+    )
+    seen = set()
+    for launch in launches(call):
+        if launch[0].fn not in seen:  # every timestep launches the same
+            seen.add(launch[0].fn)
+            yield launch
+
+
+if __name__ == "__main__":
+    for name in sys.argv[2:]:
+        for launch in case(name):
+            print(json.dumps({"case": name, **compiled(launch, int(sys.argv[1]))}), flush=True)

@@ -1,0 +1,102 @@
+"""The C files in native/, compiled where they are first needed, for the processor that runs them.
+
+A compiled file is kept in the user's cache folder under the hash of its source, its compiler and its processor. Without a C
+compiler (or with ``ZONEOUT_LAB_COMPILED=0``) :func:`library` is None, and whoever asks does the same in Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+_SOURCES = Path(__file__).parent / "native"
+_FLAGS = (
+    "-O3",
+    "-march=native",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-shared",
+    "-fPIC",
+    "-fopenmp",
+    "-fno-tree-slp-vectorize",
+)
+
+
+@functools.cache
+def library(name: str, *defines: str) -> ctypes.CDLL | None:
+    """The compiled ``name``.c, or None where there is no compiler that can make it.
+
+    Args:
+        name: a C file in native/.
+        defines: macros to define.
+
+    >>> library("no_such_file") is None
+    True
+    """
+    source = _SOURCES / f"{name}.c"
+    compiler = _compiler()
+    if compiler is None or not source.exists() or os.environ.get("ZONEOUT_LAB_COMPILED") == "0":
+        return None
+    try:
+        command = [compiler, *_FLAGS, *(f"-D{define}" for define in defines)]
+        texts = [file.read_text() for file in sorted(_SOURCES.glob("*.[ch]"))]
+        key = "\n".join([*texts, *command, _version(compiler), _processor()])
+        built = _cache() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
+        if not built.exists():
+            _compile([*command, str(source)], built)
+        return ctypes.CDLL(str(built))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _compiler() -> str | None:
+    named = os.environ.get("CC")
+    candidates = [named] if named else ["gcc", "clang", "cc"]
+    return next((found for found in map(shutil.which, candidates) if found), None)
+
+
+def _compile(command: list[str], built: Path) -> None:
+    built.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=built.parent) as folder:
+        # under a name of its own first: several workers may compile at once
+        made = Path(folder) / built.name
+        subprocess.run([*command, "-o", str(made), "-lm"], check=True, capture_output=True, timeout=120)  # noqa: S603
+        made.replace(built)
+
+
+@functools.cache
+def _version(compiler: str) -> str:
+    done = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True, timeout=20)  # noqa: S603
+    return done.stdout
+
+
+@functools.cache
+def _processor() -> str:
+    """What -march=native looks at: machines of several kinds may share a home folder."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return "\n".join(
+            dict.fromkeys(line for line in lines if line.startswith(("model", "flags", "Features", "CPU")))
+        )
+    except OSError:
+        return platform.processor() + platform.machine()
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    folder = (Path(base) if base else Path.home() / ".cache") / "zoneout_lab"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.gettempdir()) / f"zoneout_lab-{os.getuid()}"

@@ -1,0 +1,57 @@
+"""How tensors reach a kernel: buffers that start every replica alike, and shares as a pointer and strides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: elements. Matrix products choose their kernels by where in memory a matrix starts, and may then round differently; and a stride
+#: that is always a multiple of 16 lets Triton load four numbers at a time
+_ALIGNMENT = 16
+
+Site = tuple[Any, ...] | None
+
+
+def stacked(like: Tensor, *shape: int) -> Tensor:
+    """An uninitialised tensor [R, ...] whose replicas all start on a multiple of 16 elements, as R tensors of their own would.
+
+    Every replica is contiguous; between them there may be a gap.
+    """
+    R, size = shape[0], math.prod(shape[1:])
+    buffer = like.new_empty(R, -(-size // _ALIGNMENT) * _ALIGNMENT)
+    return buffer[:, :size].view(shape)
+
+
+def own(matrices: Tensor) -> list[Tensor]:
+    """The matrices [R, M, N] one by one, each the start of a contiguous tensor."""
+    return [matrix.clone(memory_format=torch.contiguous_format) for matrix in matrices]
+
+
+def site(share: Tensor | None, sizes: tuple[int, int, int, int]) -> Site:
+    """A share as kernels take it: the tensor, and 2·stride + 3 for each of R, T, B, H (see ``pointwise.share_at``)."""
+    if share is None:
+        return None
+    if share.dtype == torch.bool:
+        share = share.view(torch.uint8)
+    strides = share.expand(sizes).stride()
+    if (sizes[2] - 1) * strides[2] + (sizes[3] - 1) * strides[3] >= 2**31:
+        share = share.contiguous()
+        strides = share.expand(sizes).stride()
+    return (share, *(2 * stride + 3 for stride in strides))
+
+
+def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, num_warps: int = 4, **constants: Any) -> None:
+    """Launch a kernel. Every launch of this package passes here, where a test can see what would be compiled."""
+    kernel[grid](*arguments, num_warps=num_warps, num_stages=1, **constants)
+
+
+def blocks(size: int, block: int) -> int:
+    """How many blocks cover ``size``."""
+    return -(-size // block)
+
+
+Launcher = Callable[..., None]
