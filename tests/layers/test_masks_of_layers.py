@@ -62,12 +62,12 @@ def test_evaluation_uses_means_is_deterministic_and_counts_nothing(case: str):
 def test_sampled_evaluation_draws_masks_of_its_own(case: str):
     rnn = made(case, mask_seed=2, evaluation="sampled")
     trained = rnn(X)[0]
-    rnn.eval().update = 0
+    rnn.eval()
     first, second = rnn(X)[0], rnn(X)[0]
-    assert rnn.update == 2
+    assert (rnn.update, rnn.draw) == (1, 2)
     assert not torch.equal(first, second)
     assert not torch.equal(first, trained)
-    rnn.update = 0
+    rnn.draw, rnn.update = 0, 40
     assert torch.equal(rnn(X)[0], first)
 
 

@@ -17,8 +17,9 @@ from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.tasks.base import Examples, Stream
 from zoneout_lab.training import evaluate as module
 from zoneout_lab.training import train
-from zoneout_lab.training.evaluate import evaluate, evaluate_whole, loss_by_replica
+from zoneout_lab.training.evaluate import evaluate, evaluate_whole
 from zoneout_lab.training.model import SequenceModel
+from zoneout_lab.training.sums import loss_by_replica
 
 
 def made(task: Any, regularizers: list[Regularizer], evaluation: str = "expectation", **options: Any) -> SequenceModel:

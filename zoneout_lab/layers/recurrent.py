@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.layers import shares
+from zoneout_lab.layers import shares, shares_on_gpu
+from zoneout_lab.ops import triton
 from zoneout_lab.ops.engine import Engine, run
 from zoneout_lab.ops.reference import CELLS, Weights
 from zoneout_lab.regularizers import NoRegularizer, Regularizer
@@ -40,8 +41,8 @@ class Recurrent(nn.Module):
 
     The public classes (:class:`~zoneout_lab.layers.LSTM` and its siblings) only choose the cell and the signature.
 
-    Masks are a pure function of ``mask_seed`` and ``update``. Each forward pass in training mode (and each sampled one in
-    evaluation mode) uses the current ``update`` and then adds one to it; set it to resume or to repeat.
+    Masks are a pure function of ``mask_seed`` and ``update``. Each forward pass in training mode uses the current ``update`` and
+    then adds one to it; set it to resume or to repeat. A sampled pass in evaluation mode does the same with ``draw``.
 
     Under autocast the layer computes in its weights' dtype. Activation checkpointing runs a forward pass twice and so draws masks
     twice: set ``update`` inside the checkpointed function.
@@ -49,7 +50,9 @@ class Recurrent(nn.Module):
     Attributes:
         regularizers: one for each replica.
         mask_seeds: one for each replica.
-        update: which update's masks come next.
+        update: which training update's masks come next; also where a schedule of rates stands. On a GPU it may be an integer
+            tensor there, which a captured CUDA graph counts up.
+        draw: which draw of a sampled evaluation comes next.
         engine: ``auto``, or the path to compute with (:mod:`zoneout_lab.ops.engine`).
         evaluation: ``expectation`` uses the masks' means in ``eval()`` mode, ``sampled`` draws masks there too.
     """
@@ -89,7 +92,8 @@ class Recurrent(nn.Module):
         self.evaluation: Evaluation = evaluation
         self.engine: Engine = engine
         self.learned_state = learned_state
-        self.update = 0
+        self.update: int | Tensor = 0
+        self.draw: int | Tensor = 0
         self.regularizers = self._one_each(regularizer)
         for each in self.regularizers:
             each.masks(cell)  # refuses by name what this cell cannot do
@@ -182,19 +186,18 @@ class Recurrent(nn.Module):
         """x [R or 1, T, B, I] and states [R, L·D, B, H] through all layers, to outputs [R, T, B, D·H] and final states."""
         R, T, B = self.replicas or 1, x.shape[1], x.shape[2]
         draws = self.training or self.evaluation == "sampled"
-        update, drew = self.update, False
+        drew = False
         finals: list[tuple[Tensor, ...]] = []
         for layer in range(self.num_layers):
             outputs = []
             for direction, suffix in enumerate(self._suffixes(layer)):
                 row = layer * self.directions + direction
-                where = shares.places(self.mask_seeds, row, update, training=self.training)
                 if draws:
-                    site_shares = shares.sampled(
-                        self.regularizers, self.cell, where, (T, B, self.hidden_size), x.device
-                    )
+                    site_shares = self._sampled(row, (T, B, self.hidden_size), x.device)
                 else:
-                    site_shares = shares.expected(self.regularizers, self.cell, device=x.device, dtype=x.dtype)
+                    site_shares = shares.expected(
+                        self.regularizers, self.cell, int(self.update), device=x.device, dtype=x.dtype
+                    )
                 drew = drew or (draws and bool(site_shares))
                 forward = x if direction == 0 else _reverse(x, lengths)
                 out, final = self._layer(forward, suffix, tuple(s[:, row] for s in initial), site_shares, lengths)
@@ -202,11 +205,35 @@ class Recurrent(nn.Module):
                 finals.append(final)
             x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
             if self.dropout > 0 and self.training and layer < self.num_layers - 1:
-                where = shares.places(self.mask_seeds, layer, update, training=True)
-                x = x * shares.dropped_between_layers(self.dropout, where, (T, B, x.shape[-1]), x.device)
+                x = x * self._dropped(layer, (T, B, x.shape[-1]), x.device)
                 drew = True
-        self.update += drew
+        if self.training:
+            self.update += drew
+        else:
+            self.draw += drew
         return x.expand(R, -1, -1, -1), tuple(torch.stack(kind, 1) for kind in zip(*finals, strict=True))
+
+    def _sampled(self, row: int, sizes: tuple[int, int, int], device: torch.device) -> dict[str, Tensor]:
+        """Masks of one layer and direction, drawn on its device where that can be."""
+        if self._draws_on(device):
+            return shares_on_gpu.sampled(
+                self.regularizers, self.cell, self.mask_seeds, row, sizes,
+                update=self.update, draw=self.draw, training=self.training, device=device,
+            )  # fmt: skip
+        where = shares.places(self.mask_seeds, row, int(self.update), int(self.draw), training=self.training)
+        return shares.sampled(self.regularizers, self.cell, where, sizes, device)
+
+    def _draws_on(self, device: torch.device) -> bool:
+        on_gpu = device.type == "cuda" and triton.is_installed()
+        return on_gpu or (self.engine == "triton" and triton.is_interpreted())
+
+    def _dropped(self, layer: int, sizes: tuple[int, int, int], device: torch.device) -> Tensor:
+        if self._draws_on(device):
+            return shares_on_gpu.dropped_between_layers(
+                self.dropout, self.mask_seeds, layer, sizes, self.update, device
+            )
+        where = shares.places(self.mask_seeds, layer, int(self.update), 0, training=True)
+        return shares.dropped_between_layers(self.dropout, where, sizes, device)
 
     def _layer(
         self,

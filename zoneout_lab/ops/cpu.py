@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.ops.compiled import library
-from zoneout_lab.ops.products import aligned
 from zoneout_lab.ops.reference import CELLS, OnNorms, Shares, States, Weights
 
 _KINDS = {"lstm": 0, "gru": 1, "rnn_tanh": 2, "rnn_relu": 3}
@@ -106,7 +105,7 @@ class _Recurrence(torch.autograd.Function):
                 'Make the layer with engine="reference".'
             )
         cell, (saved, shares) = ctx.cell, (ctx.saved_tensors[:8], ctx.saved_tensors[8:])
-        x, w_in, w_hidden, b_in, b_hidden, gates, hs, cs = saved
+        x, _, _, b_in, b_hidden, gates, hs, cs = saved
         R, T, B, S = gates.shape
         d_gates, d_h = _slabs(x, R, T, B, S), torch.zeros_like(hs[:, 0], memory_format=torch.contiguous_format)
         d_c = None if d_last is None or cs is None else d_last.clone(memory_format=torch.contiguous_format)
@@ -148,9 +147,10 @@ def _of_parameters(
     N, inputs = CELLS[cell][0] * H, d_weights.shape[2] - H
     # a GRU's recurrent product made r, k and a part of n that has a gradient of its own
     own = torch.cat([torch.arange(2 * H), torch.arange(3 * H, 4 * H)]) if cell == "gru" else slice(None)
+    # a clone: autograd keeps what it is given, and a caller may scale one bias's gradient in place
     return [
         d_weights[:, :N, :inputs], d_weights[:, own, inputs:],
-        None if b_in is None else d_bias[:, :N], None if b_hidden is None else d_bias[:, own],
+        None if b_in is None else d_bias[:, :N], None if b_hidden is None else d_bias[:, own].clone(),
     ]  # fmt: skip
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from zoneout_lab.ops import cpu, reference, uncompiled
+from zoneout_lab.ops import cpu, reference, triton, uncompiled
 from zoneout_lab.ops.products import project
 from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
 from zoneout_lab.ops.trace import is_recording, promise_norms, wants_states
@@ -24,7 +23,7 @@ def path(cell: str, device: str, dtype: torch.dtype = torch.float32) -> Engine:
     """
     if device == "cpu" and dtype in (torch.float32, torch.float64) and (cpu.is_compiled() or cell == "lstm"):
         return "cpu"
-    if device == "cuda" and dtype in (torch.float32, torch.float64) and importlib.util.find_spec("triton"):
+    if device == "cuda" and dtype in (torch.float32, torch.float64) and triton.is_installed():
         return "triton"
     return "reference"
 
@@ -68,7 +67,10 @@ def run(
     device, dtype or machine.
     """
     fastest = path(cell, x.device.type, x.dtype)
-    wanted = fastest if engine in ("auto", fastest) and lengths is None and not wants_states() else "reference"
+    able = {fastest, "triton"} if triton.is_interpreted() else {fastest}
+    wanted = fastest if engine == "auto" else engine
+    if wanted not in able or lengths is not None or wants_states():
+        wanted = "reference"
     if wanted == "triton" or (wanted == "cpu" and cpu.is_compiled()):
         on_norms: OnNorms | None = None
         if is_recording():
@@ -79,8 +81,6 @@ def run(
             on_norms = promise_norms(layer, reference.CELLS[cell][1], h, zeros)
         if wanted == "cpu":
             return cpu.run(cell, x, states, weights, shares, on_norms=on_norms)
-        from zoneout_lab.ops import triton
-
         return triton.run(cell, x, states, weights, shares, on_norms=on_norms)
     added, inner = weights.input_bias, weights.hidden_bias
     if cell != "gru" and added is not None and inner is not None:

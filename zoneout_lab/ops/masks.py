@@ -13,14 +13,21 @@ stored to draw the same masks again, in any order of execution, for any tile of 
 | 3 | stream: 0 training, 1 sampled evaluation; 0 always where the mask does not vary over updates |
 
 One block of 256 bits decides sixteen neighbouring units with 16 bits each, so a rate is resolved to 1/65,536; 0 and 1 are exact.
+
+:func:`draw` is the specification, in NumPy. :func:`draw_into` gives the same bits in less time where there is a C compiler, and
+:mod:`zoneout_lab.ops.triton` gives them on a GPU.
 """
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.compiled import library
 
 AXES = ("site", "update", "timestep", "example", "unit")
 SITES = ("shared", "cell", "hidden", "update", "memory", "input")
@@ -30,23 +37,65 @@ TRAINING, EVALUATION = 0, 1
 Bits = npt.NDArray[np.bool_]
 
 
+Rate = float | tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Mask:
-    """A Bernoulli draw: the probability of a 1 and the axes (of :data:`AXES`) it varies over."""
+    """A Bernoulli draw: the probability of a 1 and the axes (of :data:`AXES`) it varies over.
 
-    rate: float
+    Args:
+        rate: a probability, or one for each unit.
+        varies: axes along which the flips are independent; along the others there is one flip.
+        end: the rate from update ``over`` on, approached in a straight line from ``rate`` at update 0.
+        over: how many updates that takes.
+
+    >>> Mask(0.0, end=0.5, over=100).at(25)
+    array([0.125])
+    """
+
+    rate: Rate
     varies: frozenset[str] = frozenset(AXES)
+    end: Rate | None = None
+    over: int = 0
+
+    def at(self, update: int) -> npt.NDArray[np.float64]:
+        """Rates at a training update, [1] or one for each unit."""
+        start = np.atleast_1d(np.asarray(self.rate, dtype=np.float64))
+        if self.end is None:
+            return start
+        share = min(update / max(self.over, 1), 1.0)
+        return start + (np.atleast_1d(np.asarray(self.end, dtype=np.float64)) - start) * share
+
+    def thresholds(self, update: int, units: int) -> npt.NDArray[np.int32]:
+        """What a unit's 16 bits must lie below, [1] or [units]; 65,536 is always."""
+        rates = self.at(update)
+        if len(rates) not in (1, units):
+            raise InputRefusedError(
+                f"A mask has rates for {len(rates)} units, and the layer has {units}; give as many, or one."
+            )
+        return np.rint(rates * 65_536).astype(np.int32)
+
+    def extents(self, steps: int, examples: int, units: int) -> tuple[int, int, int]:
+        """How many flips there are along time, examples and units."""
+        sizes = (("timestep", steps), ("example", examples), ("unit", units))
+        T, B, H = (n if axis in self.varies else 1 for axis, n in sizes)
+        return T, B, H
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a run a mask is drawn: key (mask seed), layer, site, update and stream."""
+    """Where in a run a mask is drawn: key (mask seed), layer, site, update and stream.
+
+    ``update`` counts training updates, or draws of a sampled evaluation; then ``trained`` says how far a schedule of rates is.
+    """
 
     seed: int
     layer: int
     site: str
     update: int
     stream: int = TRAINING
+    trained: int | None = None
 
 
 def draw(mask: Mask, place: Place, steps: int, examples: int, units: int, *, first_example: int = 0) -> Bits:
@@ -59,7 +108,7 @@ def draw(mask: Mask, place: Place, steps: int, examples: int, units: int, *, fir
         first_example: index of the first example drawn: a batch may be drawn in tiles.
 
     Returns:
-        bool [B or 1, T or 1, H or 1]; True with probability ``mask.rate``.
+        bool [B or 1, T or 1, H or 1]; True with probability ``mask.rate``. One flip compared with a rate for each unit gives H.
 
     >>> zoneout = Mask(0.5)
     >>> draw(zoneout, Place(seed=7, layer=0, site="cell", update=3), steps=2, examples=1, units=4).astype(int)
@@ -69,17 +118,60 @@ def draw(mask: Mask, place: Place, steps: int, examples: int, units: int, *, fir
     >>> draw(per_layer, Place(7, 0, "cell", 3), steps=2, examples=5, units=4).shape
     (5, 2, 1)
     """
-    B, T, H = (
-        n if axis in mask.varies else 1 for axis, n in (("example", examples), ("timestep", steps), ("unit", units))
-    )
+    T, B, H = mask.extents(steps, examples, units)
     blocks = -(-H // LANES)
     first = first_example * T * blocks if "example" in mask.varies else 0
+    words = philox(place.seed, _counter(mask, place, first), B * T * blocks)
+    lanes = words.view("<u2").reshape(B, T, blocks * LANES)[:, :, :H]
+    return lanes < _thresholds(mask, place, units)
+
+
+def draw_into(
+    out: npt.NDArray[np.uint8], mask: Mask, place: Place, sizes: tuple[int, int, int], threads: int = 1
+) -> None:
+    """:func:`draw` of a whole batch into bytes.
+
+    Args:
+        out: uint8 [T or 1, B or 1, H or 1]; axes the mask does not vary over are filled with copies.
+        mask, place: as for :func:`draw`.
+        sizes: T, B, H.
+        threads: how many may be used.
+
+    >>> out = np.empty((2, 1, 4), np.uint8)
+    >>> draw_into(out, Mask(0.5), Place(seed=7, layer=0, site="cell", update=3), (2, 1, 4))
+    >>> out
+    array([[[1, 1, 0, 1]],
+    <BLANKLINE>
+           [[0, 1, 0, 1]]], dtype=uint8)
+    """
+    T, B, H = mask.extents(*sizes)
+    body = library("philox")
+    thresholds = _thresholds(mask, place, sizes[2])
+    if body is None or (H == 1 and len(thresholds) > 1) or out.strides[2] != 1:
+        out[...] = draw(mask, place, *sizes).transpose(1, 0, 2)
+        return
+    part = out[:T, :B, :H]
+    body.draw(
+        ctypes.c_uint64(place.seed % 2**64),
+        (ctypes.c_uint64 * 4)(*_counter(mask, place, 0)),
+        *map(ctypes.c_int64, (B, T, H)),
+        thresholds.ctypes.data_as(ctypes.c_void_p),
+        ctypes.c_int64(len(thresholds) > 1),
+        part.ctypes.data_as(ctypes.c_void_p),
+        *map(ctypes.c_int64, (part.strides[1], part.strides[0], threads)),
+    )
+    if part.shape != out.shape:
+        out[...] = part.copy()
+
+
+def _counter(mask: Mask, place: Place, first: int) -> tuple[int, int, int, int]:
     update, stream = (place.update, place.stream) if "update" in mask.varies else (0, 0)
     site = SITES.index(place.site) if "site" in mask.varies else 0
-    words = philox(place.seed, (first, update, place.layer * 16 + site, stream), B * T * blocks)
-    lanes = words.view("<u2").reshape(B, T, blocks * LANES)[:, :, :H]
-    threshold = round(mask.rate * 65_536)
-    return lanes < np.uint32(threshold) if threshold == 65_536 else lanes < np.uint16(threshold)
+    return first, update, place.layer * 16 + site, stream
+
+
+def _thresholds(mask: Mask, place: Place, units: int) -> npt.NDArray[np.int32]:
+    return mask.thresholds(place.update if place.trained is None else place.trained, units)
 
 
 def philox(seed: int, counter: tuple[int, int, int, int], blocks: int) -> npt.NDArray[np.uint64]:

@@ -17,7 +17,7 @@ from zoneout_lab.study.provenance import memory_available
 from zoneout_lab.study.spec import Study
 from zoneout_lab.tasks import Task, task_class
 from zoneout_lab.tasks.base import Data, Stream
-from zoneout_lab.training.evaluate import loss_by_replica
+from zoneout_lab.training.sums import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.workers import settle_process
 

@@ -7,23 +7,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from zoneout_lab.tasks.base import Split, Stream
 from zoneout_lab.training.model import SequenceModel
+from zoneout_lab.training.sums import loss_by_replica
 
 Values = npt.NDArray[np.float64]
 BATCH = 64
 WINDOW = 512
-
-
-def loss_by_replica(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of each replica, [R], in nats: logits [R, …, C], targets [R or 1, …]."""
-    R = logits.shape[0]
-    each = F.cross_entropy(logits.flatten(0, -2), targets.expand(logits.shape[:-1]).flatten(), reduction="none")
-    rows = each.view(R, -1)
-    return torch.stack([row.mean() for row in rows])
 
 
 @torch.no_grad()
@@ -33,7 +24,7 @@ def evaluate(model: SequenceModel, split: Split, score: str, *, first: int | Non
     Sampled evaluation starts from the same draw each time, so that it is as repeatable as the expectation.
     """
     model.eval()
-    trained_until, model.rnn.update = model.rnn.update, 0
+    model.rnn.draw = 0
     loss: Values = np.zeros(model.readout_bias.shape[0])
     wrong: Values = np.zeros_like(loss)
     count = 0
@@ -44,7 +35,6 @@ def evaluate(model: SequenceModel, split: Split, score: str, *, first: int | Non
         count += targets.numel()
         if first is not None and count >= first * (targets.numel() // targets.shape[-1]):
             break
-    model.rnn.update = trained_until
     value = {"error": wrong / count, "bpc": loss / count / math.log(2)}[score]
     return {"loss": loss / count, score: value}
 
@@ -53,7 +43,7 @@ def evaluate(model: SequenceModel, split: Split, score: str, *, first: int | Non
 def evaluate_whole(model: SequenceModel, stream: Stream) -> Values:
     """Bits per character of each replica, [R], over the whole stream read as one sequence at batch 1 with carried state."""
     model.eval()
-    trained_until, model.rnn.update = model.rnn.update, 0
+    model.rnn.draw = 0
     loss: Values = np.zeros(model.readout_bias.shape[0])
     count = 0
     state = None
@@ -61,5 +51,4 @@ def evaluate_whole(model: SequenceModel, stream: Stream) -> Values:
         out, state = model.rnn(inputs[None], state)
         loss += loss_by_replica(model.read(out), targets[None]).double().cpu().numpy() * targets.numel()
         count += targets.numel()
-    model.rnn.update = trained_until
     return loss / count / math.log(2)

@@ -17,9 +17,11 @@ from zoneout_lab.regularizers import from_json
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data, Stream
-from zoneout_lab.training.evaluate import evaluate, evaluate_whole, loss_by_replica
+from zoneout_lab.training.evaluate import evaluate, evaluate_whole
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.optimiser import clip_per_replica, make_optimiser
+from zoneout_lab.training.optimiser import make_optimiser
+from zoneout_lab.training.step import Step, in_batches
+from zoneout_lab.training.sums import loss_by_replica
 
 GradientNorms = tuple[npt.NDArray[np.float64], list[str], list[str]]
 
@@ -91,6 +93,7 @@ def train(
         evaluation=setting.training.evaluation,
     ).to(device)
     optimiser = make_optimiser(model.parameters(), setting.training)
+    step = Step(model, optimiser, setting.training.clip, data.train)
     orders = [np.random.default_rng(run.seeds.data) for run in runs]
     outcomes = [Outcome(run) for run in runs]
     best = [parameter.detach().clone() for parameter in model.parameters()]
@@ -101,23 +104,18 @@ def train(
         _measure_gradients(model, data, outcomes, 0)
     for epoch in range(1, setting.training.epochs + 1):
         model.train()
-        losses = gradient_norms = torch.zeros(len(runs), device=device)
-        count = 0
-        batches = list(zip(*(data.train.epoch(order, setting.training.batch) for order in orders), strict=True))
+        step.begin()
+        batches = in_batches(data.train, orders, setting.training.batch)
         for index in batches:
-            inputs, targets = data.train.gather(torch.as_tensor(np.stack(index), device=device))
-            model.rnn.update = update
-            loss = loss_by_replica(model(inputs), targets)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss.sum())  # a replica's parameters see its own loss only
-            norm = clip_per_replica(model.parameters(), setting.training.clip)
-            optimiser.step()
-            losses, gradient_norms = losses + loss.detach(), gradient_norms + norm
-            update, count = update + 1, count + 1
+            step(index, update)
+            update += 1
             total = len(batches) * setting.training.epochs
             report(Progress(update, total, epoch, setting.training.epochs, float(np.median(lowest))))
 
-        values = {"train_loss": _numpy(losses / count), "gradient_norm": _numpy(gradient_norms / count)}
+        values = {
+            "train_loss": _numpy(step.losses / len(batches)),
+            "gradient_norm": _numpy(step.norms / len(batches)),
+        }
         values |= _named("valid", evaluate(model, data.valid, score))
         values |= _named("train_eval", evaluate(model, data.train, score, first=_examples(data)))
         if epoch in runs[0].gradient_epochs:

@@ -8,14 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from zoneout_lab.settings import Training
+from zoneout_lab.training import sums
 
 
 def make_optimiser(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    """Adam (betas .9/.999, eps 1e-8), torch's RMSProp (decay .5, eps 1e-5 added to √v) or plain SGD."""
+    """Adam (betas .9/.999, eps 1e-8), torch's RMSProp (decay .5, eps 1e-5 added to √v) or plain SGD.
+
+    On CUDA their state lies on the device, so that a step can be captured.
+    """
+    parameters = list(parameters)
+    capturable = parameters[0].is_cuda
     if training.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=training.lr)
+        return torch.optim.Adam(parameters, lr=training.lr, capturable=capturable)
     if training.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr=training.lr, alpha=0.5, eps=1e-5)
+        return torch.optim.RMSprop(parameters, lr=training.lr, alpha=0.5, eps=1e-5, capturable=capturable)
     return torch.optim.SGD(parameters, lr=training.lr)
 
 
@@ -34,11 +40,7 @@ def clip_per_replica(parameters: Iterable[nn.Parameter], largest: float | None) 
             [0.5000]])
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    R = len(gradients[0])
-    # one reduction for each replica and parameter: a batched one would round by how many replicas there are
-    norms = torch.stack(
-        [torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g[r]) for g in gradients])) for r in range(R)]
-    )
+    norms = sums.norms(gradients)
     if largest is not None:
         scale = torch.where(norms.isfinite() & (norms > largest), largest / norms, 1.0)
         for gradient in gradients:
