@@ -34,21 +34,6 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 SMOOTH = [cell for cell in CELLS if cell != "rnn_relu"]
 
 
-@pytest.fixture
-def poisoned() -> Iterator[None]:
-    """Every tensor that torch.empty makes is full of NaN."""
-    deterministic, fill = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
-    )
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = fill
-
-
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     before = torch.get_num_threads()
@@ -254,6 +239,7 @@ CHOICES = {
 def test_the_path_is_the_fastest_that_can(case: str, monkeypatch: pytest.MonkeyPatch):
     options, cell, dtype, compiler, expected = CHOICES[case]
     monkeypatch.setattr(cpu, "is_compiled", lambda: compiler)
+    monkeypatch.setattr(engine.triton, "is_interpreted", lambda: False)
     calls, G = Calls(monkeypatch), CELLS[cell][0] * 3
     states = tuple(torch.zeros(1, 2, 3, dtype=dtype) for _ in CELLS[cell][1])
     weights = Weights(torch.ones(1, G, 2, dtype=dtype), torch.ones(1, G, 3, dtype=dtype))

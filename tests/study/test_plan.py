@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from small_study import ARMS, HELPS, run, small, snapshot
 
-from zoneout_lab import Arm
+from zoneout_lab import Arm, Study, Zoneout
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.study import plan
 from zoneout_lab.study.plan import check_metrics
@@ -74,6 +74,14 @@ def test_batches_keep_every_worker_busy():
     assert [len(batch) for batch in plan.batches(runs, 64, workers=1, memory=5 * one)] == [4, 4, 4, 4]
     assert [len(batch) for batch in plan.batches(runs, 64, workers=1, memory=one - 1)] == [1] * 16
     assert plan.batches([], 64) == []
+
+
+def test_five_arms_of_ten_seeds_on_pmnist_are_one_model_on_a_gpu():
+    arms = [Arm(name=f"z{k}", regularizer=Zoneout(cell=k / 10)) for k in range(5)]
+    study = Study(name="big", title="", question="", arms=arms, baseline="z0", task="pmnist", preset="paper", seeds=10)
+    memory = 80 * 2**30  # of one H100
+    (model,) = plan.batches(study.runs(), 784, memory=memory, device="cuda:0")
+    assert len(model) == 50
 
 
 def test_cost_grows_with_the_work_and_shrinks_with_workers():

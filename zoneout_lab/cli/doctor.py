@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoneout_lab.cli.console import print_facts, print_json, size
-from zoneout_lab.ops.engine import path
+from zoneout_lab.ops.engine import describe
 from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.study import provenance
 from zoneout_lab.tasks import TASKS
@@ -21,7 +21,7 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
         name: "inside scikit-learn" if task.sources is None else where(task.sources, data)
         for name, task in TASKS.items()
     }
-    engines = {cell: path(cell, device) for cell in CELLS}
+    engines = {cell: describe(cell, device) for cell in CELLS}
     facts = {
         "versions": provenance.versions(),
         "machine": provenance.machine(device),

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from zoneout_lab.cli.console import duration, errors, print_facts, print_json, size
 from zoneout_lab.study import Study
-from zoneout_lab.study.device import check_device
+from zoneout_lab.study.device import check_device, device_memory
 from zoneout_lab.study.plan import batches, check_metrics, cost, refuse_unless_forced
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.tasks import make_task
@@ -38,7 +38,13 @@ def show_plan(
     folder = out / study.id
     there = read_manifest(folder)["runs"] if (folder / "MANIFEST.json").exists() else {}
     missing = [run for run in runs if run.id not in there or not (folder / there[run.id]["file"]).exists()]
-    work = batches([*tuning_runs, *missing] if missing else [], loaded.train.steps, workers=workers)
+    work = batches(
+        [*tuning_runs, *missing] if missing else [],
+        loaded.train.steps,
+        workers=workers,
+        memory=device_memory(device),
+        device=device,
+    )
     expected = cost(work, task, loaded, device=device, workers=workers)
     facts = {
         "study": study.id,

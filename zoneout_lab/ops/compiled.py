@@ -14,20 +14,12 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _SOURCES = Path(__file__).parent / "native"
-_FLAGS = (
-    "-O3",
-    "-march=native",
-    "-ffp-contract=fast",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-shared",
-    "-fPIC",
-    "-fopenmp",
-    "-fno-tree-slp-vectorize",
-)
+_FLAGS = "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno-tree-slp-vectorize -shared -fPIC".split()
+_ATTEMPTS = (("-fopenmp",), ())  # without OpenMP one thread does all
 
 
 @functools.cache
@@ -41,35 +33,34 @@ def library(name: str, *defines: str) -> ctypes.CDLL | None:
     >>> library("no_such_file") is None
     True
     """
-    source = _SOURCES / f"{name}.c"
-    compiler = _compiler()
-    if compiler is None or not source.exists() or os.environ.get("ZONEOUT_LAB_COMPILED") == "0":
+    compiler = None if os.name == "nt" else _compiler()
+    if compiler is None or os.environ.get("ZONEOUT_LAB_COMPILED") == "0":
         return None
-    try:
-        command = [compiler, *_FLAGS, *(f"-D{define}" for define in defines)]
-        texts = [file.read_text() for file in sorted(_SOURCES.glob("*.[ch]"))]
-        key = "\n".join([*texts, *command, _version(compiler), _processor()])
-        built = _cache() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
-        if not built.exists():
-            _compile([*command, str(source)], built)
-        return ctypes.CDLL(str(built))
-    except (OSError, subprocess.SubprocessError):
-        return None
+    for attempt in _ATTEMPTS:
+        with suppress(OSError, subprocess.SubprocessError):
+            command = [compiler, *_FLAGS, *attempt, *(f"-D{define}" for define in defines)]
+            return ctypes.CDLL(str(_built(name, command)))
+    return None
+
+
+def _built(name: str, command: list[str]) -> Path:
+    texts = [file.read_text() for file in sorted(_SOURCES.glob("*.[ch]"))]
+    key = "\n".join([*texts, *command, _version(command[0]), _processor()])
+    built = _cache() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
+    if not built.exists():
+        with tempfile.TemporaryDirectory(dir=built.parent) as folder:
+            # under a name of its own first: several workers may compile at once
+            made = Path(folder) / built.name
+            run = [*command, str(_SOURCES / f"{name}.c"), "-o", str(made), "-lm"]
+            subprocess.run(run, check=True, capture_output=True, timeout=120)  # noqa: S603
+            made.replace(built)
+    return built
 
 
 def _compiler() -> str | None:
     named = os.environ.get("CC")
     candidates = [named] if named else ["gcc", "clang", "cc"]
     return next((found for found in map(shutil.which, candidates) if found), None)
-
-
-def _compile(command: list[str], built: Path) -> None:
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=built.parent) as folder:
-        # under a name of its own first: several workers may compile at once
-        made = Path(folder) / built.name
-        subprocess.run([*command, "-o", str(made), "-lm"], check=True, capture_output=True, timeout=120)  # noqa: S603
-        made.replace(built)
 
 
 @functools.cache
@@ -91,12 +82,15 @@ def _processor() -> str:
 
 
 def _cache() -> Path:
+    """The user's own cache folder, or one for this user among the temporary files. OSError where neither can be had."""
     base = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(base) if base else Path.home() / ".cache") / "zoneout_lab"
-    try:
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
-    except OSError:
-        pass
-    return Path(tempfile.gettempdir()) / f"zoneout_lab-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"zoneout_lab-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to somebody else")
+    return folder

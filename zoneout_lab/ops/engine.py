@@ -28,12 +28,17 @@ def path(cell: str, device: str, dtype: torch.dtype = torch.float32) -> Engine:
     return "reference"
 
 
+def is_fast(cell: str, device: str) -> bool:
+    """Whether ``auto`` runs a path there that keeps little more than the gates for its backward pass."""
+    return path(cell, device) == "triton" or (path(cell, device) == "cpu" and cpu.is_compiled())
+
+
 def describe(cell: str, device: str) -> str:
     """What ``auto`` would run here, for people and for a run's provenance."""
     chosen = path(cell, device)
     if chosen == "cpu":
         return "cpu, compiled" if cpu.is_compiled() else "cpu, without a C compiler"
-    return chosen
+    return str(chosen)
 
 
 def run(

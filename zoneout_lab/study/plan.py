@@ -10,6 +10,7 @@ import torch
 
 from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.ops.engine import is_fast
 from zoneout_lab.regularizers import from_json
 from zoneout_lab.results import DERIVED
 from zoneout_lab.settings import Run
@@ -21,8 +22,8 @@ from zoneout_lab.training.sums import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.workers import settle_process
 
-# float32 numbers that autograd holds for each unit, timestep, example and replica; read off peak memory with every site masked
-_HELD = {"lstm": 45, "gru": 38, "rnn_tanh": 14, "rnn_relu": 14}
+# float32 numbers held for each unit, timestep, example and replica, read off peak memory: by a fast path, and by the reference
+_HELD = {"lstm": (13, 45), "gru": (12, 38), "rnn_tanh": (6, 14), "rnn_relu": (6, 14)}
 _SHARE_OF_MEMORY = 0.4
 _REPLICAS_ON_CPU = 16  # more gain nothing there: a timestep's numbers no longer fit the cache
 
@@ -94,7 +95,9 @@ def metrics_of(study: Study) -> list[str]:
     return names
 
 
-def batches(runs: Sequence[Run], steps: int, *, workers: int = 1, memory: int | None = None) -> list[list[Run]]:
+def batches(
+    runs: Sequence[Run], steps: int, *, workers: int = 1, memory: int | None = None, device: str = "cpu"
+) -> list[list[Run]]:
     """Runs grouped by shape, each group split evenly over the workers so that all of them fit the memory.
 
     Args:
@@ -102,6 +105,7 @@ def batches(runs: Sequence[Run], steps: int, *, workers: int = 1, memory: int | 
         steps: timesteps of a training sequence.
         workers: batches that train at once.
         memory: bytes that may be used in all; by default a share of what is free, and small batches, which suit a CPU.
+        device: where they will train.
     """
     most_on_cpu = _REPLICAS_ON_CPU if memory is None else len(runs)
     memory = memory or int(memory_available() * _SHARE_OF_MEMORY)
@@ -110,19 +114,21 @@ def batches(runs: Sequence[Run], steps: int, *, workers: int = 1, memory: int | 
         groups.setdefault(run.shape, []).append(run)
     out = []
     for group in groups.values():
-        most = max(1, min(most_on_cpu, memory // workers // bytes_per_replica(group[0], steps)))
+        most = max(1, min(most_on_cpu, memory // workers // bytes_per_replica(group[0], steps, device)))
         rounds = -(-len(group) // (most * workers))
         size = -(-len(group) // (rounds * workers))
         out += [group[k : k + size] for k in range(0, len(group), size)]
     return out
 
 
-def bytes_per_replica(run: Run, steps: int) -> int:
+def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
     """Peak memory of one replica's training step, or of its gradient measurement where that takes more, in bytes."""
     model, examples = run.setting.model, run.setting.training.batch
     if run.gradient_epochs:
         examples = max(examples, run.gradient_examples)
-    return 4 * _HELD[model.cell] * model.layers * steps * examples * model.hidden
+    fast, slow = _HELD[model.cell]
+    held = fast if is_fast(model.cell, device.partition(":")[0]) else slow
+    return 4 * held * model.layers * steps * examples * model.hidden
 
 
 def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str = "cpu", workers: int = 1) -> Cost:
@@ -136,7 +142,7 @@ def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str =
             updates, evaluated = _amount(run, data)
             forward, step = _time_per_timestep(batch, task, data, device)
             timed[key] = steps * (updates * step + evaluated * forward)
-        memory = max(memory, len(batch) * bytes_per_replica(run, steps))
+        memory = max(memory, len(batch) * bytes_per_replica(run, steps, device))
     seconds = sum(timed[batch[0].shape, len(batch)] for batch in work)
     at_once = max(1, min(workers, len(work)))
     return Cost(seconds / at_once, memory * at_once)

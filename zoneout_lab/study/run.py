@@ -12,7 +12,7 @@ from typing import Any
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.engine import path
+from zoneout_lab.ops.engine import describe
 from zoneout_lab.regularizers import from_json, to_json
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
@@ -175,7 +175,9 @@ class _Driver:
         if not missing:
             return
         self.watcher.begin(len(missing))
-        work = batches(missing, self.data.train.steps, workers=self.workers, memory=device_memory(self.device))
+        work = batches(
+            missing, self.data.train.steps, workers=self.workers, memory=device_memory(self.device), device=self.device
+        )
         for run in missing:
             self.ledger.begin(run, spaces.get(run.arm), again=True)
         self._train(work, phase)
@@ -293,7 +295,7 @@ def _origin(setting: Setting, data: Data, device: str, workers: int) -> dict[str
         "machine": provenance.machine(device) | {"workers": workers},
         "git": provenance.git_commit(),
         "data": {"digest": data.digest, "notes": list(data.notes)},
-        "engine": path(setting.model.cell, device),
+        "engine": describe(setting.model.cell, device.partition(":")[0]),
     }
 
 

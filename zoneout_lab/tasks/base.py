@@ -97,7 +97,9 @@ class Stream:
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """The chunks that begin at ``index`` [R, B] as inputs [R, T, B, C] and targets [R, T, B]."""
         chunk = self.symbols[index[:, None, :] + torch.arange(self.length, device=index.device)[None, :, None]]
-        return F.one_hot(chunk[:, :-1], self.classes).float(), chunk[:, 1:]
+        # torch's one_hot would look at the data first, and wait for the device to do so
+        one_hot = chunk[:, :-1, :, None] == torch.arange(self.classes, device=chunk.device)
+        return one_hot.float(), chunk[:, 1:]
 
     def in_order(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Non-overlapping chunks from the start, as inputs [T, B, C] and targets [T, B]; a last part-chunk is left out."""
