@@ -17,9 +17,12 @@ from zoneout_lab.regularizers import Regularizer
 LAYERS: dict[str, tuple[type[Recurrent], dict[str, Any]]] = {
     "lstm, cpu": (LSTM, {"engine": "cpu"}),
     "lstm, reference": (LSTM, {"engine": "reference"}),
-    "gru": (GRU, {}),
-    "rnn_tanh": (RNN, {}),
-    "rnn_relu": (RNN, {"nonlinearity": "relu"}),
+    "gru, cpu": (GRU, {"engine": "cpu"}),
+    "gru, reference": (GRU, {"engine": "reference"}),
+    "rnn_tanh, cpu": (RNN, {"engine": "cpu"}),
+    "rnn_tanh, reference": (RNN, {"engine": "reference"}),
+    "rnn_relu, cpu": (RNN, {"engine": "cpu", "nonlinearity": "relu"}),
+    "rnn_relu, reference": (RNN, {"engine": "reference", "nonlinearity": "relu"}),
 }
 POOL: list[Regularizer] = [
     NoRegularizer(),

@@ -15,7 +15,9 @@ PAIRS: dict[str, tuple[type[Recurrent], type[nn.RNNBase], dict[str, Any]]] = {
     "lstm": (LSTM, nn.LSTM, {}),
     "lstm, reference": (LSTM, nn.LSTM, {"engine": "reference"}),
     "gru": (GRU, nn.GRU, {}),
+    "gru, reference": (GRU, nn.GRU, {"engine": "reference"}),
     "rnn_tanh": (RNN, nn.RNN, {}),
+    "rnn_tanh, reference": (RNN, nn.RNN, {"engine": "reference"}),
     "rnn_relu": (RNN, nn.RNN, {"nonlinearity": "relu"}),
 }
 

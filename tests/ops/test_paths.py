@@ -180,6 +180,18 @@ def test_bits_depend_on_neither_threads_nor_batch_nor_replicas(cell: str, dtype:
         assert torch.equal(out, results[0]["out"][:, :, first:last])
 
 
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("sizes", [(5, 3, 129, 3, 2), (2, 1, 20, 4, 1), (3, 40, 100, 2, 5)], ids=str)
+def test_without_a_compiler_too_a_replica_is_the_same_alone(sizes: tuple[int, ...]):
+    data, shares = problem("lstm", sizes, torch.float32), shares_at("lstm", sizes, "separate", torch.float32)
+    together = computed(by_torch, "lstm", data, shares)
+    last = {name: value[-1:] for name, value in data.items()}
+    weights = Weights(*(last[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    masks = {site: share[-1:] for site, share in shares.items()}
+    alone = by_torch("lstm", last["x"], (last["hidden"], last["cell"]), weights, masks)[0]
+    assert torch.equal(alone[0], together["out"][-1])
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_norms_are_those_of_the_gradients_at_every_state(cell: str):
     sizes = (6, 4, 9, 2, 3)

@@ -16,9 +16,12 @@ from zoneout_lab.regularizers import REGULARIZERS, Regularizer
 LAYERS = {
     "lstm, reference": (LSTM, {"engine": "reference"}),
     "lstm, cpu": (LSTM, {"engine": "cpu"}),
-    "gru": (GRU, {}),
-    "rnn_tanh": (RNN, {}),
-    "rnn_relu": (RNN, {"nonlinearity": "relu"}),
+    "gru, cpu": (GRU, {"engine": "cpu"}),
+    "gru, reference": (GRU, {"engine": "reference"}),
+    "rnn_tanh, cpu": (RNN, {"engine": "cpu"}),
+    "rnn_tanh, reference": (RNN, {"engine": "reference"}),
+    "rnn_relu, cpu": (RNN, {"engine": "cpu", "nonlinearity": "relu"}),
+    "rnn_relu, reference": (RNN, {"engine": "reference", "nonlinearity": "relu"}),
 }
 VALUES: dict[str, list[Regularizer]] = {
     "none": [NoRegularizer()],

@@ -158,10 +158,10 @@ def _of_parameters(
 
 
 def _slabs(like: Tensor, R: int, *shape: int) -> Tensor:
-    """New [R, *shape], every replica at a multiple of 64 bytes: torch's products round by where a matrix starts."""
+    """New [R, *shape], every replica at a multiple of 64 bytes, so that what comes next need not copy it (products.aligned)."""
     size = torch.Size(shape).numel()
     lanes = 64 // like.element_size()
-    return like.new_empty(R, -(-size // lanes) * lanes)[:, :size].unflatten(1, shape)
+    return like.new_empty(R, -(-size // lanes) * lanes)[:, :size].view(R, *shape)
 
 
 def _plain(share: Tensor, dtype: torch.dtype) -> Tensor:

@@ -106,4 +106,4 @@ class _FromAligned(torch.autograd.Function):
 
 
 def _from_aligned(product: Tensor) -> Tensor:
-    return _FromAligned.apply(product) if product.requires_grad else product  # type: ignore[no-any-return,no-untyped-call]
+    return _FromAligned.apply(product) if product.requires_grad else product  # type: ignore[no-untyped-call]

@@ -89,7 +89,7 @@ class Step:
             return
         self._seen[shape] = self._seen.get(shape, 0) + 1
         if self._seen[shape] <= _EAGER:
-            side = torch.cuda.Stream()
+            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 self.compute(index)
