@@ -16,7 +16,7 @@ endif
 
 REACHABLE := 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=10)' 2>/dev/null
 
-.PHONY: help install study test test-slow test-gpu lint format clean
+.PHONY: help install study test test-slow test-gpu gpu lint format clean
 
 help:
 	@echo "make study     set up, run the quickstart study (or STUDY=name), say where its report is"
@@ -24,6 +24,7 @@ help:
 	@echo "make install   set up .venv only"
 	@echo "make lint      formatting, lint, types, import order"
 	@echo "make test-slow | test-gpu   the long tests; the ones that need a CUDA GPU"
+	@echo "make gpu       on a GPU machine: those tests, then the benchmark, into reports/benchmarks/"
 	@echo "make clean     remove .venv and caches; results in runs/ stay"
 
 install: $(VENV)/.installed
@@ -51,6 +52,11 @@ test-slow: install
 
 test-gpu: install
 	@$(BIN)/python -m pytest -m gpu $(ARGS)
+
+gpu: test-gpu
+	@mkdir -p reports/benchmarks
+	@$(BIN)/zoneout-lab bench --all --device cuda --json --plot reports/benchmarks/cuda.png > reports/benchmarks/cuda.json
+	@echo "reports/benchmarks/cuda.json and cuda.png"
 
 lint: install
 	@$(BIN)/ruff format --check .
