@@ -308,6 +308,24 @@ def test_a_number_that_is_none_stays_none():
         assert out[:, 1].isfinite().all()
 
 
+@pytest.mark.parametrize("wrong", ["x", "w_in", "w_hidden", "b_in", "b_hidden", "hidden"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_shapes_that_do_not_belong_together_are_refused(cell: str, wrong: str):
+    data = problem(cell, (3, 4, 5, 2, 6), torch.float32)
+    data[wrong] = torch.cat([data[wrong], data[wrong]], -1)
+    weights = Weights(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    with pytest.raises(ValueError, match="do not belong together"):
+        cpu.run(cell, data["x"], tuple(data[name] for name in CELLS[cell][1]), weights, {})
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4), (3, 3, 4, 5), (2, 2, 4, 5), (2, 3, 3, 1), (6,)])
+def test_shares_that_do_not_broadcast_are_refused(shape: tuple[int, ...]):
+    data = problem("gru", (3, 4, 5, 2, 6), torch.float32)
+    weights = Weights(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    with pytest.raises(ValueError, match="'hidden' has shape"):
+        cpu.run("gru", data["x"], (data["hidden"],), weights, {"hidden": torch.zeros(shape)})
+
+
 def test_an_unknown_engine_is_refused():
     with pytest.raises(InputRefusedError, match="choose one of auto, reference, cpu, triton"):
         LSTM(2, 3, engine="gpu")  # type: ignore[arg-type]

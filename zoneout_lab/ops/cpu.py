@@ -6,9 +6,9 @@ With G_h, G_c the total gradients at t, z the share preserved, u and m the share
     do = dh̃ ⊙ tanh c̃    df = dc̃ ⊙ c₋    di = dc̃ ⊙ (1 − u) ⊙ g    dg = dc̃ ⊙ (1 − u) ⊙ i
     G_c₋ = z_c ⊙ G_c + f ⊙ dc̃               G_h₋ = z_h ⊙ G_h + dgates · W + external
 
-where dgates holds the four gradients times the slopes of σ and tanh. The timesteps run in compiled code (recurrence.c). Where the
-weights fit the cache it makes the products too, for each replica alone and for parts of the batch on several threads; larger
-weights are multiplied by torch, timestep by timestep. Shapes as in :mod:`zoneout_lab.ops.reference`.
+where dgates holds the four gradients times the slopes of σ and tanh. All of it, the products too, runs in compiled code
+(native/recurrence.c): every example by itself through all timesteps, on as many threads as torch may use. Shapes as in
+:mod:`zoneout_lab.ops.reference`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from zoneout_lab.ops.reference import CELLS, OnNorms, Shares, States, Weights
 _KINDS = {"lstm": 0, "gru": 1, "rnn_tanh": 2, "rnn_relu": 3}
 _SAVED = {"lstm": 4, "gru": 4, "rnn_tanh": 1, "rnn_relu": 1}
 _SITES = ("cell", "hidden", "update", "memory")
+_POINTS = (("cell", "candidate"), ("cell", "state"), ("hidden", "candidate"), ("hidden", "state"))
 
 
 class _Share(ctypes.Structure):
@@ -65,13 +66,31 @@ def run(
         states, weights, shares: as for the engine; all of one dtype but masks, which may be bytes.
         on_norms: called from the backward pass for every state and point, with the norms over units [R, T, B].
 
-    >>> x, h = torch.zeros(1, 5, 2, 3), torch.ones(1, 2, 4)
-    >>> weights = Weights(torch.zeros(1, 4, 3), torch.zeros(1, 4, 4))
-    >>> out, (last,) = run("rnn_tanh", x, (h,), weights, {"hidden": torch.ones(1)})  # doctest: +SKIP
+    Raises:
+        ValueError: shapes that do not belong together.
     """
+    _check(cell, x, states, weights, shares)
     values = (shares.get(site) for site in _SITES)
     out, last_c = _Recurrence.apply(cell, on_norms, x, *weights, *states, *[None] * (2 - len(states)), *values)  # type: ignore[no-untyped-call]
     return out, (out[:, -1], last_c)[: len(states)]
+
+
+def _check(cell: str, x: Tensor, states: States, weights: Weights, shares: Shares) -> None:
+    """The compiled code takes shapes on trust, so they are looked at here."""
+    R, N, H = weights.hidden.shape
+    shape = (R, *x.shape[1:3], H)
+    right = CELLS[cell][0] * H == N and x.shape[0] in (1, R) and weights.input.shape == (R, N, x.shape[3])
+    right &= all(bias is None or bias.shape == (R, N) for bias in weights[2:])
+    right &= all(state.shape == (R, shape[2], H) for state in states) and len(states) == len(CELLS[cell][1])
+    if not right:
+        sizes = [None if t is None else list(t.shape) for t in (x, *weights, *states)]
+        raise ValueError(f"Inputs, weights and states of a {cell} do not belong together; their shapes are {sizes}.")
+    for site, share in shares.items():
+        lead = (1,) * (4 - share.dim()) + tuple(share.shape)
+        if any(n not in (1, m) for n, m in zip(lead, shape, strict=True)):
+            raise ValueError(
+                f"The share at {site!r} has shape {list(share.shape)}, which does not broadcast to {list(shape)}."
+            )
 
 
 class _Recurrence(torch.autograd.Function):
@@ -89,7 +108,8 @@ class _Recurrence(torch.autograd.Function):
         if c is not None:
             cs = _slabs(x, R, T + 1, B, H)
             cs[:, 0] = c
-        saved = (x, w_in.contiguous(), w_hidden.contiguous(), b_in, b_hidden, gates, hs, cs)
+        parameters = [None if p is None else p.contiguous() for p in (w_in, w_hidden, b_in, b_hidden)]
+        saved = (x, *parameters, gates, hs, cs)
         shares = tuple(None if share is None else _plain(share, x.dtype) for share in shares)
         _call("forward", _problem(cell, saved, shares), x.dtype)
         ctx.save_for_backward(*saved, *shares)
@@ -125,18 +145,8 @@ class _Recurrence(torch.autograd.Function):
             _call("backward_input", problem, x.dtype)
             if x.shape[0] == 1 and R > 1:
                 d_x = d_x.sum(0, keepdim=True)
-        return (
-            None,
-            None,
-            d_x,
-            *_of_parameters(cell, d_weights, d_bias, b_in, b_hidden),
-            d_h,
-            d_c,
-            *[None] * len(shares),
-        )
-
-
-_POINTS = (("cell", "candidate"), ("cell", "state"), ("hidden", "candidate"), ("hidden", "state"))
+        parameters = _of_parameters(cell, d_weights, d_bias, b_in, b_hidden)
+        return (None, None, d_x, *parameters, d_h, d_c, *[None] * len(shares))
 
 
 def _of_parameters(

@@ -62,6 +62,8 @@ def settle_process(device: str = "cpu") -> None:
             "CUBLAS_WORKSPACE_CONFIG", ":4096:2"
         )  # read when CUDA starts; without it cuBLAS may reorder sums
         torch.use_deterministic_algorithms(True)
+        # every buffer here is written before it is read
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     m_trim_threshold, m_mmap_threshold = -1, -3
