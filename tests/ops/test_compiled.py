@@ -74,7 +74,7 @@ def test_what_was_made_is_found_again(cache: Path):
 @pytest.mark.parametrize("what", ["_processor", "_FLAGS"])
 def test_another_processor_or_other_flags_make_another_file(what: str, cache: Path, monkeypatch: pytest.MonkeyPatch):
     afresh()
-    monkeypatch.setattr(compiled, what, (lambda: "another") if what == "_processor" else [*compiled._FLAGS, "-g"])
+    monkeypatch.setattr(compiled, what, (lambda: "another") if what == "_processor" else (*compiled._FLAGS, "-g"))
     afresh()
     assert len(made(cache)) == 2
 

@@ -43,12 +43,12 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def problem(cell: str, sizes: tuple[int, ...], dtype: torch.dtype, *, shared: bool = False) -> dict[str, Tensor]:
-    (T, B, H, R, I), (gates, states, _) = sizes, CELLS[cell]
+    (T, B, H, R, inputs), (gates, states, _) = sizes, CELLS[cell]
     generator = torch.Generator().manual_seed(1)
-    shapes = {"x": (1 if shared else R, T, B, I), "w_in": (R, gates * H, I), "w_hidden": (R, gates * H, H),
+    shapes = {"x": (1 if shared else R, T, B, inputs), "w_in": (R, gates * H, inputs), "w_hidden": (R, gates * H, H),
               "b_in": (R, gates * H), "b_hidden": (R, gates * H), **dict.fromkeys(states, (R, B, H))}  # fmt: skip
     made = {name: torch.randn(shape, generator=generator, dtype=dtype) for name, shape in shapes.items()}
-    made["w_in"] /= I**0.5
+    made["w_in"] /= inputs**0.5
     made["w_hidden"] /= H**0.5
     return made
 

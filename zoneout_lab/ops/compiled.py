@@ -18,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _SOURCES = Path(__file__).parent / "native"
-_FLAGS = "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno-tree-slp-vectorize -shared -fPIC".split()
+_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fno-tree-slp-vectorize",
+          "-shared", "-fPIC")  # fmt: skip
 _ATTEMPTS = (("-fopenmp",), ())  # without OpenMP one thread does all
 
 

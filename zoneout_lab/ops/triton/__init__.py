@@ -15,6 +15,7 @@ Triton's interpreter (``TRITON_INTERPRET=1``, set before triton is imported) run
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 from torch import Tensor
@@ -25,6 +26,11 @@ from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
 def is_installed() -> bool:
     """Whether triton can be imported. It comes with torch's CUDA builds for Linux."""
     return find_spec("triton") is not None
+
+
+def is_interpreted() -> bool:
+    """Whether triton's interpreter stands in for a GPU, on CPU tensors."""
+    return os.environ.get("TRITON_INTERPRET") == "1" and is_installed()
 
 
 def run(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,9 +19,12 @@ def stacked(like: Tensor, *shape: int) -> Tensor:
 
     Every replica is contiguous; between them there may be a gap.
     """
-    R, size = shape[0], math.prod(shape[1:])
-    buffer = like.new_empty(R, -(-size // _ALIGNMENT) * _ALIGNMENT)
-    return buffer[:, :size].view(shape)
+    strides = [1]
+    for size in shape[:0:-1]:
+        strides.insert(0, size * strides[0])
+    # the replica's stride is named, as a view would be free to choose another where R is 1
+    strides[0] = blocks(strides[0], _ALIGNMENT) * _ALIGNMENT
+    return like.new_empty(shape[0] * strides[0]).as_strided(shape, strides)
 
 
 def own(matrices: Tensor) -> list[Tensor]:
@@ -52,6 +53,3 @@ def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, num_warps: int =
 def blocks(size: int, block: int) -> int:
     """How many blocks cover ``size``."""
     return -(-size // block)
-
-
-Launcher = Callable[..., None]

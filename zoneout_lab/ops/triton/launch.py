@@ -38,12 +38,14 @@ def plan(cell: Cell, H: int, x: Tensor) -> Plan:
     float32 is computed with 16-bit operands (tf32 in the step engine) exactly where ``torch.nn.LSTM`` would use tf32 on a GPU:
     unless ``torch.backends.cudnn.allow_tf32 = False``, or its newer name ``torch.backends.cudnn.rnn.fp32_precision``, forbids it.
     """
-    low = x.dtype == torch.float32 and torch.backends.cudnn.rnn.fp32_precision == "tf32"
-    if x.dtype == torch.float64:
-        return Plan(cell, None, low)
+    low = x.dtype == torch.float32 and torch.backends.cudnn.rnn.fp32_precision == "tf32"  # type: ignore[attr-defined]
     memory = None
     if x.is_cuda:
-        memory = torch.cuda.get_device_properties(x.device).shared_memory_per_block_optin
+        gpu = torch.cuda.get_device_properties(x.device)
+        low = low and gpu.major >= 8  # those before have no tf32, and no bf16
+        memory = gpu.shared_memory_per_block_optin  # type: ignore[attr-defined]
+    if x.dtype == torch.float64:
+        return Plan(cell, None, low)
     return Plan(cell, fit(cell, H, low=low, shared_memory=memory), low)
 
 

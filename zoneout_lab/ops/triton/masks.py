@@ -1,7 +1,7 @@
 """The masks of :mod:`zoneout_lab.ops.masks` on a GPU, bit for bit, for all replicas of a site in one launch.
 
 What may change from one replay of a captured CUDA graph to the next is read from device memory: the training update, the seeds,
-the rates and the axes that masks vary over. A program computes 256 blocks of Philox 4×64-10, sixteen units each.
+the rates and the axes that masks vary over. A program computes 128 blocks of Philox 4×64-10, sixteen units each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from zoneout_lab.ops.masks import AXES, LANES, SITES
 from zoneout_lab.ops.triton.buffers import blocks, launch
 
-_BLOCKS = 256
+_BLOCKS = 128
 
 
 @triton.jit(
@@ -49,20 +49,27 @@ def _draw(
     word_2 = zero + layer * 16 + tl.where(by_site != 0, site, 0)
     word_3 = zero + tl.where(by_update != 0, stream, 0)
     seed = tl.load(seeds + r).to(tl.uint64, bitcast=True)
-    a, b, c, d = tl.philox(
-        seed, index.to(tl.uint64), word_1.to(tl.uint64), word_2.to(tl.uint64), word_3.to(tl.uint64)
-    )
+    a, b, c, d = tl.philox(seed, index.to(tl.uint64), word_1.to(tl.uint64), word_2.to(tl.uint64), word_3.to(tl.uint64))
 
-    # sixteen bits of 256 for each unit; where units share a draw it is the block's first
-    lane = tl.arange(0, LANES)[None, :]
-    piece = tl.where(by_unit != 0, lane, 0)
-    word = tl.where(piece < 8, tl.where(piece < 4, a[:, None], b[:, None]), tl.where(piece < 12, c[:, None], d[:, None]))
-    bits = (word >> ((piece % 4) * 16).to(tl.uint64)).to(tl.int32) & 0xFFFF
-    unit = first[:, None] + lane
+    # sixteen bits of 256 for each unit, four units to a word; where units share a draw it is the block's first
+    out += r * to_T * to_B * to_H + (timestep * to_B + example) * to_H
+    thresholds += r * threshold_r
+    _four(out, a, a, first, 0, by_unit, inside, to_H, thresholds, threshold_h)
+    _four(out, b, a, first, 4, by_unit, inside, to_H, thresholds, threshold_h)
+    _four(out, c, a, first, 8, by_unit, inside, to_H, thresholds, threshold_h)
+    _four(out, d, a, first, 12, by_unit, inside, to_H, thresholds, threshold_h)
+
+
+@triton.jit
+def _four(out, word, shared, first, offset: tl.constexpr, by_unit, inside, to_H, thresholds, threshold_h):
+    """Store units ``offset`` to ``offset`` + 3 of each block, from a word [BLOCKS]; ``shared`` holds what all units may share."""
+    lane = tl.arange(0, 4)[None, :]
+    shift = tl.where(by_unit != 0, lane * 16, 0).to(tl.uint64)
+    bits = (tl.where(by_unit != 0, word, shared)[:, None] >> shift).to(tl.int32) & 0xFFFF
+    unit = first[:, None] + offset + lane
     inside = inside[:, None] & (unit < to_H)
-    threshold = tl.load(thresholds + r * threshold_r + unit * threshold_h, mask=inside, other=0)
-    at = ((r * to_T + timestep[:, None]) * to_B + example[:, None]) * to_H + unit
-    tl.store(out + at, (bits < threshold).to(tl.uint8), mask=inside)
+    threshold = tl.load(thresholds + unit * threshold_h, mask=inside, other=0)
+    tl.store(out[:, None] + unit, (bits < threshold).to(tl.uint8), mask=inside)
 
 
 def draw(
@@ -78,7 +85,7 @@ def draw(
     extents: tuple[int, int, int] | None = None,
 ) -> Tensor:
     """See :func:`zoneout_lab.ops.triton.draw`."""
-    R, (T, B, H) = len(seeds), sizes
+    R, (T, _, H) = len(seeds), sizes
     to_T, to_B, to_H = sizes if extents is None else extents
     out = torch.empty(R, to_T, to_B, to_H, dtype=torch.uint8, device=seeds.device)
     rates = thresholds.expand(R, H)

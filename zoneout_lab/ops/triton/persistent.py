@@ -10,6 +10,10 @@ any number of batch tiles and replicas. Two precisions:
 
 Sums and carried states are fp32 in both. h lies in (−1, 1) where its initial value does, so fp16 resolves it as tf32 would; a
 relu's h has no bound and takes the full precision. Gradients need bf16's range.
+
+None of the kernels compiled in tests/ops/triton/test_triton_compiled.py spills registers; their H are multiples of 4. Elsewhere rows
+lie unaligned in memory, numbers are loaded one at a time, and the LSTM's backward pass with H above 64 and a share at every site
+puts up to 300 bytes of a thread into local memory.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ class Recurrence(torch.autograd.Function):
             cs[:, 0] = c
         sites = tuple(site(share, (R, T, B, H)) for share in shares)
         if plan.fit is not None:
-            vectors = (None if v is None else v.contiguous() for v in (input_weight, input_bias, hidden_bias))
-            persistent.forward(cell, plan.fit, x, *vectors, weight, hs, cs, saved, sites)
+            w_x, b, b_h = (None if v is None else v.contiguous() for v in (input_weight, input_bias, hidden_bias))
+            persistent.forward(cell, plan.fit, x, w_x, b, b_h, weight, hs, cs, saved, sites)
         else:
             with precision(low=plan.low):
                 steps.forward(cell, x, hidden_bias, weight, hs, cs, saved, sites)

@@ -29,10 +29,7 @@ from zoneout_lab.ops.triton.pointwise import (
 @triton.jit
 def _step(a, h, z, saved, h_at, inside, RELU: tl.constexpr):
     """From pre-activations to h, stored where ``saved`` (h̃) and ``h_at`` point."""
-    if RELU:
-        new = tl.maximum(a, 0.0)
-    else:
-        new = tanh(a)
+    new = tl.maximum(a, 0.0) if RELU else tanh(a)
     h = preserve(h, new, z)
     tl.store(saved, new, mask=inside)
     tl.store(h_at, h, mask=inside)
@@ -49,10 +46,7 @@ def _step_back(
     to_h = drop(d_h, z)
     store_norm(norms, 0, R, T, B, tiles, r, t, row, tile, d_h, present)
     store_norm(norms, 1, R, T, B, tiles, r, t, row, tile, to_h, present)
-    if RELU:
-        d_a = tl.where(new > 0.0, to_h, 0.0)
-    else:
-        d_a = to_h * (1.0 - new * new)
+    d_a = tl.where(new > 0.0, to_h, 0.0) if RELU else to_h * (1.0 - new * new)
     tl.store(d_saved, d_a, mask=inside)
     return d_a, through(d_h, z, tl.zeros_like(d_h))
 

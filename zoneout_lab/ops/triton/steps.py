@@ -11,7 +11,7 @@ from torch import Tensor
 from zoneout_lab.ops.triton.buffers import Site, blocks, launch, own, stacked
 from zoneout_lab.ops.triton.cells import Cell
 
-_ROWS, _UNITS = 8, 128
+_ROWS, _UNITS = 4, 128
 
 
 def tiles(H: int) -> int:

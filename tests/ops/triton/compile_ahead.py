@@ -1,7 +1,8 @@
-"""Compile the kernels a call would launch, for GPUs that are not there. Run as a program: ``python aot.py 90 lstm-low-100 …``.
+"""Compile the kernels a call would launch, for GPUs that are not there. Run as a program: ``python compile_ahead.py 90 lstm-low-100 …``.
 
 The calls are made on CPU tensors with the launch itself replaced by a note of its arguments, so that exactly what the package
-launches is compiled. Prints one JSON object per kernel: its name, registers, bytes spilled and shared memory.
+launches is compiled. Prints one JSON object per kernel: its name, registers, bytes spilled and shared memory. ``compile_ahead.py 90 variants`` compiles
+nothing and prints how often each kernel would be compiled for different masks and sizes.
 """
 
 from __future__ import annotations
@@ -125,7 +126,39 @@ def case(name: str) -> Iterator[Launch]:
             yield launch
 
 
+def variants(architecture: int) -> dict[str, int]:
+    """How many times each LSTM kernel would be compiled for masks of every kind and layout, and for several R, T and B."""
+    backend = make_backend(GPUTarget("cuda", architecture, 32))
+    seen: dict[str, set[str]] = {}
+    H = 20
+    for R, T, B in ((1, 1, 1), (1, 16, 5), (3, 5, 16), (2, 63, 100)):
+        shapes = [(R, T, B, H), (R, T, B, 1), (R, 1, B, H), (R, T, 1, H), (R, 1, 1, 1), (1, 1, 1, H)]
+        layouts = [torch.zeros(shape, dtype=torch.uint8) for shape in shapes]
+        layouts.append(torch.zeros(H, B, T, R, dtype=torch.uint8).permute(3, 2, 1, 0))
+        for low in (True, False):
+            torch.backends.cudnn.allow_tf32 = low
+            for share in layouts:
+                states = (torch.zeros(R, B, H, requires_grad=True), torch.zeros(R, B, H))
+                weights = Weights(torch.zeros(R, 4 * H, 2), torch.zeros(R, 4 * H, H))
+
+                def call(
+                    states: tuple[torch.Tensor, ...] = states, weights: Weights = weights, share: torch.Tensor = share
+                ) -> None:
+                    shares = dict.fromkeys(CELLS["lstm"][2], share)
+                    out, _ = ops.run("lstm", torch.zeros(1, T, B, 2), states, weights, shares)  # noqa: B023
+                    out.sum().backward()
+
+                for kernel, arguments, options in launches(call):
+                    bind = create_function_from_signature(kernel.signature, kernel.params, backend)
+                    specialization = str(bind(*arguments, **options)[1])
+                    seen.setdefault(f"{kernel.fn.__name__} {low}", set()).add(specialization)
+    return {name: len(specializations) for name, specializations in seen.items()}
+
+
 if __name__ == "__main__":
+    if sys.argv[2:] == ["variants"]:
+        sys.stdout.write(json.dumps(variants(int(sys.argv[1]))) + "\n")
+        sys.exit()
     for name in sys.argv[2:]:
         for launch in case(name):
-            print(json.dumps({"case": name, **compiled(launch, int(sys.argv[1]))}), flush=True)
+            sys.stdout.write(json.dumps({"case": name, **compiled(launch, int(sys.argv[1]))}) + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from problems import DEVICE
+from triton_problems import DEVICE
 
 from zoneout_lab.ops import triton as ops
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from problems import DEVICE
+from triton_problems import DEVICE
 
 from zoneout_lab.ops import masks
 from zoneout_lab.ops import triton as ops
