@@ -207,6 +207,37 @@ def report(
 
 
 @app.command()
+def bench(
+    cases: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CASE", help="small, pmnist, char_ptb, text8, replicas. Default: those that take minutes."
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every case and all numbers of replicas; on a CPU text8 takes half an hour.")
+    ] = False,
+    cell: Annotated[str, typer.Option(help="lstm, gru or rnn_tanh.")] = "lstm",
+    device: o.Device = "cpu",
+    rounds: Annotated[int, typer.Option(min=2, help="How often each peer is timed.")] = 10,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch. Default: torch's own choice.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a figure too: a .png or .svg file.")] = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """How long a training step takes: zl.LSTM with zoneout, nn.LSTM without (the ceiling), and the loops people write.
+
+    Every peer goes forward and backward in each round; a ratio is the median, with quartiles, of those within a round.
+
+    Floor: the matrix products alone, at the rate of a large square product (bf16 on a GPU) in the same rounds.
+    """
+    from zoneout_lab.bench import Setup
+    from zoneout_lab.cli.bench import show_bench
+
+    setup = Setup(cell=cell, device=device, rounds=rounds)
+    show_bench(cases or [], everything=everything, setup=setup, threads=threads, plot=plot, as_json=as_json)
+
+
+@app.command()
 def doctor(data: o.Data = None, as_json: o.AsJson = False) -> None:
     """What this machine has: versions, processor and GPU, memory, engine, data."""
     from zoneout_lab.cli.doctor import show_doctor
