@@ -125,7 +125,7 @@ def masks(p: Problem) -> Step:
     T, B = p.x.shape[1:3]
 
     def step() -> Sequence[Tensor]:
-        drawn = layer._sampled(0, (T, B, p.hidden), p.x.device)
+        drawn = layer.sampled_shares(0, (T, B, p.hidden), p.x.device)
         layer.update += 1
         return list(drawn.values())
 

@@ -193,7 +193,7 @@ class Recurrent(nn.Module):
             for direction, suffix in enumerate(self._suffixes(layer)):
                 row = layer * self.directions + direction
                 if draws:
-                    site_shares = self._sampled(row, (T, B, self.hidden_size), x.device)
+                    site_shares = self.sampled_shares(row, (T, B, self.hidden_size), x.device)
                 else:
                     site_shares = shares.expected(
                         self.regularizers, self.cell, int(self.update), device=x.device, dtype=x.dtype
@@ -213,7 +213,7 @@ class Recurrent(nn.Module):
             self.draw += drew
         return x.expand(R, -1, -1, -1), tuple(torch.stack(kind, 1) for kind in zip(*finals, strict=True))
 
-    def _sampled(self, row: int, sizes: tuple[int, int, int], device: torch.device) -> dict[str, Tensor]:
+    def sampled_shares(self, row: int, sizes: tuple[int, int, int], device: torch.device) -> dict[str, Tensor]:
         """Masks of one layer and direction, drawn on its device where that can be."""
         if self._draws_on(device):
             return shares_on_gpu.sampled(

@@ -18,8 +18,8 @@ from zoneout_lab.study.provenance import memory_available
 from zoneout_lab.study.spec import Study
 from zoneout_lab.tasks import Task, task_class
 from zoneout_lab.tasks.base import Data, Stream
-from zoneout_lab.training.sums import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
+from zoneout_lab.training.sums import loss_by_replica
 from zoneout_lab.training.workers import settle_process
 
 # float32 numbers held for each unit, timestep, example and replica, read off peak memory: by a fast path, and by the reference
