@@ -57,8 +57,8 @@ def test_without_a_compiler_every_cell_gives_the_same_numbers_and_nothing_is_sai
         assert (done.returncode, done.stderr) == (0, "")
         found.append([line.split("|") for line in done.stdout.splitlines()])
     with_it, without = found
-    assert [line[0] for line in with_it] == ["cpu, compiled"] * 3
-    assert [line[0] for line in without] == ["cpu, without a C compiler", "reference", "reference"]
+    assert [line[0] for line in with_it] == ["cpu (compiled)"] * 3
+    assert [line[0] for line in without] == ["cpu (no C compiler)", "reference", "reference"]
     assert [line[1:] for line in with_it] == [line[1:] for line in without]
 
 

@@ -215,7 +215,7 @@ def bench(
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every case and all numbers of replicas; on a CPU text8 takes half an hour.")
+        bool, typer.Option("--all", help="Every case and all numbers of replicas; on a CPU text8 takes long.")
     ] = False,
     cell: Annotated[str, typer.Option(help="lstm, gru or rnn_tanh.")] = "lstm",
     device: o.Device = "cpu",

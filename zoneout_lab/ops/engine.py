@@ -37,7 +37,7 @@ def describe(cell: str, device: str) -> str:
     """What ``auto`` would run here, for people and for a run's provenance."""
     chosen = path(cell, device)
     if chosen == "cpu":
-        return "cpu, compiled" if cpu.is_compiled() else "cpu, without a C compiler"
+        return "cpu (compiled)" if cpu.is_compiled() else "cpu (no C compiler)"
     return str(chosen)
 
 
