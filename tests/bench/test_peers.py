@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from zoneout_lab.bench import peers
-from zoneout_lab.bench.cases import CASES, REPLICAS, Case, chosen
+from zoneout_lab.bench.cases import CASES, Case, chosen
 from zoneout_lab.bench.peers import LAYERS, PEERS, Problem
 from zoneout_lab.errors import UsageError
 
@@ -126,9 +126,8 @@ def test_cases():
     assert [case.name for case in chosen([], "cpu", everything=True)] == list(CASES)
     assert [case.name for case in chosen(["text8"], "cpu", everything=True)] == ["text8"]
     assert [case.name for case in chosen(["text8", "small", "text8"], "cpu")] == ["text8", "small"]
-    for (device, everything), counts in REPLICAS.items():
-        assert chosen(["replicas"], device, everything=everything)[0].replicas == counts
-        assert counts[0] == 1
+    for device in ("cpu", "cuda:1"):
+        assert {1, 4, 16, 32, 64} <= set(chosen(["replicas"], device)[0].replicas)
     with pytest.raises(UsageError, match=r"no case 'pmist'\. Did you mean 'pmnist'"):
         chosen(["pmist"], "cpu")
 

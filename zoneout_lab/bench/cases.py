@@ -72,13 +72,8 @@ CASES = {
         Case("replicas", "R models trained as one, at the size of small", *_SMALL, usual_on=_BOTH),
     )
 }
-#: how many replicas the case ``replicas`` goes through, on a device and with ``--all``
-REPLICAS = {
-    ("cpu", False): (1, 4, 8, 16),
-    ("cpu", True): (1, 4, 8, 16, 32, 64),
-    ("cuda", False): (1, 4, 16, 32, 64),
-    ("cuda", True): (1, 4, 16, 32, 64),
-}
+#: how many replicas the case ``replicas`` goes through
+REPLICAS = (1, 4, 8, 16, 32, 64)
 
 
 def chosen(names: Iterable[str], device: str, *, everything: bool = False) -> list[Case]:
@@ -87,7 +82,7 @@ def chosen(names: Iterable[str], device: str, *, everything: bool = False) -> li
     Args:
         names: of cases.
         device: cpu, cuda or cuda:N.
-        everything: all cases where none is named, and all numbers of replicas in a sweep.
+        everything: all cases where none is named.
 
     Raises UsageError for an unknown name.
 
@@ -103,9 +98,9 @@ def chosen(names: Iterable[str], device: str, *, everything: bool = False) -> li
             raise unknown("case", name, CASES)
     if not names:
         names = [name for name, case in CASES.items() if everything or kind in case.usual_on]
-    return [_swept(CASES[name], kind, everything) if name == "replicas" else CASES[name] for name in names]
+    return [_swept(CASES[name], kind) if name == "replicas" else CASES[name] for name in names]
 
 
-def _swept(case: Case, kind: str, everything: bool) -> Case:
+def _swept(case: Case, kind: str) -> Case:
     sized = case if kind == "cpu" else Case(case.name, "R models trained as one, at the size of pmnist", *_PMNIST)
-    return replace(sized, replicas=REPLICAS[kind, everything])
+    return replace(sized, replicas=REPLICAS)
