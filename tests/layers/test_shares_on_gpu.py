@@ -31,7 +31,7 @@ def test_the_bits_of_the_cpu(kinds, training: bool):
     where = shares.places(seeds, 1, 9, 5, training=training)
     expected = shares.sampled(kinds, "lstm", where, sizes, CPU)
     counters = {"update": torch.tensor(9), "draw": torch.tensor(5)}
-    got = shares_on_gpu.sampled(kinds, "lstm", seeds, 1, sizes, **counters, training=training, device=CPU)
+    got = shares_on_gpu.sampled(kinds, "lstm", seeds, 1, sizes, **counters, training=training, device=CPU, tables={})
     assert set(got) == set(expected)
     for site, mask in expected.items():
         assert got[site].shape == mask.shape
@@ -52,7 +52,9 @@ def test_rates_per_unit_and_schedules(update: int):
 def test_dropout_between_layers():
     where = shares.places([3, 4], 0, 6, 0, training=True)
     expected = shares.dropped_between_layers(0.4, where, (3, 2, 20), CPU)
-    assert torch.equal(shares_on_gpu.dropped_between_layers(0.4, [3, 4], 0, (3, 2, 20), torch.tensor(6), CPU), expected)
+    assert torch.equal(
+        shares_on_gpu.dropped_between_layers(0.4, [3, 4], 0, (3, 2, 20), torch.tensor(6), CPU, {}), expected
+    )
 
 
 @pytest.mark.parametrize("layer", [LSTM, GRU])

@@ -102,6 +102,22 @@ def test_a_compiler_without_openmp_will_do(cache: Path, monkeypatch: pytest.Monk
     assert afresh("recurrence") is not None
 
 
+def test_a_compiler_may_be_named_with_options(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CC", "gcc -O1")
+    assert afresh() is not None
+
+
+def test_without_a_home_and_with_a_compiler_of_strange_words(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("CC", script(cache, r'[ "$1" = --version ] && printf "\377" && exit 0; exec gcc "$@"'))
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(compiled.Path, "home", staticmethod(nobody))
+    monkeypatch.setattr(compiled.tempfile, "gettempdir", lambda: str(cache))
+    assert afresh() is not None
+
+
 def test_where_the_cache_folder_cannot_be_written_the_temporary_files_can(cache: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(compiled.tempfile, "gettempdir", lambda: str(cache / "tmp"))
     (cache / "tmp").mkdir()

@@ -318,11 +318,33 @@ def test_shapes_that_do_not_belong_together_are_refused(cell: str, wrong: str):
         cpu.run(cell, data["x"], tuple(data[name] for name in CELLS[cell][1]), weights, {})
 
 
+@pytest.mark.parametrize("wrong", ["x", "w_in", "w_hidden", "b_hidden", "hidden"])
+@pytest.mark.parametrize("change", [torch.Tensor.double, lambda t: t.to("meta")], ids=["dtype", "device"])
+def test_dtypes_and_devices_that_do_not_belong_together_are_refused(wrong: str, change):
+    data = problem("gru", (3, 4, 5, 2, 6), torch.float32)
+    data[wrong] = change(data[wrong])
+    weights = Weights(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    with pytest.raises(ValueError, match="do not belong together"):
+        cpu.run("gru", data["x"], (data["hidden"],), weights, {})
+
+
+def test_a_layer_left_on_another_device_is_refused_and_not_read():
+    with pytest.raises(ValueError, match=r"do not belong together.*meta"):
+        LSTM(4, 6, device="meta")(torch.randn(5, 3, 4))
+
+
+def test_frozen_weights_cost_no_gradient():
+    rnn, x = LSTM(2, 3).requires_grad_(False), torch.ones(4, 2, 2, requires_grad=True)
+    (alone,) = torch.autograd.grad(rnn(x)[0].sum(), x)
+    rnn.requires_grad_(True)
+    assert torch.equal(torch.autograd.grad(rnn(x)[0].sum(), x)[0], alone)
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 4, 4), (3, 3, 4, 5), (2, 2, 4, 5), (2, 3, 3, 1), (6,)])
 def test_shares_that_do_not_broadcast_are_refused(shape: tuple[int, ...]):
     data = problem("gru", (3, 4, 5, 2, 6), torch.float32)
     weights = Weights(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
-    with pytest.raises(ValueError, match="'hidden' has shape"):
+    with pytest.raises(ValueError, match="share at 'hidden' is"):
         cpu.run("gru", data["x"], (data["hidden"],), weights, {"hidden": torch.zeros(shape)})
 
 

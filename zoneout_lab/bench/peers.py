@@ -123,6 +123,8 @@ def masks(p: Problem) -> Step:
     """The masks of one of our steps and nothing else, as the layer draws them."""
     layer = our_layer(p)
     T, B = p.x.shape[1:3]
+    if p.x.is_cuda:
+        layer.update = torch.zeros((), dtype=torch.int64, device=p.x.device)
 
     def step() -> Sequence[Tensor]:
         drawn = layer.sampled_shares(0, (T, B, p.hidden), p.x.device)
@@ -178,7 +180,6 @@ def naive(p: Problem) -> Step:
 def compiled(p: Problem) -> Step:
     """The same loop with its step compiled by torch.compile. (A compiled loop would be unrolled: minutes for 784 timesteps.)"""
     cell = ZoneoutCell(p)
-    torch._dynamo.reset()  # what other sizes have left counts against torch's limit of recompilations
     return _loop(p, cell, torch.compile(cell, fullgraph=True, dynamic=False))
 
 

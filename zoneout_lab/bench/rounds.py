@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def interleaved(
     calls: Mapping[str, int],
     done: Callable[[int], None] = lambda _: None,
 ) -> dict[str, list[float]]:
-    """Seconds of one call of every step in every round; each round begins with another step.
+    """Seconds of one call of every step in every round, in a new random order each round: none always follows the same other.
 
     Args:
         steps: what is timed, warm.
@@ -71,14 +72,14 @@ def interleaved(
     >>> order = []
     >>> steps = {name: (lambda name=name: order.append(name) or ()) for name in "abc"}
     >>> times = interleaved(steps, 2, on_cpu, calls={"a": 1, "b": 1, "c": 1})
-    >>> "".join(order), len(times["a"])
-    ('abcbca', 2)
+    >>> sorted(order), len(times["a"])
+    (['a', 'a', 'b', 'b', 'c', 'c'], 2)
     """
     names = list(steps)
     seconds: dict[str, list[float]] = {name: [] for name in names}
+    order = random.Random(0)  # noqa: S311
     for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        for name in order.sample(names, len(names)):
             seconds[name].append(timer(steps[name], calls[name]) / calls[name])
         done(number + 1)
     return seconds

@@ -16,6 +16,7 @@ from zoneout_lab.bench.rounds import Spread, Step, interleaved, on_cpu, on_cuda,
 from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.study.device import device_memory, out_of_memory
 from zoneout_lab.study.provenance import memory_available
+from zoneout_lab.training.step import on_device
 from zoneout_lab.training.workers import settle_process
 
 FLOOR = "floor"
@@ -190,7 +191,9 @@ def measure(case: Case, setup: Setup, say: Say = lambda *_: None) -> Measured | 
 
     Torch's layer and ours must fit the memory, else nothing is timed and ``left_out`` says so.
     """
-    return _sweep(case, setup, say) if case.replicas else _peers(case, setup, say)
+    torch._dynamo.reset()  # what other sizes have left counts against torch's limit of recompilations
+    with on_device(setup.device):
+        return _sweep(case, setup, say) if case.replicas else _peers(case, setup, say)
 
 
 def _peers(case: Case, setup: Setup, say: Say) -> Measured:

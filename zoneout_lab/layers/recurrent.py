@@ -94,6 +94,7 @@ class Recurrent(nn.Module):
         self.learned_state = learned_state
         self.update: int | Tensor = 0
         self.draw: int | Tensor = 0
+        self._tables: shares_on_gpu.Tables = {}
         self.regularizers = self._one_each(regularizer)
         for each in self.regularizers:
             each.masks(cell)  # refuses by name what this cell cannot do
@@ -218,7 +219,7 @@ class Recurrent(nn.Module):
         if self._draws_on(device):
             return shares_on_gpu.sampled(
                 self.regularizers, self.cell, self.mask_seeds, row, sizes,
-                update=self.update, draw=self.draw, training=self.training, device=device,
+                update=self.update, draw=self.draw, training=self.training, device=device, tables=self._tables,
             )  # fmt: skip
         where = shares.places(self.mask_seeds, row, int(self.update), int(self.draw), training=self.training)
         return shares.sampled(self.regularizers, self.cell, where, sizes, device)
@@ -230,7 +231,7 @@ class Recurrent(nn.Module):
     def _dropped(self, layer: int, sizes: tuple[int, int, int], device: torch.device) -> Tensor:
         if self._draws_on(device):
             return shares_on_gpu.dropped_between_layers(
-                self.dropout, self.mask_seeds, layer, sizes, self.update, device
+                self.dropout, self.mask_seeds, layer, sizes, self.update, device, self._tables
             )
         where = shares.places(self.mask_seeds, layer, int(self.update), 0, training=True)
         return shares.dropped_between_layers(self.dropout, where, sizes, device)

@@ -6,7 +6,6 @@ at every replay.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,9 +44,12 @@ class Table:
         return (rates * 65_536).round().to(torch.int32)
 
 
+Tables = dict[tuple[tuple[Mask | None, ...], tuple[int, ...], int, torch.device], Table]
+
+
 def sampled(
     regularizers: Sequence[Regularizer], cell: str, seeds: Sequence[int], layer: int, sizes: tuple[int, int, int], *,
-    update: Count, draw: Count, training: bool, device: torch.device,
+    update: Count, draw: Count, training: bool, device: torch.device, tables: Tables,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Site → uint8 masks [R, T or 1, B or 1, H or 1], as :func:`zoneout_lab.layers.shares.sampled`.
 
@@ -59,25 +61,40 @@ def sampled(
         update, draw: counters of training updates and of sampled evaluations, numbers or integer tensors on the device.
         training: which of the two counts.
         device: where to draw.
+        tables: of the layer that draws, filled as they are needed. The layer keeps them: a captured step reads them where they lie.
     """
     masks = [regularizer.masks(cell) for regularizer in regularizers]
     found = {}
     for site in sorted({site for each in masks for site in each}):
-        one_site = table(tuple(each.get(site) for each in masks), tuple(seeds), sizes[2], device)
+        one_site = _kept(tables, [each.get(site) for each in masks], seeds, sizes[2], device)
         found[site] = _draw(one_site, layer, site, sizes, update, draw, training=training)
     return found
 
 
 def dropped_between_layers(
-    rate: float, seeds: Sequence[int], layer: int, sizes: tuple[int, int, int], update: Count, device: torch.device
+    rate: float,
+    seeds: Sequence[int],
+    layer: int,
+    sizes: tuple[int, int, int],
+    update: Count,
+    device: torch.device,
+    tables: Tables,
 ) -> Tensor:
     """As :func:`zoneout_lab.layers.shares.dropped_between_layers`."""
-    whole = table((Mask(rate),) * len(seeds), tuple(seeds), sizes[2], device)
+    whole = _kept(tables, [Mask(rate)] * len(seeds), seeds, sizes[2], device)
     kept = 1 - _draw(whole, layer, "input", sizes, update, 0, training=True)
     return kept if rate == 1 else kept / (1 - rate)
 
 
-@functools.lru_cache(maxsize=256)
+def _kept(
+    tables: Tables, masks: Sequence[Mask | None], seeds: Sequence[int], units: int, device: torch.device
+) -> Table:
+    key = (tuple(masks), tuple(seeds), units, device)
+    if key not in tables:
+        tables[key] = table(*key)
+    return tables[key]
+
+
 def table(masks: tuple[Mask | None, ...], seeds: tuple[int, ...], units: int, device: torch.device) -> Table:
     """The masks of one site as tensors. Made once: nothing can be copied from the host while a step is captured."""
     none = Mask(0.0, frozenset())

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -25,7 +26,7 @@ _ATTEMPTS = (("-fopenmp",), ())  # without OpenMP one thread does all
 
 @functools.cache
 def library(name: str, *defines: str) -> ctypes.CDLL | None:
-    """The compiled ``name``.c, or None where there is no compiler that can make it.
+    """The compiled ``name``.c, or None where there is no compiler, or none that makes it.
 
     Args:
         name: a C file in native/.
@@ -39,14 +40,14 @@ def library(name: str, *defines: str) -> ctypes.CDLL | None:
         return None
     for attempt in _ATTEMPTS:
         with suppress(OSError, subprocess.SubprocessError):
-            command = [compiler, *_FLAGS, *attempt, *(f"-D{define}" for define in defines)]
+            command = [*compiler, *_FLAGS, *attempt, *(f"-D{define}" for define in defines)]
             return ctypes.CDLL(str(_built(name, command)))
     return None
 
 
 def _built(name: str, command: list[str]) -> Path:
     texts = [file.read_text() for file in sorted(_SOURCES.glob("*.[ch]"))]
-    key = "\n".join([*texts, *command, _version(command[0]), _processor()])
+    key = "\n".join([*texts, *command, _version(tuple(command[: command.index(_FLAGS[0])])), _processor()])
     built = _cache() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
     if not built.exists():
         with tempfile.TemporaryDirectory(dir=built.parent) as folder:
@@ -58,16 +59,16 @@ def _built(name: str, command: list[str]) -> Path:
     return built
 
 
-def _compiler() -> str | None:
-    named = os.environ.get("CC")
-    candidates = [named] if named else ["gcc", "clang", "cc"]
-    return next((found for found in map(shutil.which, candidates) if found), None)
+def _compiler() -> list[str] | None:
+    """The command of a C compiler: what CC says, which may come with options, or the first there is."""
+    candidates = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else [["gcc"], ["clang"], ["cc"]]
+    return next((words for words in candidates if words and shutil.which(words[0])), None)
 
 
 @functools.cache
-def _version(compiler: str) -> str:
-    done = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True, timeout=20)  # noqa: S603
-    return done.stdout
+def _version(compiler: tuple[str, ...]) -> str:
+    command = [*compiler, "--version"]
+    return subprocess.run(command, check=True, capture_output=True, timeout=20).stdout.decode(errors="replace")  # noqa: S603
 
 
 @functools.cache
@@ -84,9 +85,9 @@ def _processor() -> str:
 
 def _cache() -> Path:
     """The user's own cache folder, or one for this user among the temporary files. OSError where neither can be had."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(base) if base else Path.home() / ".cache") / "zoneout_lab"
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):
+        base = os.environ.get("XDG_CACHE_HOME")
+        folder = (Path(base) if base else Path.home() / ".cache") / "zoneout_lab"
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder

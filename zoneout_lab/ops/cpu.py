@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.ops.compiled import library
-from zoneout_lab.ops.reference import CELLS, OnNorms, Shares, States, Weights
+from zoneout_lab.ops.reference import CELLS, OnNorms, Shares, States, Weights, check
 
 _KINDS = {"lstm": 0, "gru": 1, "rnn_tanh": 2, "rnn_relu": 3}
 _SAVED = {"lstm": 4, "gru": 4, "rnn_tanh": 1, "rnn_relu": 1}
@@ -50,9 +50,9 @@ class _Problem(ctypes.Structure):
     )
 
 
-def is_compiled() -> bool:
-    """Whether a C compiler was found, and made what this path needs."""
-    return _body(torch.float32) is not None
+def is_compiled(dtype: torch.dtype = torch.float32) -> bool:
+    """Whether a C compiler was found, and made what this path needs for a dtype."""
+    return _body(dtype) is not None
 
 
 def run(
@@ -67,30 +67,12 @@ def run(
         on_norms: called from the backward pass for every state and point, with the norms over units [R, T, B].
 
     Raises:
-        ValueError: shapes that do not belong together.
+        ValueError: shapes, dtypes or devices that do not belong together.
     """
-    _check(cell, x, states, weights, shares)
+    check(cell, x, states, weights, shares)
     values = (shares.get(site) for site in _SITES)
     out, last_c = _Recurrence.apply(cell, on_norms, x, *weights, *states, *[None] * (2 - len(states)), *values)  # type: ignore[no-untyped-call]
     return out, (out[:, -1], last_c)[: len(states)]
-
-
-def _check(cell: str, x: Tensor, states: States, weights: Weights, shares: Shares) -> None:
-    """The compiled code takes shapes on trust, so they are looked at here."""
-    R, N, H = weights.hidden.shape
-    shape = (R, *x.shape[1:3], H)
-    right = CELLS[cell][0] * H == N and x.shape[0] in (1, R) and weights.input.shape == (R, N, x.shape[3])
-    right &= all(bias is None or bias.shape == (R, N) for bias in weights[2:])
-    right &= all(state.shape == (R, shape[2], H) for state in states) and len(states) == len(CELLS[cell][1])
-    if not right:
-        sizes = [None if t is None else list(t.shape) for t in (x, *weights, *states)]
-        raise ValueError(f"Inputs, weights and states of a {cell} do not belong together; their shapes are {sizes}.")
-    for site, share in shares.items():
-        lead = (1,) * (4 - share.dim()) + tuple(share.shape)
-        if any(n not in (1, m) for n, m in zip(lead, shape, strict=True)):
-            raise ValueError(
-                f"The share at {site!r} has shape {list(share.shape)}, which does not broadcast to {list(shape)}."
-            )
 
 
 class _Recurrence(torch.autograd.Function):
@@ -130,7 +112,9 @@ class _Recurrence(torch.autograd.Function):
         d_gates, d_h = _slabs(x, R, T, B, S), torch.zeros_like(hs[:, 0], memory_format=torch.contiguous_format)
         d_c = None if d_last is None or cs is None else d_last.clone(memory_format=torch.contiguous_format)
         norms = None if ctx.on_norms is None else x.new_empty(4, R, T, B)
-        d_weights, d_bias = x.new_empty(R, S, x.shape[3] + hs.shape[3]), x.new_empty(R, S)
+        d_weights = d_bias = None
+        if any(ctx.needs_input_grad[3:7]):
+            d_weights, d_bias = x.new_empty(R, S, x.shape[3] + hs.shape[3]), x.new_empty(R, S)
         d_x = x.new_empty(R, T, B, x.shape[3]) if ctx.needs_input_grad[2] else None
         back = {"d_out": d_out.contiguous(), "d_gates": d_gates, "d_h": d_h, "d_c": d_c, "d_weights": d_weights, "d_bias": d_bias,
                 "d_x": d_x, "norms": norms}  # fmt: skip
@@ -140,12 +124,14 @@ class _Recurrence(torch.autograd.Function):
             for row, (state, point) in enumerate(_POINTS):
                 if state in CELLS[cell][1]:
                     ctx.on_norms(state, point, norms[row].sqrt_())
-        _call("backward_weights", problem, x.dtype)
+        parameters: list[Tensor | None] = [None] * 4
+        if d_weights is not None and d_bias is not None:
+            _call("backward_weights", problem, x.dtype)
+            parameters = _of_parameters(cell, d_weights, d_bias, b_in, b_hidden)
         if d_x is not None:
             _call("backward_input", problem, x.dtype)
             if x.shape[0] == 1 and R > 1:
                 d_x = d_x.sum(0, keepdim=True)
-        parameters = _of_parameters(cell, d_weights, d_bias, b_in, b_hidden)
         return (None, None, d_x, *parameters, d_h, d_c, *[None] * len(shares))
 
 

@@ -21,7 +21,7 @@ def path(cell: str, device: str, dtype: torch.dtype = torch.float32) -> Engine:
     >>> path("lstm", "meta"), path("lstm", "cpu", torch.bfloat16)
     ('reference', 'reference')
     """
-    if device == "cpu" and dtype in (torch.float32, torch.float64) and (cpu.is_compiled() or cell == "lstm"):
+    if device == "cpu" and dtype in (torch.float32, torch.float64) and (cpu.is_compiled(dtype) or cell == "lstm"):
         return "cpu"
     if device == "cuda" and dtype in (torch.float32, torch.float64) and triton.is_installed():
         return "triton"
@@ -76,7 +76,7 @@ def run(
     wanted = fastest if engine == "auto" else engine
     if wanted not in able or lengths is not None or wants_states():
         wanted = "reference"
-    if wanted == "triton" or (wanted == "cpu" and cpu.is_compiled()):
+    if wanted == "triton" or (wanted == "cpu" and cpu.is_compiled(x.dtype)):
         on_norms: OnNorms | None = None
         if is_recording():
             h, *others = states

@@ -49,6 +49,32 @@ class Weights(NamedTuple):
     hidden_bias: Tensor | None = None
 
 
+def check(cell: str, x: Tensor, states: States, weights: Weights, shares: Shares) -> None:
+    """Raise ValueError unless shapes, dtypes and devices belong together: compiled code and kernels take them on trust.
+
+    Args:
+        cell: a key of :data:`CELLS`.
+        x: inputs [R or 1, T, B, I].
+        states, weights, shares: of the layer.
+    """
+    R, N, H = weights.hidden.shape
+    shape = (R, *x.shape[1:3], H)
+    right = CELLS[cell][0] * H == N and x.shape[0] in (1, R) and weights.input.shape == (R, N, x.shape[3])
+    right &= all(bias is None or bias.shape == (R, N) for bias in weights[2:])
+    right &= all(state.shape == (R, shape[2], H) for state in states) and len(states) == len(CELLS[cell][1])
+    tensors = [t for t in (x, *weights, *states) if t is not None]
+    right &= all(t.dtype == x.dtype and t.device == x.device for t in tensors)
+    if not right:
+        found = [f"{list(t.shape)} {t.dtype} {t.device}".replace("torch.", "") for t in tensors]
+        raise ValueError(f"Inputs, weights and states of a {cell} do not belong together: {'; '.join(found)}.")
+    for site, share in shares.items():
+        lead = (1,) * (4 - share.dim()) + tuple(share.shape)
+        if share.device != x.device or any(n not in (1, m) for n, m in zip(lead, shape, strict=True)):
+            raise ValueError(
+                f"The share at {site!r} is {list(share.shape)} on {share.device}; it has to broadcast to {list(shape)} on {x.device}."
+            )
+
+
 def preserve(old: Tensor, new: Tensor, share: Tensor | None) -> Tensor:
     """share ⊙ old + (1 − share) ⊙ new; exactly old where the share is 1 and exactly new where it is 0."""
     return new if share is None else torch.addcmul(new * (1 - share), old, share)

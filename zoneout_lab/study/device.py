@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import traceback
+
 import torch
 
 from zoneout_lab.errors import UsageError
@@ -11,6 +14,14 @@ def out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory did not suffice."""
     # the CPU allocator has no exception of its own
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def give_back_memory(error: Exception) -> None:
+    """Let go of what an error's traceback holds: the model that did not fit."""
+    traceback.clear_frames(error.__traceback__)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def device_memory(device: str) -> int | None:

@@ -11,6 +11,7 @@ import torch
 from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.ops.engine import is_fast
+from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.regularizers import from_json
 from zoneout_lab.results import DERIVED
 from zoneout_lab.settings import Run
@@ -128,7 +129,12 @@ def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
         examples = max(examples, run.gradient_examples)
     fast, slow = _HELD[model.cell]
     held = fast if is_fast(model.cell, device.partition(":")[0]) else slow
-    return 4 * held * model.layers * steps * examples * model.hidden
+    if device.startswith("cuda"):
+        examples += run.setting.training.batch  # a captured update keeps its memory beside what runs outside it
+    gates, states = CELLS[model.cell][0], model.layers * steps * examples * model.hidden
+    # each weight, its gradient, two moments, the best so far, and copies that products are made from
+    weights = 8 * 2 * model.layers * gates * model.hidden**2
+    return 4 * (held * states + weights)
 
 
 def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str = "cpu", workers: int = 1) -> Cost:

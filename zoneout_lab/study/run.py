@@ -16,7 +16,7 @@ from zoneout_lab.ops.engine import describe
 from zoneout_lab.regularizers import from_json, to_json
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
-from zoneout_lab.study.device import check_device, device_memory, out_of_memory
+from zoneout_lab.study.device import check_device, device_memory, give_back_memory, out_of_memory
 from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Arm, Study, derive
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, only_driver, taking_turns
@@ -203,6 +203,7 @@ class _Driver:
                     self._keep(result, phase)
                     self.watcher.done(number, len(batch))
                 elif out_of_memory(result) and len(batch) > 1:
+                    give_back_memory(result)
                     self.watcher.warn(
                         f"{len(batch)} runs do not fit the memory together; they are trained in two parts."
                     )

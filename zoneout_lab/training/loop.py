@@ -20,7 +20,7 @@ from zoneout_lab.tasks.base import Data, Stream
 from zoneout_lab.training.evaluate import evaluate, evaluate_whole
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.optimiser import make_optimiser
-from zoneout_lab.training.step import Step, in_batches
+from zoneout_lab.training.step import Step, in_batches, on_device
 from zoneout_lab.training.sums import loss_by_replica
 
 GradientNorms = tuple[npt.NDArray[np.float64], list[str], list[str]]
@@ -80,6 +80,13 @@ def train(
     """
     if len({run.shape for run in runs}) != 1:
         raise ValueError("train() takes runs of one shape")
+    with on_device(device):
+        return _train(runs, task, data, device, report)
+
+
+def _train(
+    runs: Sequence[Run], task: Task, data: Data, device: torch.device | str, report: Callable[[Progress], None]
+) -> list[Outcome]:
     started = time.perf_counter()
     setting, score = runs[0].setting, task.score
     data = data.to(device)

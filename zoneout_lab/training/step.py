@@ -7,6 +7,7 @@ What changes between replays lies on the device: which examples, and which updat
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoneout_lab.ops import triton
 from zoneout_lab.tasks.base import Split
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.optimiser import clip_per_replica
@@ -42,13 +44,15 @@ class Step:
     split: Split
     losses: Tensor = field(init=False)
     norms: Tensor = field(init=False)
+    _captures: bool = field(init=False)
     _seen: dict[tuple[int, ...], int] = field(default_factory=dict)
     _graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         like = self.model.readout_bias
         self.losses, self.norms = like.new_zeros(like.shape[0]), like.new_zeros(like.shape[0])
-        if like.is_cuda:
+        self._captures = like.is_cuda and triton.is_installed()  # without it masks come from the host
+        if self._captures:
             self.model.rnn.update = torch.zeros((), dtype=torch.int64, device=like.device)
 
     def begin(self) -> None:
@@ -88,7 +92,7 @@ class Step:
             graph.replay()
             return
         self._seen[shape] = self._seen.get(shape, 0) + 1
-        if self._seen[shape] <= _EAGER:
+        if not self._captures or self._seen[shape] <= _EAGER:
             side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
@@ -103,6 +107,11 @@ class Step:
             self.compute(static)
         self._graphs[shape] = (graph, static)
         graph.replay()  # capturing computed nothing
+
+
+def on_device(device: torch.device | str) -> AbstractContextManager[object]:
+    """A block in which a GPU is torch's current one: streams, events, graphs and kernels go there without being told."""
+    return torch.cuda.device(device) if torch.device(device).type == "cuda" else nullcontext()
 
 
 def in_batches(split: Split, orders: Iterable[np.random.Generator], batch: int) -> list[npt.NDArray[np.int64]]:

@@ -16,6 +16,7 @@ Triton's interpreter (``TRITON_INTERPRET=1``, set before triton is imported) run
 from __future__ import annotations
 
 import os
+import shutil
 from importlib.util import find_spec
 
 from torch import Tensor
@@ -24,8 +25,9 @@ from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
 
 
 def is_installed() -> bool:
-    """Whether triton can be imported. It comes with torch's CUDA builds for Linux."""
-    return find_spec("triton") is not None
+    """Whether triton is here (it comes with torch's CUDA builds for Linux) and finds the C compiler that it needs."""
+    compilers = (os.environ.get("CC"), "clang", "gcc")
+    return find_spec("triton") is not None and any(map(shutil.which, filter(None, compilers)))
 
 
 def is_interpreted() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -47,7 +48,10 @@ def site(share: Tensor | None, sizes: tuple[int, int, int, int]) -> Site:
 
 def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, num_warps: int = 4, **constants: Any) -> None:
     """Launch a kernel. Every launch of this package passes here, where a test can see what would be compiled."""
-    kernel[grid](*arguments, num_warps=num_warps, num_stages=1, **constants)
+    tensor = next(each for each in arguments if isinstance(each, Tensor))
+    # Triton launches on the current device, which need not be the tensors'
+    with torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext():
+        kernel[grid](*arguments, num_warps=num_warps, num_stages=1, **constants)
 
 
 def blocks(size: int, block: int) -> int:

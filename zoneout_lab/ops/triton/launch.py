@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.ops.products import project
-from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
+from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights, check
 from zoneout_lab.ops.triton.cells import KINDS, Cell
 from zoneout_lab.ops.triton.persistent import fit
 from zoneout_lab.ops.triton.recurrence import Plan, Recurrence
@@ -21,6 +21,7 @@ def run(
     kind = KINDS[cell]
     if x.dtype not in DTYPES:
         raise TypeError(f"The triton path computes in float32 or float64, not in {x.dtype}.")
+    check(cell, x, states, weights, shares)
     chosen = plan(kind, weights.hidden.shape[-1], x)
     in_kernel = chosen.fit is not None and x.shape[-1] == 1
     w, b, b_h = _merged(kind, weights)

@@ -30,7 +30,7 @@ from zoneout_lab.ops.triton.cells import Cell
 
 #: examples of a program: the fewest rows of a tensor-core product
 _ROWS = 16
-#: bytes of shared memory beside the weights, at most (read from the compiled kernels; see tests/ops/triton/test_compiled.py)
+#: bytes of shared memory beside the weights, at most (read from the compiled kernels; see tests/ops/triton/test_triton_compiled.py)
 _BESIDE = 24 * 1024
 
 

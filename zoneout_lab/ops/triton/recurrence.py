@@ -74,7 +74,8 @@ class Recurrence(torch.autograd.Function):
                 steps.forward(cell, x, hidden_bias, weight, hs, cs, saved, sites)
         ctx.plan, ctx.on_norms = plan, on_norms
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, input_weight, weight, hs, cs, saved, *shares)
+        kept = None if input_weight is None else x  # products are not needed again
+        ctx.save_for_backward(kept, input_weight, weight, hs, cs, saved, *shares)
         finals = [states[:, T].clone() for states in (hs, cs) if states is not None]
         return hs[:, 1:], *finals
 
@@ -92,7 +93,7 @@ class Recurrence(torch.autograd.Function):
         R, T, B, _ = saved.shape
         H = weight.shape[-1]
         sites = tuple(site(share, (R, T, B, H)) for share in shares)
-        d_saved = stacked(saved, *saved.shape)
+        d_saved = torch.empty_strided(saved.shape, saved.stride(), dtype=saved.dtype, device=saved.device)
         d_out = None if d_out is None else d_out.contiguous()
         d_states = tuple(hs.new_zeros(R, B, H) if grad is None else grad.contiguous() for grad in d_finals)
         norms = None
@@ -114,7 +115,7 @@ class Recurrence(torch.autograd.Function):
 
 
 def _of_inputs(
-    needed: tuple[bool, ...], cell: Cell, x: Tensor, input_weight: Tensor | None, hs: Tensor, d_saved: Tensor
+    needed: tuple[bool, ...], cell: Cell, x: Tensor | None, input_weight: Tensor | None, hs: Tensor, d_saved: Tensor
 ) -> tuple[Tensor | None, ...]:
     """Gradients of x, input weights, input bias, recurrent bias and recurrent weights, from those of the columns."""
     R, T, B, _ = d_saved.shape
@@ -123,7 +124,7 @@ def _of_inputs(
     to_h = [d.flatten(0, 1) for d in d_saved[..., (cell.columns - cell.gates) * H :]]
     d_x: Tensor | None = None
     d_input_weight = d_input_bias = d_hidden_bias = None
-    if input_weight is None:
+    if input_weight is None or x is None:
         d_x = to_x
     else:
         rows = [d.flatten(0, 1) for d in to_x]
