@@ -250,7 +250,7 @@ CHOICES = {
 @pytest.mark.parametrize("case", CHOICES)
 def test_the_path_is_the_fastest_that_can(case: str, monkeypatch: pytest.MonkeyPatch):
     options, cell, dtype, compiler, expected = CHOICES[case]
-    monkeypatch.setattr(cpu, "is_compiled", lambda: compiler)
+    monkeypatch.setattr(cpu, "is_compiled", lambda *_: compiler)
     monkeypatch.setattr(engine.triton, "is_interpreted", lambda: False)
     calls, G = Calls(monkeypatch), CELLS[cell][0] * 3
     states = tuple(torch.zeros(1, 2, 3, dtype=dtype) for _ in CELLS[cell][1])
@@ -297,6 +297,18 @@ def test_every_gradient_has_memory_of_its_own(layer):
     before = [gradient.clone() for gradient in gradients]
     gradients[-1].zero_()
     assert all(torch.equal(a, b) for a, b in zip(gradients[:-1], before[:-1], strict=True))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_was_saved_may_have_been_elsewhere_meanwhile(cell: str):
+    data = problem(cell, (3, 3, 5, 2, 2), torch.float64)
+    shares = shares_at(cell, (3, 3, 5, 2, 2), "separate", torch.float64)
+    expected = computed(cpu.run, cell, data, shares)
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: t.clone(memory_format=torch.contiguous_format), lambda t: t
+    ):
+        got = computed(cpu.run, cell, data, shares)
+    assert all(torch.equal(got[name], value) for name, value in expected.items())
 
 
 def test_a_number_that_is_none_stays_none():

@@ -109,6 +109,24 @@ def test_a_loss_on_one_part_of_the_result_alone(part: str, name: str) -> None:
     compared(problem("lstm", (3, 3, 5, 2)), MODES[name], (part,))
 
 
+@pytest.mark.parametrize("name", ["full", "steps"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_was_saved_may_have_been_elsewhere_meanwhile(cell: str, name: str) -> None:
+    """As torch.autograd.graph.save_on_cpu does, whose tensors come back without the gaps between replicas."""
+    mode, one = MODES[name], problem(cell, (3, 3, 5, 2))
+    with running(mode):
+        expected = computed(by_triton, one.to(mode.dtype, DEVICE))
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: t.clone(memory_format=torch.contiguous_format), lambda t: t
+        ):
+            got = computed(by_triton, one.to(mode.dtype, DEVICE))
+    assert all(torch.equal(got[key], value) for key, value in expected.items())
+
+
+def test_more_timesteps_than_examples_at_the_papers_width() -> None:
+    compared(problem("lstm", (63, 1, 100, 1), inputs=1), MODES["low"])
+
+
 @pytest.mark.parametrize("name", MODE_NAMES)
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_replica_is_the_same_bits_alone(cell: str, name: str) -> None:
