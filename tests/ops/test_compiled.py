@@ -58,7 +58,9 @@ def test_without_a_compiler_every_cell_gives_the_same_numbers_and_nothing_is_sai
         found.append([line.split("|") for line in done.stdout.splitlines()])
     with_it, without = found
     assert [line[0] for line in with_it] == ["cpu (compiled)"] * 3
-    assert [line[0] for line in without] == ["cpu (no C compiler)", "reference", "reference"]
+    assert [line[0] for line in without] == [
+        f"{path} (not compiled: no C compiler)" for path in ("cpu", "reference", "reference")
+    ]
     assert [line[1:] for line in with_it] == [line[1:] for line in without]
 
 
@@ -88,6 +90,7 @@ def test_no_compiler(name: str, value: str, cache: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv(name, value)
     assert afresh() is None
     assert not made(cache)
+    assert compiled.why_not() == ("switched off" if value == "0" else "no C compiler")
 
 
 @pytest.mark.parametrize("fails_at", ["--version", "-O3"])

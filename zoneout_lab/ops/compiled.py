@@ -45,6 +45,13 @@ def library(name: str, *defines: str) -> ctypes.CDLL | None:
     return None
 
 
+def why_not() -> str:
+    """Why :func:`library` has nothing to give, in a few words."""
+    if os.environ.get("ZONEOUT_LAB_COMPILED") == "0":
+        return "switched off"
+    return "no C compiler" if os.name == "nt" or _compiler() is None else "the C compiler failed"
+
+
 def _built(name: str, command: list[str]) -> Path:
     texts = [file.read_text() for file in sorted(_SOURCES.glob("*.[ch]"))]
     key = "\n".join([*texts, *command, _version(tuple(command[: command.index(_FLAGS[0])])), _processor()])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.ops import cpu, reference, triton, uncompiled
+from zoneout_lab.ops.compiled import why_not
 from zoneout_lab.ops.products import project
 from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
 from zoneout_lab.ops.trace import is_recording, promise_norms, wants_states
@@ -36,9 +37,9 @@ def is_fast(cell: str, device: str) -> bool:
 def describe(cell: str, device: str) -> str:
     """What ``auto`` would run here, for people and for a run's provenance."""
     chosen = path(cell, device)
-    if chosen == "cpu":
-        return "cpu (compiled)" if cpu.is_compiled() else "cpu (no C compiler)"
-    return str(chosen)
+    if device != "cpu":
+        return str(chosen)
+    return f"{chosen} (compiled)" if cpu.is_compiled() else f"{chosen} (not compiled: {why_not()})"
 
 
 def run(
