@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import traceback
 
 import torch
 
@@ -18,7 +17,7 @@ def out_of_memory(error: Exception) -> bool:
 
 def give_back_memory(error: Exception) -> None:
     """Let go of what an error's traceback holds: the model that did not fit."""
-    traceback.clear_frames(error.__traceback__)
+    error.__traceback__ = error.__context__ = error.__cause__ = None
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
