@@ -20,11 +20,13 @@ def main() -> NoReturn:
     """Entry point of ``zoneout-lab``: runs a command and turns what went wrong into one message and an exit code."""
     from typer import exceptions as usage
 
+    from zoneout_lab import interrupts
     from zoneout_lab.cli.app import app
     from zoneout_lab.cli.console import errors
     from zoneout_lab.errors import LabError
 
     signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGINT, interrupts.handle)
     code = 1
     try:
         code = app(standalone_mode=False) or 0

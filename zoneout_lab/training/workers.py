@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from zoneout_lab import interrupts
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data
@@ -88,6 +89,7 @@ def _in_processes(
         }
         open_futures = set(futures)
         while open_futures:
+            interrupts.check()
             ended, open_futures = wait(open_futures, timeout=0.1, return_when=FIRST_COMPLETED)
             while True:
                 try:
@@ -111,7 +113,10 @@ def _stop(pool: ProcessPoolExecutor) -> None:
     for process in processes:
         process.terminate()
     for process in processes:
-        process.join()
+        process.join(3)
+        if process.is_alive():
+            process.kill()
+            process.join()
 
 
 def _start(messages: Any, task: Task, data: Data) -> None:

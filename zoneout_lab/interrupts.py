@@ -1,0 +1,20 @@
+"""An interrupt that is not forgotten: a library's own clean-up may swallow the exception that Ctrl-C raises."""
+
+from __future__ import annotations
+
+from types import FrameType
+
+_asked = False
+
+
+def handle(_number: int, _frame: FrameType | None) -> None:
+    """Signal handler: remember, and raise KeyboardInterrupt as Python's own does."""
+    global _asked
+    _asked = True
+    raise KeyboardInterrupt
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt if an interrupt has come at any time."""
+    if _asked:
+        raise KeyboardInterrupt
