@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 import torch
+from every_layer import LAYERS
 from torch import Tensor
 
 from zoneout_lab import CellDropout, NoRegularizer, RecurrentDropout, Zoneout
-from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
+from zoneout_lab.layers import LSTM, Recurrent
 from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.regularizers import Regularizer
 
-LAYERS: dict[str, tuple[type[Recurrent], dict[str, Any]]] = {
-    "lstm, cpu": (LSTM, {"engine": "cpu"}),
-    "lstm, reference": (LSTM, {"engine": "reference"}),
-    "gru, cpu": (GRU, {"engine": "cpu"}),
-    "gru, reference": (GRU, {"engine": "reference"}),
-    "rnn_tanh, cpu": (RNN, {"engine": "cpu"}),
-    "rnn_tanh, reference": (RNN, {"engine": "reference"}),
-    "rnn_relu, cpu": (RNN, {"engine": "cpu", "nonlinearity": "relu"}),
-    "rnn_relu, reference": (RNN, {"engine": "reference", "nonlinearity": "relu"}),
-}
 POOL: list[Regularizer] = [
     NoRegularizer(),
     Zoneout(cell=0.5, hidden=0.1, share=True),
@@ -43,14 +31,6 @@ SIZES = [
     (1, 200, 2, 33, 7, 1),
     (3, 20, 1, 257, 3, 2),
 ]
-
-
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 def regularizers(name: str, R: int) -> list[Regularizer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -32,14 +32,6 @@ SHAPES: dict[str, Callable[..., tuple[int, ...]]] = {
 }
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 SMOOTH = [cell for cell in CELLS if cell != "rnn_relu"]
-
-
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 def problem(cell: str, sizes: tuple[int, ...], dtype: torch.dtype, *, shared: bool = False) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from every_layer import LAYERS
 from torch import Tensor
 from torch.autograd import gradcheck
 
@@ -13,16 +14,6 @@ from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
 from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer
 
-LAYERS = {
-    "lstm, reference": (LSTM, {"engine": "reference"}),
-    "lstm, cpu": (LSTM, {"engine": "cpu"}),
-    "gru, cpu": (GRU, {"engine": "cpu"}),
-    "gru, reference": (GRU, {"engine": "reference"}),
-    "rnn_tanh, cpu": (RNN, {"engine": "cpu"}),
-    "rnn_tanh, reference": (RNN, {"engine": "reference"}),
-    "rnn_relu, cpu": (RNN, {"engine": "cpu", "nonlinearity": "relu"}),
-    "rnn_relu, reference": (RNN, {"engine": "reference", "nonlinearity": "relu"}),
-}
 VALUES: dict[str, list[Regularizer]] = {
     "none": [NoRegularizer()],
     "zoneout": [

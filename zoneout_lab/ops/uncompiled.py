@@ -1,13 +1,7 @@
 """The LSTM recurrence with its backward pass written out: the numbers of the reference, in less time on a CPU.
 
-With G_h, G_c the total gradients at t, z the share preserved, u and m the shares dropped,
-
-    dh̃ = (1 − z_h) ⊙ G_h                    dc̃ = (1 − m) ⊙ ((1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃))
-    do = dh̃ ⊙ tanh c̃    df = dc̃ ⊙ c₋    di = dc̃ ⊙ (1 − u) ⊙ g    dg = dc̃ ⊙ (1 − u) ⊙ i
-    G_c₋ = z_c ⊙ G_c + f ⊙ dc̃               G_h₋ = z_h ⊙ G_h + dgates · W + external
-
-where dgates holds the four gradients times the slopes of σ and tanh. Buffers are [R, T, B, ·] throughout; R replicas, T timesteps,
-B examples, H units.
+For where nothing can be compiled: the equations are those of :mod:`zoneout_lab.ops.cpu`. Buffers are
+[R, T, B, ·] throughout; R replicas, T timesteps, B examples, H units.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import cache
 from importlib.util import find_spec
 
 from torch import Tensor
@@ -24,6 +25,7 @@ from torch import Tensor
 from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
 
 
+@cache
 def is_installed() -> bool:
     """Whether triton is here (it comes with torch's CUDA builds for Linux) and finds the C compiler that it needs."""
     compilers = (os.environ.get("CC"), "clang", "gcc")
