@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoneout_lab.layers import GRU, LSTM, RNN
     from zoneout_lab.measures import gradient_flow, watch
-    from zoneout_lab.regularizers import CellDropout, NoRegularizer, RecurrentDropout, Zoneout
+    from zoneout_lab.regularizers import (
+        CellDropout,
+        HiddenDropout,
+        InputMask,
+        LayerNorm,
+        NonRecurrentDropout,
+        NoRegularizer,
+        NormStabilizer,
+        RecurrentBatchNorm,
+        RecurrentDropout,
+        RnnDrop,
+        VariationalDropout,
+        WeightNoise,
+        Zoneout,
+    )
     from zoneout_lab.report import write_report
     from zoneout_lab.results import compare, judge, open_results
     from zoneout_lab.study import Arm, Hypothesis, Study, Tuning, load_study
@@ -19,7 +33,21 @@ if TYPE_CHECKING:
 _FROM = {
     "layers": ("GRU", "LSTM", "RNN"),
     "measures": ("gradient_flow", "watch"),
-    "regularizers": ("CellDropout", "NoRegularizer", "RecurrentDropout", "Zoneout"),
+    "regularizers": (
+        "CellDropout",
+        "HiddenDropout",
+        "InputMask",
+        "LayerNorm",
+        "NoRegularizer",
+        "NonRecurrentDropout",
+        "NormStabilizer",
+        "RecurrentBatchNorm",
+        "RecurrentDropout",
+        "RnnDrop",
+        "VariationalDropout",
+        "WeightNoise",
+        "Zoneout",
+    ),
     "report": ("write_report",),
     "results": ("compare", "judge", "open_results"),
     "study": ("Arm", "Hypothesis", "Study", "Tuning", "load_study"),
@@ -32,11 +60,20 @@ __all__ = [
     "RNN",
     "Arm",
     "CellDropout",
+    "HiddenDropout",
     "Hypothesis",
+    "InputMask",
+    "LayerNorm",
     "NoRegularizer",
+    "NonRecurrentDropout",
+    "NormStabilizer",
+    "RecurrentBatchNorm",
     "RecurrentDropout",
+    "RnnDrop",
     "Study",
     "Tuning",
+    "VariationalDropout",
+    "WeightNoise",
     "Zoneout",
     "compare",
     "gradient_flow",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -73,7 +73,7 @@ class Run(Frozen):
     seed: int
     task: str
     setting: Setting
-    regularizer: dict[str, float | bool | str]
+    regularizer: dict[str, Any]
     seeds: Seeds
     gradient_epochs: tuple[int, ...] = Field(
         (), description="epochs after which gradient flow is measured; 0: untrained"

@@ -49,12 +49,12 @@ def test_rates_per_unit_and_schedules(update: int):
     assert torch.equal(table.thresholds(update), expected.int())
 
 
-def test_dropout_between_layers():
-    where = shares.places([3, 4], 0, 6, 0, training=True)
-    expected = shares.dropped_between_layers(0.4, where, (3, 2, 20), CPU)
-    assert torch.equal(
-        shares_on_gpu.dropped_between_layers(0.4, [3, 4], 0, (3, 2, 20), torch.tensor(6), CPU, {}), expected
-    )
+def test_dropout_up_the_stack():
+    masks, sizes = [Mask(0.4), None, Mask(1.0)], (3, 2, 20)
+    where = shares.places([3, 4, 5], 0, 6, 0, training=True)
+    expected = shares.factor(masks, "input", where, sizes, CPU)
+    counters = {"update": torch.tensor(6), "draw": 0, "training": True, "device": CPU, "tables": {}}
+    assert torch.equal(shares_on_gpu.factor(masks, "input", [3, 4, 5], 0, sizes, **counters), expected)
 
 
 @pytest.mark.parametrize("layer", [LSTM, GRU])

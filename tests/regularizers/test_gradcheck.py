@@ -11,8 +11,22 @@ from torch.autograd import gradcheck
 from zoneout_lab import CellDropout, NoRegularizer, RecurrentDropout, Zoneout
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
-from zoneout_lab.ops.reference import CELLS
-from zoneout_lab.regularizers import REGULARIZERS, Regularizer
+from zoneout_lab.ops.reference import CELLS, MORE_SITES
+from zoneout_lab.regularizers import (
+    REGULARIZERS,
+    STACK_SITES,
+    Combined,
+    HiddenDropout,
+    InputMask,
+    LayerNorm,
+    NonRecurrentDropout,
+    NormStabilizer,
+    RecurrentBatchNorm,
+    Regularizer,
+    RnnDrop,
+    VariationalDropout,
+    WeightNoise,
+)
 
 VALUES: dict[str, list[Regularizer]] = {
     "none": [NoRegularizer()],
@@ -28,6 +42,16 @@ VALUES: dict[str, list[Regularizer]] = {
     ],
     "recurrent_dropout": [RecurrentDropout(0.4), RecurrentDropout(1.0)],
     "cell_dropout": [CellDropout(0.4)],
+    "hidden_dropout": [HiddenDropout(0.4)],
+    "rnn_drop": [RnnDrop(0.4)],
+    "variational_dropout": [VariationalDropout(input=0.3, recurrent=0.4, output=0.2)],
+    "non_recurrent_dropout": [NonRecurrentDropout(0.4)],
+    "weight_noise": [WeightNoise(0.1)],
+    "norm_stabilizer": [NormStabilizer(3.0)],
+    "input_mask": [InputMask(0.4), InputMask(0.4, "printed")],
+    "recurrent_batch_norm": [RecurrentBatchNorm(steps=4, epsilon=0.1)],
+    "layer_norm": [LayerNorm(epsilon=0.1)],
+    "combined": [NonRecurrentDropout(0.3) + Zoneout(hidden=0.3), LayerNorm() + Zoneout(hidden=0.3)],
 }
 CASES = [
     pytest.param(name, value, id=f"{name}-{value}") for values in VALUES.values() for value in values for name in LAYERS
@@ -50,7 +74,8 @@ def check(rnn: Recurrent, x: Tensor, states: tuple[Tensor, ...], *, fast: bool =
         out, last = torch.func.functional_call(
             rnn, dict(zip(names, values, strict=True)), (x, h if len(h) > 1 else h[0])
         )
-        return (out, *last) if isinstance(last, tuple) else (out, last)
+        penalty = () if rnn.penalty is None else (rnn.penalty,)
+        return (out, *last, *penalty) if isinstance(last, tuple) else (out, last, *penalty)
 
     assert gradcheck(results, leaves, fast_mode=fast)
 
@@ -70,7 +95,10 @@ def made(
 
 
 def refused(name: str, value: Regularizer) -> bool:
-    return any(site not in CELLS[name.split(",")[0]][2] for site in value.sites())
+    cell = name.split(",")[0]
+    known = (*CELLS[cell][2], *MORE_SITES, *STACK_SITES)
+    parts = value.parts if isinstance(value, Combined) else (value,)
+    return any(cell not in part.cells for part in parts) or any(site not in known for site in value.sites())
 
 
 @pytest.mark.parametrize(("name", "value"), CASES)

@@ -14,18 +14,49 @@ from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.layers import GRU, LSTM, RNN
 from zoneout_lab.ops.masks import AXES, SITES
 from zoneout_lab.ops.reference import CELLS
-from zoneout_lab.regularizers import REGULARIZERS, CellDropout, RecurrentDropout, Zoneout, from_json, to_json
+from zoneout_lab.regularizers import (
+    INVERTED,
+    REGULARIZERS,
+    CellDropout,
+    Combined,
+    HiddenDropout,
+    InputMask,
+    LayerNorm,
+    NonRecurrentDropout,
+    NormStabilizer,
+    RecurrentBatchNorm,
+    RecurrentDropout,
+    RnnDrop,
+    VariationalDropout,
+    WeightNoise,
+    Zoneout,
+    from_json,
+    part_of,
+    structure,
+    to_json,
+)
 from zoneout_lab.regularizers.base import CELL_NAMES
 
 LAYERS = {"lstm": (LSTM, {}), "gru": (GRU, {}), "rnn_tanh": (RNN, {}), "rnn_relu": (RNN, {"nonlinearity": "relu"})}
-RATES = {kind: [f.name for f in dataclasses.fields(r) if f.type == "float"] for kind, r in REGULARIZERS.items()}
+STRENGTHS = {"sigma", "beta", "gamma", "epsilon"}
+RATES = {
+    kind: [f.name for f in dataclasses.fields(r) if f.type in ("float", "Rate") and f.name not in STRENGTHS]
+    for kind, r in REGULARIZERS.items()
+}
+ONE_STRENGTH = [
+    (kind, f.name) for kind, r in REGULARIZERS.items() for f in dataclasses.fields(r) if f.name in STRENGTHS
+]
 #: what each cell refuses, by member and rate; everything else has to work
 REFUSED = {
     ("zoneout", "cell"): {"gru", "rnn_tanh", "rnn_relu"},
     ("recurrent_dropout", "p"): {"rnn_tanh", "rnn_relu"},
     ("cell_dropout", "p"): {"gru", "rnn_tanh", "rnn_relu"},
+    ("rnn_drop", "p"): {"gru", "rnn_tanh", "rnn_relu"},
+    ("input_mask", "p"): {"gru", "rnn_tanh", "rnn_relu"},
 }
 ONE_RATE = [(kind, name) for kind, names in RATES.items() for name in names]
+#: whose defaults are another cell
+OTHER_CELLS = ("input_mask", "recurrent_batch_norm", "layer_norm")
 
 
 @pytest.mark.parametrize("kind", REGULARIZERS)
@@ -59,7 +90,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest():
 @pytest.mark.parametrize("rate", [0.0, 1.0, 0.3])
 def test_a_rate_becomes_a_mask_with_that_rate(kind: str, name: str, rate: float):
     sites = REGULARIZERS[kind](**{name: rate}).sites()
-    assert [mask.rate for mask in sites.values()] == ([rate] if rate else [])
+    assert {mask.rate for mask in sites.values()} == ({rate} if rate else set())
     assert set(sites) <= set(SITES)
     assert all(mask.varies <= set(AXES) for mask in sites.values())
 
@@ -77,6 +108,29 @@ def test_zoneout_refuses_an_unknown_choice(field: str, value: str):
         Zoneout(**{field: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "schedule", [{"over": 10}, {"cell_end": 0.5}, {"cell_end": 0.5, "over": 0}, {"cell_end": 0.5, "over": True}]
+)
+def test_a_schedule_has_an_end_and_a_length(schedule: dict[str, float]):
+    with pytest.raises(InputRefusedError, match="updates until cell_end and hidden_end"):
+        Zoneout(cell=0.1, **schedule)
+
+
+@pytest.mark.parametrize(
+    "value", [Zoneout(cell=(0.0, 0.5)), Zoneout(hidden=0.0, hidden_end=(0.1, 0.2), over=5)], ids=str
+)
+def test_rates_per_unit_and_schedules_go_through_json(value: Zoneout):
+    assert from_json(json.loads(json.dumps(to_json(value)))) == value
+    assert sorted(value.sites()) == (["cell"] if value.hidden_end is None else ["hidden"])
+
+
+def test_rates_for_another_number_of_units_are_refused():
+    rnn = LSTM(2, 5, regularizer=Zoneout(cell=(0.1, 0.2, 0.3)))
+    for mode in (True, False):
+        with pytest.raises(InputRefusedError, match="rates for 3 units, and the layer has 5"):
+            rnn.train(mode)(torch.ones(6, 4, 2))
+
+
 @pytest.mark.parametrize("cell", LAYERS)
 @pytest.mark.parametrize(("kind", "name"), ONE_RATE)
 def test_works_with_a_cell_or_is_refused_by_name(kind: str, name: str, cell: str):
@@ -92,12 +146,13 @@ def test_works_with_a_cell_or_is_refused_by_name(kind: str, name: str, cell: str
         regularized = layer(2, 20, regularizer=regularizer, mask_seed=1, **options)
         torch.manual_seed(0)
         plain = layer(2, 20, **options)
-        assert not torch.equal(regularized(x)[0], plain(x)[0])
-        assert not torch.equal(regularized.eval()(x)[0], plain(x)[0])
+        assert torch.equal(regularized(x)[0], plain(x)[0]) == (name == "embedding")  # the layer embeds nothing
+        scaled_up = regularizer.sites().keys() <= set(INVERTED)
+        assert torch.equal(regularized.eval()(x)[0], plain(x)[0]) == scaled_up
 
 
 @pytest.mark.parametrize("cell", LAYERS)
-@pytest.mark.parametrize("kind", REGULARIZERS)
+@pytest.mark.parametrize("kind", [kind for kind in REGULARIZERS if kind not in OTHER_CELLS])
 @pytest.mark.parametrize("training", [True, False])
 def test_zero_rates_change_nothing_at_all(kind: str, cell: str, training: bool):
     layer, options = LAYERS[cell]
@@ -110,6 +165,109 @@ def test_zero_rates_change_nothing_at_all(kind: str, cell: str, training: bool):
         results.append([out, *(states if isinstance(states, tuple) else [states]), *(p.grad for p in rnn.parameters())])
         assert rnn.update == 0
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize(("kind", "name"), ONE_STRENGTH)
+@pytest.mark.parametrize("value", [-0.01, math.nan, math.inf, "half", None, True])
+def test_what_is_no_strength_is_refused(kind: str, name: str, value: object):
+    with pytest.raises(InputRefusedError, match="finite number of at least 0"):
+        REGULARIZERS[kind](**{name: value})
+
+
+@pytest.mark.parametrize("kind", OTHER_CELLS)
+@pytest.mark.parametrize("cell", LAYERS)
+def test_another_cell_stands_in_an_lstm_and_is_refused_elsewhere(kind: str, cell: str):
+    layer, options = LAYERS[cell]
+    if cell == "lstm":
+        out, (h, c) = layer(2, 5, 2, bidirectional=True, regularizer=REGULARIZERS[kind]())(torch.ones(6, 4, 2))
+        assert (out.shape, h.shape, c.shape) == ((6, 4, 10), (4, 4, 5), (4, 4, 5))
+        assert out.isfinite().all()
+        packed = torch.nn.utils.rnn.pack_sequence([torch.ones(3, 2), torch.ones(2, 2)])
+        with pytest.raises(InputRefusedError, match="pad them to one length"):
+            layer(2, 5, regularizer=REGULARIZERS[kind]())(packed)
+    else:
+        with pytest.raises(InputRefusedError, match=f"does not work with a {CELL_NAMES[cell]}: it is defined for LSTM"):
+            layer(2, 5, regularizer=REGULARIZERS[kind](), **options)
+
+
+COMBINE = [
+    NonRecurrentDropout(0.65) + Zoneout(cell=0.25, hidden=0.025),
+    RecurrentBatchNorm(steps=6) + Zoneout(cell=0.15, hidden=0.15, share=True),
+    LayerNorm() + RecurrentDropout(0.2) + WeightNoise(0.01),
+    VariationalDropout(recurrent=0.2) + NormStabilizer(1.0) + Zoneout(hidden=0.1),
+    InputMask(0.3) + NonRecurrentDropout(0.2),
+]
+
+
+@pytest.mark.parametrize("value", COMBINE, ids=str)
+def test_combinations_work_and_go_through_json(value: Combined):
+    assert from_json(json.loads(json.dumps(to_json(value)))) == value
+    assert hash(value) == hash(from_json(to_json(value)))
+    rnn = LSTM(2, 5, 2, regularizer=value, mask_seed=1)
+    out = rnn(torch.ones(6, 4, 2))[0]
+    out.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in rnn.parameters())
+    assert rnn.update == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: CellDropout(0.1) + RnnDrop(0.1), "both act at the site 'memory'"),
+        (lambda: NonRecurrentDropout(0.1) + VariationalDropout(input=0.1), "both act at the site 'input'"),
+        (lambda: WeightNoise(0.1) + WeightNoise(0.2), "of one kind"),
+        (lambda: LayerNorm() + RecurrentBatchNorm(steps=3), "another cell in the LSTM's place"),
+        (lambda: InputMask(0.1) + Zoneout(hidden=0.1), "uses up the masks"),
+    ],
+)
+def test_what_does_not_combine_is_refused_by_name(make, why: str):
+    with pytest.raises(InputRefusedError, match=why):
+        make()
+
+
+def test_combinations_are_flat_and_know_their_parts():
+    value = (NonRecurrentDropout(0.1) + Zoneout(hidden=0.1)) + WeightNoise(0.5)
+    assert len(value.parts) == 3
+    assert part_of(value, WeightNoise) == WeightNoise(0.5)
+    assert part_of(value, LayerNorm) is None
+    with pytest.raises(InputRefusedError, match="does not work with a GRU"):
+        GRU(2, 3, regularizer=NonRecurrentDropout(0.1) + Zoneout(cell=0.1))
+
+
+def test_replicas_of_one_model_have_one_cell():
+    with pytest.raises(InputRefusedError, match="give each cell a layer of its own"):
+        LSTM(2, 3, replicas=2, regularizer=[LayerNorm(), Zoneout(0.1)])
+    assert structure(InputMask(0.1), "lstm") != structure(InputMask(0.1, "printed"), "lstm")
+    assert structure(NonRecurrentDropout(0.1) + Zoneout(0.1), "lstm") == "fast"
+
+
+REPLICAS = [
+    [WeightNoise(0.1), Zoneout(0.3), NormStabilizer(2.0), NonRecurrentDropout(0.4), VariationalDropout(input=0.2)],
+    [VariationalDropout(recurrent=0.3), HiddenDropout(0.3) + Zoneout(hidden=0.3)],
+    [LayerNorm(), LayerNorm() + Zoneout(0.3), LayerNorm() + WeightNoise(0.1)],
+    [RecurrentBatchNorm(steps=6), RecurrentBatchNorm(steps=6) + Zoneout(0.3)],
+    [InputMask(0.3), InputMask(0.1)],
+]
+
+
+@pytest.mark.parametrize("kinds", REPLICAS, ids=lambda kinds: type(kinds[0]).__name__)
+def test_a_replica_is_what_it_is_alone(kinds):
+    x = torch.randn(6, 4, 2, generator=torch.Generator().manual_seed(0))
+    together = LSTM(2, 20, 2, regularizer=kinds, replicas=len(kinds), mask_seed=list(range(len(kinds))))
+    out = together(x[None])[0]
+    loss = out.square().sum((1, 2, 3)) + (0 if together.penalty is None else together.penalty)
+    grads = torch.autograd.grad(loss.sum(), list(together.parameters()))
+    for r, kind in enumerate(kinds):
+        alone = LSTM(2, 20, 2, regularizer=[kind], replicas=1, mask_seed=[r])
+        with torch.no_grad():
+            for mine, theirs in zip(alone.parameters(), together.parameters(), strict=True):
+                mine.copy_(theirs[r : r + 1])
+        single = alone(x[None])[0]
+        assert torch.equal(single[0], out[r])
+        loss = single.square().sum() + (0 if alone.penalty is None else alone.penalty.sum())
+        for mine, theirs in zip(torch.autograd.grad(loss, list(alone.parameters())), grads, strict=True):
+            assert torch.equal(mine[0], theirs[r])
+        assert all(torch.equal(a[0], b[r]) for a, b in zip(alone.buffers(), together.buffers(), strict=True))
 
 
 def test_every_site_of_every_cell_has_a_member_that_uses_it():

@@ -10,7 +10,20 @@ import pytest
 import torch
 from tiny_tasks import TinyExamples, TinyStream, make_run
 
-from zoneout_lab import CellDropout, NoRegularizer, RecurrentDropout, Zoneout
+from zoneout_lab import (
+    CellDropout,
+    HiddenDropout,
+    InputMask,
+    LayerNorm,
+    NonRecurrentDropout,
+    NoRegularizer,
+    NormStabilizer,
+    RecurrentBatchNorm,
+    RecurrentDropout,
+    VariationalDropout,
+    WeightNoise,
+    Zoneout,
+)
 from zoneout_lab.settings import Run
 from zoneout_lab.training import Outcome, train
 
@@ -43,6 +56,34 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "gru stream rmsprop": (TinyStream(), {"cell": "gru", "hidden": 17, "optimizer": "rmsprop", "clip": 0.1}),
     "rnn_tanh adam": (TinyExamples(), {"cell": "rnn_tanh", "hidden": 129, "batch": 5}),
     "rnn_relu sgd": (TinyStream(), {"cell": "rnn_relu", "hidden": 1, "optimizer": "sgd", "lr": 0.1}),
+    "another": (
+        TinyExamples(),
+        {
+            "hidden": 20,
+            "layers": 2,
+            "arms": [
+                WeightNoise(0.1),
+                NormStabilizer(5.0) + Zoneout(hidden=0.2),
+                NonRecurrentDropout(0.3),
+                NoRegularizer(),
+                VariationalDropout(input=0.3, output=0.2) + WeightNoise(0.05),
+                Zoneout(cell=(0.0, 0.9), hidden=0.1, hidden_end=0.5, over=6),
+            ],
+        },
+    ),
+    "batch norm": (
+        TinyExamples(),
+        {
+            "hidden": 20,
+            "arms": [RecurrentBatchNorm(steps=6), RecurrentBatchNorm(steps=6) + Zoneout(0.3, 0.3, share=True)],
+        },
+    ),
+    "layer norm": (TinyStream(), {"hidden": 17, "arms": [LayerNorm(), LayerNorm() + RecurrentDropout(0.2)]}),
+    "by the reference": (
+        TinyExamples(),
+        {"hidden": 33, "arms": [HiddenDropout(0.3), VariationalDropout(recurrent=0.3) + Zoneout(0.2)]},
+    ),
+    "output gate": (TinyStream(), {"hidden": 17, "arms": [InputMask(0.3), InputMask(0.1)]}),
 }
 
 
@@ -59,7 +100,7 @@ def torch_threads() -> Iterator[Callable[[int], None]]:
 
 def runs_of(case: str) -> list[Run]:
     options = {"epochs": 2, "gradient_epochs": (0, 1), "gradient_examples": 7} | CASES[case][1]
-    arms = ARMS[options.get("cell", "lstm")]
+    arms = options.pop("arms", None) or ARMS[options.get("cell", "lstm")]
     return [
         *(make_run(0, arm, **options) for arm in arms),
         make_run(1, arms[0], **options),

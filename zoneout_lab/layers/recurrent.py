@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.layers import shares, shares_on_gpu
-from zoneout_lab.ops import triton
+from zoneout_lab.layers import other_cells, shares, shares_on_gpu
+from zoneout_lab.layers.draws import Draws
+from zoneout_lab.layers.penalty import norm_penalty
 from zoneout_lab.ops.engine import Engine, run
 from zoneout_lab.ops.reference import CELLS, Weights
-from zoneout_lab.regularizers import NoRegularizer, Regularizer
+from zoneout_lab.regularizers import NoRegularizer, Regularizer, WeightNoise, part_of
 
 Evaluation = Literal["expectation", "sampled"]
 Regularizers = Regularizer | Sequence[Regularizer | None] | None
@@ -55,6 +56,8 @@ class Recurrent(nn.Module):
         draw: which draw of a sampled evaluation comes next.
         engine: ``auto``, or the path to compute with (:mod:`zoneout_lab.ops.engine`).
         evaluation: ``expectation`` uses the masks' means in ``eval()`` mode, ``sampled`` draws masks there too.
+        other_cell: the regularizer that puts another cell in the LSTM's place, or None.
+        penalty: after a pass in training mode what the norm stabilizer adds to each replica's loss, [R]; None without one.
     """
 
     #: a measurement that finds several such modules in a model labels their layers with the modules' names
@@ -98,6 +101,8 @@ class Recurrent(nn.Module):
         self.regularizers = self._one_each(regularizer)
         for each in self.regularizers:
             each.masks(cell)  # refuses by name what this cell cannot do
+        self.other_cell = other_cells.other_cell(self.regularizers, cell)
+        self.penalty: Tensor | None = None
 
         gates, states, _ = CELLS[cell]
         lead = () if replicas is None else (replicas,)
@@ -109,6 +114,8 @@ class Recurrent(nn.Module):
                 if bias:
                     self._new(f"bias_ih_{suffix}", (*lead, gates * hidden_size), device, dtype)
                     self._new(f"bias_hh_{suffix}", (*lead, gates * hidden_size), device, dtype)
+                like = self.get_parameter(f"weight_hh_{suffix}")
+                other_cells.add_parameters(self, self.other_cell, suffix, lead, like.detach(), hidden_size)
         if learned_state:
             for state in states:
                 self._new(f"initial_{state}", (*lead, num_layers * self.directions, hidden_size), device, dtype)
@@ -123,8 +130,10 @@ class Recurrent(nn.Module):
         """Draw every weight and bias from U[−1/√H, 1/√H] as torch does, in torch's order; learned states start at zero."""
         bound = 1 / math.sqrt(self.hidden_size)
         for name, parameter in self.named_parameters():
-            if name.startswith("initial_"):
+            if name.startswith(("initial_", "shift_")):
                 nn.init.zeros_(parameter)
+            elif name.startswith("gain_"):
+                nn.init.constant_(parameter, getattr(self.other_cell, "gamma", 1.0))
             else:
                 nn.init.uniform_(parameter, -bound, bound)
 
@@ -175,6 +184,10 @@ class Recurrent(nn.Module):
     ) -> tuple[PackedSequence, tuple[Tensor, ...]]:
         if self.replicas is not None:
             raise InputRefusedError("Packed sequences do not work with replicas; pad them to one length instead.")
+        if self.other_cell is not None:
+            raise InputRefusedError(
+                f"Packed sequences do not work with {self.other_cell}; pad them to one length instead."
+            )
         padded, lengths = pad_packed_sequence(input)
         x = padded[None]
         out, states = self._stack(x, self._initial(hx, padded, x), lengths.to(x.device))
@@ -186,71 +199,77 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """x [R or 1, T, B, I] and states [R, L·D, B, H] through all layers, to outputs [R, T, B, D·H] and final states."""
         R, T, B = self.replicas or 1, x.shape[1], x.shape[2]
-        draws = self.training or self.evaluation == "sampled"
-        drew = False
+        samples = self.training or self.evaluation == "sampled"
+        draws = self.draws()
         finals: list[tuple[Tensor, ...]] = []
+        penalties: list[Tensor] = []
         for layer in range(self.num_layers):
             outputs = []
+            x = draws.stacked("input", layer, x) if samples else x
             for direction, suffix in enumerate(self._suffixes(layer)):
                 row = layer * self.directions + direction
-                if draws:
-                    site_shares = self.sampled_shares(row, (T, B, self.hidden_size), x.device)
+                if samples:
+                    site_shares = draws.within(self.cell, row, (T, B, self.hidden_size), x.device, x.dtype)
                 else:
                     site_shares = shares.expected(
-                        self.regularizers, self.cell, int(self.update), device=x.device, dtype=x.dtype
+                        self.regularizers, self.cell, int(self.update), self.hidden_size, device=x.device, dtype=x.dtype
                     )
-                drew = drew or (draws and bool(site_shares))
                 forward = x if direction == 0 else _reverse(x, lengths)
-                out, final = self._layer(forward, suffix, tuple(s[:, row] for s in initial), site_shares, lengths)
+                out, final = self._layer(
+                    forward, row, suffix, tuple(s[:, row] for s in initial), site_shares, lengths, draws
+                )
                 outputs.append(out if direction == 0 else _reverse(out, lengths))
                 finals.append(final)
             x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+            penalty = norm_penalty(x, self.regularizers) if self.training else None
+            penalties += [] if penalty is None else [penalty]
             if self.dropout > 0 and self.training and layer < self.num_layers - 1:
-                x = x * self._dropped(layer, (T, B, x.shape[-1]), x.device)
-                drew = True
+                x = x * draws.between(layer, self.dropout, x)
+        x = draws.stacked("top", self.num_layers, x) if samples else x
+        self.penalty = sum(penalties[1:], penalties[0]) if penalties else None
         if self.training:
-            self.update += drew
+            self.update += draws.drew
         else:
-            self.draw += drew
+            self.draw += draws.drew
         return x.expand(R, -1, -1, -1), tuple(torch.stack(kind, 1) for kind in zip(*finals, strict=True))
+
+    def draws(self) -> Draws:
+        """What the current pass draws; a model around this layer draws its own noise from it too."""
+        return Draws(
+            self.regularizers, self.mask_seeds, self.num_layers * self.directions, self.update, self.draw, self.training,
+            self._tables, self.engine == "triton",
+        )  # fmt: skip
 
     def sampled_shares(self, row: int, sizes: tuple[int, int, int], device: torch.device) -> dict[str, Tensor]:
         """Masks of one layer and direction, drawn on its device where that can be."""
-        if self._draws_on(device):
-            return shares_on_gpu.sampled(
-                self.regularizers, self.cell, self.mask_seeds, row, sizes,
-                update=self.update, draw=self.draw, training=self.training, device=device, tables=self._tables,
-            )  # fmt: skip
-        where = shares.places(self.mask_seeds, row, int(self.update), int(self.draw), training=self.training)
-        return shares.sampled(self.regularizers, self.cell, where, sizes, device)
-
-    def _draws_on(self, device: torch.device) -> bool:
-        on_gpu = device.type == "cuda" and triton.is_installed()
-        return on_gpu or (self.engine == "triton" and triton.is_interpreted())
-
-    def _dropped(self, layer: int, sizes: tuple[int, int, int], device: torch.device) -> Tensor:
-        if self._draws_on(device):
-            return shares_on_gpu.dropped_between_layers(
-                self.dropout, self.mask_seeds, layer, sizes, self.update, device, self._tables
-            )
-        where = shares.places(self.mask_seeds, layer, int(self.update), 0, training=True)
-        return shares.dropped_between_layers(self.dropout, where, sizes, device)
+        return self.draws().within(self.cell, row, sizes, device)
 
     def _layer(
         self,
         x: Tensor,
+        row: int,
         suffix: str,
         initial: tuple[Tensor, ...],
         site_shares: dict[str, Tensor],
         lengths: Tensor | None,
+        draws: Draws,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         w_ih, w_hh, b_ih, b_hh = (
             self._stacked(f"{name}_{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
         assert w_ih is not None
         assert w_hh is not None
-        weights = Weights(w_ih, w_hh, b_ih, b_hh)
+        weights = Weights(draws.noisy(w_ih, 2 * row), draws.noisy(w_hh, 2 * row + 1), b_ih, b_hh)
+        if self.other_cell is not None:
+            return other_cells.run(
+                self.other_cell, self._required, x, initial, weights, site_shares, suffix, training=self.training
+            )
         return run(self.cell, x, initial, weights, site_shares, lengths=lengths, layer=suffix, engine=self.engine)
+
+    def _required(self, name: str) -> Tensor:
+        value = self._stacked(name)
+        assert value is not None
+        return value
 
     def _stacked(self, name: str) -> Tensor | None:
         parameter: Tensor | None = getattr(self, name, None)
@@ -344,7 +363,7 @@ class Recurrent(nn.Module):
         if mask_seed is None:
             # torch's own generator decides, so that torch.manual_seed governs; without anything to draw it is left alone,
             # and a model built after this one gets the weights that it would get after torch's layer
-            if self.dropout == 0 and not any(each.sites() for each in self.regularizers):
+            if self.dropout == 0 and not any(each.sites() or part_of(each, WeightNoise) for each in self.regularizers):
                 return (0,) * R
             return tuple(int(seed) for seed in torch.randint(2**62, (R,)))
         seeds = (mask_seed,) * R if isinstance(mask_seed, int) else tuple(mask_seed)

@@ -10,17 +10,20 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.ops.masks import EVALUATION, TRAINING, Mask, Place, draw_into
-from zoneout_lab.regularizers import Regularizer
+from zoneout_lab.regularizers import INVERTED, Regularizer
 
 
 def expected(
-    regularizers: Sequence[Regularizer], cell: str, update: int, *, device: torch.device, dtype: torch.dtype
+    regularizers: Sequence[Regularizer], cell: str, update: int, units: int, *, device: torch.device, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Site → mean of each replica's mask at a training update, [R, 1, 1, 1] or, with rates for each unit, [R, 1, 1, H]."""
+    """Site → mean of each replica's mask at a training update, [R, 1, 1, 1] or, with rates for each unit, [R, 1, 1, H].
+
+    Sites where what is kept was scaled up in training (:data:`~zoneout_lab.regularizers.INVERTED`) have none.
+    """
     masks = [regularizer.masks(cell) for regularizer in regularizers]
     found = {}
-    for site in sorted({site for m in masks for site in m}):
-        rates = [m[site].at(update) if site in m else np.zeros(1) for m in masks]
+    for site in sorted({site for m in masks for site in m} - set(INVERTED)):
+        rates = [m[site].at(update, units) if site in m else np.zeros(1) for m in masks]
         table = np.stack(np.broadcast_arrays(*rates))[:, None, None]
         found[site] = torch.tensor(table, device=device, dtype=dtype)
     return found
@@ -32,6 +35,7 @@ def sampled(
     places: Sequence[Place],
     sizes: tuple[int, int, int],
     device: torch.device,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, Tensor]:
     """Site → uint8 masks [R, T or 1, B or 1, H or 1] drawn at each replica's place.
 
@@ -41,20 +45,40 @@ def sampled(
         places: where each replica draws; the place's own site is overwritten.
         sizes: (T, B, H).
         device: where the masks go. They are drawn on the CPU.
+        dtype: of the shares at sites where what is kept is scaled up; these are no masks.
     """
     masks = [regularizer.masks(cell) for regularizer in regularizers]
-    return {
-        site: _drawn([m.get(site) for m in masks], site, places, sizes).to(device)
-        for site in sorted({site for m in masks for site in m})
-    }
+    found = {}
+    for site in sorted({site for m in masks for site in m}):
+        of_each = [m.get(site) for m in masks]
+        found[site] = _drawn(of_each, site, places, sizes).to(device)
+        if site in INVERTED:
+            found[site] = 1 - kept(found[site], rates_of(of_each, device), dtype)
+    return found
 
 
-def dropped_between_layers(
-    rate: float, places: Sequence[Place], sizes: tuple[int, int, int], device: torch.device
+def factor(
+    masks: Sequence[Mask | None],
+    site: str,
+    places: Sequence[Place],
+    sizes: tuple[int, int, int],
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """torch's dropout between layers as a factor [R, T, B, H]: 0 with probability ``rate``, else 1 / (1 − rate)."""
-    kept = (1 - _drawn([Mask(rate)] * len(places), "input", places, sizes)).to(device)
-    return kept if rate == 1 else kept / (1 - rate)
+    """Dropout as a factor [R, T or 1, B or 1, H]: 0 with a replica's rate, else 1 / (1 − rate); 1 for a replica without a mask."""
+    return kept(_drawn(masks, site, places, sizes).to(device), rates_of(masks, device), dtype)
+
+
+def kept(dropped: Tensor, rates: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is dropped [R, T, B, H], with rates [R, 1], as the factor of what is kept; nothing is scaled where all is dropped."""
+    scale = torch.where(rates == 1, 1.0, 1 / (1 - rates)).to(dtype)
+    return (1 - dropped) * scale[:, :, None, None]
+
+
+def rates_of(masks: Sequence[Mask | None], device: torch.device) -> Tensor:
+    """Rates of all replicas, float64 [R, 1]."""
+    rates = [[0.0 if mask is None else float(mask.at(0)[0])] for mask in masks]
+    return torch.tensor(rates, dtype=torch.float64, device=device)
 
 
 def places(seeds: Sequence[int], layer: int, update: int, draw: int, *, training: bool) -> list[Place]:
@@ -78,4 +102,4 @@ def _drawn(masks: Sequence[Mask | None], site: str, places: Sequence[Place], siz
 
 def _extents(mask: Mask, sizes: tuple[int, int, int]) -> tuple[int, int, int]:
     T, B, H = mask.extents(*sizes)
-    return T, B, max(H, len(mask.at(0)))
+    return T, B, max(H, len(mask.at(0, sizes[2])))

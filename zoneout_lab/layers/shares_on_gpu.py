@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoneout_lab.layers import shares
 from zoneout_lab.ops import triton
-from zoneout_lab.ops.masks import AXES, EVALUATION, TRAINING, Mask
-from zoneout_lab.regularizers import Regularizer
+from zoneout_lab.ops.masks import AXES, EVALUATION, TRAINING, Mask, spread
+from zoneout_lab.regularizers import INVERTED, Regularizer
 
 Count = int | Tensor
 
@@ -49,7 +50,7 @@ Tables = dict[tuple[tuple[Mask | None, ...], tuple[int, ...], int, torch.device]
 
 def sampled(
     regularizers: Sequence[Regularizer], cell: str, seeds: Sequence[int], layer: int, sizes: tuple[int, int, int], *,
-    update: Count, draw: Count, training: bool, device: torch.device, tables: Tables,
+    update: Count, draw: Count, training: bool, device: torch.device, tables: Tables, dtype: torch.dtype = torch.float32,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Site → uint8 masks [R, T or 1, B or 1, H or 1], as :func:`zoneout_lab.layers.shares.sampled`.
 
@@ -62,28 +63,25 @@ def sampled(
         training: which of the two counts.
         device: where to draw.
         tables: of the layer that draws, filled as they are needed. The layer keeps them: a captured step reads them where they lie.
+        dtype: of the shares at sites where what is kept is scaled up.
     """
     masks = [regularizer.masks(cell) for regularizer in regularizers]
     found = {}
     for site in sorted({site for each in masks for site in each}):
         one_site = _kept(tables, [each.get(site) for each in masks], seeds, sizes[2], device)
         found[site] = _draw(one_site, layer, site, sizes, update, draw, training=training)
+        if site in INVERTED:
+            found[site] = 1 - shares.kept(found[site], one_site.start, dtype)
     return found
 
 
-def dropped_between_layers(
-    rate: float,
-    seeds: Sequence[int],
-    layer: int,
-    sizes: tuple[int, int, int],
-    update: Count,
-    device: torch.device,
-    tables: Tables,
-) -> Tensor:
-    """As :func:`zoneout_lab.layers.shares.dropped_between_layers`."""
-    whole = _kept(tables, [Mask(rate)] * len(seeds), seeds, sizes[2], device)
-    kept = 1 - _draw(whole, layer, "input", sizes, update, 0, training=True)
-    return kept if rate == 1 else kept / (1 - rate)
+def factor(
+    masks: Sequence[Mask | None], site: str, seeds: Sequence[int], layer: int, sizes: tuple[int, int, int], *,
+    update: Count, draw: Count, training: bool, device: torch.device, tables: Tables, dtype: torch.dtype = torch.float32,
+) -> Tensor:  # fmt: skip
+    """As :func:`zoneout_lab.layers.shares.factor`."""
+    table = _kept(tables, masks, seeds, sizes[2], device)
+    return shares.kept(_draw(table, layer, site, sizes, update, draw, training=training), table.start, dtype)
 
 
 def _kept(
@@ -99,10 +97,8 @@ def table(masks: tuple[Mask | None, ...], seeds: tuple[int, ...], units: int, de
     """The masks of one site as tensors. Made once: nothing can be copied from the host while a step is captured."""
     none = Mask(0.0, frozenset())
     each = [mask or none for mask in masks]
-    for mask in each:
-        mask.thresholds(0, units)  # refuses rates for another number of units
-    starts = [np.atleast_1d(np.asarray(mask.rate, np.float64)) for mask in each]
-    ends = [np.atleast_1d(np.asarray(mask.rate if mask.end is None else mask.end, np.float64)) for mask in each]
+    starts = [spread(mask.rate, units) for mask in each]
+    ends = [spread(mask.rate if mask.end is None else mask.end, units) for mask in each]
     width = max(map(len, [*starts, *ends]))
     signed = [seed % 2**64 - (2**64 if seed % 2**64 >= 2**63 else 0) for seed in seeds]
 

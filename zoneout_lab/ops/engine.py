@@ -68,14 +68,19 @@ def run(
     Returns:
         Outputs [R, T, B, H] and the final states.
 
-    The fast paths know sequences of one length, show no states to a recording (though the norms of their gradients), and can be
+    The fast paths know sequences of one length and the sites of :data:`~zoneout_lab.ops.reference.CELLS`, show no states to a recording (though the norms of their gradients), and can be
     differentiated once: the reference runs wherever more is asked for, and where ``engine`` names a path that is not for this
     device, dtype or machine.
     """
     fastest = path(cell, x.device.type, x.dtype)
     able = {fastest, "triton"} if triton.is_interpreted() else {fastest}
     wanted = fastest if engine == "auto" else engine
-    if wanted not in able or lengths is not None or wants_states():
+    if (
+        wanted not in able
+        or lengths is not None
+        or wants_states()
+        or not shares.keys() <= set(reference.CELLS[cell][2])
+    ):
         wanted = "reference"
     if wanted == "triton" or (wanted == "cpu" and cpu.is_compiled(x.dtype)):
         on_norms: OnNorms | None = None

@@ -30,7 +30,10 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.compiled import library
 
 AXES = ("site", "update", "timestep", "example", "unit")
-SITES = ("shared", "cell", "hidden", "update", "memory", "input")
+SITES = (
+    "shared", "cell", "hidden", "update", "memory", "input",
+    "recurrent", "output", "top", "embedding",
+)  # fmt: skip
 LANES = 16
 TRAINING, EVALUATION = 0, 1
 
@@ -45,13 +48,16 @@ class Mask:
     """A Bernoulli draw: the probability of a 1 and the axes (of :data:`AXES`) it varies over.
 
     Args:
-        rate: a probability, or one for each unit.
+        rate: a probability, or one for each unit. Two of them for more units than two are the first and the last unit's, and the
+            units between lie on a straight line.
         varies: axes along which the flips are independent; along the others there is one flip.
         end: the rate from update ``over`` on, approached in a straight line from ``rate`` at update 0.
         over: how many updates that takes.
 
     >>> Mask(0.0, end=0.5, over=100).at(25)
     array([0.125])
+    >>> Mask((0.0, 0.5)).at(0, units=3)
+    array([0.  , 0.25, 0.5 ])
     """
 
     rate: Rate
@@ -59,28 +65,38 @@ class Mask:
     end: Rate | None = None
     over: int = 0
 
-    def at(self, update: int) -> npt.NDArray[np.float64]:
-        """Rates at a training update, [1] or one for each unit."""
-        start = np.atleast_1d(np.asarray(self.rate, dtype=np.float64))
+    def at(self, update: int, units: int | None = None) -> npt.NDArray[np.float64]:
+        """Rates at a training update, [1] or one for each unit of so many.
+
+        Raises InputRefusedError where there are rates for another number of units.
+        """
+        start = spread(self.rate, units)
         if self.end is None:
             return start
         share = min(update / max(self.over, 1), 1.0)
-        return start + (np.atleast_1d(np.asarray(self.end, dtype=np.float64)) - start) * share
+        return start + (spread(self.end, units) - start) * share
 
     def thresholds(self, update: int, units: int) -> npt.NDArray[np.int32]:
         """What a unit's 16 bits must lie below, [1] or [units]; 65,536 is always."""
-        rates = self.at(update)
-        if len(rates) not in (1, units):
-            raise InputRefusedError(
-                f"A mask has rates for {len(rates)} units, and the layer has {units}; give as many, or one."
-            )
-        return np.rint(rates * 65_536).astype(np.int32)
+        return np.rint(self.at(update, units) * 65_536).astype(np.int32)
 
     def extents(self, steps: int, examples: int, units: int) -> tuple[int, int, int]:
         """How many flips there are along time, examples and units."""
         sizes = (("timestep", steps), ("example", examples), ("unit", units))
         T, B, H = (n if axis in self.varies else 1 for axis, n in sizes)
         return T, B, H
+
+
+def spread(rate: Rate, units: int | None) -> npt.NDArray[np.float64]:
+    """A rate as [1], or rates as one for each unit."""
+    rates = np.atleast_1d(np.asarray(rate, dtype=np.float64))
+    if units is None or len(rates) in (1, units):
+        return rates
+    if len(rates) == 2:
+        return np.linspace(rates[0], rates[1], units)
+    raise InputRefusedError(
+        f"A mask has rates for {len(rates)} units, and the layer has {units}; give as many, one, or the first and the last unit's."
+    )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ is a share of zeros and ones; at evaluation the share is the mask's mean. With z
     GRU     h̃_t = k ⊙ h_{t−1} + (1 − k) ⊙ (1 − u) ⊙ n             n = tanh(W_n x + b + r ⊙ (U_n h_{t−1} + b'))
     RNN     h̃_t = φ(W x + U h_{t−1} + b)                           φ is tanh or relu
 
-and h_t for GRU and RNN as for the LSTM. Zoneout: Krueger et al. 2017, eqs. 4–6 (h̃ from the candidate c̃, not from c); u:
+With shares v and d dropped at :data:`MORE_SITES`, h_{t−1} is (1 − v) ⊙ h_{t−1} inside the products, and h̃_t is multiplied by 1 − d.
+h_t for GRU and RNN as for the LSTM. Zoneout: Krueger et al. 2017, eqs. 4–6 (h̃ from the candidate c̃, not from c); u:
 Semeniuta et al. 2016, eqs. 13–15; m: dropout on the memory cell itself. The GRU is torch's, which applies r after the product
 (Cho et al. 2014 apply it before).
 """
@@ -33,6 +34,8 @@ CELLS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
     "rnn_tanh": (1, ("hidden",), ("hidden",)),
     "rnn_relu": (1, ("hidden",), ("hidden",)),
 }
+#: sites that every cell has, known to this file alone: h_{t−1} on its way into the products, and the new hidden state
+MORE_SITES = ("recurrent", "output")
 
 States = tuple[Tensor, ...]
 Shares = Mapping[str, Tensor]
@@ -103,10 +106,10 @@ def sigmoid(x: Tensor) -> Tensor:
 def lstm_step(x: Tensor, states: States, weight: Tensor, bias: Tensor | None, shares: Shares) -> tuple[States, States]:
     """One LSTM timestep: x [R, B, 4H] with both biases in it, states (h, c) → candidates (h̃, c̃) and states (h, c)."""
     h, c = states
-    i, f, g, o = recur(h, weight, x).chunk(4, -1)
+    i, f, g, o = recur(drop(h, shares.get("recurrent")), weight, x).chunk(4, -1)
     write = drop(sigmoid(i) * torch.tanh(g), shares.get("update"))
     new_c = drop(sigmoid(f) * c + write, shares.get("memory"))
-    new_h = sigmoid(o) * torch.tanh(new_c)
+    new_h = drop(sigmoid(o) * torch.tanh(new_c), shares.get("output"))
     return (new_h, new_c), (preserve(h, new_h, shares.get("hidden")), preserve(c, new_c, shares.get("cell")))
 
 
@@ -114,12 +117,12 @@ def gru_step(x: Tensor, states: States, weight: Tensor, bias: Tensor | None, sha
     """One GRU timestep: input products x [R, B, 3H], state (h,) → candidate (h̃,) and state (h,)."""
     (h,) = states
     zero = x.new_zeros(1, 1, 1) if bias is None else bias[:, None]
-    recurrent = recur(h, weight, zero.expand_as(x))
+    recurrent = recur(drop(h, shares.get("recurrent")), weight, zero.expand_as(x))
     x_r, x_k, x_n = x.chunk(3, -1)
     h_r, h_k, h_n = recurrent.chunk(3, -1)
     keep = sigmoid(x_k + h_k)
     n = torch.tanh(x_n + sigmoid(x_r + h_r) * h_n)
-    new = keep * h + (1 - keep) * drop(n, shares.get("update"))
+    new = drop(keep * h + (1 - keep) * drop(n, shares.get("update")), shares.get("output"))
     return (new,), (preserve(h, new, shares.get("hidden")),)
 
 
@@ -128,8 +131,8 @@ def rnn_step(
 ) -> tuple[States, States]:
     """One Elman timestep: x [R, B, H] with both biases in it, state (h,) → candidate (h̃,) and state (h,)."""
     (h,) = states
-    pre = recur(h, weight, x)
-    new = torch.relu(pre) if relu else torch.tanh(pre)
+    pre = recur(drop(h, shares.get("recurrent")), weight, x)
+    new = drop(torch.relu(pre) if relu else torch.tanh(pre), shares.get("output"))
     return (new,), (preserve(h, new, shares.get("hidden")),)
 
 

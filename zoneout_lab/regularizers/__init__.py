@@ -6,24 +6,52 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from zoneout_lab.errors import UsageError, unknown
-from zoneout_lab.regularizers.base import Regularizer
-from zoneout_lab.regularizers.dropout import CellDropout, RecurrentDropout
+from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.ops.reference import CELLS
+from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Regularizer
+from zoneout_lab.regularizers.combined import Combined, cell_of, part_of
+from zoneout_lab.regularizers.dropout import CellDropout, HiddenDropout, NonRecurrentDropout, RecurrentDropout
+from zoneout_lab.regularizers.input_mask import InputMask
 from zoneout_lab.regularizers.none import NoRegularizer
+from zoneout_lab.regularizers.norm_stabilizer import NormStabilizer
+from zoneout_lab.regularizers.normalised import LayerNorm, RecurrentBatchNorm
+from zoneout_lab.regularizers.sequence_dropout import RnnDrop, VariationalDropout
+from zoneout_lab.regularizers.weight_noise import WeightNoise
 from zoneout_lab.regularizers.zoneout import Zoneout
 
 REGULARIZERS: dict[str, type[Regularizer]] = {
-    regularizer.kind: regularizer for regularizer in (NoRegularizer, Zoneout, RecurrentDropout, CellDropout)
+    regularizer.kind: regularizer
+    for regularizer in (
+        NoRegularizer,
+        Zoneout,
+        RecurrentDropout,
+        CellDropout,
+        HiddenDropout,
+        RnnDrop,
+        VariationalDropout,
+        NonRecurrentDropout,
+        WeightNoise,
+        NormStabilizer,
+        InputMask,
+        RecurrentBatchNorm,
+        LayerNorm,
+        Combined,
+    )
 }
 
 
 def to_json(regularizer: Regularizer) -> dict[str, Any]:
-    """A regularizer as JSON: its kind and its fields.
+    """A regularizer as JSON: its kind and its fields, without those that are None.
 
     >>> to_json(RecurrentDropout(0.25))
     {'kind': 'recurrent_dropout', 'p': 0.25}
     """
-    return {"kind": regularizer.kind, **asdict(regularizer)}  # type: ignore[call-overload]
+    if isinstance(regularizer, Combined):
+        return {"kind": regularizer.kind, "parts": [to_json(part) for part in regularizer.parts]}
+    values = asdict(regularizer)  # type: ignore[call-overload]
+    return {"kind": regularizer.kind} | {
+        name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v is not None
+    }
 
 
 def from_json(value: Mapping[str, Any]) -> Regularizer:
@@ -31,8 +59,8 @@ def from_json(value: Mapping[str, Any]) -> Regularizer:
 
     Raises UsageError for an unknown kind or field, InputRefusedError for a value that cannot be.
 
-    >>> from_json({"kind": "zoneout", "hidden": 0.05})
-    Zoneout(cell=0.0, hidden=0.05, share=False, per='unit', resample='step')
+    >>> from_json({"kind": "recurrent_dropout", "p": 0.05})
+    RecurrentDropout(p=0.05)
     """
     kind = str(value.get("kind"))
     if kind not in REGULARIZERS:
@@ -43,16 +71,52 @@ def from_json(value: Mapping[str, Any]) -> Regularizer:
         raise UsageError(
             f"{kind} has no option {sorted(set(options) - known)[0]!r}. Known: {', '.join(sorted(known))}."
         )
+    if kind == Combined.kind:
+        parts = options.get("parts", ())
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, Mapping) for part in parts):
+            raise InputRefusedError(f"combined's parts are {parts!r}; give a list of regularizers.")
+        return Combined(tuple(from_json(part) for part in parts))
     return REGULARIZERS[kind](**options)
 
 
+def structure(regularizer: Regularizer, cell: str) -> str:
+    """What replicas of one model have to agree in: the cell that computes them, and whether a fast path may.
+
+    >>> (
+    ...     structure(Zoneout(0.5), "lstm"),
+    ...     structure(VariationalDropout(recurrent=0.1), "lstm"),
+    ...     structure(LayerNorm(), "lstm"),
+    ... )
+    ('fast', 'reference', 'LayerNorm(gamma=1.0, epsilon=1e-05)')
+    """
+    other = cell_of(regularizer)
+    if other is not None:
+        return f"{other.kind} {other.reading}" if isinstance(other, InputMask) else repr(other)
+    return "fast" if regularizer.masks(cell).keys() <= set(CELLS[cell][2]) else "reference"
+
+
 __all__ = [
+    "INVERTED",
     "REGULARIZERS",
+    "STACK_SITES",
     "CellDropout",
+    "Combined",
+    "HiddenDropout",
+    "InputMask",
+    "LayerNorm",
     "NoRegularizer",
+    "NonRecurrentDropout",
+    "NormStabilizer",
+    "RecurrentBatchNorm",
     "RecurrentDropout",
     "Regularizer",
+    "RnnDrop",
+    "VariationalDropout",
+    "WeightNoise",
     "Zoneout",
+    "cell_of",
     "from_json",
+    "part_of",
+    "structure",
     "to_json",
 ]

@@ -1,4 +1,4 @@
-"""Dropout inside the recurrence: on the update, or on the memory cell itself."""
+"""Dropout that draws anew at every timestep: on the update, on a state itself, or up the stack only."""
 
 from __future__ import annotations
 
@@ -34,6 +34,15 @@ class RecurrentDropout(Regularizer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "p", rate(self.p, "recurrent dropout's p"))
 
+    @classmethod
+    def keeping(cls, q: float) -> RecurrentDropout:
+        """With q the probability of *keeping*: the other reading of a paper's "p".
+
+        >>> RecurrentDropout.keeping(0.25)
+        RecurrentDropout(p=0.75)
+        """
+        return cls(1 - rate(q, "recurrent dropout's probability of keeping"))
+
     def sites(self) -> Mapping[str, Mask]:
         return {"update": Mask(self.p)} if self.p > 0 else {}
 
@@ -64,3 +73,57 @@ class CellDropout(Regularizer):
 
     def sites(self) -> Mapping[str, Mask]:
         return {"memory": Mask(self.p)} if self.p > 0 else {}
+
+
+@dataclass(frozen=True)
+class HiddenDropout(Regularizer):
+    """Naive dropout on the hidden state: h_t = d ⊙ h̃_t with d ~ Bernoulli(1 − p), seen by the readout and the next timestep.
+
+    One reading of the "dropout" of Krueger et al. 2017, Figure 6. At evaluation h̃ is multiplied by 1 − p.
+
+    Args:
+        p: probability of *dropping*, in [0, 1].
+
+    Raises:
+        InputRefusedError: ``p`` outside [0, 1].
+
+    >>> HiddenDropout(0.5).sites()["output"].rate
+    0.5
+    """
+
+    kind: ClassVar[str] = "hidden_dropout"
+
+    p: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "p", rate(self.p, "hidden dropout's p"))
+
+    def sites(self) -> Mapping[str, Mask]:
+        return {"output": Mask(self.p)} if self.p > 0 else {}
+
+
+@dataclass(frozen=True)
+class NonRecurrentDropout(Regularizer):
+    """Fresh dropout at every timestep, up the stack only: on each layer's input and the last one's output (Zaremba et al. 2014).
+
+    What is kept is divided by 1 − p, so evaluation leaves everything alone; nothing acts from one timestep to the next.
+
+    Args:
+        p: probability of *dropping*, in [0, 1].
+
+    Raises:
+        InputRefusedError: ``p`` outside [0, 1].
+
+    >>> sorted(NonRecurrentDropout(0.65).sites())
+    ['input', 'top']
+    """
+
+    kind: ClassVar[str] = "non_recurrent_dropout"
+
+    p: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "p", rate(self.p, "non-recurrent dropout's p"))
+
+    def sites(self) -> Mapping[str, Mask]:
+        return dict.fromkeys(("input", "top"), Mask(self.p)) if self.p > 0 else {}

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
+import numpy as np
+
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.masks import AXES, Mask
-from zoneout_lab.regularizers.base import Regularizer, rate
+from zoneout_lab.ops.masks import AXES, Mask, Rate
+from zoneout_lab.regularizers.base import Regularizer, rates
 
 Per = Literal["unit", "layer"]
 Resample = Literal["step", "sequence", "never"]
@@ -19,36 +21,54 @@ class Zoneout(Regularizer):
     """Randomly preserve previous values: s_t = d ⊙ s_{t−1} + (1 − d) ⊙ s̃_t with d ~ Bernoulli(z) (Krueger et al. 2017, eq. 3).
 
     Args:
-        cell: z for the memory cell, in [0, 1]. LSTM only.
-        hidden: z for the hidden state, in [0, 1].
+        cell: z for the memory cell, in [0, 1]. LSTM only. A tuple has one z for each unit; two numbers are the first and the last
+            unit's, and the units between lie on a straight line.
+        hidden: z for the hidden state, likewise.
         share: one mask for cell and hidden state. With unequal rates the smaller set of preserved units lies in the larger.
         per: ``unit``, or ``layer``: all units of a layer are preserved together (stochastic depth in time).
         resample: ``step`` draws anew at every timestep, example and update; ``sequence`` at every example and update, kept for
             the whole sequence; ``never`` fixes one mask over timesteps and units for all of training (static identity
             connections, the paper's §4.5).
+        cell_end, hidden_end: where the rates arrive in a straight line over training, from ``cell`` and ``hidden`` at update 0; None:
+            they stay.
+        over: updates until then.
 
     At evaluation s_t = z ⊙ s_{t−1} + (1 − z) ⊙ s̃_t.
 
     Raises:
-        InputRefusedError: a rate outside [0, 1], or an unknown ``per`` or ``resample``.
+        InputRefusedError: a rate outside [0, 1], an unknown ``per`` or ``resample``, an end without ``over`` or the reverse.
 
     >>> sorted(Zoneout(cell=0.5, hidden=0.05).sites())
     ['cell', 'hidden']
     >>> sorted(Zoneout(cell=0.5, resample="never").sites()["cell"].varies)
     ['site', 'timestep', 'unit']
+    >>> Zoneout(hidden=(0.0, 0.2)).sites()["hidden"].at(0, units=3)
+    array([0. , 0.1, 0.2])
     """
 
     kind: ClassVar[str] = "zoneout"
 
-    cell: float = 0.0
-    hidden: float = 0.0
+    cell: Rate = 0.0
+    hidden: Rate = 0.0
     share: bool = False
     per: Per = "unit"
     resample: Resample = "step"
+    cell_end: Rate | None = None
+    hidden_end: Rate | None = None
+    over: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cell", rate(self.cell, "zoneout's cell rate z"))
-        object.__setattr__(self, "hidden", rate(self.hidden, "zoneout's hidden rate z"))
+        for state in ("cell", "hidden"):
+            object.__setattr__(self, state, rates(getattr(self, state), f"zoneout's {state} rate z"))
+            end = getattr(self, f"{state}_end")
+            if end is not None:
+                object.__setattr__(self, f"{state}_end", rates(end, f"zoneout's last {state} rate z"))
+        changes = self.cell_end is not None or self.hidden_end is not None
+        whole = isinstance(self.over, int) and not isinstance(self.over, bool) and self.over > 0
+        if whole != changes or (self.over is not None and not whole):
+            raise InputRefusedError(
+                f"zoneout's over is {self.over}; it is the number of updates until cell_end and hidden_end, and goes with them."
+            )
         for name, value, choices in (("per", self.per, get_args(Per)), ("resample", self.resample, get_args(Resample))):
             if value not in choices:
                 raise InputRefusedError(f"zoneout's {name} is {value!r}; choose one of {', '.join(choices)}.")
@@ -60,4 +80,9 @@ class Zoneout(Regularizer):
         if self.per == "layer":
             fixed = fixed | {"unit"}
         varies = frozenset(AXES) - fixed
-        return {site: Mask(z, varies) for site, z in (("cell", self.cell), ("hidden", self.hidden)) if z > 0}
+        each = (("cell", self.cell, self.cell_end), ("hidden", self.hidden, self.hidden_end))
+        return {
+            site: Mask(z, varies, end, self.over or 0) if end is not None else Mask(z, varies)
+            for site, z, end in each
+            if np.max(z) > 0 or (end is not None and np.max(end) > 0)
+        }

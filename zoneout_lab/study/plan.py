@@ -12,7 +12,7 @@ from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.ops.engine import is_fast
 from zoneout_lab.ops.reference import CELLS
-from zoneout_lab.regularizers import from_json
+from zoneout_lab.regularizers import from_json, structure
 from zoneout_lab.results import DERIVED
 from zoneout_lab.settings import Run
 from zoneout_lab.study.provenance import memory_available
@@ -99,7 +99,7 @@ def metrics_of(study: Study) -> list[str]:
 def batches(
     runs: Sequence[Run], steps: int, *, workers: int = 1, memory: int | None = None, device: str = "cpu"
 ) -> list[list[Run]]:
-    """Runs grouped by shape, each group split evenly over the workers so that all of them fit the memory.
+    """Runs grouped by shape and by the cell that computes them, each group split evenly over the workers so that all of them fit the memory.
 
     Args:
         runs: what is to be trained; their order is kept.
@@ -110,9 +110,9 @@ def batches(
     """
     most_on_cpu = _REPLICAS_ON_CPU if memory is None else len(runs)
     memory = memory or int(memory_available() * _SHARE_OF_MEMORY)
-    groups: dict[str, list[Run]] = {}
+    groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault(run.shape, []).append(run)
+        groups.setdefault((run.shape, structure_of(run)), []).append(run)
     out = []
     for group in groups.values():
         most = max(1, min(most_on_cpu, memory // workers // bytes_per_replica(group[0], steps, device)))
@@ -122,13 +122,18 @@ def batches(
     return out
 
 
+def structure_of(run: Run) -> str:
+    """What runs of one shape also have to agree in to train as replicas: :func:`zoneout_lab.regularizers.structure`."""
+    return structure(from_json(run.regularizer), run.setting.model.cell)
+
+
 def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
     """Peak memory of one replica's training step, or of its gradient measurement where that takes more, in bytes."""
     model, examples = run.setting.model, run.setting.training.batch
     if run.gradient_epochs:
         examples = max(examples, run.gradient_examples)
     fast, slow = _HELD[model.cell]
-    held = fast if is_fast(model.cell, device.partition(":")[0]) else slow
+    held = fast if structure_of(run) == "fast" and is_fast(model.cell, device.partition(":")[0]) else slow
     if device.startswith("cuda"):
         examples += run.setting.training.batch  # a captured update keeps its memory beside what runs outside it
     gates, states = CELLS[model.cell][0], model.layers * steps * examples * model.hidden
@@ -141,17 +146,21 @@ def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str =
     """Time and memory of batches, from a few timesteps of each shape timed on this machine."""
     settle_process()
     steps, memory = data.train.steps, 0
-    timed: dict[tuple[str, int], float] = {}
+    timed: dict[tuple[str, str, int], float] = {}
     for batch in work:
-        run, key = batch[0], (batch[0].shape, len(batch))
+        run, key = batch[0], _key(batch)
         if key not in timed:
             updates, evaluated = _amount(run, data)
             forward, step = _time_per_timestep(batch, task, data, device)
             timed[key] = steps * (updates * step + evaluated * forward)
         memory = max(memory, len(batch) * bytes_per_replica(run, steps, device))
-    seconds = sum(timed[batch[0].shape, len(batch)] for batch in work)
+    seconds = sum(timed[_key(batch)] for batch in work)
     at_once = max(1, min(workers, len(work)))
     return Cost(seconds / at_once, memory * at_once)
+
+
+def _key(batch: Sequence[Run]) -> tuple[str, str, int]:
+    return batch[0].shape, structure_of(batch[0]), len(batch)
 
 
 def _amount(run: Run, data: Data) -> tuple[float, float]:

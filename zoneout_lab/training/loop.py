@@ -71,7 +71,7 @@ def train(
     """Train runs of one shape as replicas of one model; their outcomes are those of training each alone.
 
     Args:
-        runs: of equal :attr:`Run.shape`.
+        runs: of equal :attr:`Run.shape`, their regularizers of equal :func:`~zoneout_lab.regularizers.structure`.
         task, data: the task of the runs and its loaded data.
         device: where to train.
         report: called after every update.
@@ -103,7 +103,8 @@ def _train(
     step = Step(model, optimiser, setting.training.clip, data.train)
     orders = [np.random.default_rng(run.seeds.data) for run in runs]
     outcomes = [Outcome(run) for run in runs]
-    best = [parameter.detach().clone() for parameter in model.parameters()]
+    state = [*model.parameters(), *model.buffers()]
+    best = [tensor.detach().clone() for tensor in state]
     lowest = np.full(len(runs), np.inf)
     update = 0
 
@@ -136,14 +137,14 @@ def _train(
                 outcome.status = "diverged"
             elif values[f"valid_{score}"][r] < lowest[r]:
                 lowest[r], outcome.best_epoch = values[f"valid_{score}"][r], epoch
-                for kept, parameter in zip(best, model.parameters(), strict=True):
-                    kept[r] = parameter.detach()[r]
+                for kept, tensor in zip(best, state, strict=True):
+                    kept[r] = tensor.detach()[r]
         if not any(outcome.active for outcome in outcomes):
             break
 
     with torch.no_grad():
-        for kept, parameter in zip(best, model.parameters(), strict=True):
-            parameter.copy_(kept)
+        for kept, tensor in zip(best, state, strict=True):
+            tensor.copy_(kept)
     at_best = _named("test", evaluate(model, data.test, score))
     if isinstance(data.valid, Stream) and isinstance(data.test, Stream):
         at_best["valid_bpc_full"] = evaluate_whole(model, data.valid)

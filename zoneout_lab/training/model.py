@@ -15,6 +15,8 @@ from zoneout_lab.ops.products import project
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
 
+READOUT = 2**16  # which matrix the readout is for weight noise: those of the layers count from 0
+
 
 class SequenceModel(nn.Module):
     """R models in one: recurrent layers, then a readout of every timestep or of the last.
@@ -52,16 +54,20 @@ class SequenceModel(nn.Module):
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...] | None = None) -> Tensor:
         """x [R or 1, T, B, I] to logits [R, T, B, C] or [R, B, C]."""
+        draws = self.rnn.draws()  # of this pass: the next one draws others
         out, _ = self.rnn(x, state)
-        return self.read(out if self.every_step else out[:, -1])
+        weight = draws.noisy(self.readout_weight, READOUT)
+        return project(out if self.every_step else out[:, -1], weight, self.readout_bias)
 
     def read(self, out: Tensor) -> Tensor:
-        """Outputs [R, …, H] to logits [R, …, C]."""
+        """Outputs [R, …, H] to logits [R, …, C], without noise on the weights."""
         return project(out, self.readout_weight, self.readout_bias)
 
     def _initialise(self, r: int, generator: torch.Generator, model: Model) -> None:
         for name, parameter in self.named_parameters():
             row = parameter[r]
+            if ".gain_" in name or ".shift_" in name:
+                continue  # as the regularizer that has them sets them
             if "bias" in name or "initial" in name:
                 row.zero_()
             else:

@@ -77,8 +77,10 @@ class Step:
         """The update itself, every tensor of it on one device."""
         inputs, targets = self.split.gather(index)
         loss = loss_by_replica(self.model(inputs), targets)
+        penalty = self.model.rnn.penalty
         self.optimiser.zero_grad()
-        torch.autograd.backward(loss.sum())  # a replica's parameters see its own loss only
+        # a replica's parameters see its own loss only
+        torch.autograd.backward((loss if penalty is None else loss + penalty).sum())
         norm = clip_per_replica(self.model.parameters(), self.clip)
         self.optimiser.step()
         self.losses += loss.detach()

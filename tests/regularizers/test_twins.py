@@ -1,0 +1,391 @@
+"""Every regularizer against its equation written out for one example, one timestep and one gate at a time, in float64.
+
+The twins share nothing with the package but the masks' bits and the noise: the same draws go into both.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from zoneout_lab import LSTM
+from zoneout_lab.layers import GRU, RNN
+from zoneout_lab.ops import noise
+from zoneout_lab.ops.masks import EVALUATION, Mask, Place, draw
+from zoneout_lab.regularizers import (
+    HiddenDropout,
+    InputMask,
+    LayerNorm,
+    NonRecurrentDropout,
+    NormStabilizer,
+    RecurrentBatchNorm,
+    RecurrentDropout,
+    Regularizer,
+    RnnDrop,
+    VariationalDropout,
+    WeightNoise,
+    Zoneout,
+)
+
+T, B, WIDTH, H, SEED, UPDATE = 5, 4, 3, 6, 11, 7
+LAYERS = {"lstm": LSTM, "gru": GRU, "rnn_tanh": RNN}
+
+
+def layer(cell: str, regularizer: Regularizer, **options: object) -> LSTM | GRU | RNN:
+    torch.manual_seed(1)
+    rnn = LAYERS[cell](WIDTH, H, regularizer=regularizer, mask_seed=SEED, dtype=torch.float64, **options)
+    rnn.update = UPDATE
+    return rnn
+
+
+def inputs() -> Tensor:
+    return torch.randn(T, B, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+
+def bits(mask: Mask, site: str, *, row: int = 0, width: int = H, stream: int = 0, update: int = UPDATE) -> Tensor:
+    """The mask's bits as [T, B, width] float64."""
+    drawn = draw(mask, Place(SEED, row, site, update, stream, trained=UPDATE), T, B, width)
+    return torch.from_numpy(drawn).double().transpose(0, 1).expand(T, B, width)
+
+
+def ones() -> Tensor:
+    return torch.ones(T, B, H, dtype=torch.float64)
+
+
+Gates = Callable[[str, Tensor, Tensor], Tensor]
+
+
+def gates_of(rnn: torch.nn.Module, x: Tensor, h: Tensor, names: str = "ifgo") -> dict[str, Tensor]:
+    """Products of each gate, by name, for one example."""
+    found = {}
+    for k, name in enumerate(names):
+        rows = slice(k * H, (k + 1) * H)
+        found[name] = (
+            rnn.weight_ih_l0[rows] @ x + rnn.bias_ih_l0[rows] + rnn.weight_hh_l0[rows] @ h + rnn.bias_hh_l0[rows]
+        )
+    return found
+
+
+def lstm_twin(
+    rnn: torch.nn.Module,
+    x: Tensor,
+    *,
+    memory: Tensor,
+    into: Tensor,
+    output: Tensor,
+    z_c: Tensor,
+    z_h: Tensor,
+    update: Tensor,
+) -> Tensor:
+    """An LSTM with factors kept [T, B, H] at each site and shares preserved z; returns [T, B, H]."""
+    out = [[None] * B for _ in range(T)]
+    for b in range(B):
+        h, c = torch.zeros(H, dtype=torch.float64), torch.zeros(H, dtype=torch.float64)
+        for t in range(T):
+            a = gates_of(rnn, x[t, b], h * into[t, b])
+            i, f, o = (torch.sigmoid(a[name]) for name in "ifo")
+            new_c = memory[t, b] * (f * c + update[t, b] * i * torch.tanh(a["g"]))
+            new_h = output[t, b] * o * torch.tanh(new_c)
+            h = z_h[t, b] * h + (1 - z_h[t, b]) * new_h
+            c = z_c[t, b] * c + (1 - z_c[t, b]) * new_c
+            out[t][b] = h
+    return torch.stack([torch.stack(row) for row in out])
+
+
+def agree(rnn: torch.nn.Module, got: Tensor, want: Tensor) -> None:
+    """Values, and the gradients of every parameter."""
+    assert (got - want).abs().max() < 1e-13
+    weights = torch.linspace(-1, 2, got.numel(), dtype=torch.float64).view_as(got)
+    parameters = list(rnn.parameters())
+    ours = torch.autograd.grad((got * weights).sum(), parameters)
+    theirs = torch.autograd.grad((want * weights).sum(), parameters)
+    assert max((a - b).abs().max() for a, b in zip(ours, theirs, strict=True)) < 1e-12
+    assert all(a.abs().max() > 0 for a in ours)
+
+
+def factors(**given: Tensor) -> dict[str, Tensor]:
+    neutral = {
+        "memory": ones(),
+        "into": ones(),
+        "output": ones(),
+        "update": ones(),
+        "z_c": 0 * ones(),
+        "z_h": 0 * ones(),
+    }
+    return neutral | given
+
+
+LSTM_CASES: dict[str, tuple[Regularizer, Callable[[dict[str, Mask]], dict[str, Tensor]]]] = {
+    "rnnDrop": (RnnDrop(0.4), lambda m: {"memory": 1 - bits(m["memory"], "memory")}),
+    "hidden dropout": (HiddenDropout(0.4), lambda m: {"output": 1 - bits(m["output"], "output")}),
+    "variational": (
+        VariationalDropout(recurrent=0.4),
+        lambda m: {"into": (1 - bits(m["recurrent"], "recurrent")) / 0.6},
+    ),
+    "keeping": (RecurrentDropout.keeping(0.3), lambda m: {"update": 1 - bits(m["update"], "update")}),
+    "rates per unit": (
+        Zoneout(cell=(0.0, 1.0), hidden=tuple(k / 10 for k in range(H))),
+        lambda m: {"z_c": bits(m["cell"], "cell"), "z_h": bits(m["hidden"], "hidden")},
+    ),
+    "schedule": (
+        Zoneout(cell=0.1, cell_end=0.9, over=10),
+        lambda _: {"z_c": bits(Mask(0.1 + 0.8 * UPDATE / 10), "cell")},
+    ),
+    "zoneout + recurrent dropout": (
+        Zoneout(hidden=0.3) + RecurrentDropout(0.2),
+        lambda m: {"z_h": bits(m["hidden"], "hidden"), "update": 1 - bits(m["update"], "update")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LSTM_CASES)
+def test_masks_within_an_lstm(name: str):
+    regularizer, at = LSTM_CASES[name]
+    rnn, x = layer("lstm", regularizer), inputs()
+    agree(rnn, rnn(x)[0], lstm_twin(rnn, x, **factors(**at(dict(regularizer.sites())))))
+
+
+def test_the_mask_of_a_sequence_is_one_for_all_its_timesteps():
+    mask = bits(RnnDrop(0.4).sites()["memory"], "memory")
+    assert (mask == mask[0]).all()
+    assert (mask != mask[:, :1]).any()
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn_tanh"])
+@pytest.mark.parametrize("regularizer", [HiddenDropout(0.4), VariationalDropout(recurrent=0.4)], ids=str)
+def test_masks_within_a_gru_and_a_tanh_rnn(cell: str, regularizer: Regularizer):
+    rnn, x = layer(cell, regularizer), inputs()
+    sites = regularizer.sites()
+    into = (1 - bits(sites["recurrent"], "recurrent")) / 0.6 if "recurrent" in sites else ones()
+    kept = 1 - bits(sites["output"], "output") if "output" in sites else ones()
+    out = [[None] * B for _ in range(T)]
+    for b in range(B):
+        h = torch.zeros(H, dtype=torch.float64)
+        for t in range(T):
+            if cell == "rnn_tanh":
+                new = torch.tanh(gates_of(rnn, x[t, b], h * into[t, b], "h")["h"])
+            else:
+                w_x, w_h = (
+                    rnn.weight_ih_l0 @ x[t, b] + rnn.bias_ih_l0,
+                    rnn.weight_hh_l0 @ (h * into[t, b]) + rnn.bias_hh_l0,
+                )
+                r, k = torch.sigmoid(w_x[:H] + w_h[:H]), torch.sigmoid(w_x[H : 2 * H] + w_h[H : 2 * H])
+                new = k * h + (1 - k) * torch.tanh(w_x[2 * H :] + r * w_h[2 * H :])
+            h = kept[t, b] * new
+            out[t][b] = h
+    agree(rnn, rnn(x)[0], torch.stack([torch.stack(row) for row in out]))
+
+
+def test_masks_up_the_stack():
+    """On each layer's input and on the last one's output, what is kept divided by 1 − p; the recurrence is left alone."""
+    regularizer = NonRecurrentDropout(0.4) + Zoneout(cell=0.3)
+    rnn, x = layer("lstm", regularizer, num_layers=2), inputs()
+    mask = regularizer.sites()["input"]
+    z = [bits(Mask(0.3), "cell", row=row) for row in (0, 1)]
+    below, above = (torch.nn.Module() for _ in range(2))
+    for k, module in enumerate((below, above)):
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            setattr(module, f"{name}_l0", getattr(rnn, f"{name}_l{k}"))
+    # two recurrences use up the first two layers of the counter
+    first = x * (1 - bits(mask, "input", row=2, width=WIDTH)) / 0.6
+    middle = lstm_twin(below, first, **factors(z_c=z[0])) * (1 - bits(mask, "input", row=3)) / 0.6
+    last = lstm_twin(above, middle, **factors(z_c=z[1])) * (1 - bits(mask, "top", row=4)) / 0.6
+    agree(rnn, rnn(x)[0], last)
+
+
+def test_weight_noise():
+    rnn, x = layer("lstm", WeightNoise(0.2)), inputs()
+    noisy = torch.nn.Module()
+    for matrix, name in enumerate(("weight_ih_l0", "weight_hh_l0")):
+        weight = getattr(rnn, name)
+        drawn = noise.normal(tuple(weight.shape), seed=SEED, update=UPDATE, matrix=matrix, dtype=torch.float64)
+        setattr(noisy, name, weight + 0.2 * drawn)
+    noisy.bias_ih_l0, noisy.bias_hh_l0 = rnn.bias_ih_l0, rnn.bias_hh_l0
+    agree(rnn, rnn(x)[0], lstm_twin(noisy, x, **factors()))
+    assert rnn.update == UPDATE + 1
+    assert torch.equal(rnn.eval()(x)[0], layer("lstm", WeightNoise(0)).eval()(x)[0])
+
+
+def test_norm_stabilizer():
+    rnn, x = layer("lstm", NormStabilizer(50.0), num_layers=2), inputs()
+    out = rnn(x)[0]
+    total = 0.0
+    for k in range(2):
+        outs = layer("lstm", NormStabilizer(0), num_layers=2)
+        h = lstm_twin(outs, x, **factors()) if k == 0 else out
+        for b in range(B):
+            norms = [float(h[t, b].detach().square().sum()) ** 0.5 for t in range(T)]
+            total += 50 / B / (T - 1) * sum((after - before) ** 2 for before, after in itertools.pairwise(norms))
+    assert rnn.penalty is not None
+    assert rnn.penalty.shape == (1,)
+    assert abs(float(rnn.penalty.detach()) - total) < 1e-12
+    assert rnn.penalty.requires_grad
+    rnn.eval()(x)
+    assert rnn.penalty is None
+
+
+@pytest.mark.parametrize("reading", ["printed", "intended"])
+@pytest.mark.parametrize("training", [True, False])
+def test_input_mask_and_output_gate(reading: str, training: bool):
+    regularizer = InputMask(0.4, reading)
+    rnn, x = layer("lstm", regularizer).train(training), inputs()
+    d = 1 - bits(regularizer.sites()["update"], "update") if training else 0.6 * ones()
+    out = [[None] * B for _ in range(T)]
+    for b in range(B):
+        h, c, old = torch.zeros(H, dtype=torch.float64), torch.zeros(H, dtype=torch.float64), None
+        for t in range(T):
+            a = gates_of(rnn, x[t, b], h)
+            i, f, o = (torch.sigmoid(a[name]) for name in "ifo")
+            c = f * c + d[t, b] * i * torch.tanh(a["g"])
+            before = o if old is None else old
+            mixed = (
+                d[t, b] * before + (1 - d[t, b]) * o if reading == "printed" else d[t, b] * o + (1 - d[t, b]) * before
+            )
+            h, old = mixed * torch.tanh(c), o
+            out[t][b] = h
+    agree(rnn, rnn(x)[0], torch.stack([torch.stack(row) for row in out]))
+
+
+def normalised_twin(
+    rnn: torch.nn.Module, x: Tensor, normalise: Callable[[str, int, Tensor], Tensor], z_c: Tensor
+) -> Tensor:
+    h = c = torch.zeros(B, H, dtype=torch.float64)
+    out = []
+    for t in range(T):
+        a = rnn.gain_input_l0 * normalise("input", t, x[t] @ rnn.weight_ih_l0.T) + rnn.bias_ih_l0
+        a = a + rnn.gain_hidden_l0 * normalise("hidden", t, h @ rnn.weight_hh_l0.T) + rnn.bias_hh_l0
+        i, f, g, o = a.split(H, 1)
+        new = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(rnn.gain_cell_l0 * normalise("cell", t, new) + rnn.shift_cell_l0)
+        c = z_c[t] * c + (1 - z_c[t]) * new
+        out.append(h)
+    return torch.stack(out)
+
+
+def unsettle(rnn: torch.nn.Module) -> None:
+    """Gains and shifts at which every one of them shows."""
+    with torch.no_grad():
+        for name, parameter in rnn.named_parameters():
+            if name.startswith(("gain", "shift")):
+                parameter.add_(torch.linspace(0.1, 0.5, len(parameter), dtype=torch.float64))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_layer_normalised_lstm(training: bool):
+    rnn, x = layer("lstm", LayerNorm() + Zoneout(cell=0.3)).train(training), inputs()
+    unsettle(rnn)
+
+    def normalise(_point: str, _t: int, rows: Tensor) -> Tensor:
+        return torch.stack([(row - row.mean()) / (row.var(correction=0) + 1e-5).sqrt() for row in rows])
+
+    z = bits(Mask(0.3), "cell") if training else 0.3 * ones()
+    agree(rnn, rnn(x)[0], normalised_twin(rnn, x, normalise, z))
+
+
+def test_recurrent_batch_norm_with_statistics_of_each_timestep():
+    steps = 3  # fewer than the sequence has
+    rnn, x = layer("lstm", RecurrentBatchNorm(steps=steps) + Zoneout(cell=0.3)), inputs()
+    assert all((rnn.get_parameter(f"gain_{point}_l0") == 0.1).all() for point in ("input", "hidden", "cell"))
+    unsettle(rnn)
+    seen: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+
+    def by_batch(point: str, t: int, rows: Tensor) -> Tensor:
+        mean = sum(rows) / B
+        variance = sum((row - mean) ** 2 for row in rows) / B
+        seen[point, t] = mean.detach(), variance.detach()
+        return (rows - mean) / (variance + 1e-5).sqrt()
+
+    want = normalised_twin(rnn, x, by_batch, bits(Mask(0.3), "cell"))
+    agree(rnn, rnn(x)[0], want)
+    for (point, t), (mean, variance) in seen.items():
+        if t < steps:
+            for kind, start, value in (("mean", 0.0, mean), ("variance", 1.0, variance)):
+                population = rnn.get_buffer(f"population_{point}_{kind}_l0")[t]
+                assert (population - (0.99 * start + 0.01 * value)).abs().max() < 1e-14
+
+    def by_population(point: str, t: int, rows: Tensor) -> Tensor:
+        mean, variance = (rnn.get_buffer(f"population_{point}_{k}_l0")[min(t, steps - 1)] for k in ("mean", "variance"))
+        return (rows - mean) / (variance + 1e-5).sqrt()
+
+    before = [buffer.clone() for buffer in rnn.buffers()]
+    agree(rnn, rnn.eval()(x)[0], normalised_twin(rnn, x, by_population, 0.3 * ones()))
+    assert all(map(torch.equal, before, rnn.buffers()))
+
+
+def test_a_gradient_measurement_leaves_the_population_alone():
+    from zoneout_lab import gradient_flow
+
+    rnn = layer("lstm", RecurrentBatchNorm(steps=T))
+    before = [buffer.clone() for buffer in rnn.buffers()]
+    flow = gradient_flow(rnn, inputs(), lambda out: out[0].square().sum())
+    assert dict(flow.sizes) == {"layer": 1, "state": 2, "point": 2, "time": T}
+    assert all(map(torch.equal, before, rnn.buffers()))
+
+
+INVERTED = [NonRecurrentDropout(0.4), VariationalDropout(input=0.3, recurrent=0.4, output=0.2)]
+
+
+@pytest.mark.parametrize("regularizer", INVERTED, ids=str)
+def test_evaluation_is_left_alone_where_training_is_scaled_up(regularizer: Regularizer):
+    x = inputs()
+    assert torch.equal(layer("lstm", regularizer).eval()(x)[0], plain_lstm().eval()(x)[0])
+    sampled = layer("lstm", regularizer, evaluation="sampled").eval()
+    assert not torch.equal(sampled(x)[0], plain_lstm()(x)[0])
+    assert sampled.draw == 1
+
+
+def plain_lstm() -> LSTM:
+    torch.manual_seed(1)
+    return LSTM(WIDTH, H, dtype=torch.float64)
+
+
+def test_sampled_evaluation_of_a_mask_of_a_sequence():
+    regularizer = RnnDrop(0.4)
+    rnn, x = layer("lstm", regularizer, evaluation="sampled").eval(), inputs()
+    rnn.draw = 3
+    kept = 1 - bits(regularizer.sites()["memory"], "memory", stream=EVALUATION, update=3)
+    assert (rnn(x)[0] - lstm_twin(rnn, x, **factors(memory=kept))).abs().max() < 1e-13
+
+
+MEANS = [
+    HiddenDropout(0.3),
+    RecurrentDropout(0.3),
+    Zoneout(cell=(0.0, 0.6), hidden=0.2),
+    NonRecurrentDropout(0.3),
+    VariationalDropout(input=0.3, recurrent=0.3, output=0.2),
+    InputMask(0.3),
+]
+
+
+def distance_from_mean(regularizer: Regularizer) -> Tensor:
+    """How far the evaluated outputs [T, B, H] lie from the mean over masks, in standard errors of that mean.
+
+    States of a thousandth: tanh and σ are then linear to a millionth. What comes back through the gates is made small too, being a
+    product of masks.
+    """
+    draws, rnn = 4000, layer("lstm", regularizer)
+    with torch.no_grad():
+        for parameter in rnn.parameters():
+            parameter.mul_(1e-3 if parameter.dim() == 1 else 0.2)
+        rnn.weight_hh_l0.mul_(1e-2)
+        rnn.weight_ih_l0[: 2 * H].zero_()
+        rnn.weight_ih_l0[3 * H :].zero_()
+        x = 1e-2 * inputs()
+        sampled = rnn(x.repeat(1, draws, 1))[0].view(T, draws, B, H)
+        return (sampled.mean(1) - rnn.eval()(x)[0]).abs() / (sampled.std(1) / draws**0.5 + 1e-9)
+
+
+@pytest.mark.parametrize("regularizer", MEANS, ids=str)
+def test_the_expectation_is_the_monte_carlo_mean_where_the_network_is_linear(regularizer: Regularizer):
+    assert distance_from_mean(regularizer).max() < 5
+
+
+def test_rnn_drops_evaluation_forgets_what_its_masks_do_not():
+    """A mask of a sequence is the same at every timestep: its powers have the mean 1 − p, and evaluation uses (1 − p)ᵗ."""
+    off = distance_from_mean(RnnDrop(0.3))
+    assert off[0].max() < 5
+    assert (off[2:].amax((1, 2)) > 20).all()

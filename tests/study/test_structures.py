@@ -1,0 +1,48 @@
+"""Runs of one shape train together only where one cell computes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from zoneout_lab import (
+    Arm,
+    HiddenDropout,
+    LayerNorm,
+    NonRecurrentDropout,
+    RecurrentBatchNorm,
+    Study,
+    VariationalDropout,
+    WeightNoise,
+    Zoneout,
+)
+from zoneout_lab.regularizers import Regularizer
+from zoneout_lab.study.plan import batches, bytes_per_replica
+
+GROUPS: list[list[Regularizer]] = [
+    [Zoneout(0.5, 0.05), WeightNoise(0.1), NonRecurrentDropout(0.2) + Zoneout(0.1)],
+    [HiddenDropout(0.5), VariationalDropout(recurrent=0.2)],
+    [LayerNorm(), LayerNorm() + Zoneout(0.1)],
+    [RecurrentBatchNorm(steps=64)],
+    [RecurrentBatchNorm(steps=64, gamma=0.2)],
+]
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    arms = [
+        Arm(name=f"arm_{g}_{k}", regularizer=value) for g, group in enumerate(GROUPS) for k, value in enumerate(group)
+    ]
+    return Study(name="s", title="", question="", arms=arms, baseline="arm_0_0", seeds=3)
+
+
+def test_every_cell_has_its_batches(study: Study):
+    work = batches(study.runs(), 64, memory=2**40)
+    assert sorted(sorted({run.arm for run in batch}) for batch in work) == [
+        [f"arm_{g}_{k}" for k in range(len(group))] for g, group in enumerate(GROUPS)
+    ]
+    assert sum(map(len, work)) == 3 * sum(map(len, GROUPS))
+
+
+def test_what_the_reference_computes_needs_its_memory(study: Study):
+    fast, slow = (study.run(study.arm(name), 0) for name in ("arm_0_0", "arm_1_0"))
+    assert bytes_per_replica(slow, 64) > 2 * bytes_per_replica(fast, 64)

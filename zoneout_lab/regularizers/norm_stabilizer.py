@@ -1,0 +1,38 @@
+"""A penalty on changes of the hidden state's norm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from zoneout_lab.ops.masks import Mask
+from zoneout_lab.regularizers.base import Regularizer, strength
+
+
+@dataclass(frozen=True)
+class NormStabilizer(Regularizer):
+    """Loss + β · mean_b Σ_{t=2…T} (‖h_t‖ − ‖h_{t−1}‖)² / (T − 1) (Krueger & Memisevic 2016, eq. 1), h_0 left out.
+
+    In training mode a layer with it leaves the penalty, summed over its layers, in ``rnn.penalty`` [R]: add it to the loss. The
+    studies' training does.
+
+    Args:
+        beta: β, at least 0; the paper's 50.
+
+    Raises:
+        InputRefusedError: a beta below 0.
+
+    >>> NormStabilizer(50.0).beta
+    50.0
+    """
+
+    kind: ClassVar[str] = "norm_stabilizer"
+
+    beta: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "beta", strength(self.beta, "the norm stabilizer's beta"))
+
+    def sites(self) -> Mapping[str, Mask]:
+        return {}

@@ -1,0 +1,39 @@
+"""Noise on the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from zoneout_lab.ops.masks import Mask
+from zoneout_lab.regularizers.base import Regularizer, strength
+
+
+@dataclass(frozen=True)
+class WeightNoise(Regularizer):
+    """W + ε with ε ~ N(0, σ²), drawn once for each training update (Graves 2011; Krueger et al. 2017, section 4.1, σ = .075).
+
+    On the weight matrices of every layer and of the model's readout and embedding; none on biases, none at evaluation, whatever the
+    evaluation. The gradient at W + ε is used for W. The numbers are a function of the mask seed and the update
+    (:mod:`zoneout_lab.ops.noise`).
+
+    Args:
+        sigma: σ, the standard deviation, in the weights' units.
+
+    Raises:
+        InputRefusedError: a sigma below 0.
+
+    >>> WeightNoise(0.075).sites()
+    {}
+    """
+
+    kind: ClassVar[str] = "weight_noise"
+
+    sigma: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", strength(self.sigma, "weight noise's sigma"))
+
+    def sites(self) -> Mapping[str, Mask]:
+        return {}
