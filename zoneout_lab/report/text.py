@@ -143,11 +143,15 @@ def regularizer(value: Any) -> str:
     'zoneout: cell 0.5, hidden 0.05, share'
     >>> regularizer([{"kind": "weight_noise", "std": 0.075}, {"kind": "none"}]), regularizer(None)
     ('weight noise: std 0.075 + none', 'none')
+    >>> regularizer({"kind": "combined", "parts": [{"kind": "layer_norm"}, {"kind": "zoneout", "cell": 0.5}]})
+    'layer norm + zoneout: cell 0.5'
     """
     if isinstance(value, list | tuple):
         return " + ".join(regularizer(part) for part in value) or "none"
     if not isinstance(value, Mapping):
         return plain(value)
+    if value.get("kind") == "combined":
+        return regularizer(value.get("parts") or [])
     parts = []
     for key, part in value.items():
         if key == "kind" or part is False or part is None:
