@@ -12,6 +12,7 @@ from zoneout_lab.report.sections import (
     hypotheses,
     legend,
     provenance,
+    reported,
     rerun,
     runs,
     setting,
@@ -23,6 +24,7 @@ from zoneout_lab.report.source import Source
 SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
     summary.build,
     hypotheses.build,
+    reported.build,
     curves.build,
     gradients.build,
     runs.build,

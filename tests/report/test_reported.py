@@ -1,0 +1,66 @@
+"""The paper's figures beside measured ones: right arms, right units, doubts said, and nothing where there is nothing to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from zoneout_lab.report import write_report
+from zoneout_lab.report.reported import METRICS, REPORTED
+from zoneout_lab.report.sections import reported
+from zoneout_lab.report.source import Source
+
+ARMS = {"lstm": "LSTM", "zoneout": "Zoneout", "shared": "Shared"}
+
+
+@pytest.fixture
+def study(studies: Callable[..., xr.DataTree]) -> Callable[[str], xr.DataTree]:
+    def made(task: str) -> xr.DataTree:
+        record = dict(Source.read(studies(arms=ARMS, skip=())).study)
+        return studies(arms=ARMS, skip=(), provenance={"study": record | {"task": task}})
+
+    return made
+
+
+def test_measured_and_printed_stand_side_by_side_in_one_unit(study: Callable[[str], xr.DataTree]):
+    tree = study("pmnist")
+    section = reported.build(Source.read(tree))
+    assert section is not None
+    rows = {row["arm"].name: row for row in section.values["rows"]}
+    assert list(rows) == ["lstm", "zoneout"]  # the paper has no arm called shared
+    assert rows["lstm"]["printed"] == ["9.2", "10.2"]
+    assert rows["zoneout"]["printed"] == ["6.3", "6.9"]
+    measured = 100 * tree["metrics"]["test_error"].sel(arm="lstm").values
+    assert rows["lstm"]["measured"][1].startswith(f"{np.median(measured):.1f} ({measured.min():.1f} to ")
+    assert section.values["heads"] == ["validation error (%)", "test error (%)"]
+
+
+def test_it_is_in_the_page(study: Callable[[str], xr.DataTree], tmp_path: Path):
+    page = write_report(study("pmnist"), tmp_path / "report.html").read_text()
+    assert 'id="reported"' in page
+    assert "The printed figures enter no test." in page
+    assert "shared mask, z = .15" in page
+
+
+@pytest.mark.parametrize("task", ["digits", "char_ptb"])
+def test_nothing_is_shown_without_figures_or_without_their_metrics(study: Callable[[str], xr.DataTree], task: str):
+    assert reported.build(Source.read(study(task))) is None
+
+
+def test_the_figures_of_the_sheet():
+    assert set(REPORTED) == set(METRICS)
+    of = {(task, figure.arm): figure for task, figures in REPORTED.items() for figure in figures}
+    assert len(of) == sum(map(len, REPORTED.values()))
+    zoneout, lstm = of["char_ptb", "zoneout"], of["char_ptb", "lstm"]
+    assert (lstm.valid, lstm.test, zoneout.valid, zoneout.test) == (1.466, 1.356, 1.362, 1.252)
+    assert all(
+        0.004 <= round(1.356 - (of["char_ptb", arm].test or 0), 3) <= 0.013
+        for arm in ("weight_noise", "norm_stabilizer", "stochastic_depth")
+    )
+    gap = (of["pmnist", "recurrent_batch_norm"].test or 0) - (of["pmnist", "recurrent_batch_norm_zoneout"].test or 0)
+    assert round(gap * 10_000) == 50
+    assert "2 × 200" in of["word_ptb", "lstm"].doubt

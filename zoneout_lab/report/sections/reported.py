@@ -1,0 +1,59 @@
+"""What the paper reported for arms of the same name, beside what this study measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from zoneout_lab.report.claims import PAPER
+from zoneout_lab.report.quantity import quantity
+from zoneout_lab.report.reported import METRICS, REPORTED, Figure
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+from zoneout_lab.report.text import ABSENT, number
+from zoneout_lab.results import scalar
+
+
+def build(source: Source) -> Section | None:
+    task = str(source.study.get("task"))
+    figures = {figure.arm: figure for figure in REPORTED.get(task, ())}
+    arms = [arm for arm in source.arms if arm.name in figures]
+    if not arms:
+        return None
+    valid, test, where = METRICS[task]
+    columns = [_column(source, metric) for metric in (valid, test) if metric in source.metrics]
+    if len(columns) < 2:
+        return None  # no run has come so far as to be tested
+    rows = [
+        {
+            "arm": arm,
+            "figure": figures[arm.name],
+            "measured": [column["of"].get(arm.name, ABSENT) for column in columns],
+            "printed": [_printed(column, figures[arm.name], k) for k, column in enumerate(columns)],
+        }
+        for arm in arms
+    ]
+    heads = [column["head"] for column in columns]
+    values = {"rows": rows, "heads": heads, "where": where, "paper": PAPER}
+    return Section("reported", "Beside the paper", "reported.html", values)
+
+
+def _column(source: Source, metric: str) -> dict[str, Any]:
+    """A metric's heading, its factor for people, and each arm's median and range over seeds."""
+    values = scalar(source.tree, metric)
+    about = quantity(metric, str(values.attrs["units"]))
+    places = 3 if metric.removesuffix("_full").endswith("bpc") else 1  # as the paper prints them
+    of = {}
+    for arm in values["arm"].values:
+        known = values.sel(arm=arm).dropna("seed").values * about.factor
+        if len(known):
+            of[str(arm)] = "{} ({} to {})".format(
+                *(number(float(f(known)), places) for f in (np.median, np.min, np.max))
+            )
+    return {"head": about.axis, "factor": about.factor, "places": places, "of": of}
+
+
+def _printed(column: dict[str, Any], figure: Figure, k: int) -> str:
+    value = (figure.valid, figure.test)[k]
+    return ABSENT if value is None else number(column["factor"] * value, column["places"])
