@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+
+# read before any test takes the variable away
+REAL = Path(os.environ.get("ZONEOUT_LAB_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with the real PTB and MNIST files."""
+    if not ((REAL / "ptb").is_dir() and (REAL / "mnist").is_dir()):
+        pytest.skip(f"no real data: {REAL} has no ptb/ and mnist/ (ZONEOUT_LAB_DATA names another folder)")
+    return REAL
 
 
 @pytest.fixture

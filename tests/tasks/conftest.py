@@ -1,9 +1,8 @@
-"""Where the real data are, and small files in the same formats."""
+"""Real data read once, and small files in the same formats."""
 
 from __future__ import annotations
 
 import gzip
-import os
 import struct
 from collections.abc import Callable
 from functools import cache
@@ -14,17 +13,6 @@ import pytest
 
 from zoneout_lab.tasks import Data, make_task
 from zoneout_lab.tasks.pmnist import MNIST, SHAPES
-
-# Read before any test takes the variable away.
-REAL = Path(os.environ.get("ZONEOUT_LAB_DATA") or Path(__file__).parents[3] / "shared" / "data")
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder with the real PTB and MNIST files."""
-    if not ((REAL / "ptb").is_dir() and (REAL / "mnist").is_dir()):
-        pytest.skip(f"no real data: {REAL} has no ptb/ and mnist/ (ZONEOUT_LAB_DATA names another folder)")
-    return REAL
 
 
 @pytest.fixture(scope="session")

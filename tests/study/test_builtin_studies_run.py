@@ -1,0 +1,53 @@
+"""Every study that comes with the package runs from its first seed to its report, on its own task's real data, as small as can be."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_study import run
+
+from zoneout_lab import Tuning, open_results
+from zoneout_lab.study import builtin_studies, load_study
+from zoneout_lab.study.spec import overridden
+
+TINY = {"model.hidden": 4, "training.epochs": 1}
+SMALLEST: dict[str, dict[str, Any]] = {
+    "digits": {"training.batch": 256},
+    "pmnist": {
+        "training.batch": 4,
+        "options.train_examples": 8,
+        "options.valid_examples": 4,
+        "options.test_examples": 4,
+    },
+    "char_ptb": {
+        "training.batch": 4,
+        "options.train_chars": 600,
+        "options.valid_chars": 200,
+        "options.test_chars": 200,
+    },
+}
+
+
+@pytest.mark.parametrize("name", builtin_studies())
+def test_runs_to_its_report(name: str, tmp_path: Path, request: pytest.FixtureRequest):
+    declared = load_study(name)
+    study = overridden(
+        declared,
+        seeds=2,
+        change=declared.change | TINY | SMALLEST[declared.task],
+        gradient_epochs=(0, 1) if declared.gradient_epochs else (),
+        gradient_examples=4,
+        tuning=Tuning(trials=1, seeds=1) if declared.tuning else None,
+    )
+    folder = None if declared.task == "digits" else request.getfixturevalue("shared_data")
+    summary = run(study, tmp_path, data=folder, force=True)
+    assert (summary.failed, summary.diverged) == ([], 0)
+    metrics = open_results(summary.folder)["metrics"]
+    assert list(metrics.arm.values) == [arm.name for arm in study.arms]
+    assert (metrics["status"] == "finished").all()
+    page = html.unescape(summary.report.read_text())
+    assert all(hypothesis.statement in page for hypothesis in study.settled().hypotheses)
+    assert ("Beside the paper" in page) == (declared.task != "digits")
