@@ -16,7 +16,16 @@ class Frozen(BaseModel):
 
 
 class Model(Frozen):
-    """The recurrent network under study: a stack of one cell type and a linear readout.
+    """The recurrent network under study: symbols encoded where inputs are symbols, a stack of one cell type, a linear readout.
+
+    | ``init`` | initial values |
+    |---|---|
+    | ``torch`` | weights U[−1/√H, 1/√H], an embedding N(0, 1), biases and learned states 0 |
+    | ``block_orthogonal`` | each gate's H × H recurrent matrix orthogonal, the rest as ``torch`` |
+    | ``semi_orthogonal`` | the whole G·H × H recurrent matrix with orthonormal columns, the rest as ``torch`` |
+    | ``uniform`` | every parameter U[−``init_range``, ``init_range``], biases and learned states too (Zaremba et al. 2014) |
+
+    ``forget_bias`` is added in each of them. The gains and shifts of a normalised cell start as their regularizer says.
 
     >>> Model(hidden=100).cell
     'lstm'
@@ -27,6 +36,11 @@ class Model(Frozen):
     layers: int = Field(1, ge=1)
     forget_bias: float = Field(1.0, description="added to the LSTM's forget-gate bias at initialisation")
     learned_state: bool = Field(False, description="h0 and c0 are parameters, otherwise zero")
+    embedding: int = Field(0, ge=0, description="features of each symbol's learned embedding; 0: symbols go in one-hot")
+    init: Literal["torch", "block_orthogonal", "semi_orthogonal", "uniform"] = Field(
+        "torch", description="how parameters are drawn; torch: weights uniform in ±1/√H, biases 0"
+    )
+    init_range: float = Field(0.04, gt=0, description="largest absolute initial value where init is uniform")
 
 
 class Training(Frozen):
@@ -36,15 +50,35 @@ class Training(Frozen):
     1.0
     """
 
-    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
-    lr: float = Field(2e-3, gt=0)
-    epochs: int = Field(10, ge=1)
-    batch: int = Field(32, ge=1, description="examples (or chunks) per update")
-    clip: float | None = Field(1.0, gt=0, description="largest L2 norm of one replica's gradient; None: no clipping")
-    patience: int | None = Field(None, ge=1, description="epochs without a better validation value before stopping")
-    evaluation: Literal["expectation", "sampled"] = Field(
-        "expectation", description="masks replaced by their mean, or drawn as in training"
+    optimizer: Literal["adam", "rmsprop", "rmsprop_floored", "sgd"] = Field(
+        "adam", description="rmsprop adds 1e-5 to √v; rmsprop_floored divides by max(√v, 1e-5), as the paper's code"
     )
+    lr: float = Field(2e-3, gt=0)
+    decay: float = Field(
+        1.0, ge=1, description="epoch e trains with lr / decay^(e − decay_after), epochs to decay_after with lr"
+    )
+    decay_after: int = Field(0, ge=0, description="epochs before the learning rate begins to fall")
+    epochs: int = Field(10, ge=1)
+    batch: int = Field(32, ge=1, description="examples (or chunks, or streams) per update")
+    loss: Literal["mean", "sum_over_time"] = Field(
+        "mean",
+        description="what is differentiated: the mean over predictions, or their sum over time, mean over the batch",
+    )
+    clip: float | None = Field(
+        1.0, gt=0, description="largest L2 norm of what is clipped of one replica; None: no clipping"
+    )
+    clip_what: Literal["gradient", "step"] = Field(
+        "gradient", description="whose norm is clipped: the gradient's, or the optimiser's step's"
+    )
+    patience: int | None = Field(None, ge=1, description="epochs without a better validation value before stopping")
+    select: Literal["best", "last"] = Field(
+        "best", description="which checkpoint is tested: the lowest validation score's, or the last epoch's"
+    )
+    evaluation: Literal["expectation", "sampled", "monte_carlo"] = Field(
+        "expectation",
+        description="masks replaced by their mean, drawn as in training, or drawn and predictions averaged",
+    )
+    samples: int = Field(10, ge=1, description="passes whose predicted probabilities monte_carlo averages")
 
 
 class Setting(Frozen):

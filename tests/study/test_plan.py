@@ -132,3 +132,28 @@ def test_a_cell_is_not_measured_where_there_is_none():
     )
     with pytest.raises(UsageError, match="not every arm has a memory cell"):
         check_metrics(study)
+
+
+def test_memory_grows_with_the_vocabulary_and_the_embedding():
+    """By hand, in float32 numbers: eight for each parameter beyond the recurrence, and what stands for each timestep."""
+
+    def needed(**change: int) -> int:
+        study = small({"model.hidden": 100, **change}, task="char_ptb", gradient_epochs=())
+        return plan.bytes_per_replica(study.runs()[0], 99)
+
+    batch, plain = small(task="char_ptb").setting().training.batch, needed()
+    of_table, of_inputs = 8 * 50 * 80, batch * 99 * (80 - 50)
+    assert needed(**{"model.embedding": 80}) - plain == 4 * (of_table + of_inputs)
+    wide = 8 * (50 * 200 + 4 * 100 * (200 - 100)) + batch * 99 * (200 - 50)
+    assert needed(**{"model.embedding": 200}) - plain == 4 * wide
+
+
+def test_cost_grows_with_the_passes_that_are_averaged():
+    runs = {}
+    for how in ("sampled", "monte_carlo"):
+        study = small({"training.evaluation": how, "training.samples": 7})
+        runs[how] = study.runs()[0]
+    data = make_task("digits").load()
+    (updates, one), (same, seven) = (plan._amount(runs[how], data) for how in ("sampled", "monte_carlo"))
+    assert updates == same
+    assert seven == pytest.approx(7 * one)

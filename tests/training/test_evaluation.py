@@ -19,13 +19,14 @@ from zoneout_lab.training import evaluate as module
 from zoneout_lab.training import train
 from zoneout_lab.training.evaluate import evaluate, evaluate_whole
 from zoneout_lab.training.model import SequenceModel
+from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import loss_by_replica
 
 
 def made(task: Any, regularizers: list[Regularizer], evaluation: str = "expectation", **options: Any) -> SequenceModel:
     runs = [make_run(seed, **options) for seed in range(len(regularizers))]
     return SequenceModel(
-        runs[0].setting.model, task.input_size, task.output_size, every_step=isinstance(task, TinyStream),
+        runs[0].setting.model, task.input_size, task.output_size,
         regularizers=regularizers, seeds=[run.seeds for run in runs], evaluation=evaluation,
     )  # fmt: skip
 
@@ -63,7 +64,7 @@ def test_streams_are_scored_in_bits_per_character(batch: int, monkeypatch: pytes
     got = evaluate(model, stream, "bpc")
     chunks = stream.symbols[: 10 * 9].view(10, 9)  # 95 symbols: ten chunks and a rest
     with torch.no_grad():
-        logits = model.eval()(F.one_hot(chunks[:, :-1], 5).float().transpose(0, 1)[None])
+        logits = model.eval()(F.one_hot(chunks[:, :-1], 5).float().transpose(0, 1)[None], reads=8)
     for r in range(3):
         loss = F.cross_entropy(logits[r].flatten(0, 1), chunks[:, 1:].T.flatten()).item()
         assert got["loss"][r] == pytest.approx(loss, rel=1e-6)
@@ -96,11 +97,12 @@ def test_a_whole_stream_is_one_unrolled_pass(cell: str, window: int, monkeypatch
         for name, parameter in model.named_parameters():
             if "initial" in name:
                 parameter.uniform_(-1, 1)
-        logits = model.eval()(F.one_hot(stream.symbols[:-1], 5).float()[None, :, None])
-    got = evaluate_whole(model, stream)
+        logits = model.eval()(F.one_hot(stream.symbols[:-1], 5).float()[None, :, None], reads=94)
+    got = evaluate_whole(model, stream, "bpc")
     for r in range(2):
         loss = F.cross_entropy(logits[r, :, 0], stream.symbols[1:]).item()
-        assert got[r] == pytest.approx(loss / math.log(2), rel=1e-6)
+        assert got["loss"][r] == pytest.approx(loss, rel=1e-6)
+        assert got["bpc"][r] == pytest.approx(loss / math.log(2), rel=1e-6)
 
 
 def test_evaluation_leaves_training_where_it_was_and_sampling_is_repeatable():
@@ -123,7 +125,7 @@ def test_evaluation_keeps_no_graph():
     task = TinyStream()
     model = made(task, ARMS)
     evaluate(model, task.load().valid, "bpc")
-    evaluate_whole(model, task.load().valid)
+    evaluate_whole(model, task.load().valid, "bpc")
     assert all(p.grad is None for p in model.parameters())
 
 
@@ -137,7 +139,11 @@ def test_gradients_are_measured_at_the_epochs_asked(task: Any):
     unmeasured = train([make_run(seed, arm, epochs=3) for seed, arm in enumerate(ARMS)], task, data)
     model = made(task, ARMS).train()
     inputs, targets = next(data.valid.in_order(6))
-    flow = gradient_flow(model, inputs[None], lambda logits: loss_by_replica(logits, targets[None]).sum() * 6)
+    flow = gradient_flow(
+        model,
+        (inputs[None], None, reads(targets[None])),
+        lambda logits: loss_by_replica(logits, targets[None]).sum() * 6,
+    )
     for r, (outcome, plain) in enumerate(zip(outcomes, unmeasured, strict=True)):
         assert set(outcome.gradients) == {0, 2}
         norms, layers, states = outcome.gradients[0]

@@ -13,16 +13,13 @@ from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.training import train
 from zoneout_lab.training.model import READOUT, SequenceModel
-from zoneout_lab.training.optimiser import make_optimiser
 from zoneout_lab.training.step import Step
 
 TASK = TinyExamples(noise=3.0)
 
 
 def model_with(regularizer: Regularizer) -> SequenceModel:
-    return SequenceModel(
-        Model(hidden=5), 2, 2, every_step=False, regularizers=[regularizer], seeds=[Seeds(init=1, data=2, masks=3)]
-    )
+    return SequenceModel(Model(hidden=5), 2, 2, regularizers=[regularizer], seeds=[Seeds(init=1, data=2, masks=3)])
 
 
 def test_the_penalty_moves_the_weights_and_not_the_reported_loss():
@@ -30,12 +27,7 @@ def test_the_penalty_moves_the_weights_and_not_the_reported_loss():
     losses = []
     for beta in (0.0, 2.0):
         model = model_with(NormStabilizer(beta))
-        step = Step(
-            model,
-            make_optimiser(model.parameters(), make_run(optimizer="sgd").setting.training),
-            None,
-            TASK.load().train,
-        )
+        step = Step(model, make_run(optimizer="sgd", clip=None).setting.training, TASK.load().train)
         data = TASK.load().train
         inputs, targets = data.gather(torch.arange(8)[None])
         logits = model(inputs)

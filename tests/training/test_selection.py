@@ -36,6 +36,23 @@ def test_the_first_best_validation_epoch_is_kept_and_tested():
         assert len(set(losses)) == 8
 
 
+def test_the_last_epoch_is_kept_where_that_is_asked():
+    last = train([make_run(seed, select="last", **OVERFITS) for seed in range(4)], TASK, TASK.load())
+    for outcome, best in zip(last, overfitting(), strict=True):
+        assert outcome.by_epoch == best.by_epoch
+        assert (outcome.best_epoch, outcome.lowest_epoch) == (8, best.best_epoch)
+        assert outcome.at_best["test_loss"] == outcome.by_epoch["valid_loss"][-1]
+    assert any(outcome.at_best != best.at_best for outcome, best in zip(last, overfitting(), strict=True))
+
+
+def test_patience_counts_from_the_lowest_whatever_is_selected():
+    stopped = train([make_run(seed, select="last", patience=3, **OVERFITS) for seed in range(4)], TASK, TASK.load())
+    for outcome, best in zip(stopped, overfitting(patience=3), strict=True):
+        assert outcome.by_epoch == best.by_epoch
+        assert outcome.best_epoch == len(outcome.by_epoch["valid_error"])
+        assert outcome.at_best["test_loss"] == outcome.by_epoch["valid_loss"][-1]
+
+
 @pytest.mark.parametrize("patience", [1, 3])
 def test_each_replica_stops_by_its_own_patience(patience: int):
     whole, stopped = overfitting(), overfitting(patience=patience)

@@ -54,6 +54,26 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "lstm stream": (TinyStream(), {"hidden": 17}),
     "gru adam": (TinyExamples(), {"cell": "gru", "hidden": 33}),
     "gru stream rmsprop": (TinyStream(), {"cell": "gru", "hidden": 17, "optimizer": "rmsprop", "clip": 0.1}),
+    "lstm floored, clipped step, falling rate": (
+        TinyExamples(),
+        {
+            "optimizer": "rmsprop_floored",
+            "hidden": 33,
+            "clip": 0.05,
+            "clip_what": "step",
+            "decay": 2.0,
+            "decay_after": 1,
+        },
+    ),
+    "lstm stream monte carlo, uniform": (
+        TinyStream(),
+        {"hidden": 17, "evaluation": "monte_carlo", "samples": 3, "init": "uniform", "select": "last"},
+    ),
+    "lstm monte carlo, orthogonal, summed": (
+        TinyExamples(),
+        {"hidden": 33, "evaluation": "monte_carlo", "samples": 2, "init": "block_orthogonal", "loss": "sum_over_time"},
+    ),
+    "gru semi-orthogonal": (TinyExamples(), {"cell": "gru", "hidden": 33, "init": "semi_orthogonal"}),
     "rnn_tanh adam": (TinyExamples(), {"cell": "rnn_tanh", "hidden": 129, "batch": 5}),
     "rnn_relu sgd": (TinyStream(), {"cell": "rnn_relu", "hidden": 1, "optimizer": "sgd", "lr": 0.1}),
     "another": (

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from zoneout_lab import stats
@@ -17,9 +18,10 @@ from zoneout_lab.results import DERIVED
 from zoneout_lab.settings import Run
 from zoneout_lab.study.provenance import memory_available
 from zoneout_lab.study.spec import Study
-from zoneout_lab.tasks import Task, task_class
-from zoneout_lab.tasks.base import Data, Stream
+from zoneout_lab.tasks import Task, make_task, task_class
+from zoneout_lab.tasks.base import Data, Examples, Stream
 from zoneout_lab.training.model import SequenceModel
+from zoneout_lab.training.step import carries, reads
 from zoneout_lab.training.sums import loss_by_replica
 from zoneout_lab.training.workers import settle_process
 
@@ -88,7 +90,7 @@ def metrics_of(study: Study) -> list[str]:
     score = task_class(study.task).score
     names = [f"{split}_{value}" for split in ("train_eval", "valid", "test") for value in ("loss", score)]
     names += ["train_loss", "gradient_norm", "best_epoch", "epochs_run"]
-    if score == "bpc":
+    if score == "bpc":  # carried streams, which are judged by perplexity, are tested as a whole anyway
         names += ["valid_bpc_full", "test_bpc_full"]
     if any(epoch > 0 for epoch in study.gradient_epochs):
         cells = all(study.setting(arm).model.cell == "lstm" for arm in study.arms)
@@ -137,9 +139,14 @@ def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
     if device.startswith("cuda"):
         examples += run.setting.training.batch  # a captured update keeps its memory beside what runs outside it
     gates, states = CELLS[model.cell][0], model.layers * steps * examples * model.hidden
-    # each weight, its gradient, two moments, the best so far, and copies that products are made from
-    weights = 8 * 2 * model.layers * gates * model.hidden**2
-    return 4 * (held * states + weights)
+    task = make_task(run.task, run.setting.options)
+    reads, width = (steps if task.score in ("bpc", "ppl") else 1), model.embedding or task.input_size
+    # inputs as the layers take them; logits, their logarithms and two gradients
+    ends = examples * (steps * width + 4 * reads * task.output_size)
+    inside = gates * model.hidden * (max(width, model.hidden) + (2 * model.layers - 1) * model.hidden)
+    outside = model.hidden * task.output_size + task.input_size * model.embedding
+    # each weight, its gradient, two moments, the selected ones, and copies that products are made from
+    return 4 * (held * states + ends + 8 * (inside + outside))
 
 
 def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str = "cpu", workers: int = 1) -> Cost:
@@ -166,14 +173,17 @@ def _key(batch: Sequence[Run]) -> tuple[str, str, int]:
 def _amount(run: Run, data: Data) -> tuple[float, float]:
     """Updates, and forward passes of one training batch's size for evaluation, in all of a run."""
     training = run.setting.training
-    train, valid, test = (
-        len(s) // s.length if isinstance(s, Stream) else len(s) for s in (data.train, data.valid, data.test)
-    )
-    updates = -(-train // training.batch) * training.epochs
-    passes = (training.epochs * 2 * valid + test) / training.batch
-    if isinstance(data.valid, Stream):
-        passes += valid + test  # one sequence at batch 1: as slow for each timestep as a batch
-    return updates, passes
+    valid, test = (len(s) if isinstance(s, Examples) else len(s) // s.length for s in (data.valid, data.test))
+    updates = len(data.train.epoch(np.random.default_rng(0), training.batch)) * training.epochs
+    passes = training.epochs * 2 * valid / training.batch
+    # one sequence at batch 1 is as slow for each timestep as a batch
+    if carries(data.test):
+        passes += test
+    elif isinstance(data.test, Stream):
+        passes += test / training.batch + valid + test
+    else:
+        passes += test / training.batch
+    return updates, passes * (training.samples if training.evaluation == "monte_carlo" else 1)
 
 
 def _time_per_timestep(batch: Sequence[Run], task: Task, data: Data, device: str) -> tuple[float, float]:
@@ -183,17 +193,15 @@ def _time_per_timestep(batch: Sequence[Run], task: Task, data: Data, device: str
         run.setting.model,
         task.input_size,
         task.output_size,
-        every_step=isinstance(data.train, Stream),
         regularizers=[from_json(each.regularizer) for each in batch],
         seeds=[each.seeds for each in batch],
     ).to(device)
-    B = run.setting.training.batch
-    x = torch.zeros(1, T, B, task.input_size, device=device)
-    targets = torch.zeros((1, T, B) if model.every_step else (1, B), dtype=torch.long, device=device)
+    inputs, targets = next(iter(data.train.in_order(run.setting.training.batch)))
+    x, targets = inputs[None, :T].to(device), (targets[None, -T:] if targets.dim() == 2 else targets[None]).to(device)
     forward, whole = [], []
     for _ in range(3):
         started = time.perf_counter()
-        loss = loss_by_replica(model(x), targets).sum()
+        loss = loss_by_replica(model(x, reads=reads(targets)), targets).sum()
         loss.item()
         middle = time.perf_counter()
         torch.autograd.grad(loss, list(model.parameters()))

@@ -87,8 +87,8 @@ class PermutedMNIST:
                 training=Training(optimizer="adam", lr=1e-2, epochs=3, batch=50),
             ),
             "paper": Setting(
-                model=Model(hidden=100, learned_state=True, forget_bias=1.0),
-                training=Training(optimizer="rmsprop", lr=1e-3, epochs=150, batch=100, clip=1.0),
+                model=Model(hidden=100, learned_state=True, forget_bias=1.0, init="semi_orthogonal"),
+                training=Training(optimizer="rmsprop_floored", lr=1e-3, epochs=150, batch=100, clip=1.0),
             ),
         }
     )

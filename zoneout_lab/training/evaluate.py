@@ -3,52 +3,120 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from zoneout_lab.tasks.base import Split, Stream
-from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.sums import loss_by_replica
+from zoneout_lab.tasks.base import Data, Examples, Split, Stream
+from zoneout_lab.training.model import SequenceModel, States
+from zoneout_lab.training.step import carries, reads
+from zoneout_lab.training.sums import averaged_loss, each_loss, means
 
 Values = npt.NDArray[np.float64]
 BATCH = 64
 WINDOW = 512
 
 
-@torch.no_grad()
-def evaluate(model: SequenceModel, split: Split, score: str, *, first: int | None = None) -> dict[str, Values]:
-    """Loss (nats) and score of each replica on a split, or on about its first ``first`` examples: name → [R].
+def evaluate(
+    model: SequenceModel, split: Split, score: str, *, first: int | None = None, samples: int = 1
+) -> dict[str, Values]:
+    """Loss and score of each replica on a split, or on about its first ``first`` examples: name → [R].
+
+    Carried streams are read side by side, each from a zero state to its end.
+
+    Args:
+        model: R replicas. It is left in evaluation mode.
+        split: on the model's device.
+        score: ``error`` (fraction of predictions whose class is wrong), ``bpc`` (bits per symbol), ``ppl`` (perplexity, e to the mean
+            loss) or ``mse`` (mean squared error).
+        first: examples, chunks or, of carried streams, windows, each stream's counted.
+        samples: passes whose predictions are averaged: probabilities, or real values.
 
     Sampled evaluation starts from the same draw each time, so that it is as repeatable as the expectation.
     """
+    batches = split.in_order(int(getattr(split, "streams", min(BATCH, first or BATCH))))
+    return _over(model, batches, score, first=first, samples=samples, carried=carries(split))
+
+
+def evaluate_whole(model: SequenceModel, stream: Stream, score: str, *, samples: int = 1) -> dict[str, Values]:
+    """Loss and score of each replica over the whole stream, read as one sequence at batch 1 with carried state: name → [R].
+
+    Averaged passes carry a state each.
+    """
+    return _over(model, stream.whole(WINDOW), score, first=None, samples=samples, carried=True)
+
+
+def evaluate_selected(model: SequenceModel, data: Data, score: str, *, samples: int = 1) -> dict[str, Values]:
+    """What is reported of a selected checkpoint, metric → [R].
+
+    Examples: the test split. A stream: the test split in chunks, and both splits as one sequence. Carried streams: the test split as
+    one sequence alone, as Zaremba et al. 2014 test.
+    """
+    if carries(data.test) and not isinstance(data.test, Examples):
+        return {
+            f"test_{name}": value for name, value in evaluate_whole(model, data.test, score, samples=samples).items()
+        }
+    found = {f"test_{name}": value for name, value in evaluate(model, data.test, score, samples=samples).items()}
+    for split, stream in (("valid", data.valid), ("test", data.test)):
+        if isinstance(stream, Stream):
+            found[f"{split}_{score}_full"] = evaluate_whole(model, stream, score, samples=samples)[score]
+    return found
+
+
+@torch.no_grad()
+def _over(
+    model: SequenceModel,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    score: str,
+    *,
+    first: int | None,
+    samples: int,
+    carried: bool,
+) -> dict[str, Values]:
     model.eval()
     model.rnn.draw = 0
     loss: Values = np.zeros(model.readout_bias.shape[0])
     wrong: Values = np.zeros_like(loss)
     count = 0
-    for inputs, targets in split.in_order(min(BATCH, first or BATCH)):
-        logits = model(inputs[None])
-        loss += loss_by_replica(logits, targets[None]).double().cpu().numpy() * targets.numel()
-        wrong += (logits.argmax(-1) != targets).flatten(1).sum(1).cpu().numpy()
+    states: list[States | None] = [None] * samples
+    for inputs, targets in batches:
+        each, guess, states = _predicted(model, inputs[None], targets[None], states, carried)
+        loss += means(each).double().cpu().numpy() * targets.numel()
+        if score == "error":
+            wrong += (guess.argmax(-1) != targets).flatten(1).sum(1).cpu().numpy()
         count += targets.numel()
         if first is not None and count >= first * (targets.numel() // targets.shape[-1]):
             break
-    value = {"error": wrong / count, "bpc": loss / count / math.log(2)}[score]
-    return {"loss": loss / count, score: value}
+    mean = loss / count
+    value = {"error": wrong / count, "bpc": mean / math.log(2), "ppl": _exponential(mean), "mse": mean}[score]
+    return {"loss": mean, score: value}
 
 
-@torch.no_grad()
-def evaluate_whole(model: SequenceModel, stream: Stream) -> Values:
-    """Bits per character of each replica, [R], over the whole stream read as one sequence at batch 1 with carried state."""
-    model.eval()
-    model.rnn.draw = 0
-    loss: Values = np.zeros(model.readout_bias.shape[0])
-    count = 0
-    state = None
-    for inputs, targets in stream.whole(WINDOW):
-        out, state = model.rnn(inputs[None], state)
-        loss += loss_by_replica(model.read(out), targets[None]).double().cpu().numpy() * targets.numel()
-        count += targets.numel()
-    return loss / count / math.log(2)
+def _predicted(
+    model: SequenceModel, inputs: Tensor, targets: Tensor, states: list[States | None], carried: bool
+) -> tuple[Tensor, Tensor, list[States | None]]:
+    """Each prediction's loss [R, predictions], what orders the classes [R, …, C], and the states after it, over the passes."""
+    losses: list[Tensor] = []
+    after: list[States | None] = []
+    total: Tensor | None = None
+    real = targets.is_floating_point()
+    for state in states:
+        logits, final = model.run(inputs, state, reads(targets))
+        after.append(final if carried else None)
+        if len(states) == 1:
+            return each_loss(logits, targets), logits, after
+        part = logits if real else torch.softmax(logits, -1)
+        total = part if total is None else total + part
+        if not real:
+            losses.append(each_loss(logits, targets))
+    assert total is not None
+    mean = total / len(states)
+    return each_loss(mean, targets) if real else averaged_loss(losses), mean, after
+
+
+def _exponential(loss: Values) -> Values:
+    with np.errstate(over="ignore"):  # a loss that large ends its run as diverged
+        return np.exp(loss)

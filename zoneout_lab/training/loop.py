@@ -16,11 +16,11 @@ from zoneout_lab.ops.trace import recording
 from zoneout_lab.regularizers import from_json
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task
-from zoneout_lab.tasks.base import Data, Stream
-from zoneout_lab.training.evaluate import evaluate, evaluate_whole
+from zoneout_lab.tasks.base import Data, Examples
+from zoneout_lab.training.evaluate import evaluate, evaluate_selected
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.optimiser import make_optimiser
-from zoneout_lab.training.step import Step, in_batches, on_device
+from zoneout_lab.training.optimiser import rate_at
+from zoneout_lab.training.step import Step, in_batches, on_device, reads
 from zoneout_lab.training.sums import loss_by_replica
 
 GradientNorms = tuple[npt.NDArray[np.float64], list[str], list[str]]
@@ -30,12 +30,14 @@ GradientNorms = tuple[npt.NDArray[np.float64], list[str], list[str]]
 class Outcome:
     """What became of one run: metrics by epoch, values of the selected checkpoint, gradient norms by epoch.
 
-    ``gradients`` maps an epoch to norms [layer, state, point, time], layers' labels and states' names.
+    ``best_epoch`` is the epoch of the selected checkpoint, ``lowest_epoch`` that of the lowest validation score, which patience
+    counts from. ``gradients`` maps an epoch to norms [layer, state, point, time], layers' labels and states' names.
     """
 
     run: Run
     status: str = "finished"
     best_epoch: int | None = None
+    lowest_epoch: int | None = None
     by_epoch: dict[str, list[float]] = field(default_factory=dict)
     at_best: dict[str, float] = field(default_factory=dict)
     gradients: dict[int, GradientNorms] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Outcome:
     def active(self) -> bool:
         patience = self.run.setting.training.patience
         epochs = len(self.by_epoch.get("train_loss", ()))
-        waited = patience is not None and self.best_epoch is not None and epochs - self.best_epoch >= patience
+        waited = patience is not None and self.lowest_epoch is not None and epochs - self.lowest_epoch >= patience
         return self.status == "finished" and not waited
 
 
@@ -89,43 +91,43 @@ def _train(
 ) -> list[Outcome]:
     started = time.perf_counter()
     setting, score = runs[0].setting, task.score
+    training = setting.training
+    samples = training.samples if training.evaluation == "monte_carlo" else 1
     data = data.to(device)
     model = SequenceModel(
         setting.model,
         task.input_size,
         task.output_size,
-        every_step=isinstance(data.train, Stream),
         regularizers=[from_json(run.regularizer) for run in runs],
         seeds=[run.seeds for run in runs],
-        evaluation=setting.training.evaluation,
+        evaluation=training.evaluation,
     ).to(device)
-    optimiser = make_optimiser(model.parameters(), setting.training)
-    step = Step(model, optimiser, setting.training.clip, data.train)
+    step = Step(model, training, data.train)
     orders = [np.random.default_rng(run.seeds.data) for run in runs]
     outcomes = [Outcome(run) for run in runs]
-    state = [*model.parameters(), *model.buffers()]
-    best = [tensor.detach().clone() for tensor in state]
+    state = [*model.parameters(), *model.buffers()]  # of a normalised cell: its population's statistics
+    selected = [tensor.detach().clone() for tensor in state]
     lowest = np.full(len(runs), np.inf)
     update = 0
 
     if 0 in runs[0].gradient_epochs:
         _measure_gradients(model, data, outcomes, 0)
-    for epoch in range(1, setting.training.epochs + 1):
+    for epoch in range(1, training.epochs + 1):
         model.train()
-        step.begin()
-        batches = in_batches(data.train, orders, setting.training.batch)
+        step.begin(rate_at(training, epoch))
+        batches = in_batches(data.train, orders, training.batch)
         for index in batches:
             step(index, update)
             update += 1
-            total = len(batches) * setting.training.epochs
-            report(Progress(update, total, epoch, setting.training.epochs, float(np.median(lowest))))
+            total = len(batches) * training.epochs
+            report(Progress(update, total, epoch, training.epochs, float(np.median(lowest))))
 
         values = {
             "train_loss": _numpy(step.losses / len(batches)),
             "gradient_norm": _numpy(step.norms / len(batches)),
         }
-        values |= _named("valid", evaluate(model, data.valid, score))
-        values |= _named("train_eval", evaluate(model, data.train, score, first=_examples(data)))
+        values |= _named("valid", evaluate(model, data.valid, score, samples=samples))
+        values |= _named("train_eval", evaluate(model, data.train, score, first=_examples(data), samples=samples))
         if epoch in runs[0].gradient_epochs:
             _measure_gradients(model, data, outcomes, epoch)
         for r, outcome in enumerate(outcomes):
@@ -135,20 +137,20 @@ def _train(
                 outcome.by_epoch.setdefault(name, []).append(float(value[r]))
             if not all(np.isfinite(value[r]) for value in values.values()):
                 outcome.status = "diverged"
-            elif values[f"valid_{score}"][r] < lowest[r]:
-                lowest[r], outcome.best_epoch = values[f"valid_{score}"][r], epoch
-                for kept, tensor in zip(best, state, strict=True):
+                continue
+            if values[f"valid_{score}"][r] < lowest[r]:
+                lowest[r], outcome.lowest_epoch = values[f"valid_{score}"][r], epoch
+            if training.select == "last" or outcome.lowest_epoch == epoch:
+                outcome.best_epoch = epoch
+                for kept, tensor in zip(selected, state, strict=True):
                     kept[r] = tensor.detach()[r]
         if not any(outcome.active for outcome in outcomes):
             break
 
     with torch.no_grad():
-        for kept, tensor in zip(best, state, strict=True):
+        for kept, tensor in zip(selected, state, strict=True):
             tensor.copy_(kept)
-    at_best = _named("test", evaluate(model, data.test, score))
-    if isinstance(data.valid, Stream) and isinstance(data.test, Stream):
-        at_best["valid_bpc_full"] = evaluate_whole(model, data.valid)
-        at_best["test_bpc_full"] = evaluate_whole(model, data.test)
+    at_best = evaluate_selected(model, data, score, samples=samples)
     for r, outcome in enumerate(outcomes):
         found = outcome.best_epoch is not None
         outcome.at_best = {name: float(value[r]) if found else float("nan") for name, value in at_best.items()}
@@ -162,7 +164,7 @@ def _measure_gradients(model: SequenceModel, data: Data, outcomes: Sequence[Outc
     inputs, targets = next(data.valid.in_order(run.gradient_examples))
     model.train()
     with recording(norms_suffice=True) as trace:
-        logits = model(inputs[None])
+        logits = model(inputs[None], reads=reads(targets[None]))
     # times the number of examples: the norm of one example's gradient must not depend on how many there are
     loss = loss_by_replica(logits, targets[None]).sum() * targets.shape[-1]
     values, layers, states = norms(trace, loss)
@@ -173,7 +175,7 @@ def _measure_gradients(model: SequenceModel, data: Data, outcomes: Sequence[Outc
 
 def _examples(data: Data) -> int:
     """As many training examples as there are for validation: for streams, chunks."""
-    return len(data.valid) // data.valid.length if isinstance(data.valid, Stream) else len(data.valid)
+    return len(data.valid) if isinstance(data.valid, Examples) else len(data.valid) // data.valid.length
 
 
 def _named(split: str, values: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:

@@ -1,34 +1,49 @@
-"""The model under study: a recurrent stack and a linear readout, R of them stacked along a leading axis."""
+"""The model under study: encoded symbols, a recurrent stack and a linear readout, R of them stacked along a leading axis."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
-from zoneout_lab.layers.recurrent import Evaluation, Options
+from zoneout_lab.layers.draws import Draws
+from zoneout_lab.layers.recurrent import Options
 from zoneout_lab.ops.products import project
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
+from zoneout_lab.training.initial import initialise
 
-READOUT = 2**16  # which matrix the readout is for weight noise: those of the layers count from 0
+States = tuple[Tensor, ...]
+Evaluation = Literal["expectation", "sampled", "monte_carlo"]
+
+#: symbols above which a one-hot encoding is refused: its memory and products grow with the vocabulary
+MOST_ONE_HOT = 1000
+
+READOUT, EMBEDDING = 2**16, 2**16 + 1  # which matrices these are for weight noise: those of the layers count from 0
 
 
 class SequenceModel(nn.Module):
-    """R models in one: recurrent layers, then a readout of every timestep or of the last.
+    """R models in one: symbols encoded, recurrent layers, a readout of the last timesteps.
 
     Args:
-        model: cell, width and depth.
-        input_size, output_size: I and C.
-        every_step: logits at every timestep, otherwise at the last.
+        model: cell, width, depth, embedding and initialisation.
+        input_size, output_size: I features or V symbols, and C.
         regularizers, seeds: one for each replica.
-        evaluation: ``expectation`` or ``sampled``.
+        evaluation: ``expectation``, or masks that are drawn in evaluation too. Averaging over draws is
+            :mod:`zoneout_lab.training.evaluate`'s.
 
-    A replica's initial weights depend on its own seed alone: uniform in [−1/√H, 1/√H], biases 0, the LSTM's forget bias as set.
+    Attributes:
+        rnn: the recurrent layers.
+        embedding: [R, V, E], or None where symbols go in one-hot.
+        readout_weight, readout_bias: [R, C, H] and [R, C].
+
+    A replica's initial parameters depend on its own seed alone (:mod:`zoneout_lab.training.initial`). What a regularizer does outside
+    the recurrence is done here: weight noise on readout and embedding, whole symbols dropped.
     """
 
     def __init__(
@@ -37,44 +52,78 @@ class SequenceModel(nn.Module):
         input_size: int,
         output_size: int,
         *,
-        every_step: bool,
         regularizers: Sequence[Regularizer],
         seeds: Sequence[Seeds],
         evaluation: Evaluation = "expectation",
     ) -> None:
         super().__init__()
-        self.every_step = every_step
-        self.rnn = _recurrent(model, input_size, regularizers, seeds, evaluation)
+        self.input_size = input_size
+        self.rnn = _recurrent(model, model.embedding or input_size, regularizers, seeds, evaluation)
         R = len(seeds)
         self.readout_weight = nn.Parameter(torch.empty(R, output_size, model.hidden))
         self.readout_bias = nn.Parameter(torch.empty(R, output_size))
-        with torch.no_grad():
-            for r, seed in enumerate(seeds):
-                self._initialise(r, torch.Generator().manual_seed(seed.init), model)
+        self.embedding: nn.Parameter | None = None
+        if model.embedding:
+            self.embedding = nn.Parameter(torch.empty(R, input_size, model.embedding))
+        for r, seed in enumerate(seeds):
+            initialise(self, r, model, torch.Generator().manual_seed(seed.init))
 
-    def forward(self, x: Tensor, state: tuple[Tensor, ...] | None = None) -> Tensor:
-        """x [R or 1, T, B, I] to logits [R, T, B, C] or [R, B, C]."""
-        draws = self.rnn.draws()  # of this pass: the next one draws others
-        out, _ = self.rnn(x, state)
-        weight = draws.noisy(self.readout_weight, READOUT)
-        return project(out if self.every_step else out[:, -1], weight, self.readout_bias)
+    def forward(self, x: Tensor, state: States | None = None, reads: int | None = None) -> Tensor:
+        """Logits of the last timestep, [R, B, C], or with ``reads`` of the last so many, [R, reads, B, C].
+
+        Args:
+            x: float [R or 1, T, B, I], or integer symbols [R or 1, T, B] below V.
+            state: initial (h, c) of an LSTM, (h,) of the others, [R, L, B, H] each; by default learned or zero.
+            reads: None, or from 1 to T.
+
+        Raises:
+            InputRefusedError: an embedding of inputs that are no symbols, or one-hot symbols too many.
+        """
+        return self.run(x, state, reads)[0]
+
+    def run(self, x: Tensor, state: States | None = None, reads: int | None = None) -> tuple[Tensor, States]:
+        """As :meth:`forward`, with the final states."""
+        draws, drawn_before = self.rnn.draws(), self.rnn.draw
+        encoded = self._encode(x, draws)
+        weight = draws.noisy(self.readout_weight, READOUT)  # before the layers count the update up
+        one = isinstance(self.rnn, GRU | RNN)  # torch's have a state that is no tuple
+        out, final = self.rnn(encoded, state[0] if one and state is not None else state)
+        if draws.drew and not self.training and self.rnn.draw == drawn_before:
+            self.rnn.draw += 1  # nothing within the layers was drawn, and the next pass is to differ from this
+        return project(out[:, -1] if reads is None else out[:, -reads:], weight, self.readout_bias), (
+            final,
+        ) if one else final
 
     def read(self, out: Tensor) -> Tensor:
         """Outputs [R, …, H] to logits [R, …, C], without noise on the weights."""
         return project(out, self.readout_weight, self.readout_bias)
 
-    def _initialise(self, r: int, generator: torch.Generator, model: Model) -> None:
-        for name, parameter in self.named_parameters():
-            row = parameter[r]
-            if ".gain_" in name or ".shift_" in name:
-                continue  # as the regularizer that has them sets them
-            if "bias" in name or "initial" in name:
-                row.zero_()
-            else:
-                bound = 1 / math.sqrt(model.hidden)
-                row.copy_(torch.rand(row.shape, generator=generator) * (2 * bound) - bound)
-            if model.cell == "lstm" and ".bias_ih" in name:
-                row[model.hidden : 2 * model.hidden] = model.forget_bias
+    def _encode(self, x: Tensor, draws: Draws) -> Tensor:
+        samples = self.training or self.rnn.evaluation == "sampled"
+        drops = samples and any("embedding" in regularizer.sites() for regularizer in draws.regularizers)
+        if x.is_floating_point():
+            if self.embedding is not None or drops:
+                raise InputRefusedError(
+                    "Only symbols have an embedding, and this task's inputs are real numbers: set model.embedding=0, and drop inputs "
+                    "with a regularizer's input rate."
+                )
+            return x
+        if self.embedding is not None:
+            table = draws.noisy(self.embedding, EMBEDDING)
+            encoded = torch.stack([F.embedding(x[r % len(x)], row) for r, row in enumerate(table)])
+        elif self.input_size > MOST_ONE_HOT:
+            raise InputRefusedError(
+                f"{self.input_size:,} symbols are too many to go in one-hot (at most {MOST_ONE_HOT:,}): give the model an embedding, "
+                "for example model.embedding=200."
+            )
+        else:
+            # torch's one_hot would look at the data first, and wait for the device to do so
+            encoded = (x[..., None] == torch.arange(self.input_size, device=x.device)).to(self.readout_weight.dtype)
+        if not drops:
+            return encoded
+        kept = draws.stacked("embedding", 0, self.readout_weight.new_ones(1, 1, x.shape[2], self.input_size))
+        symbols = x.expand(len(kept), -1, -1).transpose(1, 2)
+        return encoded * kept[:, 0].gather(2, symbols).transpose(1, 2)[..., None]
 
 
 def _recurrent(
@@ -85,7 +134,7 @@ def _recurrent(
         "replicas": len(seeds),
         "mask_seed": [seed.masks for seed in seeds],
         "learned_state": model.learned_state,
-        "evaluation": evaluation,
+        "evaluation": "expectation" if evaluation == "expectation" else "sampled",
     }
     if model.cell == "lstm":
         return LSTM(input_size, model.hidden, model.layers, **options)

@@ -15,10 +15,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops import triton
+from zoneout_lab.ops.reference import CELLS
+from zoneout_lab.settings import Training
 from zoneout_lab.tasks.base import Split
-from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.optimiser import clip_per_replica
+from zoneout_lab.training.model import SequenceModel, States
+from zoneout_lab.training.optimiser import clip_per_replica, clipped_step, make_optimiser
 from zoneout_lab.training.sums import loss_by_replica
 
 _EAGER = 3  # updates of a shape before it is captured: libraries choose their kernels and memory in the first ones
@@ -30,35 +33,52 @@ class Step:
 
     Args:
         model: R replicas.
-        optimiser: of the model's parameters; on CUDA one whose state lies there.
-        clip: largest gradient norm of a replica, or None.
-        split: training data on the model's device.
+        training: optimiser, loss and clipping.
+        split: training data on the model's device. With carried streams each update starts from the states that the one before
+            ended in; no gradient flows between updates.
 
     Attributes:
-        losses, norms: sums of the replicas' losses and of their gradient norms before clipping, [R] each.
+        optimiser: of the model's parameters; on CUDA its state lies there.
+        losses, norms: sums of the replicas' mean losses and of the gradient's norms before clipping, [R] each.
+
+    Raises:
+        InputRefusedError: carried streams for a model with learned initial states, which it would never start from.
     """
 
     model: SequenceModel
-    optimiser: torch.optim.Optimizer
-    clip: float | None
+    training: Training
     split: Split
+    optimiser: torch.optim.Optimizer = field(init=False)
     losses: Tensor = field(init=False)
     norms: Tensor = field(init=False)
     _captures: bool = field(init=False)
-    _seen: dict[tuple[int, ...], int] = field(default_factory=dict)
-    _graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor]] = field(default_factory=dict)
+    _states: States | None = field(default=None, init=False)
+    _seen: dict[tuple[int, ...], int] = field(default_factory=dict, init=False)
+    _graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        self.optimiser = make_optimiser(self.model.parameters(), self.training)
         like = self.model.readout_bias
         self.losses, self.norms = like.new_zeros(like.shape[0]), like.new_zeros(like.shape[0])
         self._captures = like.is_cuda and triton.is_installed()  # without it masks come from the host
         if self._captures:
             self.model.rnn.update = torch.zeros((), dtype=torch.int64, device=like.device)
+        if carries(self.split) and self.model.rnn.learned_state:
+            raise InputRefusedError(
+                "This task carries its states from update to update, from zero at each epoch's start, so a learned initial state "
+                "would not be used: set model.learned_state=false."
+            )
 
-    def begin(self) -> None:
-        """Sums start at zero."""
+    def begin(self, lr: float | None = None) -> None:
+        """An epoch starts: sums and carried states at zero, and from here on the learning rate ``lr`` where one is given."""
         self.losses.zero_()
         self.norms.zero_()
+        for state in self._states or ():
+            state.zero_()
+        for group in self.optimiser.param_groups:
+            if lr is not None and group["lr"] != lr:
+                group["lr"] = lr
+                self._graphs.clear()  # the old rate is part of what was captured
 
     def __call__(self, index: npt.NDArray[np.int64], update: int) -> None:
         """Train on the examples (or chunks) ``index`` [R, B] with the masks of training update ``update``."""
@@ -67,6 +87,9 @@ class Step:
             rnn.update.fill_(update)
         else:
             rnn.update = update
+        if carries(self.split) and self._states is None:
+            shape = (len(index), rnn.num_layers, index.shape[1], rnn.hidden_size)
+            self._states = tuple(self.model.readout_bias.new_zeros(shape) for _ in CELLS[rnn.cell][1])
         where = torch.as_tensor(index)
         if device.type == "cuda":
             self._on_cuda(where.pin_memory().to(device, non_blocking=True))
@@ -76,15 +99,23 @@ class Step:
     def compute(self, index: Tensor) -> None:
         """The update itself, every tensor of it on one device."""
         inputs, targets = self.split.gather(index)
-        loss = loss_by_replica(self.model(inputs), targets)
+        logits, states = self.model.run(inputs, self._states, reads(targets))
+        loss = loss_by_replica(logits, targets)
         penalty = self.model.rnn.penalty
+        whole = loss * (reads(targets) or 1) if self.training.loss == "sum_over_time" else loss
         self.optimiser.zero_grad()
         # a replica's parameters see its own loss only
-        torch.autograd.backward((loss if penalty is None else loss + penalty).sum())
-        norm = clip_per_replica(self.model.parameters(), self.clip)
-        self.optimiser.step()
+        torch.autograd.backward((whole if penalty is None else whole + penalty).sum())
+        if self.training.clip is not None and self.training.clip_what == "step":
+            norm = clip_per_replica(self.model.parameters(), None)
+            clipped_step(self.optimiser, self.training.clip)
+        else:
+            norm = clip_per_replica(self.model.parameters(), self.training.clip)
+            self.optimiser.step()
         self.losses += loss.detach()
         self.norms += norm
+        for kept, state in zip(self._states or (), states if self._states else (), strict=True):
+            kept.copy_(state.detach())
 
     def _on_cuda(self, index: Tensor) -> None:
         shape = tuple(index.shape)
@@ -109,6 +140,20 @@ class Step:
             self.compute(static)
         self._graphs[shape] = (graph, static)
         graph.replay()  # capturing computed nothing
+
+
+def carries(split: Split) -> bool:
+    """Whether a split is parallel streams that carry their states from window to window."""
+    return hasattr(split, "streams")
+
+
+def reads(targets: Tensor) -> int | None:
+    """How many of the last timesteps are read for targets [R or 1, K, B]: K; None, the last alone, for targets [R or 1, B].
+
+    >>> reads(torch.zeros(1, 3, 8)), reads(torch.zeros(1, 8))
+    (3, None)
+    """
+    return targets.shape[1] if targets.dim() == 3 else None
 
 
 def on_device(device: torch.device | str) -> AbstractContextManager[object]:
