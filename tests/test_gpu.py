@@ -16,7 +16,6 @@ from zoneout_lab.tasks import make_task
 from zoneout_lab.training import step as steps
 from zoneout_lab.training import train
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.optimiser import make_optimiser
 
 pytestmark = [
     pytest.mark.gpu,
@@ -62,10 +61,10 @@ def made(seeds: int = 2) -> tuple[steps.Step, list[np.ndarray]]:
     runs, task = study(seeds).runs(), make_task("digits")
     data, setting = task.load().to("cuda"), runs[0].setting
     model = SequenceModel(
-        setting.model, task.input_size, task.output_size, every_step=False,
+        setting.model, task.input_size, task.output_size,
         regularizers=[from_json(run.regularizer) for run in runs], seeds=[run.seeds for run in runs],
     ).to("cuda")  # fmt: skip
-    made = steps.Step(model, make_optimiser(model.parameters(), setting.training), setting.training.clip, data.train)
+    made = steps.Step(model, setting.training, data.train)
     return made, steps.in_batches(data.train, [np.random.default_rng(k) for k in range(len(runs))], 32)
 
 

@@ -61,6 +61,36 @@ def test_monte_carlo_is_the_mean_of_the_predicted_probabilities(task: Any, monke
     np.testing.assert_array_equal(evaluate(model, split, task.score, samples=4)["loss"], got["loss"])
 
 
+def test_the_class_is_the_one_of_the_mean_probability_and_not_of_the_mean_logit():
+    """With large logits one sure pass can outweigh several in the mean logit, and not in the mean probability."""
+    split, model = TinyStream().load().valid, made(TinyStream(), ARMS, "monte_carlo")
+    with torch.no_grad():
+        model.readout_weight.mul_(60)
+    got = evaluate(model, split, "error", samples=5)["error"]
+    ((inputs, targets),) = list(split.in_order(64))
+    model.eval()
+    model.rnn.draw = 0
+    with torch.no_grad():
+        logits = torch.stack([model(inputs[None], reads=8) for _ in range(5)])
+    by_probability, by_logit = (part.mean(0).argmax(-1) != targets for part in (logits.softmax(-1), logits))
+    np.testing.assert_allclose(got, by_probability.double().flatten(1).mean(1).numpy())
+    assert (by_probability != by_logit)[1:].any()
+
+
+def test_training_averages_so_many_passes():
+    task = TinyStream()
+    options = {"evaluation": "monte_carlo", "epochs": 1}
+    found = [
+        train([make_run(0, Zoneout(hidden=0.5), **(options | how))], task, task.load())[0]
+        for how in ({"evaluation": "sampled"}, {"samples": 1}, {"samples": 5})
+    ]
+    sampled, one, five = ({**outcome.by_epoch, **outcome.at_best} for outcome in found)
+    assert sampled == one
+    assert five["train_loss"] == one["train_loss"]
+    for name in ("valid_bpc", "train_eval_bpc", "test_bpc", "valid_bpc_full", "test_bpc_full"):
+        assert five[name] != one[name], name
+
+
 def test_averaging_beats_the_passes_that_it_averages():
     """Jensen: −log of a mean is at most the mean of −log."""
     task = TinyStream()

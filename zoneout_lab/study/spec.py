@@ -147,7 +147,7 @@ class Study(Frozen):
         """
         score = task_class(self.task).score
         names = {f"{split}_score": f"{split}_{score}" for split in ("train_eval", "valid", "test")}
-        noun = {"error": "error", "bpc": "cross-entropy"}[score]
+        noun = {"error": "error", "bpc": "cross-entropy", "ppl": "perplexity", "mse": "squared error"}[score]
         hypotheses = tuple(
             h.model_copy(update={"metric": names[h.metric], "statement": h.statement.replace(" score", f" {noun}")})
             if h.metric in names
