@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,20 @@ def shared_data() -> Path:
     if not ((REAL / "ptb").is_dir() and (REAL / "mnist").is_dir()):
         pytest.skip(f"no real data: {REAL} has no ptb/ and mnist/ (ZONEOUT_LAB_DATA names another folder)")
     return REAL
+
+
+@pytest.fixture(scope="session")
+def own(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
+    """The options that name a user's own file, by task: real text and real images, none for a task that needs no file."""
+    from sklearn.datasets import load_digits  # only here: it is slow to import
+
+    folder = tmp_path_factory.mktemp("own")
+    digits = load_digits()
+    np.savez(folder / "digits.npz", images=(digits.images * 255 / 16).astype(np.uint8), labels=digits.target)
+    text = (shared_data / "ptb" / "ptb.test.txt").read_text(encoding="ascii")
+    (folder / "book.txt").write_text(text[:200_000], encoding="utf-8")
+    names = {"char_text": "book.txt", "word_text": "book.txt", "images": "digits.npz"}
+    return lambda task: {"path": str(folder / names[task])} if task in names else {}
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ CASES = [(name, task, preset) for name in builtin_studies() for task in TASKS fo
 
 
 @pytest.mark.parametrize(("name", "task", "preset"), CASES)
-def test_plans(name, task, preset):
-    study = overridden(load_study(name), task=task, preset=preset).settled()
+def test_plans(name, task, preset, own):
+    declared = load_study(name)
+    change = declared.change | {f"options.{option}": value for option, value in own(task).items()}
+    study = overridden(declared, task=task, preset=preset, change=change).settled()
     assert study.name == name
     check_metrics(study)
     assert check_design(study) is None

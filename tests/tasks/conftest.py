@@ -3,36 +3,66 @@
 from __future__ import annotations
 
 import gzip
-import struct
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from idx_bytes import idx
 
-from zoneout_lab.tasks import Data, make_task
+from zoneout_lab.tasks import Data, make_task, task_class
 from zoneout_lab.tasks.pmnist import MNIST, SHAPES
 
 
 @pytest.fixture(scope="session")
-def loaded(request: pytest.FixtureRequest) -> Callable[..., Data]:
+def folder_of(request: pytest.FixtureRequest) -> Callable[[str], Path | None]:
+    """The folder that a task of this name reads; skips where it is absent, None for a task that needs none."""
+
+    def folder(name: str) -> Path | None:
+        if isinstance(task_class(name).sources, str):
+            return None
+        return Path(request.getfixturevalue("text8_folder" if name == "text8" else "shared_data"))
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def loaded(folder_of: Callable[[str], Path | None]) -> Callable[..., Data]:
     """Real data of a task by name and options, read once in a session; skips where they are absent."""
 
     @cache
     def load(name: str, **options: int | float | str | bool) -> Data:
-        folder = None if name == "digits" else request.getfixturevalue("shared_data")
-        return make_task(name, options).load(folder)
+        return make_task(name, options).load(folder_of(name))
 
     return load
 
 
+@pytest.fixture(scope="session")
+def text8_folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """100,000,000 bytes in the format of text8, from the Penn Treebank: in order, and not canonical."""
+    folder = tmp_path_factory.mktemp("text8")
+    text = (shared_data / "ptb" / "ptb.train.txt").read_bytes().replace(b"N", b"n").replace(b"<unk>", b"")
+    letters = bytes(range(ord("a"), ord("z") + 1))
+    kept = b" ".join(text.translate(bytes(b if b in letters else 32 for b in range(256))).split()) + b" "
+    with (folder / "text8").open("wb") as file:
+        left = 100_000_000
+        while left:
+            left -= file.write(kept[:left])
+    yield folder
+    (folder / "text8").unlink()
+
+
 @pytest.fixture(autouse=True)
-def nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads this machine's cache or named folder, or goes through its proxy."""
+def nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test reads this machine's cache or named folder, or goes through its proxy; what one caches goes with it."""
     monkeypatch.delenv("ZONEOUT_LAB_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield
+    # what is mapped from there stays readable
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 
 
 @pytest.fixture
@@ -44,10 +74,6 @@ def ptb_folder(tmp_path: Path) -> Path:
     for split, lines in (("train", 20), ("valid", 6), ("test", 5)):
         (folder / f"ptb.{split}.txt").write_text(line * lines)
     return folder
-
-
-def idx(values: np.ndarray) -> bytes:
-    return bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
 
 
 @pytest.fixture(scope="session")

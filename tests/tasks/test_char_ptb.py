@@ -100,3 +100,17 @@ def test_more_than_there_is_cannot_be_asked_for(ptb_folder: Path) -> None:
 def test_a_limit_below_two_chunks_is_refused() -> None:
     with pytest.raises(InputRefusedError, match="train_chars is 199"):
         CharPTB(train_chars=199)
+
+
+def test_a_character_is_one_byte_of_memory(loaded: Callable[..., Data]) -> None:
+    assert [s.symbols.dtype for s in streams(loaded("char_ptb"))] == [torch.uint8] * 3
+
+
+def test_overlapping_chunks_are_an_option_of_training_alone(loaded: Callable[..., Data]) -> None:
+    apart, overlapping = loaded("char_ptb"), loaded("char_ptb", chunks="overlapping")
+    assert [s.overlapping for s in streams(overlapping)] == [True, False, False]
+    assert [s.overlapping for s in streams(apart)] == [False] * 3
+    batches = overlapping.train.epoch(np.random.default_rng(0), 32)
+    assert len(batches) == 1582
+    assert len(set(np.concatenate(batches) % 100)) == 100
+    assert apart.digest != overlapping.digest

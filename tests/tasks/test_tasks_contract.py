@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ import torch
 
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.settings import Setting
-from zoneout_lab.tasks import TASKS, Data, Examples, Stream, make_task, task_class
+from zoneout_lab.tasks import TASKS, Carried, Data, Examples, Score, Split, Stream, make_task, task_class
 
 NAMES = list(TASKS)
 
@@ -25,11 +28,17 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def data(name: str, loaded: Callable[..., Data]) -> Data:
-    return loaded(name, **TASKS[name].settings["laptop"].options)
+def options(name: str, own: Callable[[str], dict[str, str]]) -> dict[str, Any]:
+    """The laptop setting's, with the file that a task of one's own data needs."""
+    return TASKS[name].settings["laptop"].options | own(name)
 
 
-def splits(data: Data) -> list[Examples | Stream]:
+@pytest.fixture
+def data(name: str, options: dict[str, Any], loaded: Callable[..., Data]) -> Data:
+    return loaded(name, **options)
+
+
+def splits(data: Data) -> list[Split]:
     return [data.train, data.valid, data.test]
 
 
@@ -37,7 +46,7 @@ def test_a_task_is_a_frozen_value_under_its_own_name(name: str) -> None:
     task = make_task(name)
     assert TASKS[name].name == name
     assert task.title
-    assert task.score in ("error", "bpc")
+    assert task.score in get_args(Score)
     assert task == make_task(name, {})
     assert hash(task) == hash(make_task(name))
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -59,13 +68,13 @@ def test_options_that_do_not_exist_or_cannot_be_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"no {name} option 'no_such_option'.* Known: "):
         make_task(name, {"no_such_option": 1})
     for field in dataclasses.fields(TASKS[name]):  # type: ignore[arg-type]
-        for wrong in (-1, 0.5, "wrong", None):
+        for wrong in (-1, 1.0 if field.type == "float" else 0.5, "wrong", None):
             with pytest.raises(InputRefusedError, match=field.name):
                 make_task(name, {field.name: wrong})  # type: ignore[dict-item]
 
 
-def test_shapes_types_and_ranges(name: str, data: Data) -> None:
-    task = make_task(name)
+def test_shapes_types_and_ranges(name: str, options: dict[str, Any], data: Data) -> None:
+    task = make_task(name, options)
     for split in splits(data):
         assert len(split) > 0
         assert split.steps > 0
@@ -75,26 +84,45 @@ def test_shapes_types_and_ranges(name: str, data: Data) -> None:
             assert split.inputs.is_contiguous()
             assert split.inputs.min() >= 0
             assert split.inputs.max() == 1
-            assert split.targets.shape == (len(split),)
+            assert split.targets.shape == ((len(split),) if split.reads is None else (len(split), split.reads))
+            assert split.reads is None or split.reads <= split.steps
             values = split.targets
+            assert values.dtype == (torch.float32 if task.score == "mse" else torch.int64)
         else:
             assert split.classes == task.input_size == task.output_size
+            assert split.reads == split.steps
             values = split.symbols
-        assert values.dtype == torch.int64
+            # as little memory as there can be
+            assert values.dtype == (torch.uint8 if split.classes <= 256 else torch.int16)
         assert values.min() >= 0
-        assert values.max() < task.output_size
-    if isinstance(data.train, Examples):
-        assert set(data.train.targets.tolist()) == set(range(task.output_size))
-    assert task.score == ("error" if isinstance(data.train, Examples) else "bpc")
+        assert task.score == "mse" or values.max() < task.output_size
+    train = data.train
+    if task.score == "mse":
+        assert task.output_size == 1
+    else:
+        seen = train.targets if isinstance(train, Examples) else train.symbols
+        # the beginning of a text keeps the symbols of all of it
+        beginning = not isinstance(train, Examples) and any(option.startswith("train_") for option in options)
+        assert beginning or set(seen.flatten().tolist()) == set(range(task.output_size))
+    kinds = {"error": Examples, "mse": Examples, "bpc": Stream, "ppl": Carried}
+    assert all(isinstance(split, kinds[task.score]) for split in splits(data))
 
 
 def test_gathering_agrees_with_reading_in_order(data: Data) -> None:
     for split in splits(data):
-        step = split.length if isinstance(split, Stream) else 1
         for k, (inputs, targets) in zip(range(3), split.in_order(8), strict=False):
-            index = torch.arange(8 * k, 8 * k + inputs.shape[1]) * step
+            if isinstance(split, Carried):
+                index = split.each * torch.arange(split.streams) + k * split.length
+            else:
+                index = torch.arange(8 * k, 8 * k + inputs.shape[1]) * (
+                    split.length if isinstance(split, Stream) else 1
+                )
+            if len(inputs) < split.steps:
+                continue  # a last part-window, for evaluation alone
             gathered, wanted = split.gather(torch.stack([index, index.flip(0)]))
-            assert inputs.shape == (split.steps, len(index), gathered.shape[-1])
+            assert inputs.shape[:2] == (split.steps, len(index))
+            assert inputs.dtype == (torch.float32 if isinstance(split, Examples) else torch.int64)
+            assert targets.shape == ((len(index),) if split.reads is None else (split.reads, len(index)))
             assert torch.equal(gathered[0], inputs)
             assert torch.equal(wanted[0], targets)
             assert torch.equal(gathered[1], inputs.flip(1))
@@ -103,24 +131,30 @@ def test_gathering_agrees_with_reading_in_order(data: Data) -> None:
 
 def test_reading_in_order_covers_the_split(data: Data) -> None:
     for split in splits(data):
-        total = sum(targets.shape[-1] for _, targets in split.in_order(64))
-        assert total == (len(split) // split.length if isinstance(split, Stream) else len(split))
+        read = [targets for _, targets in split.in_order(64)]
+        if isinstance(split, Carried):
+            assert sum(targets.numel() for targets in read) == (len(split) - 1) // split.streams * split.streams
+        else:
+            total = sum(targets.shape[-1] for targets in read)
+            assert total == (len(split) // split.length if isinstance(split, Stream) else len(split))
 
 
-def test_an_epoch_can_be_gathered_and_repeats_by_its_seed(data: Data) -> None:
-    batches = data.train.epoch(np.random.default_rng(5), 32)
-    again = data.train.epoch(np.random.default_rng(5), 32)
+def test_an_epoch_can_be_gathered_and_repeats_by_its_seed(name: str, data: Data) -> None:
+    batch = TASKS[name].settings["laptop"].training.batch
+    batches = data.train.epoch(np.random.default_rng(5), batch)
+    again = data.train.epoch(np.random.default_rng(5), batch)
     assert all(np.array_equal(a, b) for a, b in zip(batches, again, strict=True))
     every = np.concatenate(batches)
     assert len(set(every.tolist())) == len(every)
-    for batch in (batches[0], batches[-1]):
-        inputs, _ = data.train.gather(torch.from_numpy(batch)[None])
-        assert inputs.shape[:3] == (1, data.train.steps, len(batch))
+    for index in (batches[0], batches[-1]):
+        inputs, _ = data.train.gather(torch.from_numpy(index)[None])
+        assert inputs.shape[:3] == (1, data.train.steps, len(index))
 
 
-def test_loading_twice_gives_the_same_digest(name: str, data: Data, request: pytest.FixtureRequest) -> None:
-    folder = None if name == "digits" else request.getfixturevalue("shared_data")
-    again = make_task(name, TASKS[name].settings["laptop"].options).load(folder)
+def test_loading_twice_gives_the_same_digest(
+    name: str, options: dict[str, Any], data: Data, folder_of: Callable[[str], Path | None]
+) -> None:
+    again = make_task(name, options).load(folder_of(name))
     assert again.digest == data.digest
     assert len(data.digest) == 64
     assert again.notes == data.notes
@@ -131,6 +165,14 @@ def test_moving_keeps_digest_and_notes(data: Data) -> None:
     assert moved.digest == data.digest
     assert moved.notes == data.notes
     assert [len(s) for s in splits(moved)] == [len(s) for s in splits(data)]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "path" in inspect.signature(TASKS[name]).parameters])
+def test_a_task_of_ones_own_file_says_how_to_name_it(name: str) -> None:
+    task = make_task(name)
+    for ask in (task.load, lambda: task.input_size, lambda: task.output_size):
+        with pytest.raises(InputRefusedError, match=r"set options\.path"):
+            ask()
 
 
 def test_an_unknown_task_names_the_nearest() -> None:

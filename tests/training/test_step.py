@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from carried_streams import TinyCarried
-from tiny_tasks import TinyExamples, TinyStream, make_run
+from tiny_tasks import TinyCarried, TinyExamples, TinyStream, make_run
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from zoneout_lab.regularizers import NoRegularizer, RecurrentDropout, Zoneout, from_json
@@ -35,7 +34,7 @@ def step(task: Any, **options: Any) -> tuple[Step, list[np.ndarray]]:
         regularizers=[from_json(run.regularizer) for run in runs], seeds=[run.seeds for run in runs],
     )  # fmt: skip
     made = Step(model, runs[0].setting.training, data.train)
-    return made, in_batches(data.train, [np.random.default_rng(k) for k in range(3)], 8)
+    return made, in_batches(data.train, [np.random.default_rng(k) for k in range(3)], runs[0].setting.training.batch)
 
 
 # Adam and torch's RMSProp keep their state on the device where that is a GPU, which torch answers for
@@ -45,7 +44,7 @@ def step(task: Any, **options: Any) -> tuple[Step, list[np.ndarray]]:
     "how", [{"clip": 0.01}, {"clip": None, "loss": "sum_over_time"}, {"clip": 0.01, "clip_what": "step"}]
 )
 def test_nothing_waits_for_the_device(task: Any, how: dict[str, Any], optimizer: str):
-    options = {"embedding": 3} if isinstance(task, TinyCarried) else {}
+    options = {"embedding": 3, "batch": 4} if isinstance(task, TinyCarried) else {}
     update, batches = step(task, optimizer=optimizer, **how, **options)
     update(batches[0], 0)
     with NoWaiting():

@@ -1,17 +1,17 @@
-"""Tasks of a second or less: made-up examples and a made-up stream, with the runs that train on them."""
+"""Tasks of a second or less: made-up examples, a made-up stream and made-up carried streams, with the runs that train on them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, to_json
 from zoneout_lab.settings import Model, Run, Seeds, Setting, Training
-from zoneout_lab.tasks.base import Data, Examples, Stream
+from zoneout_lab.tasks.base import Carried, Data, Examples, Score, Stream
 
 TEST_IS_VALID = "the test split is the validation split, so that what was selected shows"
 
@@ -22,8 +22,8 @@ class TinyExamples:
 
     name: ClassVar[str] = "tiny_examples"
     title: ClassVar[str] = "Sums"
-    score: ClassVar[Literal["error", "bpc"]] = "error"
-    sources: ClassVar[None] = None
+    score: ClassVar[Score] = "error"
+    sources: ClassVar[str] = "made when it is loaded"
     settings: ClassVar[dict[str, Setting]] = {}
 
     features: int = 2
@@ -54,8 +54,8 @@ class TinyStream:
 
     name: ClassVar[str] = "tiny_stream"
     title: ClassVar[str] = "Cycle"
-    score: ClassVar[Literal["error", "bpc"]] = "bpc"
-    sources: ClassVar[None] = None
+    score: ClassVar[Score] = "bpc"
+    sources: ClassVar[str] = "made when it is loaded"
     settings: ClassVar[dict[str, Setting]] = {}
 
     classes: int = 5
@@ -75,6 +75,35 @@ class TinyStream:
             for n in (200, 95, 83)
         )
         return Data.of(train, valid, test)
+
+
+@dataclass(frozen=True)
+class TinyCarried:
+    """A cycle of five symbols with long rests, so that a window's first symbols say little without what came before."""
+
+    name: ClassVar[str] = "tiny_carried"
+    title: ClassVar[str] = "Cycle"
+    score: ClassVar[Score] = "ppl"
+    sources: ClassVar[str] = "made when it is loaded"
+    settings: ClassVar[dict[str, Setting]] = {}
+
+    classes: int = 5
+
+    @property
+    def input_size(self) -> int:
+        return self.classes
+
+    @property
+    def output_size(self) -> int:
+        return self.classes
+
+    def load(self, folder: Path | None = None) -> Data:
+        rng = np.random.default_rng(0)
+        splits = [
+            Carried(torch.from_numpy((np.arange(n) // 3 + rng.integers(0, 2, n)) % self.classes), self.classes, 6, 4)
+            for n in (180, 90, 83)
+        ]
+        return Data.of(*splits)
 
 
 def make_run(seed: int = 0, regularizer: Regularizer | None = None, **options: Any) -> Run:

@@ -18,7 +18,7 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     places = {
-        name: "inside scikit-learn" if task.sources is None else where(task.sources, data)
+        name: task.sources if isinstance(task.sources, str) else where(task.sources, data)
         for name, task in TASKS.items()
     }
     engines = {cell: describe(cell, device) for cell in CELLS}

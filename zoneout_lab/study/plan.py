@@ -19,9 +19,9 @@ from zoneout_lab.settings import Run
 from zoneout_lab.study.provenance import memory_available
 from zoneout_lab.study.spec import Study
 from zoneout_lab.tasks import Task, make_task, task_class
-from zoneout_lab.tasks.base import Data, Examples, Stream
+from zoneout_lab.tasks.base import Carried, Data, Examples, Stream
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.step import carries, reads
+from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import loss_by_replica
 from zoneout_lab.training.workers import settle_process
 
@@ -177,7 +177,7 @@ def _amount(run: Run, data: Data) -> tuple[float, float]:
     updates = len(data.train.epoch(np.random.default_rng(0), training.batch)) * training.epochs
     passes = training.epochs * 2 * valid / training.batch
     # one sequence at batch 1 is as slow for each timestep as a batch
-    if carries(data.test):
+    if isinstance(data.test, Carried):
         passes += test
     elif isinstance(data.test, Stream):
         passes += test / training.batch + valid + test

@@ -1,4 +1,4 @@
-"""Tasks: real data that a recurrent network learns from. The list below is the registry.
+"""Tasks: what a recurrent network learns from, real data or a problem of known horizon. The list below is the registry.
 
 A new task is one file here, a frozen dataclass that does what ``base.Task`` says, and one line in ``TASKS``.
 """
@@ -11,16 +11,30 @@ from types import MappingProxyType
 from typing import cast
 
 from zoneout_lab.errors import unknown
-from zoneout_lab.tasks.base import Data, Examples, Split, Stream, Task
+from zoneout_lab.tasks.adding import Adding
+from zoneout_lab.tasks.base import Carried, Data, Examples, Score, Split, Stream, Task
 from zoneout_lab.tasks.char_ptb import CharPTB
+from zoneout_lab.tasks.char_text import CharText
+from zoneout_lab.tasks.copying import Copying
 from zoneout_lab.tasks.digits import Digits
+from zoneout_lab.tasks.images import Images
 from zoneout_lab.tasks.pmnist import PermutedMNIST
+from zoneout_lab.tasks.text8 import Text8
+from zoneout_lab.tasks.word_ptb import WordPTB
+from zoneout_lab.tasks.word_text import WordText
 
 TASKS: Mapping[str, type[Task]] = MappingProxyType(
     {
         "digits": Digits,
         "pmnist": PermutedMNIST,
         "char_ptb": CharPTB,
+        "word_ptb": WordPTB,
+        "text8": Text8,
+        "char_text": CharText,
+        "word_text": WordText,
+        "images": Images,
+        "copying": Copying,
+        "adding": Adding,
     }
 )
 
@@ -58,14 +72,23 @@ def make_task(name: str, options: Mapping[str, int | float | str | bool] | None 
 
 __all__ = [
     "TASKS",
+    "Adding",
+    "Carried",
     "CharPTB",
+    "CharText",
+    "Copying",
     "Data",
     "Digits",
     "Examples",
+    "Images",
     "PermutedMNIST",
+    "Score",
     "Split",
     "Stream",
     "Task",
+    "Text8",
+    "WordPTB",
+    "WordText",
     "make_task",
     "task_class",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
@@ -13,9 +13,9 @@ import torch
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Stream
+from zoneout_lab.tasks.base import Data, Score, Stream
 from zoneout_lab.tasks.files import Source, Sources, difference, find, read, refusal
-from zoneout_lab.tasks.options import check_count
+from zoneout_lab.tasks.options import check_choice, check_count
 
 SYMBOLS = 50
 
@@ -38,10 +38,12 @@ class CharPTB:
     """The Penn Treebank in Mikolov's preprocessing, one character a step (section 4.1 of the Zoneout paper).
 
     Streams of 5,059,550 training, 396,412 validation and 446,184 test characters: every line without its leading space, with
-    its newline. Symbols are the 50 characters of the training text in sorted order, int64; inputs are one-hot [T, B, 50].
+    its newline. Symbols are the 50 characters of the training text in sorted order, uint8.
 
     Options:
         length: symbols in a chunk, which makes length − 1 predictions.
+        chunks: of training. ``apart``, from one random offset each epoch, is what the authors' code does; ``overlapping``, from anywhere
+            in the text and as many, is one reading of the paper's "overlapping sequences", which does not say by how much.
         train_chars, valid_chars, test_chars: keep the first so many; 0 keeps all. Symbols stay those of the whole training
             text, so that models of every scale read and write the same alphabet.
 
@@ -54,8 +56,8 @@ class CharPTB:
 
     name: ClassVar[str] = "char_ptb"
     title: ClassVar[str] = "Character-level Penn Treebank"
-    score: ClassVar[Literal["error", "bpc"]] = "bpc"
-    sources: ClassVar[Sources | None] = PTB
+    score: ClassVar[Score] = "bpc"
+    sources: ClassVar[Sources | str] = PTB
     # The laptop setting stops long before convergence: it shows the task at work and decides no claim of the paper.
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {
@@ -73,12 +75,14 @@ class CharPTB:
     )
 
     length: int = 100
+    chunks: Literal["apart", "overlapping"] = "apart"
     train_chars: int = 0
     valid_chars: int = 0
     test_chars: int = 0
 
     def __post_init__(self) -> None:
         check_count("length", self.length, least=2)
+        check_choice("chunks", self.chunks, ("apart", "overlapping"))
         # From any offset of an epoch, at least one chunk has to fit.
         for name in ("train_chars", "valid_chars", "test_chars"):
             check_count(name, getattr(self, name), least=2 * self.length, zero="all")
@@ -111,14 +115,15 @@ class CharPTB:
             self._stream(text, alphabet, limit, paths[source.name])
             for text, limit, source in zip(texts, limits, PTB.files, strict=True)
         )
+        train = replace(train, overlapping=self.chunks == "overlapping")
         return Data.of(train, valid, test, tuple(note for note in notes if note))
 
     def _stream(self, text: bytes, alphabet: np.ndarray, limit: int, path: Path) -> Stream:
-        codes = np.full(256, -1, np.int64)
+        codes = np.full(256, SYMBOLS, np.uint8)
         codes[alphabet] = np.arange(len(alphabet))
         symbols = codes[np.frombuffer(text, np.uint8)]
-        if (symbols < 0).any():
-            strange = chr(text[int(np.argmin(symbols))])
+        if (symbols == SYMBOLS).any():
+            strange = chr(text[int(np.argmax(symbols))])
             raise refusal(path, f"has the symbol {strange!r}, which the training text does not have")
         needed = limit or 2 * self.length
         if len(symbols) < needed:

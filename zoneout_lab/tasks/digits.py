@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Examples
+from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, check_flag
 
@@ -44,8 +44,8 @@ class Digits:
 
     name: ClassVar[str] = "digits"
     title: ClassVar[str] = "Permuted sequential digits (8×8)"
-    score: ClassVar[Literal["error", "bpc"]] = "error"
-    sources: ClassVar[Sources | None] = None
+    score: ClassVar[Score] = "error"
+    sources: ClassVar[Sources | str] = "inside scikit-learn"
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {
             "laptop": Setting(

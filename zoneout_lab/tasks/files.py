@@ -20,13 +20,15 @@ class Source:
     """One published file.
 
     ``sha256`` is the digest of the file as published, byte for byte: what a download has to match. ``content`` is the digest of
-    what is in it once decompressed: it tells whether data are canonical however they were compressed.
+    what is in it once decompressed: it tells whether data are canonical however they were compressed. ``unpacked`` is the name
+    that its content may have in a user's folder instead; empty where there is none.
     """
 
     name: str
     what: str
     sha256: str
     content: str
+    unpacked: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def _in_folder(sources: Sources, folder: Path, origin: str) -> dict[str, Path]:
         raise InputRefusedError(f"{origin} names {folder}, which is not a folder.")
     found: dict[str, Path] = {}
     for source in sources.files:
-        for path in (folder / source.name, folder / sources.subfolder / source.name):
+        names = [name for name in (source.name, source.unpacked) if name]
+        for path in (place / name for place in (folder, folder / sources.subfolder) for name in names):
             if path.is_file():
                 found[source.name] = path
                 break
@@ -101,7 +104,7 @@ def _in_cache(sources: Sources) -> dict[str, Path]:
     for source in sources.files:
         path = cache_folder() / sources.subfolder / source.name
         # A cached file that has been damaged is replaced, and only by a good one.
-        if not path.is_file() or hashlib.sha256(_bytes(path)).hexdigest() != source.sha256:
+        if not path.is_file() or _sha256(path) != source.sha256:
             fetch(sources.base_url + source.name, path, source.sha256)
         found[source.name] = path
     return found
@@ -144,6 +147,14 @@ def _bytes(path: Path) -> bytes:
         raise refusal(path, f"cannot be read ({error})") from error
 
 
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise refusal(path, f"cannot be read ({error})") from error
+
+
 def refusal(path: Path, fault: str) -> InputRefusedError:
     """The error for a data file that is not what it should be.
 
@@ -162,10 +173,14 @@ def difference(source: Source, content: bytes) -> str | None:
     >>> print(difference(source, b"zoneout"))
     training text (a.txt) differs from the canonical file: SHA-256 d0939e11... of its content, canonical 543e33c4...
     """
-    found = hashlib.sha256(content).hexdigest()
-    if found == source.content:
+    return difference_of(source, hashlib.sha256(content).hexdigest())
+
+
+def difference_of(source: Source, sha256: str) -> str | None:
+    """As :func:`difference`, from the digest of the content."""
+    if sha256 == source.content:
         return None
     return (
         f"{source.what} ({source.name}) differs from the canonical file: "
-        f"SHA-256 {found} of its content, canonical {source.content}"
+        f"SHA-256 {sha256} of its content, canonical {source.content}"
     )

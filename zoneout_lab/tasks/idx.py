@@ -43,5 +43,26 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], byt
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape), content
 
 
+def idx_shape(path: Path) -> tuple[int, ...]:
+    """The shape of the array in ``path``, from the header alone.
+
+    Raises InputRefusedError where the file is truncated, is not IDX, or holds another type.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "labels-idx1-ubyte"
+    ...     _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    ...     idx_shape(path)
+    (3,)
+    """
+    start = read(path, most=4 + 4 * 255)
+    if start[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+        raise refusal(path, f"is not an IDX file of bytes: it begins {start[:4].hex() or 'nowhere'}, expected 000008")
+    axes = start[3] if len(start) > 3 else 0
+    if not axes or len(start) < 4 + 4 * axes:
+        raise refusal(path, f"is truncated: {len(start)} bytes are less than its header")
+    return struct.unpack(f">{axes}I", start[4 : 4 + 4 * axes])
+
+
 def _by(shape: tuple[int, ...]) -> str:
     return " × ".join(f"{size:,}" for size in shape)

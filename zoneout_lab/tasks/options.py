@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from zoneout_lab.errors import InputRefusedError
 
@@ -49,3 +50,31 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """
     if value not in choices:
         raise InputRefusedError(f"{name} is {value!r}; it has to be one of {', '.join(choices)}.")
+
+
+def check_fraction(name: str, value: object) -> None:
+    """Refuse ``value`` unless it is a number from 0 to below 1.
+
+    >>> check_fraction("valid", 1)
+    Traceback (most recent call last):
+    ...
+    zoneout_lab.errors.InputRefusedError: valid is 1; it has to be a fraction, from 0 to below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise InputRefusedError(f"{name} is {value!r}; it has to be a fraction, from 0 to below 1.")
+
+
+def check_file(name: str, value: object) -> None:
+    """Refuse ``value`` unless it names a file that exists, or is empty, which means that no file is named yet.
+
+    >>> check_file("path", "no/such/file.txt")
+    Traceback (most recent call last):
+    ...
+    zoneout_lab.errors.InputRefusedError: path is 'no/such/file.txt', and there is no such file. It is looked for from ...
+    """
+    if not isinstance(value, str):
+        raise InputRefusedError(f"{name} is {value!r}; it has to be the name of a file, in quotes.")
+    if value and not Path(value).expanduser().is_file():
+        raise InputRefusedError(
+            f"{name} is {value!r}, and there is no such file. It is looked for from {Path.cwd()}; name it in full, or from there."
+        )

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zoneout_lab.tasks.base import Data, Examples, Split, Stream
+from zoneout_lab.tasks.base import Carried, Data, Split, Stream
 from zoneout_lab.training.model import SequenceModel, States
-from zoneout_lab.training.step import carries, reads
+from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import averaged_loss, each_loss, means
 
 Values = npt.NDArray[np.float64]
@@ -37,11 +37,13 @@ def evaluate(
 
     Sampled evaluation starts from the same draw each time, so that it is as repeatable as the expectation.
     """
-    batches = split.in_order(int(getattr(split, "streams", min(BATCH, first or BATCH))))
-    return _over(model, batches, score, first=first, samples=samples, carried=carries(split))
+    batches = split.in_order(min(BATCH, first or BATCH))
+    return _over(model, batches, score, first=first, samples=samples, carried=isinstance(split, Carried))
 
 
-def evaluate_whole(model: SequenceModel, stream: Stream, score: str, *, samples: int = 1) -> dict[str, Values]:
+def evaluate_whole(
+    model: SequenceModel, stream: Stream | Carried, score: str, *, samples: int = 1
+) -> dict[str, Values]:
     """Loss and score of each replica over the whole stream, read as one sequence at batch 1 with carried state: name → [R].
 
     Averaged passes carry a state each.
@@ -55,7 +57,7 @@ def evaluate_selected(model: SequenceModel, data: Data, score: str, *, samples: 
     Examples: the test split. A stream: the test split in chunks, and both splits as one sequence. Carried streams: the test split as
     one sequence alone, as Zaremba et al. 2014 test.
     """
-    if carries(data.test) and not isinstance(data.test, Examples):
+    if isinstance(data.test, Carried):
         return {
             f"test_{name}": value for name, value in evaluate_whole(model, data.test, score, samples=samples).items()
         }

@@ -19,7 +19,7 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops import triton
 from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.settings import Training
-from zoneout_lab.tasks.base import Split
+from zoneout_lab.tasks.base import Carried, Split
 from zoneout_lab.training.model import SequenceModel, States
 from zoneout_lab.training.optimiser import clip_per_replica, clipped_step, make_optimiser
 from zoneout_lab.training.sums import loss_by_replica
@@ -63,7 +63,7 @@ class Step:
         self._captures = like.is_cuda and triton.is_installed()  # without it masks come from the host
         if self._captures:
             self.model.rnn.update = torch.zeros((), dtype=torch.int64, device=like.device)
-        if carries(self.split) and self.model.rnn.learned_state:
+        if isinstance(self.split, Carried) and self.model.rnn.learned_state:
             raise InputRefusedError(
                 "This task carries its states from update to update, from zero at each epoch's start, so a learned initial state "
                 "would not be used: set model.learned_state=false."
@@ -87,7 +87,7 @@ class Step:
             rnn.update.fill_(update)
         else:
             rnn.update = update
-        if carries(self.split) and self._states is None:
+        if isinstance(self.split, Carried) and self._states is None:
             shape = (len(index), rnn.num_layers, index.shape[1], rnn.hidden_size)
             self._states = tuple(self.model.readout_bias.new_zeros(shape) for _ in CELLS[rnn.cell][1])
         where = torch.as_tensor(index)
@@ -140,11 +140,6 @@ class Step:
             self.compute(static)
         self._graphs[shape] = (graph, static)
         graph.replay()  # capturing computed nothing
-
-
-def carries(split: Split) -> bool:
-    """Whether a split is parallel streams that carry their states from window to window."""
-    return hasattr(split, "streams")
 
 
 def reads(targets: Tensor) -> int | None:

@@ -1,0 +1,278 @@
+"""A text of any size as numbers: read and coded in pieces once, kept in the user's cache, and mapped into memory from there."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import json
+import shutil
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zoneout_lab.errors import InputRefusedError, TryAgainError
+from zoneout_lab.tasks.files import cache_folder, refusal
+
+PIECE = 1 << 20  # bytes
+#: of the codes in the cache; raised when they change
+VERSION = 1
+EOS, UNKNOWN = "<eos>", "<unk>"
+_TYPES: tuple[tuple[int, str], ...] = ((2**8, "uint8"), (2**15, "int16"), (2**31, "int32"))
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of coded files: symbols by number, where each file ends, the SHA-256 of each one's decompressed content."""
+
+    names: tuple[str, ...]
+    ends: tuple[int, ...]
+    sha256: tuple[str, ...]
+
+    @property
+    def dtype(self) -> str:
+        """The smallest integer type that holds every symbol: uint8, int16 or int32."""
+        return next(name for most, name in _TYPES if len(self.names) <= most)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Files coded one after another: ``symbols`` [N] uint8, int16 or int32, a map of a file, and what is known of them."""
+
+    symbols: Tensor
+    about: About
+
+
+def characters(paths: Sequence[Path], cache: Path | None = None) -> Corpus:
+    r"""Files as characters; the symbols are all that occur in any of them, in the order of Unicode.
+
+    Args:
+        paths: texts in UTF-8. A ``.gz``, and a ``.zip`` of one file, are read as what is in them.
+        cache: where codes are kept; None: in the user's cache.
+
+    Raises InputRefusedError where a file cannot be read, is empty or is not UTF-8, TryAgainError where the cache cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     text = Path(name) / "a.txt"
+    ...     _ = text.write_text("zone\n", encoding="utf-8")
+    ...     corpus = characters([text], cache=Path(name))
+    >>> corpus.about.names, corpus.symbols.tolist()
+    (('\n', 'e', 'n', 'o', 'z'), [4, 3, 2, 1, 0])
+    """
+    return _cached("characters", paths, cache, lambda codes: _code_characters(paths, codes))
+
+
+def words(paths: Sequence[Path], most: int, held_out: Sequence[float] = (), cache: Path | None = None) -> Corpus:
+    r"""Files as words, which white space separates, with ``<eos>`` for each newline.
+
+    The symbols are ``<unk>`` and the words of the training part by falling frequency (equally frequent ones as they come), no
+    more than ``most`` in all. What is not among them is ``<unk>``. Every distinct word is held in memory once.
+
+    Args:
+        paths: as :func:`characters`. The first begins with the training part.
+        most: symbols there may be; 0: as many as there are.
+        held_out: what is not training at the first file's end, as fractions of its words: see :func:`training_end`.
+        cache: as :func:`characters`.
+
+    Raises what :func:`characters` does.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     text = Path(name) / "a.txt"
+    ...     _ = text.write_text("a b a\nc a d\n", encoding="utf-8")
+    ...     corpus = words([text], most=4, held_out=[0.25], cache=Path(name))
+    >>> corpus.about.names, corpus.symbols.tolist()
+    (('<unk>', 'a', 'b', '<eos>'), [1, 2, 1, 3, 0, 1, 0, 3])
+    """
+    how = f"words {most} {[float(part) for part in held_out]}"
+    return _cached(how, paths, cache, lambda codes: _code_words(paths, codes, most, held_out))
+
+
+def training_end(count: int, held_out: Sequence[float]) -> int:
+    """Where the training part of ``count`` symbols ends, after whole-numbered parts of these fractions are taken off the end.
+
+    >>> training_end(1001, [0.1, 0.05])
+    851
+    """
+    return count - sum(round(count * fraction) for fraction in held_out)
+
+
+def _code_characters(paths: Sequence[Path], codes: Path) -> About:
+    seen = np.zeros(0x110000, bool)
+    for path in paths:
+        for text in _pieces(path):
+            seen[_points(text)] = True
+    alphabet = np.flatnonzero(seen)
+    number = np.zeros(len(seen), np.int32)
+    number[alphabet] = np.arange(len(alphabet))
+    about = About(tuple(map(chr, alphabet.tolist())), (), ())
+    ends, digests, count = [], [], 0
+    with codes.open("wb") as file:
+        for path in paths:
+            digest = hashlib.sha256()
+            for text in _pieces(path, digest.update):
+                count += len(text)
+                file.write(number[_points(text)].astype(about.dtype).tobytes())
+            ends.append(count)
+            digests.append(digest.hexdigest())
+    return About(about.names, tuple(ends), tuple(digests))
+
+
+def _code_words(paths: Sequence[Path], codes: Path, most: int, held_out: Sequence[float]) -> About:
+    number: dict[str, int] = {UNKNOWN: 0}
+    ends, digests, count = [], [], 0
+    first = codes.with_suffix(".first")
+    with first.open("wb") as file:
+        for path in paths:
+            digest = hashlib.sha256()
+            for tokens in _tokens(path, digest.update):
+                count += len(tokens)
+                file.write(np.array([number.setdefault(t, len(number)) for t in tokens], np.int32).tobytes())
+            ends.append(count)
+            digests.append(digest.hexdigest())
+    frequency = np.zeros(len(number), np.int64)
+    left = training_end(ends[0], held_out)
+    for part in _int32(first):
+        frequency += np.bincount(part[:left], minlength=len(number))
+        left = max(0, left - len(part))
+    frequency[0] = frequency.max() + 1  # <unk> comes first, however rare
+    order = np.argsort(-frequency, kind="stable")
+    kept = order[frequency[order] > 0][: most or None]
+    final = np.zeros(len(number), np.int32)
+    final[kept] = np.arange(len(kept))
+    names = list(number)
+    about = About(tuple(names[k] for k in kept), tuple(ends), tuple(digests))
+    with codes.open("wb") as file:
+        for part in _int32(first):
+            file.write(final[part].astype(about.dtype).tobytes())
+    first.unlink()
+    return about
+
+
+def _int32(path: Path) -> Iterator[NDArray[np.int32]]:
+    with path.open("rb") as file:
+        while piece := file.read(4 * PIECE):
+            yield np.frombuffer(piece, np.int32)
+
+
+def _tokens(path: Path, heard: Callable[[bytes], None]) -> Iterator[list[str]]:
+    """The words of a file in lists; a word is never cut where a piece ends."""
+    rest = ""
+    for piece in _pieces(path, heard):
+        text = rest + piece
+        cut = max(text.rfind(" "), text.rfind("\n")) + 1
+        text, rest = text[:cut], text[cut:]
+        yield text.replace("\n", f" {EOS} ").split()
+    yield rest.split()
+
+
+def _points(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+
+
+def _pieces(path: Path, heard: Callable[[bytes], None] = lambda _: None) -> Iterator[str]:
+    """The text of a file in pieces; ``heard`` is given their bytes. A ``.gz`` and the only file in a ``.zip`` are unpacked."""
+    decode = codecs.getincrementaldecoder("utf-8-sig")().decode
+    size = 0
+    try:
+        with ExitStack() as stack:
+            file = _opened(path, stack)
+            while piece := file.read(PIECE):
+                heard(piece)
+                size += len(piece)
+                yield decode(piece)
+        yield decode(b"", True)
+    except UnicodeDecodeError as error:
+        raise InputRefusedError(
+            f"{path.name} in {path.parent} is not UTF-8: {error.reason} within the megabyte before byte {size:,}. Save it as UTF-8."
+        ) from error
+    except (
+        gzip.BadGzipFile,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+    ) as error:  # the last: an encrypted archive
+        raise refusal(path, f"is truncated or damaged ({error})") from error
+    except OSError as error:
+        raise refusal(path, f"cannot be read ({error})") from error
+    if not size:
+        raise InputRefusedError(f"{path.name} in {path.parent} is empty: a text is needed.")
+
+
+def _opened(path: Path, stack: ExitStack) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return cast(IO[bytes], stack.enter_context(gzip.open(path)))
+    if path.suffix != ".zip":
+        return stack.enter_context(path.open("rb"))
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if len(members) != 1:
+        raise InputRefusedError(f"{path.name} in {path.parent} holds {len(members)} files; it has to hold one text.")
+    return stack.enter_context(archive.open(members[0]))
+
+
+def _cached(how: str, paths: Sequence[Path], cache: Path | None, code: Callable[[Path], About]) -> Corpus:
+    """What an earlier call coded of the same files, unchanged since, or what ``code`` writes and says now."""
+    folder = (cache or cache_folder()) / "codes" / _key(how, paths)
+    found = _kept(folder)
+    if found is not None:
+        return found
+    part = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        part.mkdir(parents=True)
+        about = code(part / "codes")
+        (part / "about.json").write_text(json.dumps(asdict(about)), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # another process was faster: its folder is as good
+            part.rename(folder)
+        found = _kept(folder)
+    except OSError as error:
+        raise TryAgainError(
+            f"The codes of {paths[0].name} cannot be written to {folder.parent}: {error}. "
+            "Free some space, or name another folder in XDG_CACHE_HOME."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    if found is None:
+        raise TryAgainError(
+            f"The codes of {paths[0].name} in {folder} were changed while they were written. Try again."
+        )
+    return found
+
+
+def _kept(folder: Path) -> Corpus | None:
+    try:
+        values = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        about = About(**{name: tuple(value) for name, value in values.items()})
+        dtype, codes = np.dtype(about.dtype), folder / "codes"
+        if codes.stat().st_size != about.ends[-1] * dtype.itemsize:
+            return None
+    except (OSError, ValueError, TypeError, IndexError):
+        return None
+    # private: nothing that is written to the tensor goes to the file
+    symbols = torch.from_file(str(codes), shared=False, size=about.ends[-1], dtype=getattr(torch, about.dtype))
+    return Corpus(symbols, about)
+
+
+def _key(how: str, paths: Sequence[Path]) -> str:
+    """32 hexadecimal digits that change when a file does: its place, size or time of change."""
+    key = hashlib.sha256(f"{VERSION} {how}".encode())
+    for path in paths:
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise refusal(path, f"cannot be read ({error})") from error
+        key.update(f"\n{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode(errors="surrogateescape"))
+    return key.hexdigest()[:32]
