@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_tasks import make_run
 
 from zoneout_lab import Arm, Study, Zoneout
 from zoneout_lab.tasks import make_task
@@ -158,3 +159,15 @@ def test_one_thread_and_no_subnormals():
     workers.settle_process()
     assert torch.get_num_threads() == 1
     assert (torch.tensor([1e-40]) * 1).item() == 0
+
+
+def test_a_text_that_is_mapped_into_memory_reaches_the_workers(own, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    task = make_task("char_text", own("char_text") | {"length": 50})
+    text = task.load()
+    runs = [make_run(seed, epochs=1, batch=512) for seed in range(2)]
+    together = trained([runs], (task, text), 1)[0]
+    apart = trained([runs[:1], runs[1:]], (task, text), 2)
+    for one, (other,) in zip(together, (apart[0], apart[1]), strict=True):
+        assert one.by_epoch == other.by_epoch
+        assert one.at_best == other.at_best

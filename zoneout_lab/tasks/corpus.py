@@ -261,9 +261,8 @@ def _kept(folder: Path) -> Corpus | None:
             return None
     except (OSError, ValueError, TypeError, IndexError):
         return None
-    # private: nothing that is written to the tensor goes to the file
-    symbols = torch.from_file(str(codes), shared=False, size=about.ends[-1], dtype=getattr(torch, about.dtype))
-    return Corpus(symbols, about)
+    # copy on write: nothing that is written to the tensor goes to the file. (What torch.from_file maps cannot be sent to a worker.)
+    return Corpus(torch.from_numpy(np.memmap(codes, dtype, mode="c")), about)
 
 
 def _key(how: str, paths: Sequence[Path]) -> str:
