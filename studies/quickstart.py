@@ -5,7 +5,8 @@ What holds for 32 units and 1,097 digits need not hold at the paper's scale.
 
 Decision rule: paired by seed, exact sign-flip tests, Holm over the five hypotheses at α = .05. Eight seeds are the fewest with
 which the first of five can be decided (2/2⁸ = .0078 ≤ .05/5), and then only if all eight agree; ten leave room for one that does
-not. The static arm is evaluated with the mask it was trained with. Margins are zero: at this scale any difference is of interest. Gradient flow is judged after epoch 12.
+not. The static arm is evaluated with the mask it was trained with. Margins are zero: at this scale any difference is of interest.
+Gradient flow is judged after epoch 12.
 """
 
 from zoneout_lab import Arm, Hypothesis, NoRegularizer, RecurrentDropout, Study, Zoneout
@@ -16,7 +17,7 @@ STUDY = Study(
     question="Does zoneout regularize a small LSTM better than its ablations and recurrent dropout do?",
     background=(
         "Each of 1,797 handwritten digits is read as a permuted sequence of 64 pixels. Six arms share every initial weight and "
-        "every batch, seed by seed; they differ in their regularizer alone."
+        "every batch, seed by seed; they differ in their regularizer, and the static arm is evaluated with its own mask."
     ),
     task="digits",
     change={"training.epochs": 20},
