@@ -5,7 +5,7 @@ A *run* file holds one arm × seed; a *study* tree stacks runs along ``arm`` and
 | group | dimensions | variables |
 |---|---|---|
 | ``/metrics`` | ``epoch`` | ``train_loss``, ``valid_loss``, the task's score by epoch; the score of the selected checkpoint on the test split, ``best_epoch``, ``epochs_run``, ``status`` without it |
-| ``/gradients`` | ``epoch, layer, state, point, time`` | ``norm`` (mean over examples of ‖∂L/∂s_t‖₂) and ``normalised`` (divided by its sum over time) |
+| ``/gradients`` | ``epoch, layer, state, point, time`` | ``norm`` (mean over examples of ‖∂L/∂s_t‖₂) and ``normalised`` (divided by its sum over time), and both again ``…_without_noise`` |
 | ``/provenance`` | | ``run_id``, ``seconds``, ``sha256`` (study tree), and JSON attributes |
 
 NaN means not measured and ``status`` says why: ``finished``, ``diverged``, or in a study tree ``missing``.
@@ -64,6 +64,8 @@ QUANTITIES: dict[str, tuple[str, str]] = {
     "sha256": ("digest of the run's file", "1"),
     "norm": ("mean over examples of the L2 norm over units of the loss gradient", "nats"),
     "normalised": ("the norm divided by its sum over time", "1"),
+    "norm_without_noise": ("the norm with every mask replaced by its expectation", "nats"),
+    "normalised_without_noise": ("the norm without noise divided by its sum over time", "1"),
     "epoch": ("epochs of training completed", "1"),
     "time": ("timestep, from 0", "1"),
     "layer": ("layer, with torch's suffix", "1"),
@@ -89,20 +91,28 @@ def gradient_dataset(
     layers: Sequence[str],
     states: Sequence[str],
     points: Sequence[str] = ("candidate", "state"),
+    without_noise: npt.ArrayLike | None = None,
 ) -> xr.Dataset:
     """Gradient norms [layer, state, point, time] as a labelled dataset, raw and normalised over time.
+
+    ``without_noise`` are those of a second pass that drew no masks.
 
     >>> gradient_dataset([[[[1.0, 3.0], [2.0, 2.0]]]], layers=["l0"], states=["hidden"]).normalised.sel(
     ...     point="candidate"
     ... ).values
     array([[[0.25, 0.75]]])
     """
-    values = np.asarray(norms, dtype=np.float64)
-    total = values.sum(-1, keepdims=True)
-    share = np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0)
     dims = ("layer", "state", "point", "time")
-    coords = {"layer": list(layers), "state": list(states), "point": list(points), "time": np.arange(values.shape[-1])}
-    return describe(xr.Dataset({"norm": (dims, values), "normalised": (dims, share)}, coords))
+    variables = {}
+    for suffix, given in (("", norms), ("_without_noise", without_noise)):
+        if given is not None:
+            values = np.asarray(given, dtype=np.float64)
+            total = values.sum(-1, keepdims=True)
+            share = np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0)
+            variables |= {f"norm{suffix}": (dims, values), f"normalised{suffix}": (dims, share)}
+    steps = np.arange(np.shape(norms)[-1])
+    coords = {"layer": list(layers), "state": list(states), "point": list(points), "time": steps}
+    return describe(xr.Dataset(variables, coords))
 
 
 def run_tree(

@@ -55,8 +55,9 @@ def test_early_third_mass_by_hand():
         before, after = scalar(tree, f"early_third_mass_{state}"), scalar(tree, f"early_third_mass_{state}_state")
         np.testing.assert_allclose(before.sel(seed=0), expected[state])
         np.testing.assert_allclose(after.sel(seed=0), expected[other])
-    long_names = [DERIVED[name][2] for name in DERIVED]
-    assert len(set(long_names)) == 4
+        np.testing.assert_allclose(scalar(tree, f"early_third_mass_{state}_without_noise").sel(seed=0), expected["cell"])
+    long_names = [DERIVED[name].long_name for name in DERIVED]
+    assert len(set(long_names)) == 6
     assert scalar(tree, "early_third_mass_cell").attrs["long_name"] == long_names[0]
 
 
@@ -82,6 +83,13 @@ def test_unknown_metrics_are_named_with_the_nearest():
         scalar(tree, "test_bpc")
     with pytest.raises(InputRefusedError, match="measured none"):
         scalar(tree, "early_third_mass_cell")
+
+
+def test_gradients_taken_without_noise_are_asked_for_by_name():
+    drawn = make_gradients(EARLY)[["norm", "normalised"]]
+    tree = study([make_run("lstm", 0, [0.5], gradients={1: drawn})], [0])
+    with pytest.raises(InputRefusedError, match="without noise"):
+        scalar(tree, "early_third_mass_hidden_without_noise")
 
 
 def test_gradients_of_another_state_or_too_few_steps_are_refused():

@@ -34,10 +34,11 @@ def make_run(arm: str, seed: int, errors: list[float], *, status: str = "finishe
 
 
 def make_gradients(profile: list[float], layers: tuple[str, ...] = ("l0",)) -> xr.Dataset:
-    """Gradient norms whose candidate cell profile is ``profile``, and the hidden one and those after zoneout reversed."""
+    """Gradient norms whose candidate cell profile is ``profile``, and the hidden one and those after zoneout reversed; without noise all four are it."""
     forwards, backwards = np.array(profile), np.array(profile)[::-1]
     cell, hidden = [forwards, backwards], [backwards, forwards]
-    return schema.gradient_dataset([[cell, hidden]] * len(layers), layers=layers, states=["cell", "hidden"])
+    drawn, expected = [[cell, hidden]] * len(layers), [[[forwards] * 2] * 2] * len(layers)
+    return schema.gradient_dataset(drawn, layers=layers, states=["cell", "hidden"], without_noise=expected)
 
 
 def make_spec(hypotheses: list[dict[str, Any]] | None = None, *, seeds: int = 7) -> dict[str, Any]:

@@ -129,26 +129,32 @@ def test_evaluation_keeps_no_graph():
     assert all(p.grad is None for p in model.parameters())
 
 
+@pytest.mark.parametrize("evaluation", ["expectation", "sampled"])
 @pytest.mark.parametrize("task", [TinyExamples(), TinyStream()], ids=["examples", "stream"])
-def test_gradients_are_measured_at_the_epochs_asked(task: Any):
+def test_gradients_are_measured_at_the_epochs_asked(task: Any, evaluation: str):
     """Untrained against gradient_flow; afterwards only that they are there, and that measuring changed nothing."""
     data = task.load()
-    asked = {"gradient_epochs": (0, 2), "gradient_examples": 6, "epochs": 3}
+    asked = {"gradient_epochs": (0, 2), "gradient_examples": 6, "epochs": 3, "evaluation": evaluation}
     runs = [make_run(seed, arm, **asked) for seed, arm in enumerate(ARMS)]
     outcomes = train(runs, task, data)
-    unmeasured = train([make_run(seed, arm, epochs=3) for seed, arm in enumerate(ARMS)], task, data)
+    unmeasured = train([make_run(seed, arm, epochs=3, evaluation=evaluation) for seed, arm in enumerate(ARMS)], task, data)
     model = made(task, ARMS).train()
     inputs, targets = next(data.valid.in_order(6))
-    flow = gradient_flow(
-        model,
-        (inputs[None], None, reads(targets[None])),
-        lambda logits: loss_by_replica(logits, targets[None]).sum() * 6,
+    flow, silent = (
+        gradient_flow(
+            model.train(noisy),
+            (inputs[None], None, reads(targets[None])),
+            lambda logits: loss_by_replica(logits, targets[None]).sum() * 6,
+        )
+        for noisy in (True, False)
     )
     for r, (outcome, plain) in enumerate(zip(outcomes, unmeasured, strict=True)):
         assert set(outcome.gradients) == {0, 2}
-        norms, layers, states = outcome.gradients[0]
+        norms, without_noise, layers, states = outcome.gradients[0]
         assert (layers, states) == (["l0"], ["cell", "hidden"])
         np.testing.assert_allclose(norms, flow.norm.isel(replica=r), rtol=1e-6)
+        np.testing.assert_allclose(without_noise, silent.norm.isel(replica=r), rtol=1e-6)
+        assert np.array_equal(norms, without_noise) == isinstance(ARMS[r], NoRegularizer)
         assert outcome.gradients[2][0].shape == (1, 2, 2, inputs.shape[0])
         assert not np.array_equal(outcome.gradients[2][0], norms)
         assert plain.gradients == {}

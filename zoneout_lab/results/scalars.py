@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, unknown
 
-#: name → (state, point, long_name, units) of the part of the gradient that reaches the first third of the sequence. The
-#: authors' probe sits on the candidate, before zoneout; ``_state`` takes the state after it
-DERIVED: dict[str, tuple[str, str, str, str]] = {
-    "early_third_mass_cell": (
-        "cell",
-        "candidate",
-        "part of the cell gradient's norm in the first third of the sequence, before zoneout",
-        "1",
-    ),
-    "early_third_mass_hidden": (
-        "hidden",
-        "candidate",
-        "part of the hidden gradient's norm in the first third of the sequence, before zoneout",
-        "1",
-    ),
-    "early_third_mass_cell_state": (
-        "cell",
-        "state",
-        "part of the cell gradient's norm in the first third of the sequence, after zoneout",
-        "1",
-    ),
-    "early_third_mass_hidden_state": (
-        "hidden",
-        "state",
-        "part of the hidden gradient's norm in the first third of the sequence, after zoneout",
-        "1",
-    ),
+@dataclass(frozen=True)
+class EarlyShare:
+    """The part of a gradient's norm that lies in the first third of the sequence: where it is taken, and what to call it."""
+
+    state: str
+    point: str
+    variable: str
+    long_name: str
+    units: str = "1"
+
+
+def _early(state: str, point: str = "candidate", suffix: str = "") -> EarlyShare:
+    where = "before" if point == "candidate" else "after"
+    noise = ", with every mask replaced by its expectation" if suffix else ""
+    return EarlyShare(
+        state,
+        point,
+        f"normalised{suffix}",
+        f"part of the {state} gradient's norm in the first third of the sequence, {where} zoneout{noise}",
+    )
+
+
+#: metrics computed from gradient flow. The authors' probe sits on the candidate, before zoneout; ``_state`` takes the state after
+#: it, and ``_without_noise`` the candidate in a pass that draws no masks
+DERIVED: dict[str, EarlyShare] = {
+    f"early_third_mass_{state}{suffix}": early
+    for state in ("cell", "hidden")
+    for suffix, early in (
+        ("", _early(state)),
+        ("_state", _early(state, "state")),
+        ("_without_noise", _early(state, suffix="_without_noise")),
+    )
 }
 
 
@@ -42,7 +49,7 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     """One metric as [arm, seed], NaN where the run diverged or is missing, with ``long_name`` and ``units``.
 
     A metric by epoch is taken at each run's ``best_epoch``. The derived metrics (:data:`DERIVED`) are the sum of
-    ``normalised`` over the first ⌊T/3⌋ timesteps, averaged over layers, at the run's last measured epoch after training
+    a normalised gradient over the first ⌊T/3⌋ timesteps, averaged over layers, at the run's last measured epoch after training
     began. A known metric of a study without any finished run is NaN throughout.
 
     Raises UsageError for a metric that is on no list, InputRefusedError where an arm or seed appears twice or the study did
@@ -79,7 +86,9 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
         numeric = [str(name) for name, v in metrics.data_vars.items() if np.issubdtype(v.dtype, np.number)]
         raise unknown("metric", metric, [*numeric, *DERIVED])
     values = values.where(finished).transpose("arm", "seed").astype(np.float64).rename(metric)
-    long_name, units = DERIVED[metric][2:] if metric in DERIVED else schema.QUANTITIES[metric]
+    long_name, units = (
+        (DERIVED[metric].long_name, DERIVED[metric].units) if metric in DERIVED else schema.QUANTITIES[metric]
+    )
     return values.assign_attrs(long_name=long_name, units=units)
 
 
@@ -102,13 +111,16 @@ def _nothing(finished: xr.DataArray) -> xr.DataArray:
 
 
 def _early_third_mass(tree: xr.DataTree, finished: xr.DataArray, metric: str) -> xr.DataArray:
-    state, point = DERIVED[metric][:2]
+    wanted = DERIVED[metric]
     if not finished.any():
         return _nothing(finished)
     if "gradients" not in tree.children:
         raise InputRefusedError(f"{metric} needs gradient norms, and this study measured none.")
-    share = tree["gradients"].to_dataset()["normalised"]
-    for dim, label in (("state", state), ("point", point)):
+    gradients = tree["gradients"].to_dataset()
+    if wanted.variable not in gradients:
+        raise InputRefusedError(f"{metric} needs gradients taken without noise, and this study measured none.")
+    share = gradients[wanted.variable]
+    for dim, label in (("state", wanted.state), ("point", wanted.point)):
         if label not in share[dim].values:
             raise InputRefusedError(
                 f"{metric} needs the gradient at {dim} {label!r}, which this study did not measure."
@@ -116,7 +128,7 @@ def _early_third_mass(tree: xr.DataTree, finished: xr.DataArray, metric: str) ->
     third = share.sizes["time"] // 3
     if third == 0:
         raise InputRefusedError(f"{metric} needs at least three timesteps; there are {share.sizes['time']}.")
-    share = share.sel(state=state, point=point).sortby("time").isel(time=slice(third))
+    share = share.sel(state=wanted.state, point=wanted.point).sortby("time").isel(time=slice(third))
     mass = share.sum("time", skipna=False).mean("layer")
     mass = mass.where(mass["epoch"] > 0)
     # one epoch for all: runs that stopped early were measured less often, and a pair is compared at equal training

@@ -35,6 +35,8 @@ NOUNS: dict[str, str] = {
     "early_third_mass_hidden": "early-third gradient share (hidden, candidate)",
     "early_third_mass_cell_state": "early-third gradient share (cell, state)",
     "early_third_mass_hidden_state": "early-third gradient share (hidden, state)",
+    "early_third_mass_cell_without_noise": "early-third gradient share without noise (cell, candidate)",
+    "early_third_mass_hidden_without_noise": "early-third gradient share without noise (hidden, candidate)",
 }
 
 #: metrics of unit "1" that count something; every other one is a fraction, shown in percentage points

@@ -94,7 +94,7 @@ def metrics_of(study: Study) -> list[str]:
         names += ["valid_bpc_full", "test_bpc_full"]
     if any(epoch > 0 for epoch in study.gradient_epochs):
         cells = all(study.setting(arm).model.cell == "lstm" for arm in study.arms)
-        names += [name for name, (state, *_) in DERIVED.items() if cells or state != "cell"]
+        names += [name for name, early in DERIVED.items() if cells or early.state != "cell"]
     return names
 
 

@@ -23,7 +23,7 @@ from zoneout_lab.training.optimiser import rate_at
 from zoneout_lab.training.step import Step, in_batches, on_device, reads
 from zoneout_lab.training.sums import loss_by_replica
 
-GradientNorms = tuple[npt.NDArray[np.float64], list[str], list[str]]
+GradientNorms = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], list[str], list[str]]
 
 
 @dataclass
@@ -31,7 +31,8 @@ class Outcome:
     """What became of one run: metrics by epoch, values of the selected checkpoint, gradient norms by epoch.
 
     ``best_epoch`` is the epoch of the selected checkpoint, ``lowest_epoch`` that of the lowest validation score, which patience
-    counts from. ``gradients`` maps an epoch to norms [layer, state, point, time], layers' labels and states' names.
+    counts from. ``gradients`` maps an epoch to norms [layer, state, point, time] under the masks of training and without noise,
+    layers' labels and states' names.
     """
 
     run: Run
@@ -159,18 +160,24 @@ def _train(
 
 
 def _measure_gradients(model: SequenceModel, data: Data, outcomes: Sequence[Outcome], epoch: int) -> None:
-    """Norms of every replica on the first validation examples, with the masks of training; each example's own loss is used."""
+    """Norms of every replica on the first validation examples, each by its own loss: with the masks of training, and without noise."""
     run = outcomes[0].run
     inputs, targets = next(data.valid.in_order(run.gradient_examples))
-    model.train()
-    with recording(norms_suffice=True) as trace:
-        logits = model(inputs[None], reads=reads(targets[None]))
-    # times the number of examples: the norm of one example's gradient must not depend on how many there are
-    loss = loss_by_replica(logits, targets[None]).sum() * targets.shape[-1]
-    values, layers, states = norms(trace, loss)
+    evaluation = model.rnn.evaluation
+    found = []
+    for noisy in (True, False):
+        model.train(noisy)
+        model.rnn.evaluation = "expectation"
+        with recording(norms_suffice=True) as trace:
+            logits = model(inputs[None], reads=reads(targets[None]))
+        # times the number of examples: the norm of one example's gradient must not depend on how many there are
+        loss = loss_by_replica(logits, targets[None]).sum() * targets.shape[-1]
+        values, layers, states = norms(trace, loss)
+        found.append(values)
+    model.rnn.evaluation = evaluation
     for r, outcome in enumerate(outcomes):
         if outcome.active:
-            outcome.gradients[epoch] = (values[r], layers, states)
+            outcome.gradients[epoch] = (found[0][r], found[1][r], layers, states)
 
 
 def _examples(data: Data) -> int:
