@@ -28,7 +28,7 @@ def slow_lstm(x, h, c, W, bias, at: Scalars):
         i, f, o = (logistic(pre[gate * H + j]) for gate in (0, 1, 3))
         g = math.tanh(pre[2 * H + j])
         candidate = (1 - at["memory"][j]) * (f * c[j] + (1 - at["update"][j]) * i * g)
-        hidden = o * math.tanh(candidate)
+        hidden = (1 - at["output"][j]) * o * math.tanh(candidate)
         m_c, m_h = 1 - at["cell"][j], 1 - at["hidden"][j]
         new_c.append(m_c * candidate + (1 - m_c) * c[j])
         new_h.append(m_h * hidden + (1 - m_h) * h[j])
@@ -42,7 +42,7 @@ def slow_gru(x, h, c, W, bias, at: Scalars):
     for j in range(H):
         r, u = logistic(x[j] + product[j]), logistic(x[H + j] + product[H + j])
         n = (1 - at["update"][j]) * math.tanh(x[2 * H + j] + r * product[2 * H + j])
-        hidden = u * h[j] + (1 - u) * n
+        hidden = (1 - at["output"][j]) * (u * h[j] + (1 - u) * n)
         m_h = 1 - at["hidden"][j]
         new_h.append(m_h * hidden + (1 - m_h) * h[j])
     return new_h, c
@@ -50,7 +50,7 @@ def slow_gru(x, h, c, W, bias, at: Scalars):
 
 def slow_rnn(phi: Callable[[float], float]):
     def step(x, h, c, W, bias, at: Scalars):
-        hidden = [phi(x[j] + sum(W[j][k] * h[k] for k in range(H))) for j in range(H)]
+        hidden = [(1 - at["output"][j]) * phi(x[j] + sum(W[j][k] * h[k] for k in range(H))) for j in range(H)]
         m_h = [1 - at["hidden"][j] for j in range(H)]
         return [m_h[j] * hidden[j] + (1 - m_h[j]) * h[j] for j in range(H)], c
 

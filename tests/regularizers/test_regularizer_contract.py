@@ -243,7 +243,8 @@ def test_replicas_of_one_model_have_one_cell():
 
 REPLICAS = [
     [WeightNoise(0.1), Zoneout(0.3), NormStabilizer(2.0), NonRecurrentDropout(0.4), VariationalDropout(input=0.2)],
-    [VariationalDropout(recurrent=0.3), HiddenDropout(0.3) + Zoneout(hidden=0.3)],
+    [HiddenDropout(0.3) + Zoneout(hidden=0.3), CellDropout(0.3)],
+    [VariationalDropout(recurrent=0.3), VariationalDropout(recurrent=0.1) + HiddenDropout(0.3)],
     [LayerNorm(), LayerNorm() + Zoneout(0.3), LayerNorm() + WeightNoise(0.1)],
     [RecurrentBatchNorm(steps=6), RecurrentBatchNorm(steps=6) + Zoneout(0.3)],
     [InputMask(0.3), InputMask(0.1)],
@@ -271,7 +272,7 @@ def test_a_replica_is_what_it_is_alone(kinds):
 
 
 def test_every_site_of_every_cell_has_a_member_that_uses_it():
-    members = (Zoneout(0.5, 0.5), RecurrentDropout(0.5), CellDropout(0.5))
+    members = (Zoneout(0.5, 0.5), RecurrentDropout(0.5), CellDropout(0.5), HiddenDropout(0.5))
     assert {site for member in members for site in member.sites()} == {
         s for _, _, sites in CELLS.values() for s in sites
     }

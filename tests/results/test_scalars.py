@@ -55,7 +55,9 @@ def test_early_third_mass_by_hand():
         before, after = scalar(tree, f"early_third_mass_{state}"), scalar(tree, f"early_third_mass_{state}_state")
         np.testing.assert_allclose(before.sel(seed=0), expected[state])
         np.testing.assert_allclose(after.sel(seed=0), expected[other])
-        np.testing.assert_allclose(scalar(tree, f"early_third_mass_{state}_without_noise").sel(seed=0), expected["cell"])
+        np.testing.assert_allclose(
+            scalar(tree, f"early_third_mass_{state}_without_noise").sel(seed=0), expected["cell"]
+        )
     long_names = [DERIVED[name].long_name for name in DERIVED]
     assert len(set(long_names)) == 6
     assert scalar(tree, "early_third_mass_cell").attrs["long_name"] == long_names[0]

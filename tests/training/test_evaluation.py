@@ -137,7 +137,9 @@ def test_gradients_are_measured_at_the_epochs_asked(task: Any, evaluation: str):
     asked = {"gradient_epochs": (0, 2), "gradient_examples": 6, "epochs": 3, "evaluation": evaluation}
     runs = [make_run(seed, arm, **asked) for seed, arm in enumerate(ARMS)]
     outcomes = train(runs, task, data)
-    unmeasured = train([make_run(seed, arm, epochs=3, evaluation=evaluation) for seed, arm in enumerate(ARMS)], task, data)
+    unmeasured = train(
+        [make_run(seed, arm, epochs=3, evaluation=evaluation) for seed, arm in enumerate(ARMS)], task, data
+    )
     model = made(task, ARMS).train()
     inputs, targets = next(data.valid.in_order(6))
     flow, silent = (

@@ -101,7 +101,13 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "layer norm": (TinyStream(), {"hidden": 17, "arms": [LayerNorm(), LayerNorm() + RecurrentDropout(0.2)]}),
     "by the reference": (
         TinyExamples(),
-        {"hidden": 33, "arms": [HiddenDropout(0.3), VariationalDropout(recurrent=0.3) + Zoneout(0.2)]},
+        {
+            "hidden": 33,
+            "arms": [
+                VariationalDropout(recurrent=0.3) + HiddenDropout(0.3),
+                VariationalDropout(recurrent=0.3) + Zoneout(0.2),
+            ],
+        },
     ),
     "output gate": (TinyStream(), {"hidden": 17, "arms": [InputMask(0.3), InputMask(0.1)]}),
 }

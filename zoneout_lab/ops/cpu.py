@@ -1,8 +1,8 @@
 """The recurrences on a CPU with their backward passes written out: the numbers of the reference in a fraction of its time.
 
-With G_h, G_c the total gradients at t, z the share preserved, u and m the shares dropped, an LSTM's are
+With G_h, G_c the total gradients at t, z the share preserved, u, m and d the shares dropped, an LSTM's are
 
-    dh̃ = (1 − z_h) ⊙ G_h                    dc̃ = (1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃),    then times 1 − m
+    dh̃ = (1 − z_h) ⊙ G_h, then times 1 − d   dc̃ = (1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃),    then times 1 − m
     do = dh̃ ⊙ tanh c̃    df = dc̃ ⊙ c₋    di = dc̃ ⊙ (1 − u) ⊙ g    dg = dc̃ ⊙ (1 − u) ⊙ i
     G_c₋ = z_c ⊙ G_c + f ⊙ dc̃               G_h₋ = z_h ⊙ G_h + dgates · W + external
 
@@ -26,7 +26,7 @@ from zoneout_lab.ops.reference import CELLS, OnNorms, Shares, States, Weights, c
 
 _KINDS = {"lstm": 0, "gru": 1, "rnn_tanh": 2, "rnn_relu": 3}
 _SAVED = {"lstm": 4, "gru": 4, "rnn_tanh": 1, "rnn_relu": 1}
-_SITES = ("cell", "hidden", "update", "memory")
+_SITES = ("cell", "hidden", "update", "memory", "output")
 _POINTS = (("cell", "candidate"), ("cell", "state"), ("hidden", "candidate"), ("hidden", "state"))
 
 
@@ -40,7 +40,7 @@ class _Problem(ctypes.Structure):
         ("x", ctypes.c_void_p),
         ("x_stride", ctypes.c_int64 * 3),
         *((name, ctypes.c_void_p) for name in ("w_in", "w_hidden", "b_in", "b_hidden")),
-        ("share", _Share * 4),
+        ("share", _Share * len(_SITES)),
         ("gates_stride", ctypes.c_int64),
         ("states_stride", ctypes.c_int64),
         *(

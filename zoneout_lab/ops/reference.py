@@ -3,14 +3,14 @@
 Shapes: R replicas, T timesteps, B examples, H units, G = 4H (LSTM), 3H (GRU) or H gate columns, in torch's gate order.
 
 Every regularizer is a *share* in [0, 1] at a site, of [R, T, B, H] or anything that broadcasts to it; 0 means untouched. A mask
-is a share of zeros and ones; at evaluation the share is the mask's mean. With z_c, z_h the shares preserved and u, m those dropped,
+is a share of zeros and ones; at evaluation the share is the mask's mean. With z_c, z_h the shares preserved and u, m, d dropped,
 
-    LSTM    c̃_t = (1 − m) ⊙ (f ⊙ c_{t−1} + (1 − u) ⊙ i ⊙ g)      h̃_t = o ⊙ tanh(c̃_t)
+    LSTM    c̃_t = (1 − m) ⊙ (f ⊙ c_{t−1} + (1 − u) ⊙ i ⊙ g)      h̃_t = (1 − d) ⊙ o ⊙ tanh(c̃_t)
             c_t = z_c ⊙ c_{t−1} + (1 − z_c) ⊙ c̃_t                 h_t = z_h ⊙ h_{t−1} + (1 − z_h) ⊙ h̃_t
-    GRU     h̃_t = k ⊙ h_{t−1} + (1 − k) ⊙ (1 − u) ⊙ n             n = tanh(W_n x + b + r ⊙ (U_n h_{t−1} + b'))
-    RNN     h̃_t = φ(W x + U h_{t−1} + b)                           φ is tanh or relu
+    GRU     h̃_t = (1 − d) ⊙ (k ⊙ h_{t−1} + (1 − k) ⊙ (1 − u) ⊙ n) n = tanh(W_n x + b + r ⊙ (U_n h_{t−1} + b'))
+    RNN     h̃_t = (1 − d) ⊙ φ(W x + U h_{t−1} + b)                 φ is tanh or relu
 
-With shares v and d dropped at :data:`MORE_SITES`, h_{t−1} is (1 − v) ⊙ h_{t−1} inside the products, and h̃_t is multiplied by 1 − d.
+With a share v dropped at :data:`MORE_SITES`, h_{t−1} is (1 − v) ⊙ h_{t−1} inside the products.
 h_t for GRU and RNN as for the LSTM. Zoneout: Krueger et al. 2017, eqs. 4–6 (h̃ from the candidate c̃, not from c); u:
 Semeniuta et al. 2016, eqs. 13–15; m: dropout on the memory cell itself. The GRU is torch's, which applies r after the product
 (Cho et al. 2014 apply it before).
@@ -29,13 +29,13 @@ from zoneout_lab.ops.trace import announce, is_recording
 
 #: cell → (number of gates, its states, the sites a regularizer may act on)
 CELLS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
-    "lstm": (4, ("hidden", "cell"), ("cell", "hidden", "update", "memory")),
-    "gru": (3, ("hidden",), ("hidden", "update")),
-    "rnn_tanh": (1, ("hidden",), ("hidden",)),
-    "rnn_relu": (1, ("hidden",), ("hidden",)),
+    "lstm": (4, ("hidden", "cell"), ("cell", "hidden", "update", "memory", "output")),
+    "gru": (3, ("hidden",), ("hidden", "update", "output")),
+    "rnn_tanh": (1, ("hidden",), ("hidden", "output")),
+    "rnn_relu": (1, ("hidden",), ("hidden", "output")),
 }
-#: sites that every cell has, known to this file alone: h_{t−1} on its way into the products, and the new hidden state
-MORE_SITES = ("recurrent", "output")
+#: a site that every cell has, known to this file alone: h_{t−1} on its way into the products
+MORE_SITES = ("recurrent",)
 
 States = tuple[Tensor, ...]
 Shares = Mapping[str, Tensor]

@@ -14,7 +14,7 @@ from torch import Tensor
 from zoneout_lab.ops.products import aligned, multiply
 from zoneout_lab.ops.reference import Shares, States, by_time, drop, preserve
 
-_SITES = ("cell", "hidden", "update", "memory")
+_SITES = ("cell", "hidden", "update", "memory", "output")
 
 
 def lstm(x: Tensor, states: States, weight: Tensor, shares: Shares) -> tuple[Tensor, States]:
@@ -48,14 +48,14 @@ class _Lstm(torch.autograd.Function):
         hs[:, 0], cs[:, 0] = h, c
         at = [(None,) * T if share is None else by_time(share, T) for share in shares]
         for t in range(T):
-            z_c, z_h, u, m = (_floating(share[t], x.dtype) for share in at)
+            z_c, z_h, u, m, d = (_floating(share[t], x.dtype) for share in at)
             # σ(a) = ½ tanh(a/2) + ½: halving is exact, so one tanh serves all four gates
             pre = multiply(h, halved).addcmul_(x[:, t], scale).tanh_()
             gate = torch.addcmul(offset, pre, scale, out=gates[:, t])
             i, f, g, o = gate.chunk(4, -1)
             new = drop(torch.addcmul(drop(i * g, u), f, c), m)
             tanh = torch.tanh(new)
-            h, c = preserve(h, o * tanh, z_h), preserve(c, new, z_c)
+            h, c = preserve(h, drop(o * tanh, d), z_h), preserve(c, new, z_c)
             hs[:, t + 1], cs[:, t + 1], tanhs[:, t] = h, c, tanh
         ctx.save_for_backward(gates, hs, cs, tanhs, weight, *shares)
         return hs[:, 1:], c.clone()
@@ -75,11 +75,12 @@ class _Lstm(torch.autograd.Function):
         d_h: Tensor | None = None
         d_c: Tensor | None = d_last
         for t in reversed(range(T)):
-            z_c, z_h, u, m = (_floating(share[t], gates.dtype) for share in at)
+            z_c, z_h, u, m, d = (_floating(share[t], gates.dtype) for share in at)
             i, f, g, o = gates[:, t].chunk(4, -1)
             d_i, d_f, d_g, d_o = d_gates[:, t].chunk(4, -1)
             tanh = tanhs[:, t]
             new_h, d_h = _split(d_out[:, t] if d_h is None else d_h + d_out[:, t], z_h)
+            new_h = drop(new_h, d)
             new_c, d_c = _split(d_c, z_c)
             to_tanh = new_h * o
             to_tanh = torch.addcmul(to_tanh, to_tanh * tanh, tanh, value=-1)
@@ -96,7 +97,7 @@ class _Lstm(torch.autograd.Function):
         d_weight = torch.stack(
             [torch.mm(aligned(d_gates[r].flatten(0, 1)).t(), aligned(hs[r, :T].flatten(0, 1))) for r in range(R)]
         )
-        return d_gates, d_h, d_c, d_weight, None, None, None, None
+        return d_gates, d_h, d_c, d_weight, *(None for _ in shares)
 
 
 def _gates(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import xarray as xr
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, unknown
 
+
 @dataclass(frozen=True)
 class EarlyShare:
     """The part of a gradient's norm that lies in the first third of the sequence: where it is taken, and what to call it."""

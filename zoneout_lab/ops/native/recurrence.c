@@ -8,7 +8,7 @@
  */
 #include "arithmetic.h"
 
-#define MOST_SITES 4
+#define MOST_SITES 5
 
 /* A share at a site: strides over replica, time, example, unit in elements, 0 where it does not vary; kind 0 none, 1 bytes, 2 REAL. */
 typedef struct {
@@ -24,7 +24,7 @@ typedef struct {
     const REAL *x;
     int64_t x_stride[3]; /* replica, time, example; features are neighbours */
     const REAL *w_in, *w_hidden, *b_in, *b_hidden; /* [R, G, I], [R, G, H], [R, G] or null */
-    Share share[MOST_SITES]; /* cell, hidden, update, memory */
+    Share share[MOST_SITES]; /* cell, hidden, update, memory, output */
     int64_t gates_stride, states_stride; /* from one replica to the next */
     REAL *gates, *hs, *cs;
     const REAL *d_out;         /* [R, T, B, H] */
@@ -70,17 +70,19 @@ static void shares_at(const Problem *p, Rows *rows, int64_t r, int64_t t, int64_
 #define HIDDEN_SHARE rows->at[1]
 #define UPDATE_SHARE rows->at[2]
 #define MEMORY_SHARE rows->at[3]
+#define OUTPUT_SHARE rows->at[4]
 
 static void lstm_row(int64_t H, const Rows *rows, REAL *restrict gate, const REAL *restrict h_old, const REAL *restrict c_old,
                      REAL *restrict h_new, REAL *restrict c_new)
 {
     const REAL *restrict zc = CELL_SHARE, *restrict zh = HIDDEN_SHARE, *restrict u = UPDATE_SHARE, *restrict m = MEMORY_SHARE;
+    const REAL *restrict d = OUTPUT_SHARE;
     REAL *restrict gi = gate, *restrict gf = gate + H, *restrict gg = gate + 2 * H, *restrict go = gate + 3 * H;
     INDEPENDENT for (int64_t j = 0; j < H; j++) {
         REAL i = sigmoid_(gi[j]), f = sigmoid_(gf[j]), g = tanh_(gg[j]), o = sigmoid_(go[j]);
         gi[j] = i, gf[j] = f, gg[j] = g, go[j] = o;
         REAL c = (1 - m[j]) * fma_(f, c_old[j], (1 - u[j]) * (i * g));
-        REAL h = o * tanh_(c);
+        REAL h = (1 - d[j]) * (o * tanh_(c));
         c_new[j] = fma_(zc[j], c_old[j], (1 - zc[j]) * c);
         h_new[j] = fma_(zh[j], h_old[j], (1 - zh[j]) * h);
     }
@@ -91,14 +93,16 @@ static void lstm_row_back(int64_t H, const Rows *rows, const REAL *restrict gate
                           REAL *restrict d_c, REAL *restrict d_gate, REAL *restrict d_new_h, REAL *restrict d_new_c)
 {
     const REAL *restrict zc = CELL_SHARE, *restrict zh = HIDDEN_SHARE, *restrict u = UPDATE_SHARE, *restrict m = MEMORY_SHARE;
+    const REAL *restrict d = OUTPUT_SHARE;
     const REAL *restrict gi = gate, *restrict gf = gate + H, *restrict gg = gate + 2 * H, *restrict go = gate + 3 * H;
     REAL *restrict di = d_gate, *restrict df = d_gate + H, *restrict dg = d_gate + 2 * H, *restrict d_o = d_gate + 3 * H;
     INDEPENDENT for (int64_t j = 0; j < H; j++) {
         REAL i = gi[j], f = gf[j], g = gg[j], o = go[j];
         REAL t = tanh_((1 - m[j]) * fma_(f, c_old[j], (1 - u[j]) * (i * g)));
         REAL to_h = (1 - zh[j]) * d_h[j];
-        REAL to_c = fma_(to_h * o, fma_(-t, t, 1), (1 - zc[j]) * d_c[j]);
         d_new_h[j] = to_h;
+        to_h = (1 - d[j]) * to_h;
+        REAL to_c = fma_(to_h * o, fma_(-t, t, 1), (1 - zc[j]) * d_c[j]);
         d_new_c[j] = to_c;
         to_c = (1 - m[j]) * to_c;
         REAL write = (1 - u[j]) * to_c;
@@ -115,13 +119,13 @@ static void lstm_row_back(int64_t H, const Rows *rows, const REAL *restrict gate
 static void gru_row(int64_t H, const Rows *rows, REAL *restrict gate, const REAL *restrict own, const REAL *restrict h_old,
                     REAL *restrict h_new)
 {
-    const REAL *restrict zh = HIDDEN_SHARE, *restrict u = UPDATE_SHARE;
+    const REAL *restrict zh = HIDDEN_SHARE, *restrict u = UPDATE_SHARE, *restrict d = OUTPUT_SHARE;
     REAL *restrict gr = gate, *restrict gk = gate + H, *restrict gn = gate + 2 * H, *restrict gv = gate + 3 * H;
     INDEPENDENT for (int64_t j = 0; j < H; j++) {
         REAL r = sigmoid_(gr[j] + own[j]), k = sigmoid_(gk[j] + own[H + j]), v = own[2 * H + j];
         REAL n = tanh_(fma_(r, v, gn[j]));
         gr[j] = r, gk[j] = k, gn[j] = n, gv[j] = v;
-        REAL h = fma_(k, h_old[j], (1 - k) * ((1 - u[j]) * n));
+        REAL h = (1 - d[j]) * fma_(k, h_old[j], (1 - k) * ((1 - u[j]) * n));
         h_new[j] = fma_(zh[j], h_old[j], (1 - zh[j]) * h);
     }
 }
@@ -130,14 +134,15 @@ static void gru_row(int64_t H, const Rows *rows, REAL *restrict gate, const REAL
 static void gru_row_back(int64_t H, const Rows *rows, const REAL *restrict gate, const REAL *restrict h_old, REAL *restrict d_h,
                          REAL *restrict d_gate, REAL *restrict d_new_h)
 {
-    const REAL *restrict zh = HIDDEN_SHARE, *restrict u = UPDATE_SHARE;
+    const REAL *restrict zh = HIDDEN_SHARE, *restrict u = UPDATE_SHARE, *restrict d = OUTPUT_SHARE;
     const REAL *restrict gr = gate, *restrict gk = gate + H, *restrict gn = gate + 2 * H, *restrict gv = gate + 3 * H;
     REAL *restrict dr = d_gate, *restrict dk = d_gate + H, *restrict dn = d_gate + 2 * H, *restrict dv = d_gate + 3 * H;
     INDEPENDENT for (int64_t j = 0; j < H; j++) {
         REAL r = gr[j], k = gk[j], n = gn[j], v = gv[j];
         REAL to_h = (1 - zh[j]) * d_h[j];
-        REAL to_n = (1 - u[j]) * ((1 - k) * to_h) * fma_(-n, n, 1);
         d_new_h[j] = to_h;
+        to_h = (1 - d[j]) * to_h;
+        REAL to_n = (1 - u[j]) * ((1 - k) * to_h) * fma_(-n, n, 1);
         dr[j] = to_n * v * fma_(-r, r, r);
         dk[j] = to_h * fma_(-(1 - u[j]), n, h_old[j]) * fma_(-k, k, k);
         dn[j] = to_n;
@@ -148,26 +153,26 @@ static void gru_row_back(int64_t H, const Rows *rows, const REAL *restrict gate,
 
 static void rnn_row(int64_t H, const Rows *rows, int relu, REAL *restrict gate, const REAL *restrict h_old, REAL *restrict h_new)
 {
-    const REAL *restrict zh = HIDDEN_SHARE;
+    const REAL *restrict zh = HIDDEN_SHARE, *restrict d = OUTPUT_SHARE;
     if (relu)
         INDEPENDENT for (int64_t j = 0; j < H; j++) gate[j] = gate[j] < 0 ? 0 : gate[j];
     else
         INDEPENDENT for (int64_t j = 0; j < H; j++) gate[j] = tanh_(gate[j]);
-    for (int64_t j = 0; j < H; j++) h_new[j] = fma_(zh[j], h_old[j], (1 - zh[j]) * gate[j]);
+    for (int64_t j = 0; j < H; j++) h_new[j] = fma_(zh[j], h_old[j], (1 - zh[j]) * ((1 - d[j]) * gate[j]));
 }
 
 static void rnn_row_back(int64_t H, const Rows *rows, int relu, const REAL *restrict gate, REAL *restrict d_h,
                          REAL *restrict d_gate, REAL *restrict d_new_h)
 {
-    const REAL *restrict zh = HIDDEN_SHARE;
+    const REAL *restrict zh = HIDDEN_SHARE, *restrict d = OUTPUT_SHARE;
     INDEPENDENT for (int64_t j = 0; j < H; j++) {
         d_new_h[j] = (1 - zh[j]) * d_h[j];
         d_h[j] = zh[j] * d_h[j];
     }
     if (relu)
-        INDEPENDENT for (int64_t j = 0; j < H; j++) d_gate[j] = gate[j] > 0 ? d_new_h[j] : 0;
+        INDEPENDENT for (int64_t j = 0; j < H; j++) d_gate[j] = gate[j] > 0 ? (1 - d[j]) * d_new_h[j] : 0;
     else
-        INDEPENDENT for (int64_t j = 0; j < H; j++) d_gate[j] = d_new_h[j] * fma_(-gate[j], gate[j], 1);
+        INDEPENDENT for (int64_t j = 0; j < H; j++) d_gate[j] = (1 - d[j]) * d_new_h[j] * fma_(-gate[j], gate[j], 1);
 }
 
 static REAL squares(const REAL *restrict v, int64_t H)

@@ -1,15 +1,15 @@
 """The GRU's kernels: the whole recurrence in one launch for a small H, and one timestep for a large one.
 
-With G the total gradient at t, z the share preserved, u the share dropped, and q = U_n h₋ + b' what the reset gate r acts on,
+With G the total gradient at t, z the share preserved, u and d the shares dropped, and q = U_n h₋ + b' what the reset gate r acts on,
 
-    n = tanh(W_n x + b + r ⊙ q)                      h̃ = k ⊙ h₋ + (1 − k) ⊙ (1 − u) ⊙ n
-    dh̃ = (1 − z) ⊙ G                                dn = dh̃ ⊙ (1 − k) ⊙ (1 − u) ⊙ (1 − n²)      (before the tanh)
+    n = tanh(W_n x + b + r ⊙ q)                      h̃ = (1 − d) ⊙ (k ⊙ h₋ + (1 − k) ⊙ (1 − u) ⊙ n)
+    dh̃ = (1 − z) ⊙ G, then times 1 − d              dn = dh̃ ⊙ (1 − k) ⊙ (1 − u) ⊙ (1 − n²)      (before the tanh)
     dr = dn ⊙ q ⊙ r ⊙ (1 − r)                        dk = dh̃ ⊙ (h₋ − (1 − u) ⊙ n) ⊙ k ⊙ (1 − k)
     dq = dn ⊙ r                                      G₋ = z ⊙ G + dh̃ ⊙ k + (dr, dk, dq) · U + external
 
 Kept for the backward pass are the columns (n, r, k, q), and their gradients lie in the same order: the first three face the input
 and the last three face h₋, so that each product over them finds its columns side by side. Input products therefore come in the
-order (n, r, k); the recurrent weights keep torch's (r, k, n). Sites, in their order: hidden, update.
+order (n, r, k); the recurrent weights keep torch's (r, k, n). Sites, in their order: hidden, update, output.
 """
 
 import triton
@@ -34,12 +34,12 @@ from zoneout_lab.ops.triton.pointwise import (
 
 
 @triton.jit
-def _step(x_n, a_r, a_k, q, h, z, u, columns, h_at, inside, H: tl.constexpr):
+def _step(x_n, a_r, a_k, q, h, z, u, d, columns, h_at, inside, H: tl.constexpr):
     """From pre-activations to h, stored where ``columns`` and ``h_at`` point."""
     r = sigmoid(a_r)
     k = sigmoid(a_k)
     n = tanh(x_n + r * q)
-    h = preserve(h, k * h + (1.0 - k) * drop(n, u), z)
+    h = preserve(h, drop(k * h + (1.0 - k) * drop(n, u), d), z)
     tl.store(columns, n, mask=inside)
     tl.store(columns + H, r, mask=inside)
     tl.store(columns + 2 * H, k, mask=inside)
@@ -56,6 +56,7 @@ def _step_back(
     dtype: tl.constexpr = columns.dtype.element_ty
     z = share_at(sites[0], replica, t, row, unit, inside, dtype)
     u = share_at(sites[1], replica, t, row, unit, inside, dtype)
+    d = share_at(sites[2], replica, t, row, unit, inside, dtype)
     n = read(columns, inside)
     r = read(columns + H, inside)
     k = read(columns + 2 * H, inside)
@@ -64,6 +65,7 @@ def _step_back(
     to_h = drop(d_h, z)
     store_norm(norms, 0, R, T, B, tiles, replica, t, row, tile, d_h, present)
     store_norm(norms, 1, R, T, B, tiles, replica, t, row, tile, to_h, present)
+    to_h = drop(to_h, d)
     d_n = drop(to_h * (1.0 - k), u) * (1.0 - n * n)
     d_r = d_n * q * r * (1.0 - r)
     d_k = to_h * (h - drop(n, u)) * k * (1.0 - k)
@@ -115,6 +117,7 @@ def forward(
         # what does not wait for h is asked for first
         z = share_at(sites[0], replica, t, row, unit, inside, tl.float32)
         u = share_at(sites[1], replica, t, row, unit, inside, tl.float32)
+        d = share_at(sites[2], replica, t, row, unit, inside, tl.float32)
         a_n = input_tile(x, x_b, row, unit, inside, present, x_n, b_n, 0, 3, H)
         a_r = with_bias(input_tile(x, x_b, row, unit, inside, present, x_r_, b_r, 1, 3, H), c_r)
         a_k = with_bias(input_tile(x, x_b, row, unit, inside, present, x_k, b_k, 2, 3, H), c_k)
@@ -127,7 +130,7 @@ def forward(
         else:
             x += x_t
         hs += BH
-        h = _step(a_n, a_r, a_k, q, h, z, u, saved + column_at, hs + at, inside, H)
+        h = _step(a_n, a_r, a_k, q, h, z, u, d, saved + column_at, hs + at, inside, H)
         saved += 4 * BH
 
 
@@ -198,6 +201,7 @@ def forward_step(
         read(h_at, inside),
         share_at(sites[0], replica, t, row, unit, inside, dtype),
         share_at(sites[1], replica, t, row, unit, inside, dtype),
+        share_at(sites[2], replica, t, row, unit, inside, dtype),
         saved + replica * saved_r + 4 * t * BH + row[:, None] * (4 * H) + unit[None, :],
         h_at + BH,
         inside,

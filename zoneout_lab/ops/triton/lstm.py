@@ -1,14 +1,16 @@
 """The LSTM's kernels: the whole recurrence in one launch for a small H, and one timestep for a large one.
 
-With G_h, G_c the total gradients at t, z the share preserved, u and m the shares dropped,
+With G_h, G_c the total gradients at t, z the share preserved, u, m and d the shares dropped,
 
-    c̃ = (1 − m) ⊙ (f ⊙ c₋ + (1 − u) ⊙ i ⊙ g)      h̃ = o ⊙ tanh c̃
+    c̃ = (1 − m) ⊙ (f ⊙ c₋ + (1 − u) ⊙ i ⊙ g)      h̃ = (1 − d) ⊙ o ⊙ tanh c̃
     dh̃ = (1 − z_h) ⊙ G_h                            dc̃ = (1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃)
+    dh̃ is then multiplied by 1 − d
     do = dh̃ ⊙ tanh c̃                                df = (1 − m) ⊙ dc̃ ⊙ c₋
     di = (1 − m) ⊙ (1 − u) ⊙ dc̃ ⊙ g                 dg = (1 − m) ⊙ (1 − u) ⊙ dc̃ ⊙ i
     G_c₋ = z_c ⊙ G_c + (1 − m) ⊙ f ⊙ dc̃             G_h₋ = z_h ⊙ G_h + dgates · W + external
 
-The gates i, f, g, o are kept after their activation; c̃ is computed again. Sites, in their order: cell, hidden, update, memory.
+The gates i, f, g, o are kept after their activation; c̃ is computed again. Sites, in their order: cell, hidden, update, memory,
+output.
 The arguments of a kernel are those of :mod:`zoneout_lab.ops.triton.persistent` and :mod:`zoneout_lab.ops.triton.steps`.
 """
 
@@ -33,14 +35,14 @@ from zoneout_lab.ops.triton.pointwise import (
 
 
 @triton.jit
-def _step(a_i, a_f, a_g, a_o, h, c, z_c, z_h, u, m, gates, h_at, c_at, inside, H: tl.constexpr):
+def _step(a_i, a_f, a_g, a_o, h, c, z_c, z_h, u, m, d, gates, h_at, c_at, inside, H: tl.constexpr):
     """From pre-activations to h and c, stored where ``gates``, ``h_at`` and ``c_at`` point."""
     i = sigmoid(a_i)
     f = sigmoid(a_f)
     g = tanh(a_g)
     o = sigmoid(a_o)
     new_c = drop(f * c + drop(i * g, u), m)
-    h = preserve(h, o * tanh(new_c), z_h)
+    h = preserve(h, drop(o * tanh(new_c), d), z_h)
     c = preserve(c, new_c, z_c)
     tl.store(gates, i, mask=inside)
     tl.store(gates + H, f, mask=inside)
@@ -79,6 +81,7 @@ def _step_back(
     z_h = share_at(sites[1], r, t, row, unit, inside, dtype)
     u = share_at(sites[2], r, t, row, unit, inside, dtype)
     m = share_at(sites[3], r, t, row, unit, inside, dtype)
+    d = share_at(sites[4], r, t, row, unit, inside, dtype)
     i = read(gates, inside)
     f = read(gates + H, inside)
     g = read(gates + 2 * H, inside)
@@ -86,7 +89,8 @@ def _step_back(
     c = read(c_at, inside)
     tanh_c = tanh(drop(f * c + drop(i * g, u), m))
     to_h = drop(d_h, z_h)
-    to_c = drop(d_c, z_c) + to_h * o * (1.0 - tanh_c * tanh_c)
+    to_o = drop(to_h, d)
+    to_c = drop(d_c, z_c) + to_o * o * (1.0 - tanh_c * tanh_c)
     store_norm(norms, 0, R, T, B, tiles, r, t, row, tile, d_h, present)
     store_norm(norms, 1, R, T, B, tiles, r, t, row, tile, to_h, present)
     store_norm(norms, 2, R, T, B, tiles, r, t, row, tile, d_c, present)
@@ -96,7 +100,7 @@ def _step_back(
     d_i = to_write * g * i * (1.0 - i)
     d_f = to_sum * c * f * (1.0 - f)
     d_g = to_write * i * (1.0 - g * g)
-    d_o = to_h * tanh_c * o * (1.0 - o)
+    d_o = to_o * tanh_c * o * (1.0 - o)
     tl.store(d_gates, d_i, mask=inside)
     tl.store(d_gates + H, d_f, mask=inside)
     tl.store(d_gates + 2 * H, d_g, mask=inside)
@@ -141,6 +145,7 @@ def forward(
         z_h = share_at(sites[1], r, t, row, unit, inside, tl.float32)
         u = share_at(sites[2], r, t, row, unit, inside, tl.float32)
         m = share_at(sites[3], r, t, row, unit, inside, tl.float32)
+        d = share_at(sites[4], r, t, row, unit, inside, tl.float32)
         # kept from one timestep to the next, these would take the registers that H = 128 needs
         x_i, b_i = gate_vector(w_x, 0, H, HP), gate_vector(bias, 0, H, HP)
         x_f, b_f = gate_vector(w_x, 1, H, HP), gate_vector(bias, 1, H, HP)
@@ -161,7 +166,7 @@ def forward(
             x += x_t
         hs += BH
         cs += BH
-        h, c = _step(a_i, a_f, a_g, a_o, h, c, z_c, z_h, u, m, saved + gate_at, hs + at, cs + at, inside, H)
+        h, c = _step(a_i, a_f, a_g, a_o, h, c, z_c, z_h, u, m, d, saved + gate_at, hs + at, cs + at, inside, H)
         saved += 4 * BH
 
 
@@ -237,6 +242,7 @@ def forward_step(
         share_at(sites[1], r, t, row, unit, inside, dtype),
         share_at(sites[2], r, t, row, unit, inside, dtype),
         share_at(sites[3], r, t, row, unit, inside, dtype),
+        share_at(sites[4], r, t, row, unit, inside, dtype),
         gates,
         hs + at + BH,
         cs + at + BH,

@@ -1,10 +1,11 @@
 """The Elman RNN's kernels: the whole recurrence in one launch for a small H, and one timestep for a large one.
 
-With G the total gradient at t, z the share preserved and φ tanh or relu,
+With G the total gradient at t, z the share preserved, d the share dropped and φ tanh or relu,
 
-    h̃ = φ(W x + U h₋ + b)      dh̃ = (1 − z) ⊙ G      da = dh̃ ⊙ φ'(a)      G₋ = z ⊙ G + da · U + external
+    s = φ(W x + U h₋ + b)      h̃ = (1 − d) ⊙ s
+    dh̃ = (1 − z) ⊙ G           da = (1 − d) ⊙ dh̃ ⊙ φ'(a)      G₋ = z ⊙ G + da · U + external
 
-h̃ is kept for the backward pass: φ' is 1 − h̃², or whether h̃ > 0. Site: hidden.
+s is kept for the backward pass: φ' is 1 − s², or whether s > 0. Sites, in their order: hidden, output.
 """
 
 import triton
@@ -27,10 +28,10 @@ from zoneout_lab.ops.triton.pointwise import (
 
 
 @triton.jit
-def _step(a, h, z, saved, h_at, inside, RELU: tl.constexpr):
-    """From pre-activations to h, stored where ``saved`` (h̃) and ``h_at`` point."""
+def _step(a, h, z, d, saved, h_at, inside, RELU: tl.constexpr):
+    """From pre-activations to h, stored where ``saved`` (s) and ``h_at`` point."""
     new = tl.maximum(a, 0.0) if RELU else tanh(a)
-    h = preserve(h, new, z)
+    h = preserve(h, drop(new, d), z)
     tl.store(saved, new, mask=inside)
     tl.store(h_at, h, mask=inside)
     return h
@@ -42,11 +43,13 @@ def _step_back(
 ):
     """From G to da, stored and returned, and the direct part of G₋."""
     z = share_at(sites[0], r, t, row, unit, inside, saved.dtype.element_ty)
+    d = share_at(sites[1], r, t, row, unit, inside, saved.dtype.element_ty)
     new = read(saved, inside)
     to_h = drop(d_h, z)
     store_norm(norms, 0, R, T, B, tiles, r, t, row, tile, d_h, present)
     store_norm(norms, 1, R, T, B, tiles, r, t, row, tile, to_h, present)
-    d_a = tl.where(new > 0.0, to_h, 0.0) if RELU else to_h * (1.0 - new * new)
+    to_s = drop(to_h, d)
+    d_a = tl.where(new > 0.0, to_s, 0.0) if RELU else to_s * (1.0 - new * new)
     tl.store(d_saved, d_a, mask=inside)
     return d_a, through(d_h, z, tl.zeros_like(d_h))
 
@@ -79,6 +82,7 @@ def forward(
     for t in range(T):
         # what does not wait for h is asked for first
         z = share_at(sites[0], r, t, row, unit, inside, tl.float32)
+        d = share_at(sites[1], r, t, row, unit, inside, tl.float32)
         a = input_tile(x, x_b, row, unit, inside, present, w_a, b_a, 0, 1, H)
         a = tl.dot(h.to(OPERAND), w, a, input_precision="ieee")
         if w_x is None:
@@ -86,7 +90,7 @@ def forward(
         else:
             x += x_t
         hs += BH
-        h = _step(a, h, z, saved + at, hs + at, inside, RELU)
+        h = _step(a, h, z, d, saved + at, hs + at, inside, RELU)
         saved += BH
 
 
@@ -128,7 +132,7 @@ def forward_step(
     x, x_r, x_t, recurrent, recurrent_r, hs, cs, states_r, saved, saved_r, sites, t, B,
     H: tl.constexpr, HP: tl.constexpr, BT: tl.constexpr, RELU: tl.constexpr,
 ):  # fmt: skip
-    """Timestep t of every replica; ``saved`` holds its pre-activations and then h̃."""
+    """Timestep t of every replica; ``saved`` holds its pre-activations and then s."""
     r = tl.program_id(2).to(tl.int64)
     row = tl.program_id(0) * BT + tl.arange(0, BT)
     unit = tl.program_id(1) * HP + tl.arange(0, HP)
@@ -138,7 +142,8 @@ def forward_step(
     saved += r * saved_r + t * BH + at
     h_at = hs + r * states_r + t * BH + at
     z = share_at(sites[0], r, t, row, unit, inside, saved.dtype.element_ty)
-    _step(read(saved, inside), read(h_at, inside), z, saved, h_at + BH, inside, RELU)
+    d = share_at(sites[1], r, t, row, unit, inside, saved.dtype.element_ty)
+    _step(read(saved, inside), read(h_at, inside), z, d, saved, h_at + BH, inside, RELU)
 
 
 @triton.jit(do_not_specialize=["t", "T", "B"])
