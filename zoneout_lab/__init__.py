@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoneout_lab.layers import GRU, LSTM, RNN
-    from zoneout_lab.measures import gradient_flow, watch
+    from zoneout_lab.measures import gradient_flow, perturbation_growth, watch
     from zoneout_lab.regularizers import (
         CellDropout,
         HiddenDropout,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _FROM = {
     "layers": ("GRU", "LSTM", "RNN"),
-    "measures": ("gradient_flow", "watch"),
+    "measures": ("gradient_flow", "perturbation_growth", "watch"),
     "regularizers": (
         "CellDropout",
         "HiddenDropout",
@@ -80,6 +80,7 @@ __all__ = [
     "judge",
     "load_study",
     "open_results",
+    "perturbation_growth",
     "watch",
     "write_report",
 ]

@@ -6,6 +6,7 @@ A *run* file holds one arm × seed; a *study* tree stacks runs along ``arm`` and
 |---|---|---|
 | ``/metrics`` | ``epoch`` | ``train_loss``, ``valid_loss``, the task's score by epoch; the score of the selected checkpoint on the test split, ``best_epoch``, ``epochs_run``, ``status`` without it |
 | ``/gradients`` | ``epoch, layer, state, point, time`` | ``norm`` (mean over examples of ‖∂L/∂s_t‖₂) and ``normalised`` (divided by its sum over time), and both again ``…_without_noise`` |
+| ``/dynamics`` | ``epoch, layer, state, lag`` | ``growth`` (what is left of a perturbation of the states) and ``growth_without_noise`` |
 | ``/provenance`` | | ``run_id``, ``seconds``, ``sha256`` (study tree), and JSON attributes |
 
 NaN means not measured and ``status`` says why: ``finished``, ``diverged``, or in a study tree ``missing``.
@@ -66,6 +67,9 @@ QUANTITIES: dict[str, tuple[str, str]] = {
     "normalised": ("the norm divided by its sum over time", "1"),
     "norm_without_noise": ("the norm with every mask replaced by its expectation", "nats"),
     "normalised_without_noise": ("the norm without noise divided by its sum over time", "1"),
+    "growth": ("distance from the unperturbed states as a share of the perturbation, mean over examples", "1"),
+    "growth_without_noise": ("the same with every mask replaced by its expectation", "1"),
+    "lag": ("timesteps since the perturbation, from 1", "1"),
     "epoch": ("epochs of training completed", "1"),
     "time": ("timestep, from 0", "1"),
     "layer": ("layer, with torch's suffix", "1"),
@@ -103,7 +107,7 @@ def gradient_dataset(
     array([[[0.25, 0.75]]])
     """
     dims = ("layer", "state", "point", "time")
-    variables = {}
+    variables: dict[str, Any] = {}
     for suffix, given in (("", norms), ("_without_noise", without_noise)):
         if given is not None:
             values = np.asarray(given, dtype=np.float64)
@@ -113,6 +117,25 @@ def gradient_dataset(
     steps = np.arange(np.shape(norms)[-1])
     coords = {"layer": list(layers), "state": list(states), "point": list(points), "time": steps}
     return describe(xr.Dataset(variables, coords))
+
+
+def perturbation_dataset(
+    growth: npt.ArrayLike,
+    *,
+    layers: Sequence[str],
+    states: Sequence[str],
+    without_noise: npt.ArrayLike | None = None,
+) -> xr.Dataset:
+    """What is left of a perturbation [layer, state, lag] as a labelled dataset; lags count from 1.
+
+    >>> perturbation_dataset([[[0.9, 0.8]]], layers=["l0"], states=["hidden"]).growth.sel(lag=2).item()
+    0.8
+    """
+    dims = ("layer", "state", "lag")
+    given = {"growth": growth} | ({} if without_noise is None else {"growth_without_noise": without_noise})
+    values = {name: (dims, np.asarray(each, dtype=np.float64)) for name, each in given.items()}
+    coords = {"layer": list(layers), "state": list(states), "lag": np.arange(1, np.shape(growth)[-1] + 1)}
+    return describe(xr.Dataset(values, coords))
 
 
 def run_tree(
@@ -127,10 +150,12 @@ def run_tree(
     gradients: Mapping[int, xr.Dataset],
     seconds: float,
     provenance: Mapping[str, Any],
+    dynamics: Mapping[int, xr.Dataset] | None = None,
 ) -> xr.DataTree:
-    """One run as a tree: metrics by epoch (from 1), values of the selected checkpoint, gradient datasets by epoch.
+    """One run as a tree: metrics by epoch (from 1), values of the selected checkpoint, measurements by epoch.
 
-    ``gradients`` maps an epoch (0: before training) to a dataset of :func:`gradient_dataset`. ``provenance`` values may
+    ``gradients`` and ``dynamics`` map an epoch (0: before training) to a dataset of :func:`gradient_dataset` and of
+    :func:`perturbation_dataset`. ``provenance`` values may
     be anything JSON can hold; ``best_epoch`` is None where no epoch gave a finite score.
     """
     if status not in STATUSES:
@@ -156,9 +181,10 @@ def run_tree(
             )
         ),
     }
-    if gradients:
-        parts = [gradients[epoch].expand_dims(epoch=[epoch]) for epoch in sorted(gradients)]
-        groups["/gradients"] = describe(xr.concat(parts, "epoch", join="exact"))
+    for name, measured in (("/gradients", gradients), ("/dynamics", dynamics or {})):
+        if measured:
+            parts = [measured[epoch].expand_dims(epoch=[epoch]) for epoch in sorted(measured)]
+            groups[name] = describe(xr.concat(parts, "epoch", join="exact"))
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update(schema=VERSION, kind="run", run_id=run_id, arm=arm, seed=seed)
     return tree
@@ -170,7 +196,7 @@ def study_tree(
     """Stack run trees, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``."""
     cells = {(str(tree.attrs["arm"]), int(tree.attrs["seed"])): (tree, digest) for tree, digest in runs}
     groups: dict[str, xr.Dataset] = {}
-    for group in ("metrics", "gradients", "provenance"):
+    for group in ("metrics", "gradients", "dynamics", "provenance"):
         rows = []
         for arm in arms:
             row = []

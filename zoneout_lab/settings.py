@@ -110,7 +110,7 @@ class Run(Frozen):
     regularizer: dict[str, Any]
     seeds: Seeds
     gradient_epochs: tuple[int, ...] = Field(
-        (), description="epochs after which gradient flow is measured; 0: untrained"
+        (), description="epochs after which gradient flow and perturbations are measured; 0: untrained"
     )
     gradient_examples: int = Field(64, ge=1, description="validation examples the measurement is taken on")
 

@@ -33,7 +33,14 @@ def _gradients(rng: np.random.Generator, slope: float, steps: int, states: Seque
         slope * (time - steps) / steps + 0.06 * rng.normal(size=(1, len(states), 2, steps)).cumsum(-1)
     )
     norms[:, :, 1] *= 0.7
-    return schema.gradient_dataset(norms, layers=["l0"], states=list(states))
+    silent = norms * np.exp(-0.5 * time / steps)
+    return schema.gradient_dataset(norms, layers=["l0"], states=list(states), without_noise=silent)
+
+
+def _dynamics(rng: np.random.Generator, slope: float, steps: int, states: Sequence[str]) -> xr.Dataset:
+    lag = np.arange(1, steps // 2 + 1)
+    growth = np.exp(-slope * lag / steps + 0.05 * rng.normal(size=(1, len(states), lag.size)).cumsum(-1))
+    return schema.perturbation_dataset(growth, layers=["l0"], states=list(states), without_noise=0.8 * growth)
 
 
 def make_run(
@@ -71,6 +78,7 @@ def make_run(
         at_best=at_best,
         best_epoch=best,
         gradients=gradients,
+        dynamics={e: _dynamics(rng, slope, steps, ("cell", "hidden")) for e in gradients},
         seconds=75.0 + seed,
         provenance={},
     )

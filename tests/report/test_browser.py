@@ -75,7 +75,7 @@ def test_it_fits_every_screen(report_path: Path, tmp_path: Path, scheme: int, gr
     for view in seen:
         assert view["content"] <= view["width"], f"scrolls sideways at {view['width']} px"
         assert view["ground"] == ground
-        assert view["figures"] >= 3 * 3 + 2 + 8
+        assert view["figures"] >= 3 * 3 + 2 + 10 + 4
         assert view["text"] > 3000
         assert view["smallest"] >= 300
 

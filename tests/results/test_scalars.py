@@ -58,9 +58,33 @@ def test_early_third_mass_by_hand():
         np.testing.assert_allclose(
             scalar(tree, f"early_third_mass_{state}_without_noise").sel(seed=0), expected["cell"]
         )
-    long_names = [DERIVED[name].long_name for name in DERIVED]
-    assert len(set(long_names)) == 6
-    assert scalar(tree, "early_third_mass_cell").attrs["long_name"] == long_names[0]
+    assert len({derived.long_name for derived in DERIVED.values()}) == len(DERIVED)
+    assert scalar(tree, "early_third_mass_cell").attrs["long_name"] == DERIVED["early_third_mass_cell"].long_name
+
+
+def test_what_is_left_of_a_perturbation_by_hand():
+    growth = {"lstm": [[0.75, 0.25], [1.0, 0.5]], "zoneout": [[1.0, 0.0], [0.5, 0.25]]}
+    runs = [
+        make_run(
+            arm,
+            0,
+            [0.5],
+            dynamics={
+                epoch: schema.perturbation_dataset(
+                    [np.array(values) / epoch], layers=["l0"], states=["hidden", "cell"], without_noise=[values[::-1]]
+                )
+                for epoch in (1, 2)
+            },
+        )
+        for arm, values in growth.items()
+    ]
+    tree = study(runs, [0])
+    expected = {"hidden": (0.25, 0.25), "cell": (0.375, 0.1875)}
+    for state, values in expected.items():
+        np.testing.assert_allclose(scalar(tree, f"perturbation_{state}").sel(seed=0), values)
+    np.testing.assert_allclose(scalar(tree, "perturbation_hidden_without_noise").sel(seed=0), (0.75, 0.375))
+    with pytest.raises(InputRefusedError, match="needs perturbations, and this study measured none"):
+        scalar(study([make_run("lstm", 0, [0.5])], [0]), "perturbation_hidden")
 
 
 def test_early_third_mass_is_averaged_over_layers():

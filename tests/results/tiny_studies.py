@@ -23,6 +23,7 @@ def make_run(arm: str, seed: int, errors: list[float], *, status: str = "finishe
         at_best={"test_error": min(errors) + 0.01},
         best_epoch=best,
         gradients=more.get("gradients", {}),
+        dynamics=more.get("dynamics", {}),
         seconds=1.0,
         provenance={
             "versions": {"torch": "2.11"},

@@ -12,7 +12,7 @@ from tiny_tasks import TinyExamples, TinyStream, make_run
 from torch.nn import functional as F
 
 from zoneout_lab import NoRegularizer, Zoneout
-from zoneout_lab.measures import gradient_flow
+from zoneout_lab.measures import gradient_flow, perturbation_growth
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.tasks.base import Examples, Stream
 from zoneout_lab.training import evaluate as module
@@ -152,15 +152,39 @@ def test_gradients_are_measured_at_the_epochs_asked(task: Any, evaluation: str):
     )
     for r, (outcome, plain) in enumerate(zip(outcomes, unmeasured, strict=True)):
         assert set(outcome.gradients) == {0, 2}
-        norms, without_noise, layers, states = outcome.gradients[0]
-        assert (layers, states) == (["l0"], ["cell", "hidden"])
+        found = outcome.gradients[0]
+        norms, without_noise = found.noisy, found.without_noise
+        assert (found.layers, found.states) == (["l0"], ["cell", "hidden"])
         np.testing.assert_allclose(norms, flow.norm.isel(replica=r), rtol=1e-6)
         np.testing.assert_allclose(without_noise, silent.norm.isel(replica=r), rtol=1e-6)
         assert np.array_equal(norms, without_noise) == isinstance(ARMS[r], NoRegularizer)
-        assert outcome.gradients[2][0].shape == (1, 2, 2, inputs.shape[0])
-        assert not np.array_equal(outcome.gradients[2][0], norms)
-        assert plain.gradients == {}
+        assert outcome.gradients[2].noisy.shape == (1, 2, 2, inputs.shape[0])
+        assert not np.array_equal(outcome.gradients[2].noisy, norms)
+        assert plain.gradients == plain.perturbations == {}
         assert (plain.by_epoch, plain.at_best) == (outcome.by_epoch, outcome.at_best)
+
+
+@pytest.mark.parametrize("task", [TinyExamples(), TinyStream()], ids=["examples", "stream"])
+def test_perturbations_are_measured_halfway_through(task: Any):
+    data = task.load()
+    asked = {"gradient_epochs": (0, 2), "gradient_examples": 6, "epochs": 2}
+    outcomes = train([make_run(seed, arm, **asked) for seed, arm in enumerate(ARMS)], task, data)
+    inputs, _ = next(data.valid.in_order(6))
+    half = len(inputs) // 2
+    for noisy in (True, False):
+        model = made(task, ARMS).train(noisy)
+        with torch.no_grad():
+            _, states = model.run(inputs[None, :half])
+        model.rnn.update = 1 if noisy else 0
+        growth = perturbation_growth(model, inputs[None, half:], states).growth
+        for r, outcome in enumerate(outcomes):
+            found = outcome.perturbations[0]
+            assert (found.layers, found.states) == (["l0"], ["hidden", "cell"])
+            values = found.noisy if noisy else found.without_noise
+            np.testing.assert_allclose(values, growth.isel(replica=r), rtol=1e-3)
+            assert values.shape == (1, 2, len(inputs) - half)
+            assert set(outcome.perturbations) == {0, 2}
+            assert np.array_equal(found.noisy, found.without_noise) == isinstance(ARMS[r], NoRegularizer)
 
 
 def test_a_stream_is_also_read_as_one_sequence():

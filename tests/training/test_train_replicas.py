@@ -139,10 +139,13 @@ def assert_same(one: Outcome, other: Outcome) -> None:
     assert (one.status, one.best_epoch) == (other.status, other.best_epoch)
     assert one.at_best == other.at_best
     assert one.by_epoch == other.by_epoch
-    assert one.gradients.keys() == other.gradients.keys()
-    for epoch, (norms, layers, states) in one.gradients.items():
-        np.testing.assert_array_equal(norms, other.gradients[epoch][0])
-        assert (layers, states) == other.gradients[epoch][1:]
+    for name in ("gradients", "perturbations"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        assert mine.keys() == theirs.keys()
+        for epoch, found in mine.items():
+            np.testing.assert_array_equal(found.noisy, theirs[epoch].noisy)
+            np.testing.assert_array_equal(found.without_noise, theirs[epoch].without_noise)
+            assert (found.layers, found.states) == (theirs[epoch].layers, theirs[epoch].states)
 
 
 def trained(runs: Sequence[Run], case: str) -> dict[str, Outcome]:

@@ -48,7 +48,7 @@ def same(one, other):
         assert ours.keys() == theirs.keys()
         assert all(np.asarray(ours[key]).tobytes() == np.asarray(theirs[key]).tobytes() for key in ours), name
     assert one.gradients.keys() == other.gradients.keys() == {1}
-    assert one.gradients[1][0].tobytes() == other.gradients[1][0].tobytes()
+    assert one.gradients[1].noisy.tobytes() == other.gradients[1].noisy.tobytes()
 
 
 def test_processes_and_batches_change_no_bit_and_a_failure_costs_its_batch(digits):

@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, unknown
-
-
-@dataclass(frozen=True)
-class EarlyShare:
-    """The part of a gradient's norm that lies in the first third of the sequence: where it is taken, and what to call it."""
-
-    state: str
-    point: str
-    variable: str
-    long_name: str
-    units: str = "1"
-
-
-def _early(state: str, point: str = "candidate", suffix: str = "") -> EarlyShare:
-    where = "before" if point == "candidate" else "after"
-    noise = ", with every mask replaced by its expectation" if suffix else ""
-    return EarlyShare(
-        state,
-        point,
-        f"normalised{suffix}",
-        f"part of the {state} gradient's norm in the first third of the sequence, {where} zoneout{noise}",
-    )
-
-
-#: metrics computed from gradient flow. The authors' probe sits on the candidate, before zoneout; ``_state`` takes the state after
-#: it, and ``_without_noise`` the candidate in a pass that draws no masks
-DERIVED: dict[str, EarlyShare] = {
-    f"early_third_mass_{state}{suffix}": early
-    for state in ("cell", "hidden")
-    for suffix, early in (
-        ("", _early(state)),
-        ("_state", _early(state, "state")),
-        ("_without_noise", _early(state, suffix="_without_noise")),
-    )
-}
+from zoneout_lab.results.derived import DERIVED, derived
 
 
 def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     """One metric as [arm, seed], NaN where the run diverged or is missing, with ``long_name`` and ``units``.
 
-    A metric by epoch is taken at each run's ``best_epoch``. The derived metrics (:data:`DERIVED`) are the sum of
-    a normalised gradient over the first ⌊T/3⌋ timesteps, averaged over layers, at the run's last measured epoch after training
-    began. A known metric of a study without any finished run is NaN throughout.
+    A metric by epoch is taken at each run's ``best_epoch``. What :data:`DERIVED` names is computed from measurements. A known metric of a study without any finished run is NaN throughout.
 
     Raises UsageError for a metric that is on no list, InputRefusedError where an arm or seed appears twice or the study did
     not measure what is asked.
@@ -76,7 +38,7 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     metrics = _metrics(tree)
     finished = metrics["status"] == "finished"
     if metric in DERIVED:
-        values = _early_third_mass(tree, finished, metric)
+        values = derived(tree, finished, metric)
     elif metric in metrics and np.issubdtype(metrics[metric].dtype, np.number):
         values = metrics[metric]
         if "epoch" in values.dims:
@@ -109,32 +71,3 @@ def _metrics(tree: xr.DataTree) -> xr.Dataset:
 
 def _nothing(finished: xr.DataArray) -> xr.DataArray:
     return xr.full_like(finished, np.nan, dtype=np.float64)
-
-
-def _early_third_mass(tree: xr.DataTree, finished: xr.DataArray, metric: str) -> xr.DataArray:
-    wanted = DERIVED[metric]
-    if not finished.any():
-        return _nothing(finished)
-    if "gradients" not in tree.children:
-        raise InputRefusedError(f"{metric} needs gradient norms, and this study measured none.")
-    gradients = tree["gradients"].to_dataset()
-    if wanted.variable not in gradients:
-        raise InputRefusedError(f"{metric} needs gradients taken without noise, and this study measured none.")
-    share = gradients[wanted.variable]
-    for dim, label in (("state", wanted.state), ("point", wanted.point)):
-        if label not in share[dim].values:
-            raise InputRefusedError(
-                f"{metric} needs the gradient at {dim} {label!r}, which this study did not measure."
-            )
-    third = share.sizes["time"] // 3
-    if third == 0:
-        raise InputRefusedError(f"{metric} needs at least three timesteps; there are {share.sizes['time']}.")
-    share = share.sel(state=wanted.state, point=wanted.point).sortby("time").isel(time=slice(third))
-    mass = share.sum("time", skipna=False).mean("layer")
-    mass = mass.where(mass["epoch"] > 0)
-    # one epoch for all: runs that stopped early were measured less often, and a pair is compared at equal training
-    everywhere = (mass.notnull() | ~finished).all(["arm", "seed"])
-    common = mass["epoch"].where(everywhere & (mass["epoch"] > 0)).max()
-    if common.isnull():
-        return _nothing(finished)
-    return mass.sel(epoch=int(common), drop=True).reindex_like(finished)

@@ -37,6 +37,10 @@ NOUNS: dict[str, str] = {
     "early_third_mass_hidden_state": "early-third gradient share (hidden, state)",
     "early_third_mass_cell_without_noise": "early-third gradient share without noise (cell, candidate)",
     "early_third_mass_hidden_without_noise": "early-third gradient share without noise (hidden, candidate)",
+    "perturbation_cell": "remaining perturbation (cell)",
+    "perturbation_hidden": "remaining perturbation (hidden)",
+    "perturbation_cell_without_noise": "remaining perturbation without noise (cell)",
+    "perturbation_hidden_without_noise": "remaining perturbation without noise (hidden)",
 }
 
 #: metrics of unit "1" that count something; every other one is a fraction, shown in percentage points

@@ -79,8 +79,8 @@ def check_metrics(study: Study) -> None:
             )
         if hypothesis.metric in DERIVED:
             raise UsageError(
-                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which comes from gradient flow, and the study measures "
-                "none: give it gradient_epochs=(1,)."
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is measured with gradient flow, and the study "
+                "measures none: give it gradient_epochs=(1,)."
             )
         raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, known)}")
 
@@ -94,7 +94,7 @@ def metrics_of(study: Study) -> list[str]:
         names += ["valid_bpc_full", "test_bpc_full"]
     if any(epoch > 0 for epoch in study.gradient_epochs):
         cells = all(study.setting(arm).model.cell == "lstm" for arm in study.arms)
-        names += [name for name, early in DERIVED.items() if cells or early.state != "cell"]
+        names += [name for name, derived in DERIVED.items() if cells or derived.state != "cell"]
     return names
 
 

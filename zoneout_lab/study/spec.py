@@ -78,7 +78,8 @@ class Study(Frozen):
         arms, baseline: what is compared, and the arm the others are written against.
         seeds: how many seeds every arm is run with; seed: from which all randomness derives.
         hypotheses, alpha: the family of claims, corrected together at α.
-        gradient_epochs, gradient_examples: when gradient flow is measured, and on how many validation examples.
+        gradient_epochs, gradient_examples: when gradient flow and the growth of a perturbation are measured, and on how many validation
+            examples.
         tuning: budget for arms with a search space.
     """
 

@@ -137,8 +137,12 @@ def outcome_tree(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
         at_best=outcome.at_best,
         best_epoch=outcome.best_epoch,
         gradients={
-            epoch: schema.gradient_dataset(norms, layers=layers, states=states, without_noise=without_noise)
-            for epoch, (norms, without_noise, layers, states) in outcome.gradients.items()
+            epoch: schema.gradient_dataset(m.noisy, layers=m.layers, states=m.states, without_noise=m.without_noise)
+            for epoch, m in outcome.gradients.items()
+        },
+        dynamics={
+            epoch: schema.perturbation_dataset(m.noisy, layers=m.layers, states=m.states, without_noise=m.without_noise)
+            for epoch, m in outcome.perturbations.items()
         },
         seconds=outcome.seconds,
         provenance={"spec": run.model_dump(mode="json"), **provenance},

@@ -11,19 +11,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zoneout_lab.measures import norms
-from zoneout_lab.ops.trace import recording
 from zoneout_lab.regularizers import from_json
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data, Examples
+from zoneout_lab.training import measured
 from zoneout_lab.training.evaluate import evaluate, evaluate_selected
+from zoneout_lab.training.measured import Measured
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.optimiser import rate_at
-from zoneout_lab.training.step import Step, in_batches, on_device, reads
-from zoneout_lab.training.sums import loss_by_replica
-
-GradientNorms = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], list[str], list[str]]
+from zoneout_lab.training.step import Step, in_batches, on_device
 
 
 @dataclass
@@ -31,8 +28,7 @@ class Outcome:
     """What became of one run: metrics by epoch, values of the selected checkpoint, gradient norms by epoch.
 
     ``best_epoch`` is the epoch of the selected checkpoint, ``lowest_epoch`` that of the lowest validation score, which patience
-    counts from. ``gradients`` maps an epoch to norms [layer, state, point, time] under the masks of training and without noise,
-    layers' labels and states' names.
+    counts from. ``gradients`` and ``perturbations`` map an epoch to what was measured after it.
     """
 
     run: Run
@@ -41,7 +37,8 @@ class Outcome:
     lowest_epoch: int | None = None
     by_epoch: dict[str, list[float]] = field(default_factory=dict)
     at_best: dict[str, float] = field(default_factory=dict)
-    gradients: dict[int, GradientNorms] = field(default_factory=dict)
+    gradients: dict[int, Measured] = field(default_factory=dict)
+    perturbations: dict[int, Measured] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -112,7 +109,7 @@ def _train(
     update = 0
 
     if 0 in runs[0].gradient_epochs:
-        _measure_gradients(model, data, outcomes, 0)
+        _measure(model, data, outcomes, 0)
     for epoch in range(1, training.epochs + 1):
         model.train()
         step.begin(rate_at(training, epoch))
@@ -130,7 +127,7 @@ def _train(
         values |= _named("valid", evaluate(model, data.valid, score, samples=samples))
         values |= _named("train_eval", evaluate(model, data.train, score, first=_examples(data), samples=samples))
         if epoch in runs[0].gradient_epochs:
-            _measure_gradients(model, data, outcomes, epoch)
+            _measure(model, data, outcomes, epoch)
         for r, outcome in enumerate(outcomes):
             if not outcome.active:
                 continue
@@ -159,25 +156,15 @@ def _train(
     return outcomes
 
 
-def _measure_gradients(model: SequenceModel, data: Data, outcomes: Sequence[Outcome], epoch: int) -> None:
-    """Norms of every replica on the first validation examples, each by its own loss: with the masks of training, and without noise."""
-    run = outcomes[0].run
-    inputs, targets = next(data.valid.in_order(run.gradient_examples))
-    evaluation = model.rnn.evaluation
-    found = []
-    for noisy in (True, False):
-        model.train(noisy)
-        model.rnn.evaluation = "expectation"
-        with recording(norms_suffice=True) as trace:
-            logits = model(inputs[None], reads=reads(targets[None]))
-        # times the number of examples: the norm of one example's gradient must not depend on how many there are
-        loss = loss_by_replica(logits, targets[None]).sum() * targets.shape[-1]
-        values, layers, states = norms(trace, loss)
-        found.append(values)
-    model.rnn.evaluation = evaluation
-    for r, outcome in enumerate(outcomes):
-        if outcome.active:
-            outcome.gradients[epoch] = (found[0][r], found[1][r], layers, states)
+def _measure(model: SequenceModel, data: Data, outcomes: Sequence[Outcome], epoch: int) -> None:
+    examples = outcomes[0].run.gradient_examples
+    for name, found in (
+        ("gradients", measured.gradients(model, data.valid, examples)),
+        ("perturbations", measured.perturbations(model, data.valid, examples)),
+    ):
+        for outcome, values in zip(outcomes, found, strict=bool(found)):
+            if outcome.active:
+                getattr(outcome, name)[epoch] = values
 
 
 def _examples(data: Data) -> int:

@@ -8,6 +8,7 @@ from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections import (
     curves,
     deviations,
+    dynamics,
     gradients,
     hypotheses,
     legend,
@@ -27,6 +28,7 @@ SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
     reported.build,
     curves.build,
     gradients.build,
+    dynamics.build,
     runs.build,
     setting.build,
     tuning.build,

@@ -55,13 +55,21 @@ def _epoch(source: Source, gradients: xr.Dataset, epoch: int) -> dict[str, Any]:
         f"over seeds. {seeds}{thinned} Norms below 10⁻³⁸, where the gradient has underflowed, are left out.",
         source.arms,
     )
+    silent = "normalised_without_noise"
+    probes = [cell for cell in cells if cell[2] == "candidate"] if silent in chosen else []
+    without_noise = probes and Figure(
+        tuple(_panel(source, chosen, silent, epoch, *cell) for cell in probes),
+        f"The share once more, {when}, from a pass that draws no masks and uses their expectation: what the noise of training "
+        f"itself does to the gradient is the difference between this and the figure above. {seeds}{thinned}",
+        source.arms,
+    )
     several = len({layer for layer, *_ in cells}) > 1
     table = [
         (arm, [100 * early(_cell(chosen, "normalised", *cell)[row]) for cell in cells])
         for row, arm in enumerate(source.arms)
     ]
     heads = [_heading(*cell, several=several) for cell in cells]
-    return {"when": when, "share": share, "raw": raw, "heads": heads, "table": table}
+    return {"when": when, "share": share, "raw": raw, "without_noise": without_noise, "heads": heads, "table": table}
 
 
 def early(profile: Array) -> float:
@@ -85,9 +93,9 @@ def _cell(chosen: xr.Dataset, name: str, layer: str, state: str, point: str) -> 
 
 
 def _panel(source: Source, chosen: xr.Dataset, name: str, epoch: int, layer: str, state: str, point: str) -> Panel:
-    values = _cell(chosen, name, layer, state, point) * (100 if name == "normalised" else 1)
+    values = _cell(chosen, name, layer, state, point) * (1 if name == "norm" else 100)
     heading = _heading(layer, state, point, several=chosen.sizes["layer"] > 1)
-    if name == "normalised":
+    if name != "norm":
         shares = [f"{arm.label} {number(early(values[row]))}%" for row, arm in enumerate(source.arms)]
         description = (
             f"Share of the gradient norm by timestep. In the first third of the timesteps: {'; '.join(shares)}."
@@ -98,14 +106,14 @@ def _panel(source: Source, chosen: xr.Dataset, name: str, epoch: int, layer: str
             f"Gradient norm by timestep, median over seeds at the first and the last timestep: {'; '.join(shares)}."
         )
     return lines(
-        f"gradient-{name}-{epoch}-{_slug(layer)}-{_slug(state)}-{_slug(point)}",
+        f"gradient-{_slug(name)}-{epoch}-{_slug(layer)}-{_slug(state)}-{_slug(point)}",
         np.asarray(chosen.time.values, dtype=np.float64),
         values,
         source.arms,
         title=heading,
         description=description,
         xlabel="timestep",
-        ylabel="share of the norm (%)" if name == "normalised" else "gradient norm",
+        ylabel="gradient norm" if name == "norm" else "share of the norm (%)",
         log=name == "norm",
         height=200,
     )

@@ -1,0 +1,115 @@
+"""What is left of a perturbation, against two runs of the recurrence written out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from zoneout_lab import GRU, LSTM, NoRegularizer, NormStabilizer, RecurrentDropout, WeightNoise, Zoneout, watch
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.measures import perturbation_growth
+
+T, B, F, H = 7, 3, 2, 5
+
+
+def random(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def perturbed(states: tuple[torch.Tensor, ...], size: float, seed: int) -> tuple[torch.Tensor, ...]:
+    """Each example's state moved by ``size`` of its norm, the directions drawn one tensor after another."""
+    generator = torch.Generator().manual_seed(seed)
+    moved = []
+    for state in states:
+        direction = torch.randn(state.shape, generator=generator, dtype=torch.float64)
+        out = state.clone()
+        for index in np.ndindex(*state.shape[:-1]):
+            out[index] += size * state[index].norm() * direction[index] / direction[index].norm()
+        moved.append(out)
+    return tuple(moved)
+
+
+REGULARIZERS = [
+    NoRegularizer(), Zoneout(cell=0.5, hidden=0.3), RecurrentDropout(0.4), WeightNoise(0.2), NormStabilizer(1.0)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_is_the_distance_of_two_runs_under_one_noise(regularizer, training: bool):
+    rnn = LSTM(F, H, 2, regularizer=regularizer, mask_seed=4, dtype=torch.float64).train(training)
+    rnn.update = 11
+    x, states = random(T, B, F), (random(2, B, H, seed=2), random(2, B, H, seed=3))
+    found = perturbation_growth(rnn, x, states, size=0.2, seed=9)
+    assert dict(found.sizes) == {"layer": 2, "state": 2, "lag": T}
+    assert list(found.lag.values) == [1, *range(2, T + 1)]
+    assert rnn.update == 11
+    # masks depend on the length of the sequence, so with them only whole sequences compare: every output, and the last states
+    drawn = training and bool(regularizer.sites())
+    for steps in [T] if drawn else range(1, T + 1):
+        outputs, finals = [], []
+        for start in (states, moved := perturbed(states, 0.2, 9)):
+            rnn.update = 11
+            out, final = rnn(x[:steps], start)
+            outputs.append(out)
+            finals.append(final)
+        sizes = [(moved[kind] - states[kind]).norm(dim=-1) for kind in range(2)]
+        for kind, state in enumerate(("hidden", "cell")):
+            apart = (finals[0][kind] - finals[1][kind]).norm(dim=-1) / sizes[kind]
+            np.testing.assert_allclose(found.growth.sel(state=state, lag=steps), apart.mean(-1).detach(), rtol=1e-9)
+        apart = (outputs[0] - outputs[1]).norm(dim=-1) / sizes[0][1]
+        top = found.growth.sel(layer="l1", state="hidden")[:steps]
+        np.testing.assert_allclose(top, apart.mean(-1).detach(), rtol=1e-9)
+
+
+def test_replicas_are_measured_as_each_alone():
+    kinds = [NoRegularizer(), Zoneout(cell=0.5, hidden=0.3)]
+    both = GRU(F, H, regularizer=[NoRegularizer(), Zoneout(hidden=0.3)], replicas=2, mask_seed=[0, 1])
+    x, h = random(T, B, F).float(), random(2, 1, B, H, seed=2).float()
+    found = perturbation_growth(both, x[None], h)
+    assert list(found.growth.dims) == ["replica", "layer", "state", "lag"]
+    for r, kind in enumerate((kinds[0], Zoneout(hidden=0.3))):
+        alone = GRU(F, H, regularizer=kind, mask_seed=r)
+        with torch.no_grad():
+            for mine, theirs in zip(alone.parameters(), both.parameters(), strict=True):
+                mine.copy_(theirs[r])
+        np.testing.assert_array_equal(found.growth.isel(replica=r), perturbation_growth(alone, x, h[r]).growth)
+
+
+def test_a_loop_of_ones_own_and_noise_of_torchs():
+    """Dropout of torch's is the same in both runs: a linear map's perturbation shrinks by exactly its mask and factor."""
+    keep = nn.Dropout(0.5).train()
+
+    class Loop(nn.Module):
+        def forward(self, x, h):
+            for x_t in x:
+                h = x_t + 0.5 * keep(h)
+                watch(hidden=h)
+            return h
+
+    growth = perturbation_growth(Loop(), torch.zeros(1, 4000, 1), torch.ones(4000, 1)).growth
+    # 0.5 · h / 0.5 where kept: half of the examples keep the whole perturbation, the others nothing
+    assert growth.item() == pytest.approx(0.5, abs=0.04)
+
+
+def test_examples_whose_state_is_zero_do_not_count():
+    rnn = GRU(F, H)
+    h = random(1, B, H).float()
+    h[:, 0] = 0
+    some = perturbation_growth(rnn, random(T, B, F).float(), h).growth
+    assert np.isfinite(some).all()
+    assert perturbation_growth(rnn, random(T, B, F).float(), torch.zeros(1, B, H)).growth.isnull().all()
+
+
+def test_what_cannot_be_measured_is_refused():
+    x, h = random(T, B, F).float(), random(1, B, H).float()
+    with pytest.raises(InputRefusedError, match="above 0"):
+        perturbation_growth(GRU(F, H), x, h, size=0)
+    with pytest.raises(InputRefusedError, match="no recurrent states"):
+        perturbation_growth(nn.GRU(F, H), x, h)
+    with pytest.raises(InputRefusedError, match="no cell state of 'mine'"):
+        perturbation_growth(lambda x, states: watch("mine", hidden=states[0]), x, (h, h))
+    with pytest.raises(InputRefusedError, match="2 layers and the model showed 1"):
+        perturbation_growth(lambda x, states: watch("mine", hidden=states), x, h.expand(2, B, H))

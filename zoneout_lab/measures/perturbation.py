@@ -1,0 +1,155 @@
+"""How much of a perturbation of the states is left after so many timesteps, the inputs and the noise being the same.
+
+The states s = h (and c) before some timestep are moved by δ = size · ‖s‖₂ · u, with u a random direction, and the recurrence is run on
+from s and from s + δ over the same inputs and under the same masks. With s'_l and s_l the states of the two runs after l timesteps,
+
+    growth_l = mean over examples of ‖s'_l − s_l‖₂ / ‖δ‖₂
+
+for each layer and for h and c apart. Krueger et al. 2017, §1, expect zoneout to make hidden-state dynamics robust to perturbations;
+they measure nothing of the kind, so size and direction are this package's choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.trace import Trace, recording
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+KINDS = ("hidden", "cell")  # in the order of torch's (h, c)
+SIZE = 0.1
+
+
+def perturbation_growth(
+    model: Callable[[Any, Any], Any],
+    inputs: Any,
+    states: Tensor | tuple[Tensor, ...],
+    *,
+    size: float = SIZE,
+    seed: int = 0,
+) -> xr.Dataset:
+    """What is left of a perturbation of the states, by the number of timesteps since.
+
+    Args:
+        model: called as ``model(inputs, states)``, twice. It shows its states as for :func:`~zoneout_lab.gradient_flow`: by being
+            made of this package's layers or by calling :func:`~zoneout_lab.watch`. Both calls draw the same noise where the model
+            is a module; a plain function has to see to that itself.
+        inputs: passed on.
+        states: what the recurrence starts from: h, or (h, c). Each [B, H], [layers, B, H], or with replicas [R, layers, B, H]. Take
+            them from a first part of the sequence: states of zero cannot be perturbed by a share of their norm.
+        size: ‖δ‖ as a share of ‖s‖, above 0.
+        seed: of the direction, which is the same for all replicas.
+
+    Returns:
+        Dataset with ``growth`` over (layer, state, lag); lag counts timesteps from 1. A model with R > 1 replicas has a first
+        dimension ``replica``. NaN where every example's state was zero.
+
+    Raises:
+        InputRefusedError: a size that is not positive, no states shown, or states that do not belong to what was shown.
+
+    >>> import zoneout_lab as zl
+    >>> rnn = zl.RNN(3, 4, regularizer=zl.Zoneout(hidden=1.0))
+    >>> growth = perturbation_growth(rnn, torch.zeros(5, 2, 3), torch.ones(1, 2, 4)).growth
+    >>> growth.sel(layer="l0", state="hidden").values.round(3)  # what is preserved keeps its perturbation
+    array([1., 1., 1., 1., 1.])
+    """
+    import xarray as xr
+
+    from zoneout_lab.schema import perturbation_dataset
+
+    values, layers, kinds = growth(model, inputs, states, size=size, seed=seed)
+    parts = [perturbation_dataset(replica, layers=layers, states=kinds) for replica in values]
+    return parts[0] if len(parts) == 1 else xr.concat(parts, "replica")
+
+
+@torch.no_grad()
+def growth(
+    model: Callable[[Any, Any], Any],
+    inputs: Any,
+    states: Tensor | tuple[Tensor, ...],
+    *,
+    size: float = SIZE,
+    seed: int = 0,
+) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
+    """As :func:`perturbation_growth`: values [replica, layer, state, lag], the layers' labels and the states' names."""
+    if not size > 0:
+        raise InputRefusedError(f"A perturbation's size is {size}; it must be above 0.")
+    given = (states,) if isinstance(states, Tensor) else states
+    generator = torch.Generator().manual_seed(seed)
+    moved, sizes = zip(*(_moved(state, size, generator) for state in given), strict=True)
+    traces = []
+    for start in (given, moved):
+        with torch.random.fork_rng(), _counters_kept(model), recording() as trace:
+            model(inputs, start[0] if isinstance(states, Tensor) else start)
+        traces.append(trace)
+    kinds = KINDS[: len(given)]
+    layers = list(dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
+    _refuse_unless_shown(traces[0], layers, kinds, sizes[0].shape[1])
+    by_layer = []
+    for row, layer in enumerate(layers):
+        by_kind = []
+        for kind, start in zip(kinds, sizes, strict=True):
+            pairs = zip(*(trace.tensors[layer, kind, "state"] for trace in traces), strict=True)
+            apart = torch.stack(
+                [torch.linalg.vector_norm(a - b, dim=-1).reshape(start[:, row].shape) for a, b in pairs], 1
+            )
+            ratio = apart.double() / start[:, None, row].double()
+            by_kind.append(ratio.nanmean(-1))  # 0 / 0 where an example's state was zero
+        by_layer.append(torch.stack(by_kind, 1))
+    return torch.stack(by_layer, 1).cpu().numpy(), layers, list(kinds)
+
+
+def _moved(state: Tensor, size: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The state perturbed, and the perturbation's norm [R, layers, B]."""
+    shape = state.shape[-3:]
+    direction = torch.randn(shape, generator=generator, dtype=torch.float64).to(state)
+    direction = direction / torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
+    norm = size * torch.linalg.vector_norm(state, dim=-1, keepdim=True)
+    lead = (1,) * (4 - state.dim())
+    return state + norm * direction, norm[..., 0].reshape(*lead, *state.shape[:-1])
+
+
+@contextmanager
+def _counters_kept(model: Any) -> Iterator[None]:
+    """Layers that count what they draw stand afterwards where they stood before."""
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    before = [
+        (module, name, value.clone() if isinstance(value := getattr(module, name), Tensor) else value)
+        for module in modules
+        if getattr(module, "announces_states", False)
+        for name in ("update", "draw")
+    ]
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            current = getattr(module, name)
+            if isinstance(current, Tensor):
+                current.copy_(value)  # a captured graph holds on to this very tensor
+            else:
+                setattr(module, name, value)
+
+
+def _refuse_unless_shown(trace: Trace, layers: list[str], kinds: tuple[str, ...], rows: int) -> None:
+    shown = {(layer, kind) for layer, kind, point in trace.tensors if point == "state"}
+    missing = [(layer, kind) for layer in layers for kind in kinds if (layer, kind) not in shown]
+    if not layers or missing:
+        what = f"no {missing[0][1]} state of {missing[0][0]!r}" if missing else "no recurrent states"
+        raise InputRefusedError(
+            f"The model showed {what}. Build it from zoneout_lab layers, or call zoneout_lab.watch(hidden=h) at every timestep."
+        )
+    if len(layers) != rows:
+        raise InputRefusedError(
+            f"The states have {rows} layer{'s' * (rows != 1)} and the model showed {len(layers)} ({', '.join(layers)}): "
+            "give states of [layers, B, H], in the order in which the model runs them."
+        )
