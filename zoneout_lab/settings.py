@@ -74,9 +74,10 @@ class Training(Frozen):
     select: Literal["best", "last"] = Field(
         "best", description="which checkpoint is tested: the lowest validation score's, or the last epoch's"
     )
-    evaluation: Literal["expectation", "sampled", "monte_carlo"] = Field(
+    evaluation: Literal["expectation", "sampled", "monte_carlo", "fresh"] = Field(
         "expectation",
-        description="masks replaced by their mean, drawn as in training, or drawn and predictions averaged",
+        description="masks replaced by their mean, drawn as in training, drawn and predictions averaged, or drawn from a seed of "
+        "evaluation's own: masks that training fixed are then others",
     )
     samples: int = Field(10, ge=1, description="passes whose predicted probabilities monte_carlo averages")
 

@@ -109,7 +109,16 @@ def test_zoneout_refuses_an_unknown_choice(field: str, value: str):
 
 
 @pytest.mark.parametrize(
-    "schedule", [{"over": 10}, {"cell_end": 0.5}, {"cell_end": 0.5, "over": 0}, {"cell_end": 0.5, "over": True}]
+    "schedule",
+    [
+        {"over": 10},
+        {"cell_end": 0.5},
+        {"cell_end": 0.5, "over": 0},
+        {"cell_end": 0.5, "over": True},
+        {"over": 0.5},
+        {"cell_end": 0.5, "over": 1.5},
+        {"cell_end": 0.5, "over": 0.0},
+    ],
 )
 def test_a_schedule_has_an_end_and_a_length(schedule: dict[str, float]):
     with pytest.raises(InputRefusedError, match="updates until cell_end and hidden_end"):
@@ -223,6 +232,20 @@ def test_combinations_work_and_go_through_json(value: Combined):
 def test_what_does_not_combine_is_refused_by_name(make, why: str):
     with pytest.raises(InputRefusedError, match=why):
         make()
+
+
+def test_a_schedule_over_a_share_of_training_waits_for_its_length():
+    share = Zoneout(cell=0.5, cell_end=0.0, over=0.5)
+    for value in (share, WeightNoise(0.1) + share):
+        assert from_json(json.loads(json.dumps(to_json(value)))) == value
+        assert structure(value, "lstm") == "fast"
+        with pytest.raises(InputRefusedError, match="whose length only a study knows"):
+            LSTM(2, 3, regularizer=value)
+    assert share.for_training(7) == Zoneout(cell=0.5, cell_end=0.0, over=4)
+    assert (WeightNoise(0.1) + share).for_training(7) == WeightNoise(0.1) + share.for_training(7)
+    assert Zoneout(cell=0.5, cell_end=0.0, over=1).for_training(7).over == 1
+    with pytest.raises(InputRefusedError, match="both act at the site 'hidden'"):
+        Zoneout(hidden=0.5, hidden_end=0.0, over=0.5) + Zoneout(hidden=0.1, share=True)
 
 
 def test_combinations_are_flat_and_know_their_parts():

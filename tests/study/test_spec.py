@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from small_study import ARMS, HELPS, SMALL, searching, small
 
 from zoneout_lab import Arm, Study, Tuning, Zoneout
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.study import builtin_studies, load_study
+from zoneout_lab.study.plan import metrics_of
 from zoneout_lab.study.spec import changed, overridden
 
 STUDIES = [small(), searching(), small(hypotheses=(HELPS,)), *(load_study(name) for name in builtin_studies())]
@@ -67,6 +69,25 @@ def test_naming_the_tasks_score_is_the_same_study():
     named = HELPS.model_copy(update={"metric": "valid_error"})
     assert small(hypotheses=(HELPS,)).id == small(hypotheses=(named,)).id
     assert small(hypotheses=(HELPS,)).settled().hypotheses == (named,)
+
+
+def test_an_arm_changes_what_the_study_set_by_a_factor():
+    slower = ARMS[1].model_copy(update={"change": {"training.lr": "*0.5", "model.hidden": "*2"}})
+    study = small({"training.lr": 0.08, "model.hidden": 3}, arms=(ARMS[0], slower))
+    plain, changed = (study.setting(arm) for arm in study.arms)
+    assert (plain.training.lr, plain.model.hidden) == (0.08, 3)
+    assert (changed.training.lr, changed.model.hidden) == (0.04, 6)
+    with pytest.raises(InputRefusedError, match="training.lr is 0.08 and cannot be multiplied by 'half'"):
+        study.setting(slower.model_copy(update={"change": {"training.lr": "*half"}}))
+    with pytest.raises(InputRefusedError, match="cannot be multiplied"):
+        study.setting(slower.model_copy(update={"change": {"training.patience": "*2"}}))
+
+
+def test_the_last_epoch_is_named_by_minus_one():
+    longer = ARMS[1].model_copy(update={"change": {"training.epochs": 7}})
+    study = small(gradient_epochs=(-1, 0, 2), arms=(ARMS[0], longer))
+    assert {run.arm: run.gradient_epochs for run in study.runs()} == {"lstm": (0, 2), "zoneout": (0, 2, 7)}
+    assert "perturbation_hidden" in metrics_of(small(gradient_epochs=(-1,)))
 
 
 def test_arm_change_reaches_its_own_runs_only():

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from zoneout_lab import NoRegularizer, Zoneout
 from zoneout_lab.measures import gradient_flow, perturbation_growth
 from zoneout_lab.regularizers import Regularizer
+from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.tasks.base import Examples, Stream
 from zoneout_lab.training import evaluate as module
 from zoneout_lab.training import train
@@ -185,6 +186,46 @@ def test_perturbations_are_measured_halfway_through(task: Any):
             assert values.shape == (1, 2, len(inputs) - half)
             assert set(outcome.perturbations) == {0, 2}
             assert np.array_equal(found.noisy, found.without_noise) == isinstance(ARMS[r], NoRegularizer)
+
+
+def test_a_schedule_over_a_share_of_training_ends_with_it():
+    task = TinyExamples()
+    data = task.load()
+    updates = 3 * len(data.train.epoch(np.random.default_rng(0), 8))
+    runs = [
+        make_run(0, Zoneout(cell=0.9, cell_end=0.0, over=over), epochs=3, seeds=Seeds(init=1, data=2, masks=3))
+        for over in (0.5, round(0.5 * updates))
+    ]
+    half, same = (train([run], task, data)[0] for run in runs)
+    assert half.by_epoch == same.by_epoch
+    other = train([make_run(0, Zoneout(cell=0.9), epochs=3, seeds=Seeds(init=1, data=2, masks=3))], task, data)[0]
+    assert other.by_epoch != half.by_epoch
+
+
+@pytest.mark.parametrize("task", [TinyExamples(), TinyStream()], ids=["examples", "stream"])
+def test_fresh_masks_are_not_those_that_training_fixed(task: Any):
+    """Another fixed mask at evaluation, as in the authors' code; for masks drawn anew it is another sample of the same."""
+    static = Zoneout(cell=0.5, hidden=0.3, resample="never")
+    seeds = Seeds(init=1, data=2, masks=3)
+    fresh, same = (make(task, static, seeds, evaluation) for evaluation in ("fresh", "sampled"))
+    other = make(task, static, Seeds(init=1, data=2, masks=3 + 2**63), "sampled")
+    valid = task.load().valid
+    values = [evaluate(model, valid, task.score)["loss"] for model in (fresh, same, other)]
+    assert values[0] != values[1]
+    assert values[0] == values[2]
+    assert fresh.rnn.mask_seeds == (3,)
+    assert values[0] == evaluate(fresh, valid, task.score)["loss"]
+
+
+def make(task: Any, regularizer: Regularizer, seeds: Seeds, evaluation: str) -> SequenceModel:
+    return SequenceModel(
+        Model(hidden=8),
+        task.input_size,
+        task.output_size,
+        regularizers=[regularizer],
+        seeds=[seeds],
+        evaluation=evaluation,
+    )
 
 
 def test_a_stream_is_also_read_as_one_sequence():

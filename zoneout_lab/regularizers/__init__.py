@@ -92,7 +92,7 @@ def structure(regularizer: Regularizer, cell: str) -> str:
     other = cell_of(regularizer)
     if other is not None:
         return f"{other.kind} {other.reading}" if isinstance(other, InputMask) else repr(other)
-    return "fast" if regularizer.masks(cell).keys() <= set(CELLS[cell][2]) else "reference"
+    return "fast" if regularizer.for_training(1).masks(cell).keys() <= set(CELLS[cell][2]) else "reference"
 
 
 __all__ = [

@@ -58,6 +58,10 @@ class Regularizer(ABC):
             )
         return sites
 
+    def for_training(self, updates: int) -> Regularizer:
+        """The same with what is given as a share of training turned into updates, of which there are so many."""
+        return self
+
     def __add__(self, other: Regularizer) -> Combined:
         from zoneout_lab.regularizers.combined import Combined
 

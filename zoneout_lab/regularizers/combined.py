@@ -49,6 +49,7 @@ class Combined(Regularizer):
                 self._refuse(other, part)
 
     def _refuse(self, a: Regularizer, b: Regularizer) -> None:
+        a, b = a.for_training(1), b.for_training(1)
         both = sorted(a.sites().keys() & b.sites().keys())
         why = f"both act at the site {both[0]!r}" if both else ""
         if a.kind == b.kind and a.kind != "none":
@@ -60,6 +61,9 @@ class Combined(Regularizer):
                 why = f"{one.kind} uses up the masks of its cell"
         if why:
             raise InputRefusedError(f"{a} and {b} do not combine: {why}.")
+
+    def for_training(self, updates: int) -> Combined:
+        return Combined(tuple(part.for_training(updates) for part in self.parts))
 
     def sites(self) -> Mapping[str, Mask]:
         return {site: mask for part in self.parts for site, mask in part.sites().items()}

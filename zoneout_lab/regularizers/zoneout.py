@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -31,7 +31,7 @@ class Zoneout(Regularizer):
             connections, the paper's §4.5).
         cell_end, hidden_end: where the rates arrive in a straight line over training, from ``cell`` and ``hidden`` at update 0; None:
             they stay.
-        over: updates until then.
+        over: updates until then; a float in (0, 1] is a share of training, which :meth:`for_training` turns into updates. Studies do.
 
     At evaluation s_t = z ⊙ s_{t−1} + (1 − z) ⊙ s̃_t.
 
@@ -55,7 +55,7 @@ class Zoneout(Regularizer):
     resample: Resample = "step"
     cell_end: Rate | None = None
     hidden_end: Rate | None = None
-    over: int | None = None
+    over: int | float | None = None
 
     def __post_init__(self) -> None:
         for state in ("cell", "hidden"):
@@ -65,15 +65,30 @@ class Zoneout(Regularizer):
                 object.__setattr__(self, f"{state}_end", rates(end, f"zoneout's last {state} rate z"))
         changes = self.cell_end is not None or self.hidden_end is not None
         whole = isinstance(self.over, int) and not isinstance(self.over, bool) and self.over > 0
-        if whole != changes or (self.over is not None and not whole):
+        possible = whole or (isinstance(self.over, float) and 0 < self.over <= 1)
+        if possible != changes or (self.over is not None and not possible):
             raise InputRefusedError(
-                f"zoneout's over is {self.over}; it is the number of updates until cell_end and hidden_end, and goes with them."
+                f"zoneout's over is {self.over}; it is the number of updates until cell_end and hidden_end, or as a float up to 1.0 "
+                "the share of training, and goes with them."
             )
         for name, value, choices in (("per", self.per, get_args(Per)), ("resample", self.resample, get_args(Resample))):
             if value not in choices:
                 raise InputRefusedError(f"zoneout's {name} is {value!r}; choose one of {', '.join(choices)}.")
 
+    def for_training(self, updates: int) -> Zoneout:
+        """With ``over`` in updates.
+
+        >>> Zoneout(cell=0.0, cell_end=0.5, over=0.25).for_training(1000).over
+        250
+        """
+        return replace(self, over=max(1, round(self.over * updates))) if isinstance(self.over, float) else self
+
     def sites(self) -> Mapping[str, Mask]:
+        if isinstance(self.over, float):
+            raise InputRefusedError(
+                f"zoneout's over is {self.over}, a share of a training whose length only a study knows; "
+                "give a number of updates, or call for_training(updates)."
+            )
         fixed = {"step": set(), "sequence": {"timestep"}, "never": {"update", "example"}}[self.resample]
         if self.share:
             fixed = fixed | {"site"}

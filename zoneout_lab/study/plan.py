@@ -92,7 +92,7 @@ def metrics_of(study: Study) -> list[str]:
     names += ["train_loss", "gradient_norm", "best_epoch", "epochs_run"]
     if score == "bpc":  # carried streams, which are judged by perplexity, are tested as a whole anyway
         names += ["valid_bpc_full", "test_bpc_full"]
-    if any(epoch > 0 for epoch in study.gradient_epochs):
+    if any(study.gradient_epochs):
         cells = all(study.setting(arm).model.cell == "lstm" for arm in study.arms)
         names += [name for name, derived in DERIVED.items() if cells or derived.state != "cell"]
     return names
@@ -193,7 +193,7 @@ def _time_per_timestep(batch: Sequence[Run], task: Task, data: Data, device: str
         run.setting.model,
         task.input_size,
         task.output_size,
-        regularizers=[from_json(each.regularizer) for each in batch],
+        regularizers=[from_json(each.regularizer).for_training(1) for each in batch],
         seeds=[each.seeds for each in batch],
     ).to(device)
     inputs, targets = next(iter(data.train.in_order(run.setting.training.batch)))

@@ -79,7 +79,7 @@ class Study(Frozen):
         seeds: how many seeds every arm is run with; seed: from which all randomness derives.
         hypotheses, alpha: the family of claims, corrected together at α.
         gradient_epochs, gradient_examples: when gradient flow and the growth of a perturbation are measured, and on how many validation
-            examples.
+            examples; 0 is before training, −1 after the last epoch.
         tuning: budget for arms with a search space.
     """
 
@@ -96,7 +96,7 @@ class Study(Frozen):
     seed: int = Field(0, ge=0)
     hypotheses: tuple[Hypothesis, ...] = ()
     alpha: float = Field(0.05, gt=0, lt=1)
-    gradient_epochs: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    gradient_epochs: tuple[Annotated[int, Field(ge=-1)], ...] = ()
     gradient_examples: int = Field(64, ge=1)
     tuning: Tuning | None = None
 
@@ -175,8 +175,7 @@ class Study(Frozen):
         presets = task_class(self.task).settings
         if self.preset not in presets:
             raise unknown(f"preset of {self.task}", self.preset, presets)
-        changes = self.change | (arm.change if arm else {})
-        setting = changed(presets[self.preset], changes)
+        setting = changed(changed(presets[self.preset], self.change), arm.change if arm else {})
         # every option is written out, so that a run's identity does not depend on what a task takes for granted
         options = asdict(make_task(self.task, setting.options))  # type: ignore[call-overload]
         return setting.model_copy(update={"options": options})
@@ -188,7 +187,7 @@ class Study(Frozen):
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
         setting = self.setting(arm)
-        arm.regularizer.masks(setting.model.cell)
+        arm.regularizer.for_training(1).masks(setting.model.cell)
         return Run(
             arm=arm.name,
             seed=seed,
@@ -196,9 +195,14 @@ class Study(Frozen):
             setting=setting,
             regularizer=to_json(arm.regularizer),
             seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
-            gradient_epochs=() if phase else self.gradient_epochs,
+            gradient_epochs=() if phase else self.measured_epochs(setting),
             gradient_examples=self.gradient_examples,
         )
+
+    def measured_epochs(self, setting: Setting) -> tuple[int, ...]:
+        """``gradient_epochs`` of a setting, with the last epoch's number in the place of −1."""
+        last = setting.training.epochs
+        return tuple(sorted({last if epoch == -1 else epoch for epoch in self.gradient_epochs}))
 
     def to_json(self) -> dict[str, Any]:
         """The study as JSON, with the setting that its task, preset and changes come to."""
@@ -217,10 +221,14 @@ def derive(study_seed: int, seed: int, purpose: str) -> int:
 def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
     """A setting with dotted fields replaced: ``training.epochs``, ``model.hidden``, ``options.permute``.
 
+    A text such as ``"*0.5"`` multiplies the number that stands there: half the preset's learning rate, whichever preset it is.
+
     Raises UsageError for a field that does not exist, InputRefusedError for a value that cannot be.
 
     >>> changed(Setting(), {"training.epochs": 3}).training.epochs
     3
+    >>> changed(Setting(), {"training.lr": "*0.5"}).training.lr
+    0.001
     """
     value = setting.model_dump()
     for path, new in changes.items():
@@ -228,11 +236,20 @@ def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
         if group not in value or not name or (group != "options" and name not in value[group]):
             known = [f"{g}.{n}" for g in ("model", "training") for n in value[g]] + ["options.NAME"]
             raise unknown("setting", path, known)
-        value[group][name] = new
+        value[group][name] = _multiple(path, value[group].get(name), new)
     try:
         return Setting.model_validate(value)
     except ValidationError as error:
         raise InputRefusedError(explain(error)) from error
+
+
+def _multiple(path: str, old: Any, new: Scalar) -> Scalar:
+    if not isinstance(new, str) or not new.startswith("*"):
+        return new
+    try:
+        return type(old)(old * float(new[1:]))  # type: ignore[no-any-return]
+    except (TypeError, ValueError):
+        raise InputRefusedError(f"{path} is {old!r} and cannot be multiplied by {new[1:]!r}; give its value.") from None
 
 
 def explain(error: ValidationError) -> str:

@@ -92,11 +92,12 @@ def _train(
     training = setting.training
     samples = training.samples if training.evaluation == "monte_carlo" else 1
     data = data.to(device)
+    updates = training.epochs * len(data.train.epoch(np.random.default_rng(0), training.batch))
     model = SequenceModel(
         setting.model,
         task.input_size,
         task.output_size,
-        regularizers=[from_json(run.regularizer) for run in runs],
+        regularizers=[from_json(run.regularizer).for_training(updates) for run in runs],
         seeds=[run.seeds for run in runs],
         evaluation=training.evaluation,
     ).to(device)
@@ -117,8 +118,7 @@ def _train(
         for index in batches:
             step(index, update)
             update += 1
-            total = len(batches) * training.epochs
-            report(Progress(update, total, epoch, training.epochs, float(np.median(lowest))))
+            report(Progress(update, updates, epoch, training.epochs, float(np.median(lowest))))
 
         values = {
             "train_loss": _numpy(step.losses / len(batches)),

@@ -19,7 +19,7 @@ from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.training.initial import initialise
 
 States = tuple[Tensor, ...]
-Evaluation = Literal["expectation", "sampled", "monte_carlo"]
+Evaluation = Literal["expectation", "sampled", "monte_carlo", "fresh"]
 
 #: symbols above which a one-hot encoding is refused: its memory and products grow with the vocabulary
 MOST_ONE_HOT = 1000
@@ -34,10 +34,11 @@ class SequenceModel(nn.Module):
         model: cell, width, depth, embedding and initialisation.
         input_size, output_size: I features or V symbols, and C.
         regularizers, seeds: one for each replica.
-        evaluation: ``expectation``, or masks that are drawn in evaluation too. Averaging over draws is
-            :mod:`zoneout_lab.training.evaluate`'s.
+        evaluation: ``expectation``, or masks that are drawn in evaluation too. Averaging over draws, and drawing from other seeds
+            than training's, is :mod:`zoneout_lab.training.evaluate`'s.
 
     Attributes:
+        evaluation: as given.
         rnn: the recurrent layers.
         embedding: [R, V, E], or None where symbols go in one-hot.
         readout_weight, readout_bias: [R, C, H] and [R, C].
@@ -58,6 +59,7 @@ class SequenceModel(nn.Module):
     ) -> None:
         super().__init__()
         self.input_size = input_size
+        self.evaluation = evaluation
         self.rnn = _recurrent(model, model.embedding or input_size, regularizers, seeds, evaluation)
         R = len(seeds)
         self.readout_weight = nn.Parameter(torch.empty(R, output_size, model.hidden))
