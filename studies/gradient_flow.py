@@ -16,11 +16,19 @@ Decision rule: paired by seed, exact sign-flip tests, Holm over seven hypotheses
 not be seen in the paper's figure. The same measure without noise is in the report and enters no verdict.
 """
 
+from typing import Literal
+
 from zoneout_lab import Arm, CellDropout, HiddenDropout, Hypothesis, RecurrentDropout, Study, Zoneout
 
 
 def early(
-    name: str, statement: str, claim: int, arm: str, against: str, state: str, direction: str = "higher"
+    name: str,
+    statement: str,
+    claim: int,
+    arm: str,
+    against: str,
+    state: str,
+    direction: Literal["lower", "higher"] = "higher",
 ) -> Hypothesis:
     return Hypothesis(
         name=name,

@@ -17,7 +17,7 @@ STUDY = Study(
     background=(
         "Rates are chosen by Optuna's tree-structured Parzen estimator on two tuning seeds, and compared on eight others."
     ),
-    task="digits",
+    task="pmnist",
     arms=(
         Arm(name="lstm", label="LSTM"),
         Arm(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import builtin_studies, load_study
 from zoneout_lab.study.plan import batches, check_design, check_metrics
 from zoneout_lab.study.spec import overridden
 from zoneout_lab.tasks import TASKS
 
+COUNTED = {6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
 CASES = [(name, task, preset) for name in builtin_studies() for task in TASKS for preset in TASKS[task].settings]
 
 
@@ -35,3 +40,26 @@ def test_says_what_it_asks(name):
         epoch for arm in study.arms for epoch in study.gradient_epochs if epoch > study.setting(arm).training.epochs
     }
     assert not needed, "gradient flow is asked for after the last epoch"
+
+
+def test_every_claim_has_a_study_and_every_study_has_both_presets():
+    studies = [load_study(name) for name in builtin_studies()]
+    asked = {claim for study in studies for hypothesis in study.hypotheses for claim in hypothesis.claims}
+    assert asked == set(CLAIMS)
+    assert {study.name for study in studies if "paper" not in TASKS[study.task].settings} == {"quickstart"}
+    assert {study.preset for study in studies} == {"laptop"}
+
+
+@pytest.mark.parametrize("name", builtin_studies())
+def test_its_file_says_how_it_decides(name):
+    """Claims by number, the rule, and as many seeds as the rule says are the fewest, or more."""
+    study = load_study(name)
+    text = " ".join((builtin_studies()[name].read_text(encoding="utf-8").split('"""')[1]).split())
+    assert "Decision rule: paired by seed, exact sign-flip tests, Holm over " in text
+    assert "argin" in text
+    assert "Krueger et al. 2017" in text
+    fewest = seeds_needed(study.alpha, len(study.hypotheses))
+    assert study.seeds >= fewest
+    assert re.search(
+        rf"{COUNTED[fewest]} (seeds )?(are|is) (the )?fewest|{COUNTED[fewest]} seeds are the fewest", text, re.I
+    )

@@ -28,21 +28,40 @@ SMALLEST: dict[str, dict[str, Any]] = {
         "options.valid_chars": 200,
         "options.test_chars": 200,
     },
+    "text8": {
+        "training.batch": 4,
+        "options.length": 20,
+        "options.train_chars": 200,
+        "options.valid_chars": 60,
+        "options.test_chars": 60,
+    },
+    "word_ptb": {
+        "model.embedding": 4,
+        "training.batch": 2,
+        "options.streams": 2,
+        "options.length": 10,
+        "options.train_tokens": 50,
+        "options.valid_tokens": 30,
+        "options.test_tokens": 30,
+    },
 }
 
 
 @pytest.mark.parametrize("name", builtin_studies())
-def test_runs_to_its_report(name: str, tmp_path: Path, request: pytest.FixtureRequest):
+def test_runs_to_its_report(name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     declared = load_study(name)
     study = overridden(
         declared,
         seeds=2,
         change=declared.change | TINY | SMALLEST[declared.task],
-        gradient_epochs=(0, 1) if declared.gradient_epochs else (),
+        gradient_epochs=(0, -1) if declared.gradient_epochs else (),
         gradient_examples=4,
         tuning=Tuning(trials=1, seeds=1) if declared.tuning else None,
     )
-    folder = None if declared.task == "digits" else request.getfixturevalue("shared_data")
+    folder = None
+    if declared.task != "digits":
+        folder = request.getfixturevalue("text8_folder" if declared.task == "text8" else "shared_data")
     summary = run(study, tmp_path, data=folder, force=True)
     assert (summary.failed, summary.diverged) == ([], 0)
     metrics = open_results(summary.folder)["metrics"]

@@ -39,21 +39,6 @@ def loaded(folder_of: Callable[[str], Path | None]) -> Callable[..., Data]:
     return load
 
 
-@pytest.fixture(scope="session")
-def text8_folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """100,000,000 bytes in the format of text8, from the Penn Treebank: in order, and not canonical."""
-    folder = tmp_path_factory.mktemp("text8")
-    text = (shared_data / "ptb" / "ptb.train.txt").read_bytes().replace(b"N", b"n").replace(b"<unk>", b"")
-    letters = bytes(range(ord("a"), ord("z") + 1))
-    kept = b" ".join(text.translate(bytes(b if b in letters else 32 for b in range(256))).split()) + b" "
-    with (folder / "text8").open("wb") as file:
-        left = 100_000_000
-        while left:
-            left -= file.write(kept[:left])
-    yield folder
-    (folder / "text8").unlink()
-
-
 @pytest.fixture(autouse=True)
 def nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test reads this machine's cache or named folder, or goes through its proxy; what one caches goes with it."""

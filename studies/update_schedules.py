@@ -1,0 +1,53 @@
+"""Do rates that change over training, or differ by unit, do better than constant ones?
+
+§2.4 of Krueger et al. 2017 says that the authors tried such rates and "did not find any benefit", without a figure; it goes with
+claim 7, by which constant rates of .5 and .05 are best. If the paper is right, none of the hypotheses below is supported.
+
+Decision rule: paired by seed, exact sign-flip tests, Holm over three hypotheses at α = .05, for which seven seeds are the fewest
+(2/2⁷ = .0156 ≤ .05/3); eight are run. The margin is .01 bit, a tenth of the gain over the LSTM that the paper reports: an interval
+within ± .01 is a benefit that does not matter.
+"""
+
+from zoneout_lab import Arm, Hypothesis, Study, Zoneout
+
+ARMS = {
+    "rising": (
+        "rates that rise from zero over training",
+        Zoneout(cell=0.0, hidden=0.0, cell_end=0.5, hidden_end=0.05, over=1.0),
+    ),
+    "falling": (
+        "rates that fall to zero over training",
+        Zoneout(cell=0.5, hidden=0.05, cell_end=0.0, hidden_end=0.0, over=1.0),
+    ),
+    "by_unit": ("rates spread over the units", Zoneout(cell=(0.1, 0.9), hidden=(0.0, 0.1))),
+}
+
+STUDY = Study(
+    name="update_schedules",
+    title="Zoneout rates that change or differ",
+    question="Does zoneout do better with rates that change over training or differ by unit than with constant ones?",
+    background=(
+        "Schedules run in a straight line over all of training, between zero and the paper's rates. Rates by unit are spread evenly "
+        "around the paper's: cells from .1 to .9, hidden states from 0 to .1."
+    ),
+    task="char_ptb",
+    arms=(
+        Arm(name="zoneout", label="constant rates", regularizer=Zoneout(cell=0.5, hidden=0.05)),
+        *(Arm(name=name, label=label, regularizer=zoneout) for name, (label, zoneout) in ARMS.items()),
+    ),
+    baseline="zoneout",
+    seeds=8,
+    hypotheses=tuple(
+        Hypothesis(
+            name=f"{name}_helps",
+            statement=f"Zoneout with {label} has a lower validation score than with constant rates.",
+            claims=(7,),
+            arm=name,
+            against="zoneout",
+            metric="valid_score",
+            margin=0.01,
+            reason="a tenth of the gain over the LSTM that the paper reports",
+        )
+        for name, (label, _) in ARMS.items()
+    ),
+)
