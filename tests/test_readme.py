@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from zoneout_lab.cli.catalogue import studies_of
+from zoneout_lab.report.claims import CLAIMS
 from zoneout_lab.study import builtin_studies, load_study
 from zoneout_lab.study.plan import check_design, check_metrics
 
@@ -36,6 +38,14 @@ def test_its_table_of_studies_is_the_catalogue() -> None:
         name: sorted({claim for h in load_study(name).hypotheses for claim in h.claims}) for name in builtin_studies()
     }
     assert {name: [int(n) for n in numbers.split(",")] for name, numbers in rows.items()} == claims
+
+
+def test_its_table_of_claims_names_a_command_for_each() -> None:
+    studies = [load_study(name) for name in builtin_studies()]
+    rows = re.findall(r"^\| (\d+) \| (.*) \| `zoneout-lab run (\w+)`(.*) \|$", README, re.MULTILINE)
+    assert {int(number): claim for number, claim, *_ in rows} == CLAIMS
+    for number, _, first, others in rows:
+        assert [first, *re.findall(r"`(\w+)`", others)] == studies_of(int(number), studies)
 
 
 def test_files_it_links_to_are_there() -> None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoneout_lab.cli import options as o
-from zoneout_lab.cli.console import errors, output, print_json
+from zoneout_lab.cli.console import errors, output
 
 app = typer.Typer(
     name="zoneout-lab",
@@ -40,26 +40,10 @@ def common(
 
 @app.command("list")
 def list_studies(as_json: o.AsJson = False) -> None:
-    """Studies that come with the package."""
-    from zoneout_lab.study import builtin_studies, load_study
+    """The studies that come with the package, by the claims of the paper that they test."""
+    from zoneout_lab.cli.catalogue import show_catalogue
 
-    studies = [load_study(name) for name in builtin_studies()]
-    if as_json:
-        print_json([study.to_json() for study in studies])
-        return
-    table = Table(box=None, pad_edge=False)
-    for title in ("study", "question", "task", "arms", "seeds", "claims"):
-        table.add_column(
-            title,
-            no_wrap=title in ("study", "task"),
-            justify="right" if title in ("arms", "seeds") else "left",
-            overflow="fold",
-        )
-    for study in studies:
-        claims = sorted({claim for hypothesis in study.hypotheses for claim in hypothesis.claims})
-        cells = (str(len(study.arms)), str(study.seeds), ", ".join(map(str, claims)))
-        table.add_row(study.name, escape(study.question), study.task, *cells)
-    output.print(table)
+    show_catalogue(as_json=as_json)
 
 
 @app.command()

@@ -1,0 +1,42 @@
+"""``list``: the studies that come with the package, by the claims of the paper that they test."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from zoneout_lab.cli.console import output, print_json
+from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.study import Study, builtin_studies, load_study
+
+
+def show_catalogue(*, as_json: bool) -> None:
+    """Print every claim with its studies, then every study with its question."""
+    studies = [load_study(name) for name in builtin_studies()]
+    if as_json:
+        print_json([study.to_json() for study in studies])
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("claim", justify="right")
+    table.add_column("what the paper says", overflow="fold")
+    table.add_column("studies", overflow="fold")
+    for number, claim in CLAIMS.items():
+        table.add_row(str(number), escape(claim), "\n".join(studies_of(number, studies)))
+    output.print(table)
+    output.print()
+    table = Table(box=None, pad_edge=False)
+    for title in ("study", "task", "runs", "question"):
+        table.add_column(title, no_wrap=title != "question", overflow="fold")
+    for study in studies:
+        table.add_row(study.name, study.task, f"{len(study.arms)} × {study.seeds}", escape(study.question))
+    output.print(table)
+
+
+def studies_of(claim: int, studies: list[Study]) -> list[str]:
+    """Names of the studies with a hypothesis about a claim; the quickstart, which is not at the paper's scale, comes last.
+
+    >>> studies_of(17, [load_study("quickstart"), load_study("tuned_rates")])
+    ['tuned_rates', 'quickstart']
+    """
+    names = [study.name for study in studies if any(claim in h.claims for h in study.hypotheses)]
+    return sorted(names, key=lambda name: (name == "quickstart", name))
