@@ -41,7 +41,7 @@ def test_plan(command, small_file, tmp_path):
 
 
 def test_plan_counts_tuning(command):
-    facts = json.loads(command("plan", "tuned_rates", "--json", "--set", "model.hidden=4").output)
+    facts = json.loads(command("plan", "tuned_rates", "--task", "digits", "--json", "--set", "model.hidden=4").output)
     assert facts["tuning_runs"] == 2 * 12 * 2
     assert facts["runs"] == 3 * 8
     assert sum(facts["batches"]) == facts["tuning_runs"] + facts["runs"]
@@ -121,7 +121,7 @@ def test_export_opens_with_plain_xarray(command, finished, tmp_path):
     done = command("export", str(folder_of(finished)), "--to", str(target))
     assert (done.code, done.output) == (0, f"{target}\n")
     with xr.open_datatree(target, engine="h5netcdf") as tree:
-        assert set(tree.children) == {"metrics", "gradients", "provenance"}
+        assert set(tree.children) == {"metrics", "gradients", "dynamics", "provenance"}
         assert tree["metrics"].sizes["arm"] == 2
         assert tree["metrics"].sizes["seed"] == 3
         for group in tree.children.values():
