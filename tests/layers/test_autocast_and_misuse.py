@@ -1,5 +1,7 @@
 """Under autocast the layers compute in their weights' dtype; what is no regularizer is refused in words."""
 
+import copy
+
 import pytest
 import torch
 
@@ -28,3 +30,14 @@ def test_autocast_gives_the_numbers_of_the_weights_dtype(layer, dtype):
 def test_what_is_no_regularizer_is_refused(wrong):
     with pytest.raises(InputRefusedError, match="give a value such as Zoneout"):
         zl.LSTM(3, 5, regularizer=wrong)
+
+
+def test_a_layer_is_copied_and_saved_right_after_a_pass_with_a_penalty(tmp_path):
+    rnn = zl.LSTM(2, 3, regularizer=zl.NormStabilizer(2.0))
+    rnn(torch.randn(5, 4, 2, generator=torch.Generator().manual_seed(0)))
+    assert rnn.penalty is not None
+    torch.save(rnn, tmp_path / "rnn.pt")
+    for other in (copy.deepcopy(rnn), torch.load(tmp_path / "rnn.pt", weights_only=False)):
+        assert other.penalty is None
+        assert all(torch.equal(a, b) for a, b in zip(rnn.parameters(), other.parameters(), strict=True))
+    assert rnn.penalty is not None

@@ -6,9 +6,8 @@ Shapes: R replicas, T timesteps, B examples, I features, H units, L layers, D di
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
-from typing import Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +15,14 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import other_cells, shares, shares_on_gpu
+from zoneout_lab.layers.arguments import Regularizers, check_choice, check_sizes, mask_seeds, one_each
 from zoneout_lab.layers.draws import Draws
 from zoneout_lab.layers.penalty import norm_penalty
 from zoneout_lab.ops.engine import Engine, run
 from zoneout_lab.ops.reference import CELLS, Weights
-from zoneout_lab.regularizers import NoRegularizer, Regularizer, WeightNoise, part_of
+from zoneout_lab.regularizers import NoRegularizer
 
 Evaluation = Literal["expectation", "sampled"]
-Regularizers = Regularizer | Sequence[Regularizer | None] | None
 
 
 class Options(TypedDict, total=False):
@@ -84,9 +83,9 @@ class Recurrent(nn.Module):
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        _check_sizes(hidden_size, num_layers, dropout, replicas)
-        _check_choice("evaluation", evaluation, get_args(Evaluation))
-        _check_choice("engine", engine, get_args(Engine))
+        check_sizes(hidden_size, num_layers, dropout, replicas)
+        check_choice("evaluation", evaluation, get_args(Evaluation))
+        check_choice("engine", engine, get_args(Engine))
         self.cell = cell
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
@@ -98,7 +97,7 @@ class Recurrent(nn.Module):
         self.update: int | Tensor = 0
         self.draw: int | Tensor = 0
         self._tables: shares_on_gpu.Tables = {}
-        self.regularizers = self._one_each(regularizer)
+        self.regularizers = one_each(regularizer, replicas or 1)
         for each in self.regularizers:
             each.masks(cell)  # refuses by name what this cell cannot do
         self.other_cell = other_cells.other_cell(self.regularizers, cell)
@@ -120,7 +119,7 @@ class Recurrent(nn.Module):
             for state in states:
                 self._new(f"initial_{state}", (*lead, num_layers * self.directions, hidden_size), device, dtype)
         self.reset_parameters()
-        self.mask_seeds = self._seeds(mask_seed)
+        self.mask_seeds = mask_seeds(mask_seed, self.regularizers, self.dropout)
 
     @property
     def directions(self) -> int:
@@ -136,6 +135,10 @@ class Recurrent(nn.Module):
                 nn.init.constant_(parameter, getattr(self.other_cell, "gamma", 1.0))
             else:
                 nn.init.uniform_(parameter, -bound, bound)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the penalty of the last pass, a part of its graph: copies and pickles begin without one."""
+        return self.__dict__ | {"penalty": None}
 
     def flatten_parameters(self) -> None:
         """Nothing to do; here because torch's layers have it."""
@@ -344,50 +347,6 @@ class Recurrent(nn.Module):
         self, name: str, shape: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None
     ) -> None:
         self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
-
-    def _one_each(self, regularizer: Regularizers) -> tuple[Regularizer, ...]:
-        R = self.replicas or 1
-        each = regularizer if isinstance(regularizer, Sequence) else [regularizer]
-        if strange := [one for one in each if not (one is None or isinstance(one, Regularizer))]:
-            raise InputRefusedError(
-                f"regularizer is {strange[0]!r}; give a value such as Zoneout(cell=0.5, hidden=0.05), or one for each replica."
-            )
-        if regularizer is None or isinstance(regularizer, Regularizer):
-            return (regularizer or NoRegularizer(),) * R
-        if len(regularizer) != R:
-            raise InputRefusedError(f"{len(regularizer)} regularizers for {R} replicas; give one, or one for each.")
-        return tuple(each or NoRegularizer() for each in regularizer)
-
-    def _seeds(self, mask_seed: int | Sequence[int] | None) -> tuple[int, ...]:
-        R = self.replicas or 1
-        if mask_seed is None:
-            # torch's own generator decides, so that torch.manual_seed governs; without anything to draw it is left alone,
-            # and a model built after this one gets the weights that it would get after torch's layer
-            if self.dropout == 0 and not any(each.sites() or part_of(each, WeightNoise) for each in self.regularizers):
-                return (0,) * R
-            return tuple(int(seed) for seed in torch.randint(2**62, (R,)))
-        seeds = (mask_seed,) * R if isinstance(mask_seed, int) else tuple(mask_seed)
-        if len(seeds) != R:
-            raise InputRefusedError(f"{len(seeds)} mask seeds for {R} replicas; give one for each.")
-        return seeds
-
-
-def _check_sizes(hidden_size: int, num_layers: int, dropout: float, replicas: int | None) -> None:
-    if isinstance(dropout, bool) or not 0 <= dropout <= 1:
-        raise InputRefusedError(f"dropout is {dropout}; it is a probability and must lie in [0, 1].")
-    if dropout > 0 and num_layers == 1:
-        warnings.warn(
-            "dropout is applied between layers, so it does nothing with num_layers=1; for dropout in the recurrence use regularizer=",
-            stacklevel=4,
-        )
-    for name, value in (("hidden_size", hidden_size), ("num_layers", num_layers), ("replicas", replicas)):
-        if value is not None and value < 1:
-            raise InputRefusedError(f"{name} is {value}; it must be at least 1.")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputRefusedError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
 
 
 def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -32,7 +32,8 @@ def rate_at(training: Training, epoch: int) -> float:
     """The learning rate of an epoch, counted from 1: lr / decay^max(0, epoch − decay_after).
 
     Zaremba et al. 2014 print a large model that learns with 1 for 14 epochs and then with 1/1.15 of the epoch before:
-    ``decay=1.15, decay_after=14``.
+    ``decay=1.15, decay_after=14``. Their code looks whether more than 14 epochs are over, and first divides after the 15th:
+    ``decay_after=15``.
 
     >>> [rate_at(Training(lr=1.0, decay=2.0, decay_after=2), epoch) for epoch in (1, 2, 3, 4)]
     [1.0, 1.0, 0.5, 0.25]
