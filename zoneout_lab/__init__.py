@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoneout_lab.measures import gradient_flow, perturbation_growth, watch
     from zoneout_lab.regularizers import (
         CellDropout,
+        CellShift,
         HiddenDropout,
         InputMask,
         LayerNorm,
@@ -35,6 +36,7 @@ _FROM = {
     "measures": ("gradient_flow", "perturbation_growth", "watch"),
     "regularizers": (
         "CellDropout",
+        "CellShift",
         "HiddenDropout",
         "InputMask",
         "LayerNorm",
@@ -60,6 +62,7 @@ __all__ = [
     "RNN",
     "Arm",
     "CellDropout",
+    "CellShift",
     "HiddenDropout",
     "Hypothesis",
     "InputMask",

@@ -15,6 +15,7 @@ from zoneout_lab.ops.reference import CELLS, MORE_SITES
 from zoneout_lab.regularizers import (
     REGULARIZERS,
     STACK_SITES,
+    CellShift,
     Combined,
     HiddenDropout,
     InputMask,
@@ -50,6 +51,7 @@ VALUES: dict[str, list[Regularizer]] = {
     "norm_stabilizer": [NormStabilizer(3.0)],
     "input_mask": [InputMask(0.4), InputMask(0.4, "printed")],
     "recurrent_batch_norm": [RecurrentBatchNorm(steps=4, epsilon=0.1)],
+    "cell_shift": [CellShift()],
     "layer_norm": [LayerNorm(epsilon=0.1)],
     "combined": [NonRecurrentDropout(0.3) + Zoneout(hidden=0.3), LayerNorm() + Zoneout(hidden=0.3)],
 }

@@ -18,6 +18,7 @@ from zoneout_lab.regularizers import (
     INVERTED,
     REGULARIZERS,
     CellDropout,
+    CellShift,
     Combined,
     HiddenDropout,
     InputMask,
@@ -56,7 +57,7 @@ REFUSED = {
 }
 ONE_RATE = [(kind, name) for kind, names in RATES.items() for name in names]
 #: whose defaults are another cell
-OTHER_CELLS = ("input_mask", "recurrent_batch_norm", "layer_norm")
+OTHER_CELLS = ("input_mask", "cell_shift", "recurrent_batch_norm", "layer_norm")
 
 
 @pytest.mark.parametrize("kind", REGULARIZERS)
@@ -225,6 +226,7 @@ def test_combinations_work_and_go_through_json(value: Combined):
         (lambda: CellDropout(0.1) + RnnDrop(0.1), "both act at the site 'memory'"),
         (lambda: NonRecurrentDropout(0.1) + VariationalDropout(input=0.1), "both act at the site 'input'"),
         (lambda: WeightNoise(0.1) + WeightNoise(0.2), "of one kind"),
+        (lambda: CellShift() + LayerNorm(), "another cell in the LSTM's place"),
         (lambda: LayerNorm() + RecurrentBatchNorm(steps=3), "another cell in the LSTM's place"),
         (lambda: InputMask(0.1) + Zoneout(hidden=0.1), "uses up the masks"),
     ],
@@ -269,6 +271,7 @@ REPLICAS = [
     [HiddenDropout(0.3) + Zoneout(hidden=0.3), CellDropout(0.3)],
     [VariationalDropout(recurrent=0.3), VariationalDropout(recurrent=0.1) + HiddenDropout(0.3)],
     [LayerNorm(), LayerNorm() + Zoneout(0.3), LayerNorm() + WeightNoise(0.1)],
+    [CellShift(), CellShift() + Zoneout(0.3, 0.3, share=True)],
     [RecurrentBatchNorm(steps=6), RecurrentBatchNorm(steps=6) + Zoneout(0.3)],
     [InputMask(0.3), InputMask(0.1)],
 ]

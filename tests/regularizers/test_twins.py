@@ -17,6 +17,7 @@ from zoneout_lab.layers import GRU, RNN
 from zoneout_lab.ops import noise
 from zoneout_lab.ops.masks import EVALUATION, Mask, Place, draw
 from zoneout_lab.regularizers import (
+    CellShift,
     HiddenDropout,
     InputMask,
     LayerNorm,
@@ -284,6 +285,27 @@ def test_layer_normalised_lstm(training: bool):
 
     z = bits(Mask(0.3), "cell") if training else 0.3 * ones()
     agree(rnn, rnn(x)[0], normalised_twin(rnn, x, normalise, z))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_shift_inside_the_outputs_tanh(training: bool):
+    rnn, x = layer("lstm", CellShift() + Zoneout(cell=0.3)).train(training), inputs()
+    assert torch.equal(rnn.shift_cell_l0, torch.zeros(H, dtype=torch.float64))
+    plain = layer("lstm", Zoneout(cell=0.3)).train(training)
+    torch.testing.assert_close(rnn(x)[0], plain(x)[0], rtol=1e-13, atol=1e-14)
+    rnn.update = UPDATE
+    unsettle(rnn)
+    z = bits(Mask(0.3), "cell") if training else 0.3 * ones()
+    h = c = torch.zeros(B, H, dtype=torch.float64)
+    out = []
+    for t in range(T):
+        a = x[t] @ rnn.weight_ih_l0.T + rnn.bias_ih_l0 + h @ rnn.weight_hh_l0.T + rnn.bias_hh_l0
+        i, f, g, o = a.split(H, 1)
+        new = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(new + rnn.shift_cell_l0)
+        c = z[t] * c + (1 - z[t]) * new
+        out.append(h)
+    agree(rnn, rnn(x)[0], torch.stack(out))
 
 
 def test_recurrent_batch_norm_with_statistics_of_each_timestep():

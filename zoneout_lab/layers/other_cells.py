@@ -8,12 +8,19 @@ from torch import Tensor, nn
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops import normalised, output_gate
-from zoneout_lab.ops.normalised import POINTS, Gains
+from zoneout_lab.ops.normalised import POINTS, Gains, shifted_only, unchanged
 from zoneout_lab.ops.reference import States, Weights
 from zoneout_lab.ops.trace import is_recording
-from zoneout_lab.regularizers import InputMask, LayerNorm, RecurrentBatchNorm, Regularizer, cell_of, structure
-
-OtherCell = InputMask | LayerNorm | RecurrentBatchNorm
+from zoneout_lab.regularizers import (
+    CellShift,
+    InputMask,
+    LayerNorm,
+    OtherCell,
+    RecurrentBatchNorm,
+    Regularizer,
+    cell_of,
+    structure,
+)
 
 
 def other_cell(regularizers: Sequence[Regularizer], cell: str) -> OtherCell | None:
@@ -34,7 +41,7 @@ def other_cell(regularizers: Sequence[Regularizer], cell: str) -> OtherCell | No
 def add_parameters(
     module: nn.Module, other: OtherCell | None, suffix: str, lead: tuple[int, ...], like: Tensor, H: int
 ) -> None:
-    """Register what a normalised cell has beyond torch's: gains, a shift, and for batch norm the population's statistics.
+    """Register what another cell has beyond torch's parameters: a shift, gains, and for batch norm the population's statistics.
 
     Args:
         module: the layer.
@@ -44,6 +51,8 @@ def add_parameters(
         like: a weight, for device and dtype.
         H: units.
     """
+    if isinstance(other, CellShift):
+        module.register_parameter(f"shift_cell_{suffix}", nn.Parameter(like.new_zeros(*lead, H)))
     if not isinstance(other, LayerNorm | RecurrentBatchNorm):
         return
     for point, columns in POINTS.items():
@@ -80,8 +89,11 @@ def run(
     """
     if isinstance(other, InputMask):
         return output_gate.run(x, states, weights, shares, printed=other.reading == "printed", layer=suffix)
+    shift = stacked(f"shift_cell_{suffix}")
+    if isinstance(other, CellShift):
+        return normalised.run(x, states, weights, shifted_only(shift), shares, unchanged, layer=suffix)
     by_input, by_hidden, by_cell = (stacked(f"gain_{point}_{suffix}") for point in POINTS)
-    gains = Gains(by_input, by_hidden, by_cell, stacked(f"shift_cell_{suffix}"))
+    gains = Gains(by_input, by_hidden, by_cell, shift)
     if isinstance(other, LayerNorm):
         normalise = normalised.over_units(other.epsilon)
     else:

@@ -91,6 +91,17 @@ def run(
     return torch.stack(outputs, 1), (h, c)
 
 
+def unchanged(_point: str, _t: int, value: Tensor) -> Tensor:
+    """No normalisation."""
+    return value
+
+
+def shifted_only(shift: Tensor) -> Gains:
+    """Gains of one beside a shift β_c [R, H]."""
+    one = torch.ones_like(shift[:, :1])
+    return Gains(one, one, one, shift)
+
+
 def over_units(epsilon: float) -> Normalise:
     """Layer normalisation: over the columns of each example."""
     return lambda _point, _t, value: F.layer_norm(value, value.shape[-1:], eps=epsilon)

@@ -9,7 +9,8 @@ from typing import Any
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Regularizer
-from zoneout_lab.regularizers.combined import Combined, cell_of, part_of
+from zoneout_lab.regularizers.cell_shift import CellShift
+from zoneout_lab.regularizers.combined import Combined, OtherCell, cell_of, part_of
 from zoneout_lab.regularizers.dropout import CellDropout, HiddenDropout, NonRecurrentDropout, RecurrentDropout
 from zoneout_lab.regularizers.input_mask import InputMask
 from zoneout_lab.regularizers.none import NoRegularizer
@@ -33,6 +34,7 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
         WeightNoise,
         NormStabilizer,
         InputMask,
+        CellShift,
         RecurrentBatchNorm,
         LayerNorm,
         Combined,
@@ -100,6 +102,7 @@ __all__ = [
     "REGULARIZERS",
     "STACK_SITES",
     "CellDropout",
+    "CellShift",
     "Combined",
     "HiddenDropout",
     "InputMask",
@@ -107,6 +110,7 @@ __all__ = [
     "NoRegularizer",
     "NonRecurrentDropout",
     "NormStabilizer",
+    "OtherCell",
     "RecurrentBatchNorm",
     "RecurrentDropout",
     "Regularizer",

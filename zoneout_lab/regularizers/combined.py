@@ -9,11 +9,14 @@ from typing import ClassVar, TypeVar
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers.base import STACK_SITES, Regularizer
+from zoneout_lab.regularizers.cell_shift import CellShift
 from zoneout_lab.regularizers.input_mask import InputMask
 from zoneout_lab.regularizers.normalised import LayerNorm, RecurrentBatchNorm
 
 _Part = TypeVar("_Part", bound=Regularizer)
-_OTHER_CELLS = (InputMask, LayerNorm, RecurrentBatchNorm)
+
+#: what puts another cell in the LSTM's place
+OtherCell = CellShift | InputMask | LayerNorm | RecurrentBatchNorm
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Combined(Regularizer):
         why = f"both act at the site {both[0]!r}" if both else ""
         if a.kind == b.kind and a.kind != "none":
             why = why or "they are of one kind"
-        if isinstance(a, _OTHER_CELLS) and isinstance(b, _OTHER_CELLS):
+        if isinstance(a, OtherCell) and isinstance(b, OtherCell):
             why = "each puts another cell in the LSTM's place"
         for one, other in ((a, b), (b, a)):
             if isinstance(one, InputMask) and any(site not in STACK_SITES for site in other.sites()):
@@ -85,8 +88,7 @@ def part_of(regularizer: Regularizer, kind: type[_Part]) -> _Part | None:
     return None
 
 
-def cell_of(regularizer: Regularizer) -> InputMask | LayerNorm | RecurrentBatchNorm | None:
+def cell_of(regularizer: Regularizer) -> OtherCell | None:
     """The part that puts another cell in the LSTM's place, or None."""
-    return (
-        part_of(regularizer, InputMask) or part_of(regularizer, LayerNorm) or part_of(regularizer, RecurrentBatchNorm)
-    )
+    parts = regularizer.parts if isinstance(regularizer, Combined) else (regularizer,)
+    return next((part for part in parts if isinstance(part, OtherCell)), None)
