@@ -95,6 +95,7 @@ def _cell(chosen: xr.Dataset, name: str, layer: str, state: str, point: str) -> 
 def _panel(source: Source, chosen: xr.Dataset, name: str, epoch: int, layer: str, state: str, point: str) -> Panel:
     values = _cell(chosen, name, layer, state, point) * (1 if name == "norm" else 100)
     heading = _heading(layer, state, point, several=chosen.sizes["layer"] > 1)
+    heading += ", without noise" if name == "normalised_without_noise" else ""
     if name != "norm":
         shares = [f"{arm.label} {number(early(values[row]))}%" for row, arm in enumerate(source.arms)]
         description = (
