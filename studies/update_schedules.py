@@ -13,11 +13,11 @@ from zoneout_lab import Arm, Hypothesis, Study, Zoneout
 ARMS = {
     "rising": (
         "rates that rise from zero over training",
-        Zoneout(cell=0.0, hidden=0.0, cell_end=0.5, hidden_end=0.05, over=1.0),
+        Zoneout(cell=0.0, hidden=0.0, cell_end=0.5, hidden_end=0.05, over_share=1.0),
     ),
     "falling": (
         "rates that fall to zero over training",
-        Zoneout(cell=0.5, hidden=0.05, cell_end=0.0, hidden_end=0.0, over=1.0),
+        Zoneout(cell=0.5, hidden=0.05, cell_end=0.0, hidden_end=0.0, over_share=1.0),
     ),
     "by_unit": ("rates spread over the units", Zoneout(cell=(0.1, 0.9), hidden=(0.0, 0.1))),
 }

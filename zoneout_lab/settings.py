@@ -111,7 +111,8 @@ class Run(Frozen):
     regularizer: dict[str, Any]
     seeds: Seeds
     gradient_epochs: tuple[int, ...] = Field(
-        (), description="epochs after which gradient flow and perturbations are measured; 0: untrained"
+        (),
+        description="epochs after which gradient flow and perturbations are measured; 0: untrained; −1: the run's last",
     )
     gradient_examples: int = Field(64, ge=1, description="validation examples the measurement is taken on")
 

@@ -116,13 +116,15 @@ def test_zoneout_refuses_an_unknown_choice(field: str, value: str):
         {"cell_end": 0.5},
         {"cell_end": 0.5, "over": 0},
         {"cell_end": 0.5, "over": True},
-        {"over": 0.5},
-        {"cell_end": 0.5, "over": 1.5},
-        {"cell_end": 0.5, "over": 0.0},
+        {"cell_end": 0.5, "over": 0.5},
+        {"over_share": 0.5},
+        {"cell_end": 0.5, "over_share": 1.5},
+        {"cell_end": 0.5, "over_share": 0.0},
+        {"cell_end": 0.5, "over": 5, "over_share": 0.5},
     ],
 )
 def test_a_schedule_has_an_end_and_a_length(schedule: dict[str, float]):
-    with pytest.raises(InputRefusedError, match="updates until cell_end and hidden_end"):
+    with pytest.raises(InputRefusedError, match=r"zoneout's (over|over_share|cell_end)"):
         Zoneout(cell=0.1, **schedule)
 
 
@@ -237,7 +239,7 @@ def test_what_does_not_combine_is_refused_by_name(make, why: str):
 
 
 def test_a_schedule_over_a_share_of_training_waits_for_its_length():
-    share = Zoneout(cell=0.5, cell_end=0.0, over=0.5)
+    share = Zoneout(cell=0.5, cell_end=0.0, over_share=0.5)
     for value in (share, WeightNoise(0.1) + share):
         assert from_json(json.loads(json.dumps(to_json(value)))) == value
         assert structure(value, "lstm") == "fast"
@@ -245,9 +247,9 @@ def test_a_schedule_over_a_share_of_training_waits_for_its_length():
             LSTM(2, 3, regularizer=value)
     assert share.for_training(7) == Zoneout(cell=0.5, cell_end=0.0, over=4)
     assert (WeightNoise(0.1) + share).for_training(7) == WeightNoise(0.1) + share.for_training(7)
-    assert Zoneout(cell=0.5, cell_end=0.0, over=1).for_training(7).over == 1
+    assert share.for_training(1).over == 1
     with pytest.raises(InputRefusedError, match="both act at the site 'hidden'"):
-        Zoneout(hidden=0.5, hidden_end=0.0, over=0.5) + Zoneout(hidden=0.1, share=True)
+        Zoneout(hidden=0.5, hidden_end=0.0, over_share=0.5) + Zoneout(hidden=0.1, share=True)
 
 
 def test_combinations_are_flat_and_know_their_parts():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from tiny_studies import make_gradients, make_run
+from tiny_studies import make_gradients, make_run, make_spec
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, UsageError
@@ -109,6 +109,27 @@ def test_unknown_metrics_are_named_with_the_nearest():
         scalar(tree, "test_bpc")
     with pytest.raises(InputRefusedError, match="measured none"):
         scalar(tree, "early_third_mass_cell")
+
+
+def test_a_study_that_measures_at_the_end_takes_each_runs_last_measurement():
+    def growth(value: float):
+        return schema.perturbation_dataset([[[value, value]]], layers=["l0"], states=["hidden"])
+
+    runs = [
+        make_run("lstm", 0, [0.5], dynamics={0: growth(9.0), 2: growth(0.5)}),
+        make_run("zoneout", 0, [0.5], dynamics={0: growth(9.0), 5: growth(0.25)}),
+    ]
+    ended, common = (
+        schema.study_tree(
+            [(run, "sha") for run in runs],
+            arms=["lstm", "zoneout"],
+            seeds=[0],
+            provenance={"study": make_spec() | {"gradient_epochs": epochs}},
+        )
+        for epochs in ([0, -1], [0, 2, 5])
+    )
+    np.testing.assert_allclose(scalar(ended, "perturbation_hidden").sel(seed=0), (0.5, 0.25))
+    assert scalar(common, "perturbation_hidden").isnull().all()
 
 
 def test_gradients_taken_without_noise_are_asked_for_by_name():

@@ -81,12 +81,14 @@ def test_an_arm_changes_what_the_study_set_by_a_factor():
         study.setting(slower.model_copy(update={"change": {"training.lr": "*half"}}))
     with pytest.raises(InputRefusedError, match="cannot be multiplied"):
         study.setting(slower.model_copy(update={"change": {"training.patience": "*2"}}))
+    for change in ({"model.hidden": "*inf"}, {"model.learned_state": "*0.5"}, {"training.lr": "*nan"}):
+        with pytest.raises(InputRefusedError, match="cannot be multiplied"):
+            study.setting(slower.model_copy(update={"change": change}))
+    assert study.setting(slower.model_copy(update={"change": {"model.hidden": "*1.999"}})).model.hidden == 6
 
 
 def test_the_last_epoch_is_named_by_minus_one():
-    longer = ARMS[1].model_copy(update={"change": {"training.epochs": 7}})
-    study = small(gradient_epochs=(-1, 0, 2), arms=(ARMS[0], longer))
-    assert {run.arm: run.gradient_epochs for run in study.runs()} == {"lstm": (0, 2), "zoneout": (0, 2, 7)}
+    assert {run.gradient_epochs for run in small(gradient_epochs=(0, -1)).runs()} == {(0, -1)}
     assert "perturbation_hidden" in metrics_of(small(gradient_epochs=(-1,)))
 
 

@@ -17,7 +17,7 @@ from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.tasks.base import Examples, Stream
 from zoneout_lab.training import evaluate as module
-from zoneout_lab.training import train
+from zoneout_lab.training import measured, train
 from zoneout_lab.training.evaluate import evaluate, evaluate_whole
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.step import reads
@@ -176,7 +176,7 @@ def test_perturbations_are_measured_halfway_through(task: Any):
         model = made(task, ARMS).train(noisy)
         with torch.no_grad():
             _, states = model.run(inputs[None, :half])
-        model.rnn.update = 1 if noisy else 0
+        model.rnn.update = 0  # the masks of one update go on
         growth = perturbation_growth(model, inputs[None, half:], states).growth
         for r, outcome in enumerate(outcomes):
             found = outcome.perturbations[0]
@@ -188,13 +188,37 @@ def test_perturbations_are_measured_halfway_through(task: Any):
             assert np.array_equal(found.noisy, found.without_noise) == isinstance(ARMS[r], NoRegularizer)
 
 
+def test_the_last_epoch_is_each_runs_own():
+    """With patience, runs of one model end at different epochs; each is measured when it ends, as it would be alone."""
+    task = TinyExamples(noise=4.0)
+    data = task.load()
+    runs = [make_run(seed, epochs=12, patience=1, gradient_epochs=(0, -1), lr=0.05) for seed in range(5)]
+    outcomes = train(runs, task, data)
+    lengths = [len(outcome.by_epoch["train_loss"]) for outcome in outcomes]
+    assert len(set(lengths)) > 1
+    for run, outcome, length in zip(runs, outcomes, lengths, strict=True):
+        assert set(outcome.gradients) == set(outcome.perturbations) == {0, length}
+        (alone,) = train([run], task, data)
+        np.testing.assert_array_equal(outcome.gradients[length].noisy, alone.gradients[length].noisy)
+        np.testing.assert_array_equal(outcome.perturbations[length].noisy, alone.perturbations[length].noisy)
+
+
+def test_measuring_leaves_a_model_as_it_was():
+    model = made(TinyStream(), ARMS).eval()
+    model.rnn.update, model.rnn.evaluation = 5, "sampled"
+    valid = TinyStream().load().valid
+    measured.gradients(model, valid, 4)
+    measured.perturbations(model, valid, 4)
+    assert (model.rnn.update, model.rnn.draw, model.rnn.evaluation, model.training) == (5, 0, "sampled", False)
+
+
 def test_a_schedule_over_a_share_of_training_ends_with_it():
     task = TinyExamples()
     data = task.load()
     updates = 3 * len(data.train.epoch(np.random.default_rng(0), 8))
     runs = [
-        make_run(0, Zoneout(cell=0.9, cell_end=0.0, over=over), epochs=3, seeds=Seeds(init=1, data=2, masks=3))
-        for over in (0.5, round(0.5 * updates))
+        make_run(0, Zoneout(cell=0.9, cell_end=0.0, **length), epochs=3, seeds=Seeds(init=1, data=2, masks=3))
+        for length in ({"over_share": 0.5}, {"over": round(0.5 * updates)})
     ]
     half, same = (train([run], task, data)[0] for run in runs)
     assert half.by_epoch == same.by_epoch

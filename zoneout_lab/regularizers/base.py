@@ -59,7 +59,7 @@ class Regularizer(ABC):
         return sites
 
     def for_training(self, updates: int) -> Regularizer:
-        """The same with what is given as a share of training turned into updates, of which there are so many."""
+        """The regularizer for a training of so many updates: what it gives as a share of training becomes updates."""
         return self
 
     def __add__(self, other: Regularizer) -> Combined:

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import AXES, Mask, Rate
-from zoneout_lab.regularizers.base import Regularizer, rates
+from zoneout_lab.regularizers.base import Regularizer, rate, rates
 
 Per = Literal["unit", "layer"]
 Resample = Literal["step", "sequence", "never"]
@@ -31,7 +31,8 @@ class Zoneout(Regularizer):
             connections, the paper's §4.5).
         cell_end, hidden_end: where the rates arrive in a straight line over training, from ``cell`` and ``hidden`` at update 0; None:
             they stay.
-        over: updates until then; a float in (0, 1] is a share of training, which :meth:`for_training` turns into updates. Studies do.
+        over: updates until then.
+        over_share: the same as a share of training, in (0, 1]; studies turn it into updates (:meth:`for_training`).
 
     At evaluation s_t = z ⊙ s_{t−1} + (1 − z) ⊙ s̃_t.
 
@@ -55,7 +56,8 @@ class Zoneout(Regularizer):
     resample: Resample = "step"
     cell_end: Rate | None = None
     hidden_end: Rate | None = None
-    over: int | float | None = None
+    over: int | None = None
+    over_share: float | None = None
 
     def __post_init__(self) -> None:
         for state in ("cell", "hidden"):
@@ -65,29 +67,36 @@ class Zoneout(Regularizer):
                 object.__setattr__(self, f"{state}_end", rates(end, f"zoneout's last {state} rate z"))
         changes = self.cell_end is not None or self.hidden_end is not None
         whole = isinstance(self.over, int) and not isinstance(self.over, bool) and self.over > 0
-        possible = whole or (isinstance(self.over, float) and 0 < self.over <= 1)
-        if possible != changes or (self.over is not None and not possible):
+        if self.over is not None and (not whole or not changes or self.over_share is not None):
             raise InputRefusedError(
-                f"zoneout's over is {self.over}; it is the number of updates until cell_end and hidden_end, or as a float up to 1.0 "
-                "the share of training, and goes with them."
+                f"zoneout's over is {self.over}; it is the number of updates until cell_end and hidden_end, and goes with them alone."
             )
+        if self.over_share is not None and (rate(self.over_share, "zoneout's over_share") == 0 or not changes):
+            raise InputRefusedError(
+                f"zoneout's over_share is {self.over_share}; it is the share of training until cell_end and hidden_end, above 0, and "
+                "goes with them."
+            )
+        if changes and self.over is None and self.over_share is None:
+            raise InputRefusedError("zoneout's cell_end and hidden_end need over, the number of updates until then.")
         for name, value, choices in (("per", self.per, get_args(Per)), ("resample", self.resample, get_args(Resample))):
             if value not in choices:
                 raise InputRefusedError(f"zoneout's {name} is {value!r}; choose one of {', '.join(choices)}.")
 
     def for_training(self, updates: int) -> Zoneout:
-        """With ``over`` in updates.
+        """With ``over`` in place of ``over_share``.
 
-        >>> Zoneout(cell=0.0, cell_end=0.5, over=0.25).for_training(1000).over
+        >>> Zoneout(cell=0.0, cell_end=0.5, over_share=0.25).for_training(1000).over
         250
         """
-        return replace(self, over=max(1, round(self.over * updates))) if isinstance(self.over, float) else self
+        if self.over_share is None:
+            return self
+        return replace(self, over=max(1, round(self.over_share * updates)), over_share=None)
 
     def sites(self) -> Mapping[str, Mask]:
-        if isinstance(self.over, float):
+        if self.over_share is not None:
             raise InputRefusedError(
-                f"zoneout's over is {self.over}, a share of a training whose length only a study knows; "
-                "give a number of updates, or call for_training(updates)."
+                f"zoneout's over_share is {self.over_share}, of a training whose length only a study knows; "
+                "give over, a number of updates, or call for_training(updates)."
             )
         fixed = {"step": set(), "sequence": {"timestep"}, "never": {"update", "example"}}[self.resample]
         if self.share:

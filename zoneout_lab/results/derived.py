@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
 
 
@@ -42,6 +43,7 @@ _SILENT = "_without_noise"
 #: The early share is the sum of a normalised gradient over the first ⌊T/3⌋ timesteps; the authors' probe sits on the candidate,
 #: before zoneout, and ``_state`` takes the state after it. A perturbation's remainder is the mean of its growth over all lags.
 #: ``_without_noise`` is of a pass that draws no masks. All are averaged over layers, at the last epoch measured after training began
+#: that all runs have, or where the study measures at −1, at each run's last
 DERIVED: dict[str, Derived] = {
     f"{name}_{state}{suffix}": derived
     for state in ("cell", "hidden")
@@ -82,6 +84,11 @@ def derived(tree: xr.DataTree, finished: xr.DataArray, metric: str) -> xr.DataAr
     profile = profile.sel(state=wanted.state)
     values = _early(profile.sel(point=wanted.point), metric) if wanted.point else profile.mean("lag", skipna=False)
     values = values.mean("layer").where(values["epoch"] > 0)
+    if -1 in (schema.provenance(tree, "study") or {}).get("gradient_epochs", ()):
+        last = (
+            values["epoch"].where(values.notnull()).max("epoch")
+        )  # each run when it ended, which is what was asked for
+        return values.where(values["epoch"] == last).sum("epoch", min_count=1).reindex_like(finished)
     # one epoch for all: runs that stopped early were measured less often, and a pair is compared at equal training
     everywhere = (values.notnull() | ~finished).all(["arm", "seed"])
     common = values["epoch"].where(everywhere & (values["epoch"] > 0)).max()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
@@ -79,7 +80,7 @@ class Study(Frozen):
         seeds: how many seeds every arm is run with; seed: from which all randomness derives.
         hypotheses, alpha: the family of claims, corrected together at α.
         gradient_epochs, gradient_examples: when gradient flow and the growth of a perturbation are measured, and on how many validation
-            examples; 0 is before training, −1 after the last epoch.
+            examples; 0 is before training, −1 after each run's last epoch.
         tuning: budget for arms with a search space.
     """
 
@@ -195,14 +196,9 @@ class Study(Frozen):
             setting=setting,
             regularizer=to_json(arm.regularizer),
             seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
-            gradient_epochs=() if phase else self.measured_epochs(setting),
+            gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
         )
-
-    def measured_epochs(self, setting: Setting) -> tuple[int, ...]:
-        """``gradient_epochs`` of a setting, with the last epoch's number in the place of −1."""
-        last = setting.training.epochs
-        return tuple(sorted({last if epoch == -1 else epoch for epoch in self.gradient_epochs}))
 
     def to_json(self) -> dict[str, Any]:
         """The study as JSON, with the setting that its task, preset and changes come to."""
@@ -247,9 +243,12 @@ def _multiple(path: str, old: Any, new: Scalar) -> Scalar:
     if not isinstance(new, str) or not new.startswith("*"):
         return new
     try:
-        return type(old)(old * float(new[1:]))  # type: ignore[no-any-return]
-    except (TypeError, ValueError):
-        raise InputRefusedError(f"{path} is {old!r} and cannot be multiplied by {new[1:]!r}; give its value.") from None
+        factor = float(new[1:])
+    except ValueError:
+        factor = math.nan
+    if isinstance(old, bool) or not isinstance(old, int | float) or not math.isfinite(factor):
+        raise InputRefusedError(f"{path} is {old!r} and cannot be multiplied by {new[1:]!r}; give its value.")
+    return round(old * factor) if isinstance(old, int) else old * factor
 
 
 def explain(error: ValidationError) -> str:

@@ -109,8 +109,9 @@ def _train(
     lowest = np.full(len(runs), np.inf)
     update = 0
 
-    if 0 in runs[0].gradient_epochs:
-        _measure(model, data, outcomes, 0)
+    measured_at = runs[0].gradient_epochs
+    if 0 in measured_at:
+        _measure(model, data, outcomes, 0, [True] * len(runs))
     for epoch in range(1, training.epochs + 1):
         model.train()
         step.begin(rate_at(training, epoch))
@@ -126,10 +127,11 @@ def _train(
         }
         values |= _named("valid", evaluate(model, data.valid, score, samples=samples))
         values |= _named("train_eval", evaluate(model, data.train, score, first=_examples(data), samples=samples))
-        if epoch in runs[0].gradient_epochs:
-            _measure(model, data, outcomes, epoch)
+        active = [outcome.active for outcome in outcomes]
+        if epoch in measured_at:
+            _measure(model, data, outcomes, epoch, active)
         for r, outcome in enumerate(outcomes):
-            if not outcome.active:
+            if not active[r]:
                 continue
             for name, value in values.items():
                 outcome.by_epoch.setdefault(name, []).append(float(value[r]))
@@ -142,6 +144,9 @@ def _train(
                 outcome.best_epoch = epoch
                 for kept, tensor in zip(selected, state, strict=True):
                     kept[r] = tensor.detach()[r]
+        last = [active[r] and (epoch == training.epochs or not outcome.active) for r, outcome in enumerate(outcomes)]
+        if -1 in measured_at and any(last):
+            _measure(model, data, outcomes, epoch, last)
         if not any(outcome.active for outcome in outcomes):
             break
 
@@ -156,15 +161,16 @@ def _train(
     return outcomes
 
 
-def _measure(model: SequenceModel, data: Data, outcomes: Sequence[Outcome], epoch: int) -> None:
+def _measure(model: SequenceModel, data: Data, outcomes: Sequence[Outcome], epoch: int, which: Sequence[bool]) -> None:
+    """Measure all replicas, and keep what is of some of them, where these have not diverged."""
     examples = outcomes[0].run.gradient_examples
-    for name, found in (
-        ("gradients", measured.gradients(model, data.valid, examples)),
-        ("perturbations", measured.perturbations(model, data.valid, examples)),
-    ):
-        for outcome, values in zip(outcomes, found, strict=bool(found)):
-            if outcome.active:
-                getattr(outcome, name)[epoch] = values
+    gradients = measured.gradients(model, data.valid, examples)
+    perturbations = measured.perturbations(model, data.valid, examples)
+    for r, outcome in enumerate(outcomes):
+        if which[r] and outcome.status == "finished":
+            outcome.gradients[epoch] = gradients[r]
+            if perturbations:
+                outcome.perturbations[epoch] = perturbations[r]
 
 
 def _examples(data: Data) -> int:

@@ -45,7 +45,8 @@ def gradients(model: SequenceModel, split: Split, examples: int) -> list[Measure
 def perturbations(model: SequenceModel, split: Split, examples: int) -> list[Measured]:
     """What is left of a perturbation halfway through the first examples [layer, state, lag], one for each replica.
 
-    Nothing where sequences have a single timestep. A batch-normalised cell counts its timesteps from the perturbation.
+    Nothing where sequences have a single timestep. Both halves have the masks of one update, so one that is fixed for a sequence goes
+    on; but timesteps are counted from the perturbation, for masks that differ by timestep and for a batch-normalised cell.
     """
     inputs, _ = next(split.in_order(examples))
     half = len(inputs) // 2
@@ -54,7 +55,7 @@ def perturbations(model: SequenceModel, split: Split, examples: int) -> list[Mea
     found = []
     for noisy in (True, False):
         with _noise(model, on=noisy):
-            with torch.no_grad(), recording():
+            with _update_kept(model), torch.no_grad(), recording():
                 _, states = model.run(inputs[None, :half])
             found.append(growth(model, inputs[None, half:], states))
     return _by_replica(found)
@@ -62,15 +63,26 @@ def perturbations(model: SequenceModel, split: Split, examples: int) -> list[Mea
 
 @contextmanager
 def _noise(model: SequenceModel, *, on: bool) -> Iterator[None]:
-    """The model as in training, or as in an evaluation by expectations; afterwards it evaluates and counts as before."""
-    rnn = model.rnn
-    evaluation, update = rnn.evaluation, rnn.update.clone() if isinstance(rnn.update, Tensor) else rnn.update
+    """The model as in training, or as in an evaluation by expectations; afterwards it is and counts as before."""
+    rnn, training = model.rnn, model.training
+    evaluation = rnn.evaluation
     model.train(on)
     rnn.evaluation = "expectation"
     try:
-        yield
+        with _update_kept(model):
+            yield
     finally:
         rnn.evaluation = evaluation
+        model.train(training)
+
+
+@contextmanager
+def _update_kept(model: SequenceModel) -> Iterator[None]:
+    rnn = model.rnn
+    update = rnn.update.clone() if isinstance(rnn.update, Tensor) else rnn.update
+    try:
+        yield
+    finally:
         if isinstance(rnn.update, Tensor) and isinstance(update, Tensor):
             rnn.update.copy_(update)  # a captured graph holds on to this very tensor
         else:

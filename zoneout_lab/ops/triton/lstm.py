@@ -3,8 +3,7 @@
 With G_h, G_c the total gradients at t, z the share preserved, u, m and d the shares dropped,
 
     c̃ = (1 − m) ⊙ (f ⊙ c₋ + (1 − u) ⊙ i ⊙ g)      h̃ = (1 − d) ⊙ o ⊙ tanh c̃
-    dh̃ = (1 − z_h) ⊙ G_h                            dc̃ = (1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃)
-    dh̃ is then multiplied by 1 − d
+    dh̃ = (1 − z_h) ⊙ G_h, then times 1 − d           dc̃ = (1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃)
     do = dh̃ ⊙ tanh c̃                                df = (1 − m) ⊙ dc̃ ⊙ c₋
     di = (1 − m) ⊙ (1 − u) ⊙ dc̃ ⊙ g                 dg = (1 − m) ⊙ (1 − u) ⊙ dc̃ ⊙ i
     G_c₋ = z_c ⊙ G_c + (1 − m) ⊙ f ⊙ dc̃             G_h₋ = z_h ⊙ G_h + dgates · W + external

@@ -14,6 +14,7 @@ from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import listing, number
 
 POINT = {"candidate": "before the mask", "state": "after the mask"}
+WITHOUT = {"normalised": "", "normalised_without_noise": ", without noise"}
 
 
 def build(source: Source) -> Section | None:
@@ -57,18 +58,21 @@ def _epoch(source: Source, gradients: xr.Dataset, epoch: int) -> dict[str, Any]:
     )
     silent = "normalised_without_noise"
     probes = [cell for cell in cells if cell[2] == "candidate"] if silent in chosen else []
-    without_noise = probes and Figure(
-        tuple(_panel(source, chosen, silent, epoch, *cell) for cell in probes),
-        f"The share once more, {when}, from a pass that draws no masks and uses their expectation: what the noise of training "
-        f"itself does to the gradient is the difference between this and the figure above. {seeds}{thinned}",
-        source.arms,
-    )
+    without_noise = None
+    if probes:
+        without_noise = Figure(
+            tuple(_panel(source, chosen, silent, epoch, *cell) for cell in probes),
+            f"The share once more, {when}, from a pass that draws no masks and uses their expectation: what the noise of training "
+            f"itself does to the gradient is the difference between this and the figure above. {seeds}{thinned}",
+            source.arms,
+        )
     several = len({layer for layer, *_ in cells}) > 1
+    columns = [("normalised", cell) for cell in cells] + [(silent, cell) for cell in probes]
     table = [
-        (arm, [100 * early(_cell(chosen, "normalised", *cell)[row]) for cell in cells])
+        (arm, [100 * early(_cell(chosen, name, *cell)[row]) for name, cell in columns])
         for row, arm in enumerate(source.arms)
     ]
-    heads = [_heading(*cell, several=several) for cell in cells]
+    heads = [_heading(*cell, several=several) + WITHOUT[name] for name, cell in columns]
     return {"when": when, "share": share, "raw": raw, "without_noise": without_noise, "heads": heads, "table": table}
 
 
@@ -95,7 +99,7 @@ def _cell(chosen: xr.Dataset, name: str, layer: str, state: str, point: str) -> 
 def _panel(source: Source, chosen: xr.Dataset, name: str, epoch: int, layer: str, state: str, point: str) -> Panel:
     values = _cell(chosen, name, layer, state, point) * (1 if name == "norm" else 100)
     heading = _heading(layer, state, point, several=chosen.sizes["layer"] > 1)
-    heading += ", without noise" if name == "normalised_without_noise" else ""
+    heading += WITHOUT.get(name, "")
     if name != "norm":
         shares = [f"{arm.label} {number(early(values[row]))}%" for row, arm in enumerate(source.arms)]
         description = (
