@@ -65,12 +65,12 @@ def test_is_the_distance_of_two_runs_under_one_noise(regularizer, training: bool
 
 
 def test_replicas_are_measured_as_each_alone():
-    kinds = [NoRegularizer(), Zoneout(cell=0.5, hidden=0.3)]
-    both = GRU(F, H, regularizer=[NoRegularizer(), Zoneout(hidden=0.3)], replicas=2, mask_seed=[0, 1])
+    kinds = [NoRegularizer(), Zoneout(hidden=0.3)]
+    both = GRU(F, H, regularizer=kinds, replicas=2, mask_seed=[0, 1])
     x, h = random(T, B, F).float(), random(2, 1, B, H, seed=2).float()
     found = perturbation_growth(both, x[None], h)
     assert list(found.growth.dims) == ["replica", "layer", "state", "lag"]
-    for r, kind in enumerate((kinds[0], Zoneout(hidden=0.3))):
+    for r, kind in enumerate(kinds):
         alone = GRU(F, H, regularizer=kind, mask_seed=r)
         with torch.no_grad():
             for mine, theirs in zip(alone.parameters(), both.parameters(), strict=True):
@@ -103,13 +103,51 @@ def test_examples_whose_state_is_zero_do_not_count():
     assert perturbation_growth(rnn, random(T, B, F).float(), torch.zeros(1, B, H)).growth.isnull().all()
 
 
+def test_a_state_of_zero_beside_one_that_is_not():
+    rnn = LSTM(F, H)
+    states = (torch.zeros(1, B, H), random(1, B, H).float())
+    growth = perturbation_growth(rnn, random(T, B, F).float(), states).growth
+    assert growth.sel(state="hidden").isnull().all()
+    assert np.isfinite(growth.sel(state="cell")).all()
+
+
+class Two(nn.Module):
+    """Two recurrent modules, of this package or torch's cells, one on the other's outputs."""
+
+    def __init__(self, cells: bool):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = (nn.GRUCell(F, H), nn.GRUCell(H, H)) if cells else (GRU(F, H), GRU(H, H))
+
+    def forward(self, x, states):
+        first, second = states
+        if isinstance(self.a, nn.GRUCell):
+            for x_t in x:
+                first = self.a(x_t, first)
+                second = self.b(first, second)
+            return second
+        return self.b(self.a(x, first[None])[0], second[None])[0]
+
+
+def test_two_modules_have_labels_of_their_own():
+    x, states = random(T, B, F).float(), random(2, B, H, seed=2).float()
+    ours, torchs = Two(cells=False), Two(cells=True)
+    with torch.no_grad():
+        for mine, theirs in zip(ours.parameters(), torchs.parameters(), strict=True):
+            mine.copy_(theirs)
+    found = perturbation_growth(ours, x, states).growth
+    assert list(found.layer.values) == ["a.l0", "b.l0"]
+    assert found.sizes["lag"] == T
+    np.testing.assert_allclose(found.values, perturbation_growth(torchs, x, states).growth.values, rtol=1e-4, atol=1e-6)
+
+
 def test_what_cannot_be_measured_is_refused():
     x, h = random(T, B, F).float(), random(1, B, H).float()
     with pytest.raises(InputRefusedError, match="above 0"):
         perturbation_growth(GRU(F, H), x, h, size=0)
-    with pytest.raises(InputRefusedError, match="no recurrent states"):
+    with pytest.raises(InputRefusedError, match="keeps its states inside one fused operation"):
         perturbation_growth(nn.GRU(F, H), x, h)
-    with pytest.raises(InputRefusedError, match="no cell state of 'mine'"):
+    with pytest.raises(InputRefusedError, match="2 states were given and the model showed no cell state of 'mine'"):
         perturbation_growth(lambda x, states: watch("mine", hidden=states[0]), x, (h, h))
     with pytest.raises(InputRefusedError, match="2 layers and the model showed 1"):
         perturbation_growth(lambda x, states: watch("mine", hidden=states), x, h.expand(2, B, H))

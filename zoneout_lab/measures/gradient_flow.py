@@ -9,18 +9,18 @@ holds without zoneout too, where the two have one value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.trace import POINTS, Trace, announce, recording
+from zoneout_lab.measures.shown import modules_announced, refuse_if_empty
+from zoneout_lab.ops.trace import POINTS, Trace, recording
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,7 +33,7 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
 
     Args:
         model: a module or a function. States are found in ``zoneout_lab`` layers, in ``torch.nn.LSTMCell``, ``GRUCell`` and
-            ``RNNCell`` (one call is one timestep), and wherever the model calls :func:`watch`. It runs once, in the mode
+            ``RNNCell`` (one call is one timestep), and wherever the model calls :func:`~zoneout_lab.watch`. It runs once, in the mode
             (training or evaluation) it is in.
         inputs: passed to the model; a tuple is passed as several arguments.
         loss: makes the scalar L from the model's output. A mean over examples divides every norm by their number; give a
@@ -61,37 +61,16 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
 
     several = isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence)
     arguments = inputs if several else (inputs,)
-    with recording(norms_suffice=True) as trace, _modules_announced(model, trace):
+    with recording(norms_suffice=True) as trace, modules_announced(model, trace):
         value = loss(model(*arguments))
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise InputRefusedError(
             "The loss must be one number, so that its gradient is one vector; reduce it with sum() or mean()."
         )
-    _refuse_if_empty(trace, model)
+    refuse_if_empty(trace, model)
     values, layers, states = norms(trace, value)
     parts = [gradient_dataset(replica, layers=layers, states=states) for replica in values]
     return parts[0] if len(parts) == 1 else xr.concat(parts, "replica")
-
-
-def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
-    """Announce the states of the current timestep from inside one's own step function.
-
-    Args:
-        layer: label in the resulting dataset.
-        point: ``state``, or ``candidate`` before a regularizer has acted.
-        **states: ``hidden=h`` and, where there is one, ``cell=c``, each [..., B, H], *the tensor the next timestep uses*.
-
-    >>> def model(x, h):
-    ...     for x_t in x:
-    ...         h = torch.tanh(x_t + 0.5 * h)
-    ...         watch(hidden=h)
-    ...     return h
-    >>> flow = gradient_flow(model, (torch.zeros(4, 1, 2), torch.zeros(1, 2, requires_grad=True)), torch.sum)
-    >>> flow.norm.sel(layer="l0", state="hidden", point="state").values.round(3)
-    array([0.177, 0.354, 0.707, 1.414])
-    """
-    for state, tensor in states.items():
-        announce(layer, state, point, tensor)
 
 
 def norms(trace: Trace, loss: Tensor) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
@@ -132,58 +111,3 @@ def _of_tensors(trace: Trace, gradients: Sequence[Tensor | None]) -> dict[tuple[
 
 def _replicas(tensor: Tensor) -> int:
     return tensor.shape[0] if tensor.dim() > 2 else 1
-
-
-@contextmanager
-def _modules_announced(model: Any, trace: Trace) -> Iterator[None]:
-    """torch's cells announce what they return; of several modules that announce by themselves, each does it under its name."""
-    modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
-    own = {name: module for name, module in modules.items() if getattr(module, "announces_states", False)}
-    handles = []
-    for name, module in modules.items():
-        if isinstance(module, nn.LSTMCell | nn.GRUCell | nn.RNNCell):
-            handles.append(module.register_forward_hook(_announcer(name or "l0")))
-        elif name in own and len(own) > 1:
-            handles.append(module.register_forward_pre_hook(_scope(trace, f"{name}.")))
-            handles.append(module.register_forward_hook(_scope(trace, "")))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _scope(trace: Trace, scope: str) -> Callable[..., None]:
-    def enter(*_: Any) -> None:
-        trace.scope = scope
-
-    return enter
-
-
-def _announcer(layer: str) -> Callable[[nn.Module, Any, Any], Any]:
-    def announce_output(module: nn.Module, arguments: Any, output: Tensor | Sequence[Tensor]) -> Any:
-        # views: torch makes h from the very tensor that it returns as c, whose gradient would count that way too
-        if isinstance(output, Tensor):
-            h = output.view_as(output)
-            watch(layer, "state", hidden=h)
-            return h
-        h, c = (state.view_as(state) for state in output)
-        watch(layer, "state", hidden=h, cell=c)
-        return h, c
-
-    return announce_output
-
-
-def _refuse_if_empty(trace: Trace, model: Any) -> None:
-    if trace.tensors or trace.norms:
-        return
-    fused = [
-        type(m).__name__ for m in (model.modules() if isinstance(model, nn.Module) else ()) if isinstance(m, nn.RNNBase)
-    ]
-    why = (
-        f"torch.nn.{fused[0]} keeps its states inside one fused operation; put zoneout_lab.{fused[0]} in its place: "
-        "it takes the same arguments and loads the same state_dict."
-        if fused
-        else "Build it from zoneout_lab layers or torch's cells, or call zoneout_lab.watch(hidden=h) at every timestep."
-    )
-    raise InputRefusedError(f"The model showed no recurrent states. {why}")

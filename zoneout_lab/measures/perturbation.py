@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.measures.shown import modules_announced, refuse_if_empty
 from zoneout_lab.ops.trace import Trace, recording
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ def perturbation_growth(
     """What is left of a perturbation of the states, by the number of timesteps since.
 
     Args:
-        model: called as ``model(inputs, states)``, twice. It shows its states as for :func:`~zoneout_lab.gradient_flow`: by being
-            made of this package's layers or by calling :func:`~zoneout_lab.watch`. Both calls draw the same noise where the model
+        model: called as ``model(inputs, states)``, twice. It shows its states as for :func:`~zoneout_lab.gradient_flow`. Both calls draw the same noise where the model
             is a module; a plain function has to see to that itself.
         inputs: passed on.
         states: what the recurrence starts from: h, or (h, c). Each [B, H], [layers, B, H], or with replicas [R, layers, B, H]. Take
@@ -89,12 +89,13 @@ def growth(
     moved, sizes = zip(*(_moved(state, size, generator) for state in given), strict=True)
     traces = []
     for start in (given, moved):
-        with torch.random.fork_rng(), _counters_kept(model), recording() as trace:
+        with torch.random.fork_rng(), _counters_kept(model), recording() as trace, modules_announced(model, trace):
             model(inputs, start[0] if isinstance(states, Tensor) else start)
         traces.append(trace)
     kinds = KINDS[: len(given)]
     layers = list(dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
-    _refuse_unless_shown(traces[0], layers, kinds, sizes[0].shape[1])
+    refuse_if_empty(traces[0], model)
+    _refuse_other_states(traces[0], layers, kinds, sizes[0].shape[1])
     by_layer = []
     for row, layer in enumerate(layers):
         by_kind = []
@@ -103,8 +104,9 @@ def growth(
             apart = torch.stack(
                 [torch.linalg.vector_norm(a - b, dim=-1).reshape(start[:, row].shape) for a, b in pairs], 1
             )
-            ratio = apart.double() / start[:, None, row].double()
-            by_kind.append(ratio.nanmean(-1))  # 0 / 0 where an example's state was zero
+            moved_by = start[:, None, row].double()
+            # an example whose state was zero was not moved, and counts nowhere
+            by_kind.append(torch.where(moved_by > 0, apart.double() / moved_by, torch.nan).nanmean(-1))
         by_layer.append(torch.stack(by_kind, 1))
     return torch.stack(by_layer, 1).cpu().numpy(), layers, list(kinds)
 
@@ -140,13 +142,13 @@ def _counters_kept(model: Any) -> Iterator[None]:
                 setattr(module, name, value)
 
 
-def _refuse_unless_shown(trace: Trace, layers: list[str], kinds: tuple[str, ...], rows: int) -> None:
+def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...], rows: int) -> None:
     shown = {(layer, kind) for layer, kind, point in trace.tensors if point == "state"}
     missing = [(layer, kind) for layer in layers for kind in kinds if (layer, kind) not in shown]
-    if not layers or missing:
-        what = f"no {missing[0][1]} state of {missing[0][0]!r}" if missing else "no recurrent states"
+    if missing:
         raise InputRefusedError(
-            f"The model showed {what}. Build it from zoneout_lab layers, or call zoneout_lab.watch(hidden=h) at every timestep."
+            f"{len(kinds)} states were given and the model showed no {missing[0][1]} state of {missing[0][0]!r}: "
+            "give h, or (h, c) where there are memory cells."
         )
     if len(layers) != rows:
         raise InputRefusedError(
