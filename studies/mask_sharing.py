@@ -49,7 +49,6 @@ STUDY = Study(
         Hypothesis(
             name="shared_helps",
             statement="Zoneout with a shared mask at .5 and .05 has a lower validation score than the plain LSTM.",
-            claims=(8,),
             arm="shared",
             against="lstm",
             metric="valid_score",

@@ -1,20 +1,25 @@
-"""What becomes of a perturbation of the states: does zoneout make the dynamics robust, and does rnnDrop forget exponentially?
+"""What becomes of a perturbation of the states: does zoneout make the dynamics robust, and does rnnDrop forget?
 
-Claims 28 and 29 of Krueger et al. 2017 (§1, §2). The paper expects that learning with noise makes hidden-state dynamics robust to
+Claims 28 and 29 of Krueger et al. 2017. The paper expects (§1) that learning with noise makes hidden-state dynamics robust to
 perturbation, and says that under rnnDrop (Moon et al. 2015) the influence of past states decays exponentially in expectation. It
 measures neither.
+
+The second is arithmetic where masks are replaced by their means: the cell is then halved at every step, and of a perturbation at
+most .5ˡ is left in it after l steps, but for what comes back through the gates: the straight line of the report's figure. Under the masks themselves it is not so: m is 0 or 1
+for a whole sequence, the mean of mˡ is .5 for every l, and a cell that is kept forgets as the LSTM's does. What is tested is that an
+rnnDrop network, as it is evaluated, forgets faster than a plain LSTM has learned to.
 
 Measured after the last epoch: halfway through validation sequences the states are moved by a tenth of their norm in a random
 direction, and the rest is read twice under the same masks; what is left of the perturbation is averaged over the timesteps that
 follow. Without noise every mask is its expectation, which is how such a network is used; under the masks of training a preserved unit
-keeps its perturbation, and a cell that rnnDrop keeps is kept for the whole sequence.
+keeps its perturbation. Both are in the report, the first is judged.
 
 Zoneout also lengthens a cell's memory in the plainest way: the share carried over grows from f to z + (1 − z) f, and a longer memory
 keeps a perturbation longer. So an LSTM with a larger forget bias is a control: at b = 1.862 its f starts where zoneout's mean share
 does, σ(1.862) = ½ + ½ σ(1).
 
-Decision rule: paired by seed, exact sign-flip tests, Holm over six hypotheses at α = .05, for which eight seeds are the fewest
-(2/2⁸ = .0078 ≤ .05/6). Margin .01, one hundredth of the perturbation: less does not matter to what a network predicts.
+Decision rule: paired by seed, exact sign-flip tests, Holm over five hypotheses at α = .05, for which eight seeds are the fewest
+(2/2⁸ = .0078 ≤ .05/5). Margin .01, one hundredth of the perturbation: less does not matter to what a network predicts.
 """
 
 from zoneout_lab import Arm, Hypothesis, RecurrentDropout, RnnDrop, Study, Zoneout
@@ -88,19 +93,11 @@ STUDY = Study(
         ),
         keeps_less(
             "rnndrop_forgets_in_expectation",
-            "In expectation, cells under rnnDrop keep less of a perturbation than the plain LSTM's.",
+            "With masks replaced by their means, cells under rnnDrop keep less of a perturbation than the plain LSTM's.",
             28,
             "rnndrop",
             "lstm",
             "perturbation_cell_without_noise",
-        ),
-        keeps_less(
-            "rnndrop_forgets_under_its_masks",
-            "Under the masks of training, cells under rnnDrop keep less of a perturbation than the plain LSTM's.",
-            28,
-            "rnndrop",
-            "lstm",
-            "perturbation_cell",
         ),
     ),
 )

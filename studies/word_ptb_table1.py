@@ -67,7 +67,6 @@ STUDY = Study(
         Hypothesis(
             name="alone_it_helps",
             statement="Zoneout alone has a lower validation score than the plain LSTM of the same size.",
-            claims=(14,),
             arm="zoneout",
             against="lstm",
             metric="valid_score",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from zoneout_lab import Zoneout
+from zoneout_lab.regularizers import REGULARIZERS, to_json
 from zoneout_lab.report import write_report
 from zoneout_lab.report.reported import METRICS, REPORTED
 from zoneout_lab.report.sections import reported
 from zoneout_lab.report.source import Source
+from zoneout_lab.study import builtin_studies, load_study
 
+OF_THE_PAPER = {"zoneout": to_json(Zoneout(cell=0.15, hidden=0.15, share=True))}
 ARMS = {"lstm": "LSTM", "zoneout": "Zoneout", "shared": "Shared"}
 
 
@@ -21,7 +26,8 @@ ARMS = {"lstm": "LSTM", "zoneout": "Zoneout", "shared": "Shared"}
 def study(studies: Callable[..., xr.DataTree]) -> Callable[[str], xr.DataTree]:
     def made(task: str) -> xr.DataTree:
         record = dict(Source.read(studies(arms=ARMS, skip=())).study)
-        return studies(arms=ARMS, skip=(), provenance={"study": record | {"task": task}})
+        arms = [arm | {"regularizer": OF_THE_PAPER.get(arm["name"], arm["regularizer"])} for arm in record["arms"]]
+        return studies(arms=ARMS, skip=(), provenance={"study": record | {"task": task, "arms": arms}})
 
     return made
 
@@ -49,6 +55,34 @@ def test_it_is_in_the_page(study: Callable[[str], xr.DataTree], tmp_path: Path):
 @pytest.mark.parametrize("task", ["digits", "char_ptb"])
 def test_nothing_is_shown_without_figures_or_without_their_metrics(study: Callable[[str], xr.DataTree], task: str):
     assert reported.build(Source.read(study(task))) is None
+
+
+def test_an_arm_of_the_same_name_with_another_regularizer_is_not_compared(studies: Callable[..., xr.DataTree]):
+    record = dict(Source.read(studies(arms=ARMS, skip=())).study)  # its zoneout has other rates
+    section = reported.build(
+        Source.read(studies(arms=ARMS, skip=(), provenance={"study": record | {"task": "pmnist"}}))
+    )
+    assert section is not None
+    assert [row["arm"].name for row in section.values["rows"]] == ["lstm"]
+
+
+def test_figures_are_of_regularizers_that_there_are():
+    for figures in REPORTED.values():
+        for figure in figures:
+            kind = REGULARIZERS[figure.regularizer["kind"]]
+            assert set(figure.regularizer) - {"kind"} <= {field.name for field in dataclasses.fields(kind)}
+
+
+def test_every_figure_stands_beside_an_arm_of_its_study():
+    """In the built-in study of its table, or of its cells or normalisation, every figure finds its arm."""
+    found = {
+        (study.task, arm.name)
+        for study in map(load_study, builtin_studies())
+        for arm in study.arms
+        for figure in REPORTED.get(study.task, ())
+        if arm.name == figure.arm and figure.regularizer.items() <= to_json(arm.regularizer).items()
+    }
+    assert found == {(task, figure.arm) for task, figures in REPORTED.items() for figure in figures}
 
 
 def test_the_figures_of_the_sheet():

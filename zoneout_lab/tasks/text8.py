@@ -57,9 +57,9 @@ class Text8:
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {
             "laptop": Setting(
-                options={"length": 100, "train_chars": 100_000, "valid_chars": 10_000, "test_chars": 10_000},
-                model=Model(hidden=64),
-                training=Training(optimizer="adam", lr=1e-2, epochs=8, batch=32),
+                options={"train_chars": 100_000, "valid_chars": 10_000, "test_chars": 10_000},
+                model=Model(hidden=64, learned_state=True, forget_bias=1.0, init="block_orthogonal"),
+                training=Training(optimizer="adam", lr=1e-2, epochs=8, batch=32, clip=1.0, patience=5),
             ),
             # The paper stops early and states neither patience nor a number of epochs; these are ours. Forget bias and learned
             # states are those of the authors' code for the Penn Treebank.

@@ -50,9 +50,19 @@ class WordPTB:
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {
             "laptop": Setting(
-                options={"train_tokens": 60_000, "valid_tokens": 6000, "test_tokens": 3000},
-                model=Model(hidden=64, embedding=64),
-                training=Training(optimizer="adam", lr=5e-3, epochs=8, batch=20),
+                options={"train_tokens": 30_000, "valid_tokens": 4000, "test_tokens": 2000},
+                model=Model(hidden=64, layers=2, embedding=64, init="uniform", init_range=0.1, forget_bias=0.0),
+                training=Training(
+                    optimizer="sgd",
+                    lr=1.0,
+                    decay=1.15,
+                    decay_after=4,
+                    epochs=8,
+                    batch=20,
+                    loss="sum_over_time",
+                    clip=10.0,
+                    select="last",
+                ),
             ),
             "paper": Setting(
                 model=Model(hidden=1500, layers=2, embedding=1500, init="uniform", init_range=0.04, forget_bias=0.0),

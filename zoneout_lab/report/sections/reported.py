@@ -1,4 +1,4 @@
-"""What the paper reported for arms of the same name, beside what this study measured."""
+"""What the paper reported for arms of the same name and regularizer, beside what this study measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from zoneout_lab.results import scalar
 
 def build(source: Source) -> Section | None:
     task = str(source.study.get("task"))
-    figures = {figure.arm: figure for figure in REPORTED.get(task, ())}
+    regularizers = {str(arm["name"]): arm["regularizer"] for arm in source.study.get("arms", ())}
+    figures = {
+        figure.arm: figure
+        for figure in REPORTED.get(task, ())
+        if figure.regularizer.items() <= regularizers.get(figure.arm, {}).items()
+    }
     arms = [arm for arm in source.arms if arm.name in figures]
     if not arms:
         return None
