@@ -6,6 +6,7 @@ import pytest
 
 from zoneout_lab import (
     Arm,
+    CellShift,
     HiddenDropout,
     LayerNorm,
     NonRecurrentDropout,
@@ -19,8 +20,9 @@ from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.study.plan import batches, bytes_per_replica
 
 GROUPS: list[list[Regularizer]] = [
-    [Zoneout(0.5, 0.05), WeightNoise(0.1), NonRecurrentDropout(0.2) + Zoneout(0.1)],
-    [HiddenDropout(0.5), VariationalDropout(recurrent=0.2)],
+    [Zoneout(0.5, 0.05), WeightNoise(0.1), NonRecurrentDropout(0.2) + Zoneout(0.1), HiddenDropout(0.5)],
+    [VariationalDropout(recurrent=0.2), VariationalDropout(recurrent=0.1) + HiddenDropout(0.5)],
+    [CellShift()],
     [LayerNorm(), LayerNorm() + Zoneout(0.1)],
     [RecurrentBatchNorm(steps=64)],
     [RecurrentBatchNorm(steps=64, gamma=0.2)],
