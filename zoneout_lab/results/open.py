@@ -24,7 +24,7 @@ def open_results(path: str | Path) -> xr.DataTree:
 
     ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
     out) or a ``.nc`` file of a whole study. Planned runs that are not there are ``missing``. Provenance holds ``study``,
-    ``declared``, ``overrides``, ``command``, ``tuning`` where there was any, and lists of the distinct ``versions``,
+    ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any, and lists of the distinct ``versions``,
     ``machine``, ``git`` and ``data`` of the runs.
 
     Raises InputRefusedError where there is nothing to open, IntegrityError where a file is not what was written.
@@ -73,7 +73,7 @@ def _open_folder(folder: Path) -> xr.DataTree:
     # seeds that tuning left fresh need not start at zero; then only those that ran are known
     if set(seeds) <= set(planned):
         seeds = list(planned)
-    record = {key: manifest.get(key) for key in ("study", "declared", "overrides", "command")}
+    record = {key: manifest.get(key) for key in ("study", "declared", "overrides", "command", "paper")}
     record |= {key: _distinct(schema.provenance(tree, key) for tree, _ in runs) for key in _OF_RUNS}
     if "tuning" in manifest:
         record["tuning"] = manifest["tuning"]

@@ -19,6 +19,7 @@ from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 from zoneout_lab.settings import Run
 from zoneout_lab.study.spec import Study
+from zoneout_lab.tasks import task_class
 from zoneout_lab.training import Outcome
 
 CONFIRM, TUNE = "confirm", "tune"
@@ -71,6 +72,7 @@ class Store:
                 "data": data,
                 "declared": declared.to_json(),
                 "overrides": list(overrides),
+                "paper": _paper_setting(study),
                 "command": command,
                 "runs": {},
             },
@@ -123,6 +125,13 @@ class Store:
             "score": None if best is None else outcome.by_epoch[f"valid_{score}"][best - 1],
         }
         self.save()
+
+
+def _paper_setting(study: Study) -> dict[str, Any] | None:
+    """The paper's setting of the task, with the study's own changes; None where there is none or it is this one."""
+    if study.preset == "paper" or "paper" not in task_class(study.task).settings:
+        return None
+    return study.model_copy(update={"preset": "paper"}).setting().model_dump(mode="json")
 
 
 def outcome_tree(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoneout_lab.report.section import Section
+from zoneout_lab.report.sections.deviations import changes
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import legible, plain, regularizer, words
 
@@ -26,7 +27,9 @@ def build(source: Source) -> Section:
     tuning = source.recorded("tuning")
     tuning = tuning if isinstance(tuning, Mapping) else {}
     found = {name: part["best"] for name, part in tuning.items() if isinstance(part, Mapping) and part.get("best")}
+    paper = source.recorded("paper")
     values = {
+        "paper": changes(paper, setting) if isinstance(paper, Mapping) else [],
         "arms": [
             (
                 arm,
