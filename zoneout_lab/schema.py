@@ -46,6 +46,10 @@ QUANTITIES: dict[str, tuple[str, str]] = {
     "valid_bpc": ("validation cross-entropy, in chunks", "bit/character"),
     "valid_bpc_full": ("validation cross-entropy, one sequence with carried state", "bit/character"),
     "valid_ppl": ("validation perplexity, in parallel streams with carried state", "perplexity"),
+    "valid_ppl_full": (
+        "validation perplexity of the selected checkpoint, one sequence with carried state",
+        "perplexity",
+    ),
     "valid_mse": ("validation mean squared error", "squared unit"),
     "test_loss": ("test loss of the selected checkpoint", "nats"),
     "test_error": ("test examples classified wrongly by the selected checkpoint", "1"),
@@ -55,6 +59,10 @@ QUANTITIES: dict[str, tuple[str, str]] = {
         "bit/character",
     ),
     "test_ppl": ("test perplexity of the selected checkpoint, one sequence with carried state", "perplexity"),
+    "test_ppl_streams": (
+        "test perplexity of the selected checkpoint, in parallel streams with carried state",
+        "perplexity",
+    ),
     "test_mse": ("test mean squared error of the selected checkpoint", "squared unit"),
     "gradient_norm": ("L2 norm of the whole gradient before clipping, mean over the epoch's updates", "nats"),
     "best_epoch": ("epoch of the selected checkpoint: the lowest validation score's, or the last", "1"),

@@ -73,10 +73,9 @@ def _open_folder(folder: Path) -> xr.DataTree:
     # seeds that tuning left fresh need not start at zero; then only those that ran are known
     if set(seeds) <= set(planned):
         seeds = list(planned)
-    record = {key: manifest.get(key) for key in ("study", "declared", "overrides", "command", "paper")}
+    record = {key: manifest.get(key) for key in ("study", "declared", "overrides", "command")}
     record |= {key: _distinct(schema.provenance(tree, key) for tree, _ in runs) for key in _OF_RUNS}
-    if "tuning" in manifest:
-        record["tuning"] = manifest["tuning"]
+    record |= {key: manifest[key] for key in ("tuning", "paper") if manifest.get(key) is not None}
     return schema.study_tree(runs, arms=arms, seeds=seeds, provenance=record)
 
 

@@ -90,8 +90,7 @@ def metrics_of(study: Study) -> list[str]:
     score = task_class(study.task).score
     names = [f"{split}_{value}" for split in ("train_eval", "valid", "test") for value in ("loss", score)]
     names += ["train_loss", "gradient_norm", "best_epoch", "epochs_run"]
-    if score == "bpc":  # carried streams, which are judged by perplexity, are tested as a whole anyway
-        names += ["valid_bpc_full", "test_bpc_full"]
+    names += {"bpc": ["valid_bpc_full", "test_bpc_full"], "ppl": ["valid_ppl_full", "test_ppl_streams"]}.get(score, [])
     if any(study.gradient_epochs):
         cells = all(study.setting(arm).model.cell == "lstm" for arm in study.arms)
         names += [name for name, derived in DERIVED.items() if cells or derived.state != "cell"]
@@ -178,7 +177,7 @@ def _amount(run: Run, data: Data) -> tuple[float, float]:
     passes = training.epochs * 2 * valid / training.batch
     # one sequence at batch 1 is as slow for each timestep as a batch
     if isinstance(data.test, Carried):
-        passes += test
+        passes += valid + test + test / training.batch
     elif isinstance(data.test, Stream):
         passes += test / training.batch + valid + test
     else:

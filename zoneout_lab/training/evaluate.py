@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -56,11 +57,17 @@ def evaluate_selected(model: SequenceModel, data: Data, score: str, *, samples: 
     """What is reported of a selected checkpoint, metric → [R].
 
     Examples: the test split. A stream: the test split in chunks, and both splits as one sequence. Carried streams: the test split as
-    one sequence alone, as Zaremba et al. 2014 test.
+    one sequence, as Zaremba et al. 2014 test, and in as many streams as the validation split; the validation split as one sequence.
     """
-    if isinstance(data.test, Carried):
+    if isinstance(data.test, Carried) and isinstance(data.valid, Carried):
+        side_by_side = replace(data.test, streams=min(data.valid.streams, len(data.test) - 1))
         return {
-            f"test_{name}": value for name, value in evaluate_whole(model, data.test, score, samples=samples).items()
+            **{
+                f"test_{name}": value
+                for name, value in evaluate_whole(model, data.test, score, samples=samples).items()
+            },
+            f"test_{score}_streams": evaluate(model, side_by_side, score, samples=samples)[score],
+            f"valid_{score}_full": evaluate_whole(model, data.valid, score, samples=samples)[score],
         }
     found = {f"test_{name}": value for name, value in evaluate(model, data.test, score, samples=samples).items()}
     for split, stream in (("valid", data.valid), ("test", data.test)):
