@@ -9,6 +9,9 @@ Dividing by the sum hides magnitudes, and zoneout also lengthens the memory of a
 grows from f to z + (1 − z) f. So an LSTM with a larger forget bias is a control: at b = 1.862 its f starts where zoneout's mean share
 does, σ(1.862) = ½ + ½ σ(1). The report's figure has the raw norms on a logarithmic scale too.
 
+Claim 26 speaks of saturated gates. No gate is made to saturate here: zoneout on hidden states against recurrent dropout in a network
+as it was trained stands in for it.
+
 Measured at the candidate before zoneout, where the authors' probe sits: the part of the norm in the first third of the sequence.
 
 Decision rule: paired by seed, exact sign-flip tests, Holm over seven hypotheses at α = .05, for which nine seeds are the fewest

@@ -141,6 +141,32 @@ def test_two_modules_have_labels_of_their_own():
     np.testing.assert_allclose(found.values, perturbation_growth(torchs, x, states).growth.values, rtol=1e-4, atol=1e-6)
 
 
+class Wrapped(nn.Module):
+    """Noise of one's own around one of torch's cells, whose states after the noise are watched."""
+
+    def __init__(self, label: str):
+        super().__init__()
+        self.cell, self.label = nn.GRUCell(F, H), label
+
+    def forward(self, x, h):
+        for x_t in x:
+            h = 0.5 * h + 0.5 * self.cell(x_t, h)
+            watch(self.label, hidden=h)
+        return h
+
+
+def test_states_watched_around_a_cell_of_torchs():
+    x, h = random(T, B, F).float(), random(B, H).float()
+    model = Wrapped("mine")
+    with pytest.raises(InputRefusedError, match=r"the model showed 2 \(cell, mine\).*layers="):
+        perturbation_growth(model, x, h)
+    growth = perturbation_growth(model, x, h, layers=["mine"]).growth
+    assert list(growth.layer.values) == ["mine"]
+    np.testing.assert_array_equal(growth, perturbation_growth(lambda x, h: model(x, h), x, h).growth)
+    with pytest.raises(InputRefusedError, match=r"'cell' are shown by torch\.nn\.GRUCell and by zoneout_lab\.watch"):
+        perturbation_growth(Wrapped("cell"), x, h)
+
+
 def test_what_cannot_be_measured_is_refused():
     x, h = random(T, B, F).float(), random(1, B, H).float()
     with pytest.raises(InputRefusedError, match="above 0"):

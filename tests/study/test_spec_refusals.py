@@ -37,6 +37,7 @@ CASES = {
     "absent arm": (hypothesis(arm="zoneuot"), InputRefusedError, ["'helps'", "'zoneuot'", "mean 'zoneout'"]),
     "absent against": (hypothesis(against="gru"), InputRefusedError, ["'helps'", "'gru'", "lstm, zoneout"]),
     "itself": (hypothesis(against="zoneout"), InputRefusedError, ["'zoneout' with itself"]),
+    "no such claim": (hypothesis(claims=(1, 99)), InputRefusedError, ["'helps'", "claim 99", "1 to 30"]),
     "same without margin": (hypothesis(direction="same"), InputRefusedError, ["'helps'", "margin"]),
     "hypothesis twice": ({"hypotheses": (HELPS, HELPS)}, InputRefusedError, ["'helps' is there twice"]),
     "search without budget": (searching(tuning=False, cell=(0, 1)), InputRefusedError, ["'zoneout'", "Tuning("]),
@@ -70,7 +71,7 @@ def test_refused(case):
 METRICS = {
     "valid_eror": ["'helps'", "'valid_eror'", "mean 'valid_error'"],
     "valid_bpc": ["'valid_bpc'", "valid_error"],
-    "early_third_mass_cell": ["gradient flow", "gradient_epochs=(1,)"],
+    "early_third_mass_cell": ["gradient flow", "gradient_epochs=(-1,)"],
 }
 
 

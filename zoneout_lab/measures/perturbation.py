@@ -11,7 +11,7 @@ they measure nothing of the kind, so size and direction are this package's choic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ def perturbation_growth(
     *,
     size: float = SIZE,
     seed: int = 0,
+    layers: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """What is left of a perturbation of the states, by the number of timesteps since.
 
@@ -49,6 +50,7 @@ def perturbation_growth(
             them from a first part of the sequence: states of zero cannot be perturbed by a share of their norm.
         size: ‖δ‖ as a share of ‖s‖, above 0.
         seed: of the direction, which is the same for all replicas.
+        layers: labels of those that the states are of, where the model shows others too.
 
     Returns:
         Dataset with ``growth`` over (layer, state, lag); lag counts timesteps from 1. A model with R > 1 replicas has a first
@@ -67,8 +69,8 @@ def perturbation_growth(
 
     from zoneout_lab.schema import perturbation_dataset
 
-    values, layers, kinds = growth(model, inputs, states, size=size, seed=seed)
-    parts = [perturbation_dataset(replica, layers=layers, states=kinds) for replica in values]
+    values, labels, kinds = growth(model, inputs, states, size=size, seed=seed, layers=layers)
+    parts = [perturbation_dataset(replica, layers=labels, states=kinds) for replica in values]
     return parts[0] if len(parts) == 1 else xr.concat(parts, "replica")
 
 
@@ -80,6 +82,7 @@ def growth(
     *,
     size: float = SIZE,
     seed: int = 0,
+    layers: Sequence[str] | None = None,
 ) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
     """As :func:`perturbation_growth`: values [replica, layer, state, lag], the layers' labels and the states' names."""
     if not size > 0:
@@ -93,11 +96,11 @@ def growth(
             model(inputs, start[0] if isinstance(states, Tensor) else start)
         traces.append(trace)
     kinds = KINDS[: len(given)]
-    layers = list(dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
     refuse_if_empty(traces[0], model)
-    _refuse_other_states(traces[0], layers, kinds, sizes[0].shape[1])
+    labels = list(layers or dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
+    _refuse_other_states(traces[0], labels, kinds, sizes[0].shape[1])
     by_layer = []
-    for row, layer in enumerate(layers):
+    for row, layer in enumerate(labels):
         by_kind = []
         for kind, start in zip(kinds, sizes, strict=True):
             pairs = zip(*(trace.tensors[layer, kind, "state"] for trace in traces), strict=True)
@@ -108,7 +111,7 @@ def growth(
             # an example whose state was zero was not moved, and counts nowhere
             by_kind.append(torch.where(moved_by > 0, apart.double() / moved_by, torch.nan).nanmean(-1))
         by_layer.append(torch.stack(by_kind, 1))
-    return torch.stack(by_layer, 1).cpu().numpy(), layers, list(kinds)
+    return torch.stack(by_layer, 1).cpu().numpy(), labels, list(kinds)
 
 
 def _moved(state: Tensor, size: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -153,5 +156,5 @@ def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...]
     if len(layers) != rows:
         raise InputRefusedError(
             f"The states have {rows} layer{'s' * (rows != 1)} and the model showed {len(layers)} ({', '.join(layers)}): "
-            "give states of [layers, B, H], in the order in which the model runs them."
+            "give states of [layers, B, H], in the order in which the model runs them, or name with layers= those that they are of."
         )

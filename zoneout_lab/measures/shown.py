@@ -20,6 +20,13 @@ def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
         point: ``state``, or ``candidate`` before a regularizer has acted.
         **states: ``hidden=h`` and, where there is one, ``cell=c``, each [..., B, H], *the tensor the next timestep uses*.
 
+    A gradient counts every way that leads through the tensor. The c that an ``nn.LSTMCell`` returns also makes its h, so what is
+    measured there is what other layers call the candidate; watch ``c.view_as(c)``, and hand that on, for the way through c_{t+1} alone.
+    torch's cells inside a module show their own states too, under the cell's name.
+
+    Raises:
+        InputRefusedError: the label is that of a layer or cell that shows its states by itself.
+
     >>> def model(x, h):
     ...     for x_t in x:
     ...         h = torch.tanh(x_t + 0.5 * h)
@@ -32,7 +39,7 @@ def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
     array([0.177, 0.354, 0.707, 1.414])
     """
     for state, tensor in states.items():
-        announce(layer, state, point, tensor)
+        announce(layer, state, point, tensor, by="zoneout_lab.watch")
 
 
 @contextmanager
@@ -63,13 +70,15 @@ def _scope(trace: Trace, scope: str) -> Callable[..., None]:
 
 def _announcer(layer: str) -> Callable[[nn.Module, Any, Any], Any]:
     def announce_output(module: nn.Module, arguments: Any, output: Tensor | Sequence[Tensor]) -> Any:
+        kind = f"torch.nn.{type(module).__name__}"
         # views: torch makes h from the very tensor that it returns as c, whose gradient would count that way too
         if isinstance(output, Tensor):
             h = output.view_as(output)
-            watch(layer, "state", hidden=h)
+            announce(layer, "hidden", "state", h, by=kind)
             return h
         h, c = (state.view_as(state) for state in output)
-        watch(layer, "state", hidden=h, cell=c)
+        announce(layer, "hidden", "state", h, by=kind)
+        announce(layer, "cell", "state", c, by=kind)
         return h, c
 
     return announce_output

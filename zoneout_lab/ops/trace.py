@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from zoneout_lab.errors import InputRefusedError
+
 POINTS = ("candidate", "state")
 Key = tuple[str, str, str]
 
@@ -26,6 +28,7 @@ class Trace:
         norms: for each call of a fast path the norms [R, T, B] of its states' gradients; zeros until a gradient is taken.
         roots: tensors whose gradients, when taken, make every fast path write its norms.
         scope: goes before the label of every layer: the name of the module that runs, where several have the same labels.
+        owners: label of a layer → who shows its states.
         norms_suffice: a fast path need not give way to one that announces its tensors.
     """
 
@@ -33,6 +36,7 @@ class Trace:
     norms: dict[Key, list[Tensor]] = field(default_factory=dict)
     roots: list[Tensor] = field(default_factory=list)
     scope: str = ""
+    owners: dict[str, str] = field(default_factory=dict)
     norms_suffice: bool = False
 
 
@@ -61,16 +65,25 @@ def wants_states() -> bool:
     return trace is not None and not trace.norms_suffice
 
 
-def announce(layer: str, state: str, point: str, tensor: Tensor) -> None:
+def announce(layer: str, state: str, point: str, tensor: Tensor, *, by: str = "a zoneout_lab layer") -> None:
     """Show a state's tensor [..., B, H] of the next timestep to whoever is recording.
 
     Args:
         layer: label of the layer, torch's suffix: ``l0``, ``l0_reverse``.
         state: ``cell`` or ``hidden``.
         point: ``candidate`` before zoneout, ``state`` after it.
+        by: who shows it, for people.
+
+    Raises:
+        InputRefusedError: another shows states under the same label: the two would make one series.
     """
     trace = _LISTENER.get()
     if trace is not None:
+        owner = trace.owners.setdefault(trace.scope + layer, by)
+        if owner != by:
+            raise InputRefusedError(
+                f"States labelled {trace.scope + layer!r} are shown by {owner} and by {by}: give zoneout_lab.watch another label."
+            )
         trace.tensors.setdefault((trace.scope + layer, state, point), []).append(tensor)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import AXES, Mask, Rate
-from zoneout_lab.regularizers.base import Regularizer, rate, rates
+from zoneout_lab.regularizers.base import Regularizer, rates
 
 Per = Literal["unit", "layer"]
 Resample = Literal["step", "sequence", "never"]
@@ -71,13 +71,16 @@ class Zoneout(Regularizer):
             raise InputRefusedError(
                 f"zoneout's over is {self.over}; it is the number of updates until cell_end and hidden_end, and goes with them alone."
             )
-        if self.over_share is not None and (rate(self.over_share, "zoneout's over_share") == 0 or not changes):
+        share = self.over_share
+        if share is not None and not (isinstance(share, float | int) and 0 < share <= 1 and changes):
             raise InputRefusedError(
-                f"zoneout's over_share is {self.over_share}; it is the share of training until cell_end and hidden_end, above 0, and "
+                f"zoneout's over_share is {self.over_share}; it is the share of training until cell_end and hidden_end, above 0 and at most 1, and "
                 "goes with them."
             )
         if changes and self.over is None and self.over_share is None:
-            raise InputRefusedError("zoneout's cell_end and hidden_end need over, the number of updates until then.")
+            raise InputRefusedError(
+                "zoneout's cell_end and hidden_end need over, the number of updates until then, or in a study over_share."
+            )
         for name, value, choices in (("per", self.per, get_args(Per)), ("resample", self.resample, get_args(Resample))):
             if value not in choices:
                 raise InputRefusedError(f"zoneout's {name} is {value!r}; choose one of {', '.join(choices)}.")

@@ -80,7 +80,7 @@ def check_metrics(study: Study) -> None:
         if hypothesis.metric in DERIVED:
             raise UsageError(
                 f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is measured with gradient flow, and the study "
-                "measures none: give it gradient_epochs=(1,)."
+                "measures none after training began: give it gradient_epochs=(-1,), for each run's last epoch."
             )
         raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, known)}")
 

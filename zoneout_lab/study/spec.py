@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, Valida
 
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
+from zoneout_lab.report.claims import CLAIMS
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.tasks import make_task, task_class
 
@@ -114,6 +115,11 @@ class Study(Frozen):
             if hypothesis.name in seen:
                 raise InputRefusedError(f"The hypothesis {hypothesis.name!r} is there twice.")
             seen.add(hypothesis.name)
+            if strange := sorted(set(hypothesis.claims) - set(CLAIMS)):
+                raise InputRefusedError(
+                    f"hypothesis {hypothesis.name!r} is about claim {strange[0]}, and the paper's are 1 to {max(CLAIMS)} (zoneout-lab "
+                    "list shows them). A question of your own needs no claim."
+                )
             for role in (hypothesis.arm, hypothesis.against):
                 if role not in names:
                     raise InputRefusedError(f"hypothesis {hypothesis.name!r}: {unknown('arm', role, names)}")
