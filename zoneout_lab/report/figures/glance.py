@@ -13,10 +13,12 @@ _WIDTH, _HEIGHT, _MIDDLE = 180.0, 28.0, 14.0
 
 
 def glance(name: str, *, mean: float, low: float, high: float, margin: float, title: str) -> Markup:
-    """The interval as a bar, its mean as a dot, zero as a line, ±margin as a band; ends that are unbounded run off the edge.
+    """The interval as a bar, its mean as a dot, zero as a line, ±margin as a band; unbounded ends run to the edge, in an arrowhead.
 
     >>> "var(--band)" in glance("g", mean=-0.2, low=-0.3, high=-0.1, margin=0.05, title="Difference")
     True
+    >>> glance("g", mean=0.1, low=-math.inf, high=math.inf, margin=0.0, title="Difference").count("<path")
+    4
     """
     reach = max((abs(v) for v in (mean, low, high, margin) if math.isfinite(v)), default=0.0) or 1.0
 
@@ -34,6 +36,11 @@ def glance(name: str, *, mean: float, low: float, high: float, margin: float, ti
         parts.append(
             f'<path d="M{x(low)} {_MIDDLE}H{x(high)}" style="stroke: var(--ink); stroke-width: 3; stroke-linecap: round"/>'
         )
+        for end, inwards in ((low, 7), (high, -7)):
+            if math.isinf(end):
+                tip = 2 if end < 0 else _WIDTH - 2
+                arrow = f"M{tip + inwards} {_MIDDLE - 5}L{tip} {_MIDDLE}L{tip + inwards} {_MIDDLE + 5}"
+                parts.append(f'<path d="{arrow}" style="fill: none; stroke: var(--ink); stroke-width: 2"/>')
     if math.isfinite(mean):
         parts.append(
             f'<circle cx="{x(mean)}" cy="{_MIDDLE}" r="5" style="fill: var(--ink); stroke: var(--raised); stroke-width: 1.5"/>'

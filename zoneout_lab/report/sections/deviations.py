@@ -15,10 +15,17 @@ def build(source: Source) -> Section:
     declared = source.recorded("declared")
     values = {
         "overrides": [legible(text) for text in overrides or []],
-        "changes": changes(declared, source.study) if isinstance(declared, Mapping) else [],
+        # what a change came to stands under the setting
+        "changes": changes(*(_without(study, "change") for study in (declared, source.study)))
+        if isinstance(declared, Mapping)
+        else [],
         "recorded": overrides is not None or isinstance(declared, Mapping),
     }
     return Section("deviations", "Deviations from the declaration", "deviations.html", values)
+
+
+def _without(study: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in study.items() if key != name}
 
 
 def changes(declared: Mapping[str, Any], run: Mapping[str, Any]) -> list[tuple[str, str, str]]:

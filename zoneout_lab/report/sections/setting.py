@@ -35,13 +35,28 @@ def build(source: Source) -> Section:
                 arm,
                 legible(regularizer(arm.regularizer)),
                 f"found by search: {legible(plain(found[arm.name]))}" if arm.name in found else "",
-                legible(plain(arm.change)) if arm.change else "",
+                legible(plain(_resolved(arm.change, setting))) if arm.change else "",
             )
             for arm in source.arms
         ],
         "groups": [(title, _pairs(group)) for title, group in groups if isinstance(group, Mapping) and group],
     }
     return Section("setting", "Setting", "setting.html", values)
+
+
+def _resolved(change: Mapping[str, Any], setting: Mapping[str, Any]) -> dict[str, Any]:
+    """An arm's changes with the number that a factor comes to.
+
+    >>> _resolved({"training.lr": "*0.5"}, {"training": {"lr": 0.01}})
+    {'training.lr': '0.005 (*0.5)'}
+    """
+    shown = dict(change)
+    for path, value in change.items():
+        group, _, name = path.partition(".")
+        base = setting.get(group, {}).get(name)
+        if isinstance(value, str) and value.startswith("*") and base is not None:
+            shown[path] = f"{base * float(value[1:]):g} ({value})"
+    return shown
 
 
 def _pairs(group: Mapping[str, Any]) -> list[tuple[str, str]]:
