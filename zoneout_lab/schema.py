@@ -31,6 +31,7 @@ import xarray as xr
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 
 VERSION = 1
+_WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
 STATUSES = ("finished", "diverged", "missing")
 
 #: name of a measured quantity → (what it is, its unit)
@@ -279,8 +280,13 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
 
 
 def write_tree(tree: xr.DataTree, path: Path) -> str:
-    """Write a tree as netCDF-4 and return the file's SHA-256."""
-    content = bytes(tree.to_netcdf(None, engine="h5netcdf"))
+    """Write a tree as netCDF-4, its profiles compressed, and return the file's SHA-256."""
+    packed = {"zlib": True, "complevel": 4, "shuffle": True}
+    encoding = {
+        node.path: {name: packed for name, v in node.data_vars.items() if v.dtype.kind == "f" and v.size > _WORTH_PACKING}
+        for node in tree.subtree
+    }
+    content = bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
