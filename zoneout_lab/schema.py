@@ -283,7 +283,9 @@ def write_tree(tree: xr.DataTree, path: Path) -> str:
     """Write a tree as netCDF-4, its profiles compressed, and return the file's SHA-256."""
     packed = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {
-        node.path: {name: packed for name, v in node.data_vars.items() if v.dtype.kind == "f" and v.size > _WORTH_PACKING}
+        node.path: {
+            name: packed for name, v in node.data_vars.items() if v.dtype.kind == "f" and v.size > _WORTH_PACKING
+        }
         for node in tree.subtree
     }
     content = bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
