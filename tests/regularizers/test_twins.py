@@ -11,11 +11,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from written_out import SEED, UPDATE, WIDTH, B, H, T, agree, bits, factors, gates_of, inputs, layer, lstm_twin, ones
 
-from zoneout_lab import LSTM
-from zoneout_lab.layers import GRU, RNN
 from zoneout_lab.ops import noise
-from zoneout_lab.ops.masks import EVALUATION, Mask, Place, draw
+from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers import (
     CellShift,
     HiddenDropout,
@@ -31,94 +30,6 @@ from zoneout_lab.regularizers import (
     WeightNoise,
     Zoneout,
 )
-
-T, B, WIDTH, H, SEED, UPDATE = 5, 4, 3, 6, 11, 7
-LAYERS = {"lstm": LSTM, "gru": GRU, "rnn_tanh": RNN}
-
-
-def layer(cell: str, regularizer: Regularizer, **options: object) -> LSTM | GRU | RNN:
-    torch.manual_seed(1)
-    rnn = LAYERS[cell](WIDTH, H, regularizer=regularizer, mask_seed=SEED, dtype=torch.float64, **options)
-    rnn.update = UPDATE
-    return rnn
-
-
-def inputs() -> Tensor:
-    return torch.randn(T, B, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-
-
-def bits(mask: Mask, site: str, *, row: int = 0, width: int = H, stream: int = 0, update: int = UPDATE) -> Tensor:
-    """The mask's bits as [T, B, width] float64."""
-    drawn = draw(mask, Place(SEED, row, site, update, stream, trained=UPDATE), T, B, width)
-    return torch.from_numpy(drawn).double().transpose(0, 1).expand(T, B, width)
-
-
-def ones() -> Tensor:
-    return torch.ones(T, B, H, dtype=torch.float64)
-
-
-Gates = Callable[[str, Tensor, Tensor], Tensor]
-
-
-def gates_of(rnn: torch.nn.Module, x: Tensor, h: Tensor, names: str = "ifgo") -> dict[str, Tensor]:
-    """Products of each gate, by name, for one example."""
-    found = {}
-    for k, name in enumerate(names):
-        rows = slice(k * H, (k + 1) * H)
-        found[name] = (
-            rnn.weight_ih_l0[rows] @ x + rnn.bias_ih_l0[rows] + rnn.weight_hh_l0[rows] @ h + rnn.bias_hh_l0[rows]
-        )
-    return found
-
-
-def lstm_twin(
-    rnn: torch.nn.Module,
-    x: Tensor,
-    *,
-    memory: Tensor,
-    into: Tensor,
-    output: Tensor,
-    z_c: Tensor,
-    z_h: Tensor,
-    update: Tensor,
-) -> Tensor:
-    """An LSTM with factors kept [T, B, H] at each site and shares preserved z; returns [T, B, H]."""
-    out = [[None] * B for _ in range(T)]
-    for b in range(B):
-        h, c = torch.zeros(H, dtype=torch.float64), torch.zeros(H, dtype=torch.float64)
-        for t in range(T):
-            a = gates_of(rnn, x[t, b], h * into[t, b])
-            i, f, o = (torch.sigmoid(a[name]) for name in "ifo")
-            new_c = memory[t, b] * (f * c + update[t, b] * i * torch.tanh(a["g"]))
-            new_h = output[t, b] * o * torch.tanh(new_c)
-            h = z_h[t, b] * h + (1 - z_h[t, b]) * new_h
-            c = z_c[t, b] * c + (1 - z_c[t, b]) * new_c
-            out[t][b] = h
-    return torch.stack([torch.stack(row) for row in out])
-
-
-def agree(rnn: torch.nn.Module, got: Tensor, want: Tensor) -> None:
-    """Values, and the gradients of every parameter."""
-    assert (got - want).abs().max() < 1e-13
-    weights = torch.linspace(-1, 2, got.numel(), dtype=torch.float64).view_as(got)
-    parameters = list(rnn.parameters())
-    ours = torch.autograd.grad((got * weights).sum(), parameters)
-    theirs = torch.autograd.grad((want * weights).sum(), parameters)
-    assert max((a - b).abs().max() for a, b in zip(ours, theirs, strict=True)) < 1e-12
-    assert all(a.abs().max() > 0 for a in ours)
-
-
-def factors(**given: Tensor) -> dict[str, Tensor]:
-    neutral = {
-        "memory": ones(),
-        "into": ones(),
-        "output": ones(),
-        "update": ones(),
-        "z_c": 0 * ones(),
-        "z_h": 0 * ones(),
-    }
-    return neutral | given
-
 
 LSTM_CASES: dict[str, tuple[Regularizer, Callable[[dict[str, Mask]], dict[str, Tensor]]]] = {
     "rnnDrop": (RnnDrop(0.4), lambda m: {"memory": 1 - bits(m["memory"], "memory")}),
@@ -346,68 +257,3 @@ def test_a_gradient_measurement_leaves_the_population_alone():
     flow = gradient_flow(rnn, inputs(), lambda out: out[0].square().sum())
     assert dict(flow.sizes) == {"layer": 1, "state": 2, "point": 2, "time": T}
     assert all(map(torch.equal, before, rnn.buffers()))
-
-
-INVERTED = [NonRecurrentDropout(0.4), VariationalDropout(input=0.3, recurrent=0.4, output=0.2)]
-
-
-@pytest.mark.parametrize("regularizer", INVERTED, ids=str)
-def test_evaluation_is_left_alone_where_training_is_scaled_up(regularizer: Regularizer):
-    x = inputs()
-    assert torch.equal(layer("lstm", regularizer).eval()(x)[0], plain_lstm().eval()(x)[0])
-    sampled = layer("lstm", regularizer, evaluation="sampled").eval()
-    assert not torch.equal(sampled(x)[0], plain_lstm()(x)[0])
-    assert sampled.draw == 1
-
-
-def plain_lstm() -> LSTM:
-    torch.manual_seed(1)
-    return LSTM(WIDTH, H, dtype=torch.float64)
-
-
-def test_sampled_evaluation_of_a_mask_of_a_sequence():
-    regularizer = RnnDrop(0.4)
-    rnn, x = layer("lstm", regularizer, evaluation="sampled").eval(), inputs()
-    rnn.draw = 3
-    kept = 1 - bits(regularizer.sites()["memory"], "memory", stream=EVALUATION, update=3)
-    assert (rnn(x)[0] - lstm_twin(rnn, x, **factors(memory=kept))).abs().max() < 1e-13
-
-
-MEANS = [
-    HiddenDropout(0.3),
-    RecurrentDropout(0.3),
-    Zoneout(cell=(0.0, 0.6), hidden=0.2),
-    NonRecurrentDropout(0.3),
-    VariationalDropout(input=0.3, recurrent=0.3, output=0.2),
-    InputMask(0.3),
-]
-
-
-def distance_from_mean(regularizer: Regularizer) -> Tensor:
-    """How far the evaluated outputs [T, B, H] lie from the mean over masks, in standard errors of that mean.
-
-    States of a thousandth: tanh and σ are then linear to a millionth. What comes back through the gates is made small too, being a
-    product of masks.
-    """
-    draws, rnn = 4000, layer("lstm", regularizer)
-    with torch.no_grad():
-        for parameter in rnn.parameters():
-            parameter.mul_(1e-3 if parameter.dim() == 1 else 0.2)
-        rnn.weight_hh_l0.mul_(1e-2)
-        rnn.weight_ih_l0[: 2 * H].zero_()
-        rnn.weight_ih_l0[3 * H :].zero_()
-        x = 1e-2 * inputs()
-        sampled = rnn(x.repeat(1, draws, 1))[0].view(T, draws, B, H)
-        return (sampled.mean(1) - rnn.eval()(x)[0]).abs() / (sampled.std(1) / draws**0.5 + 1e-9)
-
-
-@pytest.mark.parametrize("regularizer", MEANS, ids=str)
-def test_the_expectation_is_the_monte_carlo_mean_where_the_network_is_linear(regularizer: Regularizer):
-    assert distance_from_mean(regularizer).max() < 5
-
-
-def test_rnn_drops_evaluation_forgets_what_its_masks_do_not():
-    """A mask of a sequence is the same at every timestep: its powers have the mean 1 − p, and evaluation uses (1 − p)ᵗ."""
-    off = distance_from_mean(RnnDrop(0.3))
-    assert off[0].max() < 5
-    assert (off[2:].amax((1, 2)) > 20).all()

@@ -1,0 +1,85 @@
+"""What a regularizer does in evaluation: nothing where training scales up, one draw, or the mean over draws."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from written_out import WIDTH, B, H, T, bits, factors, inputs, layer, lstm_twin
+
+from zoneout_lab import LSTM
+from zoneout_lab.ops.masks import EVALUATION
+from zoneout_lab.regularizers import (
+    HiddenDropout,
+    InputMask,
+    NonRecurrentDropout,
+    RecurrentDropout,
+    Regularizer,
+    RnnDrop,
+    VariationalDropout,
+    Zoneout,
+)
+
+INVERTED = [NonRecurrentDropout(0.4), VariationalDropout(input=0.3, recurrent=0.4, output=0.2)]
+
+
+@pytest.mark.parametrize("regularizer", INVERTED, ids=str)
+def test_evaluation_is_left_alone_where_training_is_scaled_up(regularizer: Regularizer):
+    x = inputs()
+    assert torch.equal(layer("lstm", regularizer).eval()(x)[0], plain_lstm().eval()(x)[0])
+    sampled = layer("lstm", regularizer, evaluation="sampled").eval()
+    assert not torch.equal(sampled(x)[0], plain_lstm()(x)[0])
+    assert sampled.draw == 1
+
+
+def plain_lstm() -> LSTM:
+    torch.manual_seed(1)
+    return LSTM(WIDTH, H, dtype=torch.float64)
+
+
+def test_sampled_evaluation_of_a_mask_of_a_sequence():
+    regularizer = RnnDrop(0.4)
+    rnn, x = layer("lstm", regularizer, evaluation="sampled").eval(), inputs()
+    rnn.draw = 3
+    kept = 1 - bits(regularizer.sites()["memory"], "memory", stream=EVALUATION, update=3)
+    assert (rnn(x)[0] - lstm_twin(rnn, x, **factors(memory=kept))).abs().max() < 1e-13
+
+
+MEANS = [
+    HiddenDropout(0.3),
+    RecurrentDropout(0.3),
+    Zoneout(cell=(0.0, 0.6), hidden=0.2),
+    NonRecurrentDropout(0.3),
+    VariationalDropout(input=0.3, recurrent=0.3, output=0.2),
+    InputMask(0.3),
+]
+
+
+def distance_from_mean(regularizer: Regularizer) -> Tensor:
+    """How far the evaluated outputs [T, B, H] lie from the mean over masks, in standard errors of that mean.
+
+    States of a thousandth: tanh and σ are then linear to a millionth. What comes back through the gates is made small too, being a
+    product of masks.
+    """
+    draws, rnn = 4000, layer("lstm", regularizer)
+    with torch.no_grad():
+        for parameter in rnn.parameters():
+            parameter.mul_(1e-3 if parameter.dim() == 1 else 0.2)
+        rnn.weight_hh_l0.mul_(1e-2)
+        rnn.weight_ih_l0[: 2 * H].zero_()
+        rnn.weight_ih_l0[3 * H :].zero_()
+        x = 1e-2 * inputs()
+        sampled = rnn(x.repeat(1, draws, 1))[0].view(T, draws, B, H)
+        return (sampled.mean(1) - rnn.eval()(x)[0]).abs() / (sampled.std(1) / draws**0.5 + 1e-9)
+
+
+@pytest.mark.parametrize("regularizer", MEANS, ids=str)
+def test_the_expectation_is_the_monte_carlo_mean_where_the_network_is_linear(regularizer: Regularizer):
+    assert distance_from_mean(regularizer).max() < 5
+
+
+def test_rnn_drops_evaluation_forgets_what_its_masks_do_not():
+    """A mask of a sequence is the same at every timestep: its powers have the mean 1 − p, and evaluation uses (1 − p)ᵗ."""
+    off = distance_from_mean(RnnDrop(0.3))
+    assert off[0].max() < 5
+    assert (off[2:].amax((1, 2)) > 20).all()
