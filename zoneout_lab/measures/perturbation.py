@@ -43,8 +43,8 @@ def perturbation_growth(
     """What is left of a perturbation of the states, by the number of timesteps since.
 
     Args:
-        model: called as ``model(inputs, states)``, twice. It shows its states as for :func:`~zoneout_lab.gradient_flow`. Both calls draw the same noise where the model
-            is a module; a plain function has to see to that itself.
+        model: called as ``model(inputs, states)``, twice. It shows its states as for :func:`~zoneout_lab.gradient_flow`. Both calls
+            draw the same noise, torch's and that of this package's layers within a module; layers that a plain function holds count on.
         inputs: passed on.
         states: what the recurrence starts from: h, or (h, c). Each [B, H], [layers, B, H], or with replicas [R, layers, B, H]. Take
             them from a first part of the sequence: states of zero cannot be perturbed by a share of their norm.

@@ -85,9 +85,8 @@ def derived(tree: xr.DataTree, finished: xr.DataArray, metric: str) -> xr.DataAr
     values = _early(profile.sel(point=wanted.point), metric) if wanted.point else profile.mean("lag", skipna=False)
     values = values.mean("layer").where(values["epoch"] > 0)
     if -1 in (schema.provenance(tree, "study") or {}).get("gradient_epochs", ()):
-        last = (
-            values["epoch"].where(values.notnull()).max("epoch")
-        )  # each run when it ended, which is what was asked for
+        # each run when it ended, which is what was asked for
+        last = values["epoch"].where(values.notnull()).max("epoch")
         return values.where(values["epoch"] == last).sum("epoch", min_count=1).reindex_like(finished)
     # one epoch for all: runs that stopped early were measured less often, and a pair is compared at equal training
     everywhere = (values.notnull() | ~finished).all(["arm", "seed"])

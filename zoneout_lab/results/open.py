@@ -24,8 +24,8 @@ def open_results(path: str | Path) -> xr.DataTree:
 
     ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
     out) or a ``.nc`` file of a whole study. Planned runs that are not there are ``missing``. Provenance holds ``study``,
-    ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any, and lists of the distinct ``versions``,
-    ``machine``, ``git`` and ``data`` of the runs.
+    ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any, and
+    lists of the distinct ``versions``, ``machine``, ``git`` and ``data`` of the runs.
 
     Raises InputRefusedError where there is nothing to open, IntegrityError where a file is not what was written.
 
