@@ -58,13 +58,13 @@ class CharPTB:
     title: ClassVar[str] = "Character-level Penn Treebank"
     score: ClassVar[Score] = "bpc"
     sources: ClassVar[Sources | str] = PTB
-    # The laptop setting stops long before convergence: it shows the task at work and decides no claim of the paper.
+    # So little text that a plain LSTM's validation score turns after some thirty epochs: regularizers have something to prevent.
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {
             "laptop": Setting(
                 options={"train_chars": 100_000, "valid_chars": 10_000, "test_chars": 10_000},
-                model=Model(hidden=64, learned_state=True, forget_bias=1.0, init="block_orthogonal"),
-                training=Training(optimizer="adam", lr=1e-2, epochs=8, batch=32, clip=1.0),
+                model=Model(hidden=128, learned_state=True, forget_bias=1.0, init="block_orthogonal"),
+                training=Training(optimizer="adam", lr=1e-2, epochs=100, batch=32, clip=1.0),
             ),
             # The paper states no number of epochs; the authors' log is best at the 107th.
             "paper": Setting(
