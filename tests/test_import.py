@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -56,5 +57,6 @@ def test_the_names_are_listed_and_no_others_exist():
     assert zoneout_lab.__all__ == sorted(
         zoneout_lab.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
     )
+    assert zoneout_lab.__version__ == version("zoneout_lab")
     with pytest.raises(AttributeError, match="has no attribute 'LTSM'"):
         zoneout_lab.LTSM  # noqa: B018

@@ -33,6 +33,7 @@ from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 VERSION = 1
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
 STATUSES = ("finished", "diverged", "missing")
+SCORES = ("error", "bpc", "ppl", "mse")  # what tasks are judged by, as the last part of a metric's name
 
 #: name of a measured quantity → (what it is, its unit)
 QUANTITIES: dict[str, tuple[str, str]] = {
@@ -65,16 +66,19 @@ QUANTITIES: dict[str, tuple[str, str]] = {
         "perplexity",
     ),
     "test_mse": ("test mean squared error of the selected checkpoint", "squared unit"),
-    "gradient_norm": ("L2 norm of the whole gradient before clipping, mean over the epoch's updates", "nats"),
+    "gradient_norm": (
+        "L2 norm of the whole gradient before clipping, mean over the epoch's updates",
+        "unit of the loss",
+    ),
     "best_epoch": ("epoch of the selected checkpoint: the lowest validation score's, or the last", "1"),
     "epochs_run": ("epochs trained", "1"),
     "status": ("finished, diverged or missing", "1"),
     "run_id": ("identity of the run: its specification's hash", "1"),
     "seconds": ("wall time of the batch of replicas the run trained in, shared equally among them", "s"),
     "sha256": ("digest of the run's file", "1"),
-    "norm": ("mean over examples of the L2 norm over units of the loss gradient", "nats"),
+    "norm": ("mean over examples of the L2 norm over units of the loss gradient", "unit of the loss"),
     "normalised": ("the norm divided by its sum over time", "1"),
-    "norm_without_noise": ("the norm with every mask replaced by its expectation", "nats"),
+    "norm_without_noise": ("the norm with every mask replaced by its expectation", "unit of the loss"),
     "normalised_without_noise": ("the norm without noise divided by its sum over time", "1"),
     "growth": ("distance from the unperturbed states as a share of the perturbation, mean over examples", "1"),
     "growth_without_noise": ("the same with every mask replaced by its expectation", "1"),
@@ -91,9 +95,15 @@ QUANTITIES: dict[str, tuple[str, str]] = {
 
 
 def describe(dataset: xr.Dataset) -> xr.Dataset:
-    """Give every variable and coordinate its ``long_name`` and ``units``; a name that is on no list is a fault of ours."""
+    """Give every variable and coordinate its ``long_name`` and ``units``; a name that is on no list is a fault of ours.
+
+    A loss is in nats, and in squared units where the dataset has squared errors.
+    """
+    squared = any(str(name).endswith("_mse") for name in dataset.data_vars)
     for name, variable in dataset.variables.items():
         long_name, units = QUANTITIES[str(name)]
+        if squared and units == "nats":
+            units = "squared unit"
         variable.attrs.update(long_name=long_name, units=units)
     return dataset
 

@@ -177,3 +177,19 @@ def test_what_cannot_be_measured_is_refused():
         perturbation_growth(lambda x, states: watch("mine", hidden=states[0]), x, (h, h))
     with pytest.raises(InputRefusedError, match="2 layers and the model showed 1"):
         perturbation_growth(lambda x, states: watch("mine", hidden=states), x, h.expand(2, B, H))
+
+
+NO_STATES = {
+    "none": ((), "0 states were given"),
+    "three": ((torch.ones(1, B, H),) * 3, "3 states were given"),
+    "a list in the pair": (([1.0], [2.0]), "A state is a list"),
+    "a vector": (torch.ones(H), rf"shape \[{H}\]"),
+    "integers": (torch.ones(1, B, H, dtype=torch.int64), "torch.int64"),
+    "two shapes": ((torch.ones(1, B, H), torch.ones(1, B, 2 * H)), rf"shape \[1, {B}, {2 * H}\]"),
+}
+
+
+@pytest.mark.parametrize(("states", "said"), NO_STATES.values(), ids=NO_STATES)
+def test_what_is_no_state_is_refused(states, said: str):
+    with pytest.raises(InputRefusedError, match=said + ".*give h, or"):
+        perturbation_growth(LSTM(F, H), torch.zeros(T, B, F), states)

@@ -196,6 +196,16 @@ def test_tuning_is_shown_where_there_was_some(studies: Callable[..., xr.DataTree
     assert "found by search: cell 0.3" in page.find("section", id="setting")[0].text
 
 
+def test_the_setting_says_when_gradients_were_measured(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
+    tree = studies(seeds=6, measured=())
+    declared = schema.provenance(tree, "study") | {"gradient_epochs": [0, 3, -1], "gradient_examples": 100}
+    tree = studies(seeds=6, measured=(), provenance={"study": declared})
+    page = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
+    text = page.find("section", id="setting")[0].text
+    assert "before training, 3, each run's last" in text
+    assert "100" in text.split("Measured inside the recurrence")[1]
+
+
 def test_a_single_run_is_refused(tmp_path: Path) -> None:
     run = schema.run_tree(
         run_id="r",

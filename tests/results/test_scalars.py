@@ -36,6 +36,33 @@ def test_a_metric_by_epoch_is_taken_at_the_best_epoch_of_each_run():
     np.testing.assert_array_equal(scalar(tree, "best_epoch"), [[2, 1, NAN], [4, NAN, NAN]])
 
 
+def test_a_score_is_that_of_the_study_s_task():
+    values = scalar(study([make_run("lstm", 0, [0.5]), make_run("zoneout", 0, [0.25])], [0]), "valid_score")
+    assert values.name == "valid_error"
+    np.testing.assert_array_equal(values, [[0.5], [0.25]])
+    with pytest.raises(UsageError, match=r"'valid_store'.*valid_error"):
+        scalar(study([make_run("lstm", 0, [0.5])], [0]), "valid_store")
+
+
+def test_the_loss_of_real_targets_is_in_squared_units_and_that_of_classes_in_nats():
+    for score, unit in (("mse", "squared unit"), ("error", "nats")):
+        run = schema.run_tree(
+            run_id="r",
+            arm="lstm",
+            seed=0,
+            status="finished",
+            by_epoch={"valid_loss": [0.5], f"valid_{score}": [0.5], "gradient_norm": [1.0]},
+            at_best={},
+            best_epoch=1,
+            gradients={},
+            seconds=1.0,
+            provenance={},
+        )
+        tree = study([run], [0])
+        assert scalar(tree, "valid_loss").attrs["units"] == tree["metrics"]["valid_loss"].attrs["units"] == unit
+        assert scalar(tree, "gradient_norm").attrs["units"] == "unit of the loss"
+
+
 # seven steps: the first third is the first two
 EARLY, LATE = [3.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 4.0]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from zoneout_lab.cli.console import duration, errors, print_facts, print_json, size
+from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import Study
 from zoneout_lab.study.device import check_device, device_memory
 from zoneout_lab.study.plan import batches, check_metrics, cost, refuse_unless_forced
@@ -74,7 +75,7 @@ def show_plan(
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
         "missing": f"{len(missing)}, trained in batches of {', '.join(str(len(b)) for b in work) or 'none'}",
-        "hypotheses": f"{len(study.hypotheses)}, α = {study.alpha} corrected over all of them (Holm)",
+        "hypotheses": hypotheses(study),
         "time": f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once" if work else "none: everything is there",
         "memory": f"about {size(expected.memory)}",
         "folder": str(folder),
@@ -83,3 +84,19 @@ def show_plan(
         errors.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
     if problem:
         errors.print(f"[yellow]Warning:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+
+
+def hypotheses(study: Study) -> str:
+    """How many there are, and how many seeds they need and have.
+
+    >>> from zoneout_lab import load_study
+    >>> hypotheses(load_study("pmnist_table2"))
+    '3 at α = 0.05, Holm: 7 seeds can decide, 8 are run'
+    """
+    m = len(study.hypotheses)
+    if m == 0:
+        return "none"
+    corrected = ", Holm" if m > 1 else ""
+    return (
+        f"{m} at α = {study.alpha}{corrected}: {seeds_needed(study.alpha, m)} seeds can decide, {study.seeds} are run"
+    )

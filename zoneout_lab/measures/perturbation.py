@@ -57,7 +57,8 @@ def perturbation_growth(
         dimension ``replica``. NaN where every example's state was zero.
 
     Raises:
-        InputRefusedError: a size that is not positive, no states shown, or states that do not belong to what was shown.
+        InputRefusedError: a size that is not positive, states that are none, no states shown, or states that do not belong to what
+            was shown.
 
     >>> import zoneout_lab as zl
     >>> rnn = zl.RNN(3, 4, regularizer=zl.Zoneout(hidden=1.0))
@@ -87,7 +88,8 @@ def growth(
     """As :func:`perturbation_growth`: values [replica, layer, state, lag], the layers' labels and the states' names."""
     if not size > 0:
         raise InputRefusedError(f"A perturbation's size is {size}; it must be above 0.")
-    given = (states,) if isinstance(states, Tensor) else states
+    given = (states,) if isinstance(states, Tensor) else tuple(states)
+    _refuse_what_is_no_state(given)
     generator = torch.Generator().manual_seed(seed)
     moved, sizes = zip(*(_moved(state, size, generator) for state in given), strict=True)
     traces = []
@@ -112,6 +114,17 @@ def growth(
             by_kind.append(torch.where(moved_by > 0, apart.double() / moved_by, torch.nan).nanmean(-1))
         by_layer.append(torch.stack(by_kind, 1))
     return torch.stack(by_layer, 1).cpu().numpy(), labels, list(kinds)
+
+
+def _refuse_what_is_no_state(given: tuple[Any, ...]) -> None:
+    form = "give h, or (h, c), each [B, H], [layers, B, H] or [R, layers, B, H] and all of one shape."
+    if not 1 <= len(given) <= len(KINDS):
+        raise InputRefusedError(f"{len(given)} states were given; {form}")
+    for state in given:
+        if not isinstance(state, Tensor):
+            raise InputRefusedError(f"A state is a {type(state).__name__}, which is no tensor; {form}")
+        if not 2 <= state.dim() <= 4 or not state.is_floating_point() or state.shape != given[0].shape:
+            raise InputRefusedError(f"A state has shape {list(state.shape)} and type {state.dtype}; {form}")
 
 
 def _moved(state: Tensor, size: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -54,7 +54,7 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
     return Pairs(
         arm=arm,
         against=against,
-        metric=metric,
+        metric=str(values.name),
         long_name=str(values.attrs["long_name"]),
         units=str(values.attrs["units"]),
         seeds=tuple(both),

@@ -13,7 +13,8 @@ from zoneout_lab.results.derived import DERIVED, derived
 def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     """One metric as [arm, seed], NaN where the run diverged or is missing, with ``long_name`` and ``units``.
 
-    A metric by epoch is taken at each run's ``best_epoch``. What :data:`DERIVED` names is computed from measurements. A known metric of
+    ``valid_score`` (``test_score``, ``train_eval_score``) is the score of the study's task, whose name the result has: ``valid_error``,
+    for example. A metric by epoch is taken at each run's ``best_epoch``. What :data:`DERIVED` names is computed from measurements. A known metric of
     a study without any finished run is NaN throughout.
 
     Raises UsageError for a metric that is on no list, InputRefusedError where an arm or seed appears twice or the study did
@@ -37,6 +38,7 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     array([[0.25,  nan]])
     """
     metrics = _metrics(tree)
+    metric = _of_task(metrics, metric)
     finished = metrics["status"] == "finished"
     if metric in DERIVED:
         values = derived(tree, finished, metric)
@@ -50,9 +52,11 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
         numeric = [str(name) for name, v in metrics.data_vars.items() if np.issubdtype(v.dtype, np.number)]
         raise unknown("metric", metric, [*numeric, *DERIVED])
     values = values.where(finished).transpose("arm", "seed").astype(np.float64).rename(metric)
-    long_name, units = (
-        (DERIVED[metric].long_name, DERIVED[metric].units) if metric in DERIVED else schema.QUANTITIES[metric]
-    )
+    if metric in DERIVED:
+        long_name, units = DERIVED[metric].long_name, DERIVED[metric].units
+    else:
+        long_name, units = schema.QUANTITIES[metric]
+        units = metrics[metric].attrs.get("units", units) if metric in metrics else units
     return values.assign_attrs(long_name=long_name, units=units)
 
 
@@ -68,6 +72,13 @@ def _metrics(tree: xr.DataTree) -> xr.Dataset:
                 f"Runs are paired by seed, so each {dim} appears once; these appear again: {twice}."
             )
     return metrics
+
+
+def _of_task(metrics: xr.Dataset, metric: str) -> str:
+    """``valid_score`` by the name that it has for the study's task; any other name as it is."""
+    split, _, last = metric.rpartition("_")
+    names = [f"{split}_{score}" for score in schema.SCORES if f"{split}_{score}" in metrics]
+    return names[0] if last == "score" and names else metric
 
 
 def _nothing(finished: xr.DataArray) -> xr.DataArray:

@@ -23,6 +23,7 @@ def build(source: Source) -> Section:
         ("Task options", setting.get("options")),
         ("Model", setting.get("model")),
         ("Training", setting.get("training")),
+        ("Measured inside the recurrence", _measured(study)),
     ]
     tuning = source.recorded("tuning")
     tuning = tuning if isinstance(tuning, Mapping) else {}
@@ -42,6 +43,12 @@ def build(source: Source) -> Section:
         "groups": [(title, _pairs(group)) for title, group in groups if isinstance(group, Mapping) and group],
     }
     return Section("setting", "Setting", "setting.html", values)
+
+
+def _measured(study: Mapping[str, Any]) -> dict[str, Any]:
+    epochs = study.get("gradient_epochs") or ()
+    when = [{0: "before training", -1: "each run's last"}.get(epoch, str(epoch)) for epoch in epochs]
+    return {"after epochs": ", ".join(when), "examples": study.get("gradient_examples")} if when else {}
 
 
 def _resolved(change: Mapping[str, Any], setting: Mapping[str, Any]) -> dict[str, Any]:
