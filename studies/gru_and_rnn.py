@@ -8,8 +8,8 @@ Each cell has its learning rate of the paper: the GRU half of the LSTM's (.001),
 
 Decision rule: paired by seed, exact sign-flip tests, Holm over nine hypotheses at α = .05, for which nine seeds are the fewest
 (2/2⁹ = .0039 ≤ .05/9). Claim 9 is judged at three rates for each cell with a margin of .01 bit, a twelfth of the smaller gain that the
-paper reports. Claim 10 is judged by the epoch of the best validation score, with a margin of none: where training stops before a
-validation score has turned, as at the laptop preset, that epoch is the last for every arm and the claim stays undecided.
+paper reports. Claim 10 is judged by the epoch of the best validation score, with a margin of none: an arm whose score has not turned when
+training stops has the last epoch, and where both arms of a pair have it the claim stays undecided.
 """
 
 from typing import Literal
