@@ -25,6 +25,7 @@ addEventListener("load", () => {{
       content: page.documentElement.scrollWidth,
       ground: view.getComputedStyle(page.body).backgroundColor,
       figures: [...page.querySelectorAll("main svg.plot")].filter(svg => svg.getBoundingClientRect().height > 20).length,
+      captions: Math.max(...[...page.querySelectorAll("caption")].map(caption => caption.getBoundingClientRect().right)),
       text: page.body.innerText.length,
       smallest: Math.min(...[...page.querySelectorAll("figure svg.plot")].map(svg => svg.getBoundingClientRect().width).filter(w => w > 0)),
     }};
@@ -74,6 +75,7 @@ def test_it_fits_every_screen(report_path: Path, tmp_path: Path, scheme: int, gr
     assert [view["width"] for view in seen] == list(WIDTHS)
     for view in seen:
         assert view["content"] <= view["width"], f"scrolls sideways at {view['width']} px"
+        assert view["captions"] <= view["width"], f"a caption is cut off at {view['width']} px"
         assert view["ground"] == ground
         assert view["figures"] >= 3 * 3 + 2 + 10 + 4
         assert view["text"] > 3000
