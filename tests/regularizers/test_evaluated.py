@@ -10,6 +10,8 @@ from written_out import WIDTH, B, H, T, bits, factors, inputs, layer, lstm_twin
 from zoneout_lab import LSTM
 from zoneout_lab.ops.masks import EVALUATION
 from zoneout_lab.regularizers import (
+    REGULARIZERS,
+    CellDropout,
     HiddenDropout,
     InputMask,
     NonRecurrentDropout,
@@ -17,6 +19,7 @@ from zoneout_lab.regularizers import (
     Regularizer,
     RnnDrop,
     VariationalDropout,
+    WeightNoise,
     Zoneout,
 )
 
@@ -52,22 +55,41 @@ MEANS = [
     NonRecurrentDropout(0.3),
     VariationalDropout(input=0.3, recurrent=0.3, output=0.2),
     InputMask(0.3),
+    InputMask(0.3, "printed"),
+    CellDropout(0.3),
+    Zoneout(cell=0.5, hidden=0.2, share=True),
+    Zoneout(cell=0.5, hidden=0.2, per="layer"),
+    NonRecurrentDropout(0.3) + Zoneout(cell=0.5, hidden=0.2),
+    RecurrentDropout(0.3) + Zoneout(hidden=0.2),
 ]
+#: no noise, or noise that this file or the twins treat by themselves
+OTHERS = {
+    "none", "norm_stabilizer", "cell_shift", "layer_norm", "recurrent_batch_norm", "rnn_drop", "weight_noise"
+}  # fmt: skip
 
 
-def distance_from_mean(regularizer: Regularizer) -> Tensor:
-    """How far the evaluated outputs [T, B, H] lie from the mean over masks, in standard errors of that mean.
+def test_every_kind_is_compared_with_its_mean():
+    assert {regularizer.kind for regularizer in MEANS} | OTHERS == set(REGULARIZERS)
 
-    States of a thousandth: tanh and σ are then linear to a millionth. What comes back through the gates is made small too, being a
-    product of masks.
+
+def quiet(rnn: LSTM) -> LSTM:
+    """With outputs of about a thousandth: tanh and σ are then linear to a millionth.
+
+    What comes back through the gates is made small too, being a product of masks.
     """
-    draws, rnn = 4000, layer("lstm", regularizer)
     with torch.no_grad():
         for parameter in rnn.parameters():
             parameter.mul_(1e-3 if parameter.dim() == 1 else 0.2)
         rnn.weight_hh_l0.mul_(1e-2)
         rnn.weight_ih_l0[: 2 * H].zero_()
         rnn.weight_ih_l0[3 * H :].zero_()
+    return rnn
+
+
+def distance_from_mean(regularizer: Regularizer) -> Tensor:
+    """How far the evaluated outputs [T, B, H] lie from the mean over masks, in standard errors of that mean."""
+    draws, rnn = 4000, quiet(layer("lstm", regularizer))
+    with torch.no_grad():
         x = 1e-2 * inputs()
         sampled = rnn(x.repeat(1, draws, 1))[0].view(T, draws, B, H)
         return (sampled.mean(1) - rnn.eval()(x)[0]).abs() / (sampled.std(1) / draws**0.5 + 1e-9)
@@ -76,6 +98,15 @@ def distance_from_mean(regularizer: Regularizer) -> Tensor:
 @pytest.mark.parametrize("regularizer", MEANS, ids=str)
 def test_the_expectation_is_the_monte_carlo_mean_where_the_network_is_linear(regularizer: Regularizer):
     assert distance_from_mean(regularizer).max() < 5
+
+
+def test_evaluation_without_weight_noise_is_the_mean_over_it():
+    rnn, x = quiet(layer("lstm", WeightNoise(0.01))), 1e-2 * inputs()
+    with torch.no_grad():
+        draws = torch.stack([rnn(x)[0] for _ in range(2000)])  # every call in training counts an update and draws anew
+        off = (draws.mean(0) - rnn.eval()(x)[0]).abs() / (draws.std(0) / len(draws) ** 0.5)
+    assert draws.std(0).min() > 0
+    assert off.max() < 5
 
 
 def test_rnn_drops_evaluation_forgets_what_its_masks_do_not():

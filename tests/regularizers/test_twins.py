@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
-from written_out import SEED, UPDATE, WIDTH, B, H, T, agree, bits, factors, gates_of, inputs, layer, lstm_twin, ones
+from written_out import SEED, UPDATE, B, H, T, agree, bits, factors, gates_of, inputs, layer, lstm_twin, ones
 
 from zoneout_lab.ops import noise
 from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers import (
+    REGULARIZERS,
+    CellDropout,
     CellShift,
     HiddenDropout,
     InputMask,
@@ -31,7 +34,19 @@ from zoneout_lab.regularizers import (
     Zoneout,
 )
 
+
+def preserved(masks: dict[str, Mask]) -> dict[str, Tensor]:
+    return {f"z_{site[0]}": bits(mask, site) for site, mask in masks.items()}
+
+
 LSTM_CASES: dict[str, tuple[Regularizer, Callable[[dict[str, Mask]], dict[str, Tensor]]]] = {
+    "zoneout": (Zoneout(cell=0.5, hidden=0.3), preserved),
+    "zoneout, shared": (Zoneout(cell=0.5, hidden=0.3, share=True), preserved),
+    "zoneout, per layer": (Zoneout(cell=0.5, hidden=0.3, per="layer"), preserved),
+    "zoneout, one mask a sequence": (Zoneout(cell=0.5, hidden=0.3, resample="sequence"), preserved),
+    "static identity": (Zoneout(cell=0.5, hidden=0.3, resample="never"), preserved),
+    "cell dropout": (CellDropout(0.4), lambda m: {"memory": 1 - bits(m["memory"], "memory")}),
+    "recurrent dropout": (RecurrentDropout(0.4), lambda m: {"update": 1 - bits(m["update"], "update")}),
     "rnnDrop": (RnnDrop(0.4), lambda m: {"memory": 1 - bits(m["memory"], "memory")}),
     "hidden dropout": (HiddenDropout(0.4), lambda m: {"output": 1 - bits(m["output"], "output")}),
     "variational": (
@@ -67,11 +82,19 @@ def test_the_mask_of_a_sequence_is_one_for_all_its_timesteps():
     assert (mask != mask[:, :1]).any()
 
 
-@pytest.mark.parametrize("cell", ["gru", "rnn_tanh"])
-@pytest.mark.parametrize("regularizer", [HiddenDropout(0.4), VariationalDropout(recurrent=0.4)], ids=str)
+BOTH = [HiddenDropout(0.4), VariationalDropout(recurrent=0.4), Zoneout(hidden=0.4)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "regularizer"),
+    [("gru", RecurrentDropout(0.4)), *itertools.product(("gru", "rnn_tanh"), BOTH)],
+    ids=str,
+)
 def test_masks_within_a_gru_and_a_tanh_rnn(cell: str, regularizer: Regularizer):
     rnn, x = layer(cell, regularizer), inputs()
     sites = regularizer.sites()
+    z = bits(sites["hidden"], "hidden") if "hidden" in sites else 0 * ones()
+    update = 1 - bits(sites["update"], "update") if "update" in sites else ones()
     into = (1 - bits(sites["recurrent"], "recurrent")) / 0.6 if "recurrent" in sites else ones()
     kept = 1 - bits(sites["output"], "output") if "output" in sites else ones()
     out = [[None] * B for _ in range(T)]
@@ -86,27 +109,38 @@ def test_masks_within_a_gru_and_a_tanh_rnn(cell: str, regularizer: Regularizer):
                     rnn.weight_hh_l0 @ (h * into[t, b]) + rnn.bias_hh_l0,
                 )
                 r, k = torch.sigmoid(w_x[:H] + w_h[:H]), torch.sigmoid(w_x[H : 2 * H] + w_h[H : 2 * H])
-                new = k * h + (1 - k) * torch.tanh(w_x[2 * H :] + r * w_h[2 * H :])
-            h = kept[t, b] * new
+                new = k * h + (1 - k) * update[t, b] * torch.tanh(w_x[2 * H :] + r * w_h[2 * H :])
+            h = z[t, b] * h + (1 - z[t, b]) * kept[t, b] * new
             out[t][b] = h
     agree(rnn, rnn(x)[0], torch.stack([torch.stack(row) for row in out]))
 
 
-def test_masks_up_the_stack():
+@pytest.mark.parametrize(
+    "regularizer",
+    [NonRecurrentDropout(0.4) + Zoneout(cell=0.3), VariationalDropout(input=0.4, output=0.2) + Zoneout(cell=0.3)],
+    ids=str,
+)
+def test_masks_up_the_stack(regularizer: Regularizer):
     """On each layer's input and on the last one's output, what is kept divided by 1 − p; the recurrence is left alone."""
-    regularizer = NonRecurrentDropout(0.4) + Zoneout(cell=0.3)
     rnn, x = layer("lstm", regularizer, num_layers=2), inputs()
-    mask = regularizer.sites()["input"]
     z = [bits(Mask(0.3), "cell", row=row) for row in (0, 1)]
-    below, above = (torch.nn.Module() for _ in range(2))
-    for k, module in enumerate((below, above)):
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            setattr(module, f"{name}_l0", getattr(rnn, f"{name}_l{k}"))
+
+    def dropped(values: Tensor, site: str, row: int) -> Tensor:
+        mask = regularizer.sites()[site]
+        return values * (1 - bits(mask, site, row=row, width=values.shape[-1])) / (1 - mask.rate)
+
     # two recurrences use up the first two layers of the counter
-    first = x * (1 - bits(mask, "input", row=2, width=WIDTH)) / 0.6
-    middle = lstm_twin(below, first, **factors(z_c=z[0])) * (1 - bits(mask, "input", row=3)) / 0.6
-    last = lstm_twin(above, middle, **factors(z_c=z[1])) * (1 - bits(mask, "top", row=4)) / 0.6
-    agree(rnn, rnn(x)[0], last)
+    middle = lstm_twin(alone(rnn, 0), dropped(x, "input", 2), **factors(z_c=z[0]))
+    last = lstm_twin(alone(rnn, 1), dropped(middle, "input", 3), **factors(z_c=z[1]))
+    agree(rnn, rnn(x)[0], dropped(last, "top", 4))
+
+
+def alone(rnn: torch.nn.Module, k: int) -> torch.nn.Module:
+    """Layer k's parameters under the names of the first layer."""
+    one = torch.nn.Module()
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        setattr(one, f"{name}_l0", getattr(rnn, f"{name}_l{k}"))
+    return one
 
 
 def test_weight_noise():
@@ -124,11 +158,10 @@ def test_weight_noise():
 
 def test_norm_stabilizer():
     rnn, x = layer("lstm", NormStabilizer(50.0), num_layers=2), inputs()
-    out = rnn(x)[0]
-    total = 0.0
+    rnn(x)
+    total, h = 0.0, x
     for k in range(2):
-        outs = layer("lstm", NormStabilizer(0), num_layers=2)
-        h = lstm_twin(outs, x, **factors()) if k == 0 else out
+        h = lstm_twin(alone(rnn, k), h, **factors())
         for b in range(B):
             norms = [float(h[t, b].detach().square().sum()) ** 0.5 for t in range(T)]
             total += 50 / B / (T - 1) * sum((after - before) ** 2 for before, after in itertools.pairwise(norms))
@@ -141,11 +174,11 @@ def test_norm_stabilizer():
 
 
 @pytest.mark.parametrize("reading", ["printed", "intended"])
-@pytest.mark.parametrize("training", [True, False])
-def test_input_mask_and_output_gate(reading: str, training: bool):
-    regularizer = InputMask(0.4, reading)
+@pytest.mark.parametrize(("p", "training"), [(0.4, True), (0.4, False), (0.0, True)])
+def test_input_mask_and_output_gate(reading: str, p: float, training: bool):
+    regularizer = InputMask(p, reading)
     rnn, x = layer("lstm", regularizer).train(training), inputs()
-    d = 1 - bits(regularizer.sites()["update"], "update") if training else 0.6 * ones()
+    d = 1 - bits(regularizer.sites()["update"], "update") if training and p else (1 - p) * ones()
     out = [[None] * B for _ in range(T)]
     for b in range(B):
         h, c, old = torch.zeros(H, dtype=torch.float64), torch.zeros(H, dtype=torch.float64), None
@@ -247,6 +280,12 @@ def test_recurrent_batch_norm_with_statistics_of_each_timestep():
     before = [buffer.clone() for buffer in rnn.buffers()]
     agree(rnn, rnn.eval()(x)[0], normalised_twin(rnn, x, by_population, 0.3 * ones()))
     assert all(map(torch.equal, before, rnn.buffers()))
+
+
+def test_every_regularizer_is_written_out_here():
+    here = Path(__file__).read_text(encoding="utf-8")
+    made = {member.__name__ for member in REGULARIZERS.values() if f"{member.__name__}(" in here}
+    assert {member.__name__ for member in REGULARIZERS.values()} - made == {"NoRegularizer", "Combined"}
 
 
 def test_a_gradient_measurement_leaves_the_population_alone():

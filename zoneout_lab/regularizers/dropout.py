@@ -106,7 +106,8 @@ class HiddenDropout(Regularizer):
 class NonRecurrentDropout(Regularizer):
     """Fresh dropout at every timestep, up the stack only: on each layer's input and the last one's output (Zaremba et al. 2014).
 
-    What is kept is divided by 1 − p, so evaluation leaves everything alone; nothing acts from one timestep to the next.
+    Layer l sees D(h^{l−1}_t) and its own h^l_{t−1} whole, with D(a) = d ⊙ a / (1 − p) and d ~ Bernoulli(1 − p). So evaluation leaves
+    everything alone, and nothing acts from one timestep to the next.
 
     Args:
         p: probability of *dropping*, in [0, 1].

@@ -17,7 +17,8 @@ Reading = Literal["printed", "intended"]
 class InputMask(Regularizer):
     """c_t = f ⊙ c_{t−1} + d ⊙ i ⊙ g, and one mask mixes o_t with o_{t−1} (Krueger et al. 2017, section 3.3); LSTM only.
 
-    The equations of both readings are in :mod:`zoneout_lab.ops.output_gate`. At evaluation d is its mean 1 − p.
+    With d ~ Bernoulli(1 − p), h_t = (d ⊙ o_t + (1 − d) ⊙ o_{t−1}) ⊙ tanh(c_t) as intended and h_t = (d ⊙ o_{t−1} + (1 − d) ⊙ o_t) ⊙
+    tanh(c_t) as printed. At evaluation d is its mean 1 − p.
 
     Args:
         p: probability of *dropping* the update, in [0, 1].

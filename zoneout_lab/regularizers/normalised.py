@@ -15,6 +15,11 @@ from zoneout_lab.regularizers.base import Regularizer, strength
 class RecurrentBatchNorm(Regularizer):
     """The batch-normalised LSTM, with statistics of each timestep (Cooijmans et al. 2017, eqs. 6–10); LSTM only.
 
+    With N_t(a) = (a − mean a) / √(var a + ε) over the examples of a batch, at timestep t apart from the others,
+
+        i, f, o, g before their functions = γ_x ⊙ N_t(W x_t) + γ_h ⊙ N_t(U h_{t−1}) + b
+        c_t = f ⊙ c_{t−1} + i ⊙ g            h_t = o ⊙ tanh(γ_c ⊙ N_t(c_t) + β_c)
+
     γ_x, γ_h and γ_c start at ``gamma``, β_c at 0; γ, β are shared over time. Training uses the batch's mean and biased variance, and
     moves population averages by a hundredth towards them at every update; they start at mean 0 and variance 1. Evaluation uses
     those, past the last of ``steps`` timesteps those of the last. A gradient measurement leaves them alone. With zoneout, states are
@@ -52,6 +57,11 @@ class RecurrentBatchNorm(Regularizer):
 @dataclass(frozen=True)
 class LayerNorm(Regularizer):
     """The layer-normalised LSTM (Ba, Kiros & Hinton 2016, eqs. 20–22); LSTM only. A modern control, the same in training and evaluation.
+
+    With N(a) = (a − mean a) / √(var a + ε) over the entries of one example's product,
+
+        i, f, o, g before their functions = γ_x ⊙ N(W x_t) + γ_h ⊙ N(U h_{t−1}) + b
+        c_t = f ⊙ c_{t−1} + i ⊙ g            h_t = o ⊙ tanh(γ_c ⊙ N(c_t) + β_c)
 
     Args:
         gamma: the gains' initial value.

@@ -45,9 +45,9 @@ class RnnDrop(Regularizer):
 class VariationalDropout(Regularizer):
     """Masks fixed for a sequence on what goes into the gates (Gal & Ghahramani 2016, eq. 7, with one mask for all four gates).
 
-    What is kept is divided by the probability of keeping it, so evaluation leaves everything alone; ``evaluation="sampled"`` draws
-    masks there too, which averaged is Gal's Monte-Carlo dropout. On one-hot inputs ``input`` drops whole symbols for a sequence, which
-    is what ``embedding`` does where symbols are embedded.
+    The gates see W (m_x ⊙ x_t) + U (m_h ⊙ h_{t−1}), with m = d / (1 − p) and d ~ Bernoulli(1 − p), one draw for all t. So
+    evaluation leaves everything alone; ``evaluation="sampled"`` draws masks there too, which averaged is Gal's Monte-Carlo dropout. On
+    one-hot inputs ``input`` drops whole symbols for a sequence, which is what ``embedding`` does where symbols are embedded.
 
     Args:
         input: probability of dropping a feature of each layer's input.
