@@ -182,10 +182,12 @@ def test_what_cannot_be_measured_is_refused():
 NO_STATES = {
     "none": ((), "0 states were given"),
     "three": ((torch.ones(1, B, H),) * 3, "3 states were given"),
-    "a list in the pair": (([1.0], [2.0]), "A state is a list"),
+    "lists": (([1.0], [2.0]), "A state is a list"),
+    "nothing": (None, "A state is a NoneType"),
+    "an array": (np.ones((B, H)), "A state is a ndarray"),
     "a vector": (torch.ones(H), rf"shape \[{H}\]"),
     "integers": (torch.ones(1, B, H, dtype=torch.int64), "torch.int64"),
-    "two shapes": ((torch.ones(1, B, H), torch.ones(1, B, 2 * H)), rf"shape \[1, {B}, {2 * H}\]"),
+    "two batches": ((torch.ones(1, B, H), torch.ones(1, 1, H)), rf"shapes \[1, {B}, {H}\] and \[1, 1, {H}\]"),
 }
 
 
@@ -193,3 +195,16 @@ NO_STATES = {
 def test_what_is_no_state_is_refused(states, said: str):
     with pytest.raises(InputRefusedError, match=said + ".*give h, or"):
         perturbation_growth(LSTM(F, H), torch.zeros(T, B, F), states)
+
+
+def test_hidden_states_may_be_narrower_than_cells():
+    """A loop of one's own whose h is a projection of its c: both halve at every timestep."""
+
+    def model(x, states):
+        h, c = states
+        for _ in x:
+            h, c = h / 2, c / 2
+            watch("mine", hidden=h, cell=c)
+
+    growth = perturbation_growth(model, torch.zeros(2, B, F), (torch.ones(B, 3), torch.ones(B, 5))).growth
+    np.testing.assert_allclose(growth, [[[0.5, 0.25], [0.5, 0.25]]], rtol=1e-6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,7 +11,8 @@ from tiny_studies import make_gradients, make_run, make_spec
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.results import DERIVED, scalar
+from zoneout_lab.results import DERIVED, compare, scalar
+from zoneout_lab.tasks.base import Score
 
 NAN = float("nan")
 
@@ -39,6 +42,12 @@ def test_a_metric_by_epoch_is_taken_at_the_best_epoch_of_each_run():
 def test_a_score_is_that_of_the_study_s_task():
     values = scalar(study([make_run("lstm", 0, [0.5]), make_run("zoneout", 0, [0.25])], [0]), "valid_score")
     assert values.name == "valid_error"
+    tree = study([make_run("lstm", 0, [0.5]), make_run("zoneout", 0, [0.25])], [0])
+    assert scalar(tree, "test_score").name == "test_error"
+    assert compare(tree, "zoneout", "lstm", metric="valid_score") == compare(
+        tree, "zoneout", "lstm", metric="valid_error"
+    )
+    assert set(schema.SCORES) == set(get_args(Score))
     np.testing.assert_array_equal(values, [[0.5], [0.25]])
     with pytest.raises(UsageError, match=r"'valid_store'.*valid_error"):
         scalar(study([make_run("lstm", 0, [0.5])], [0]), "valid_store")

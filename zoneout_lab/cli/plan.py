@@ -92,6 +92,9 @@ def hypotheses(study: Study) -> str:
     >>> from zoneout_lab import load_study
     >>> hypotheses(load_study("pmnist_table2"))
     '3 at α = 0.05, Holm: 7 seeds can decide, 8 are run'
+    >>> one = load_study("pmnist_table2").model_copy(update={"hypotheses": load_study("pmnist_table2").hypotheses[:1]})
+    >>> hypotheses(one), hypotheses(one.model_copy(update={"hypotheses": ()}))
+    ('1 at α = 0.05: 6 seeds can decide, 8 are run', 'none')
     """
     m = len(study.hypotheses)
     if m == 0:

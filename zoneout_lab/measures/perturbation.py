@@ -57,8 +57,8 @@ def perturbation_growth(
         dimension ``replica``. NaN where every example's state was zero.
 
     Raises:
-        InputRefusedError: a size that is not positive, states that are none, no states shown, or states that do not belong to what
-            was shown.
+        InputRefusedError: a size that is not positive, states that are no such tensors, no states shown, or states that do not
+            belong to what was shown.
 
     >>> import zoneout_lab as zl
     >>> rnn = zl.RNN(3, 4, regularizer=zl.Zoneout(hidden=1.0))
@@ -88,7 +88,7 @@ def growth(
     """As :func:`perturbation_growth`: values [replica, layer, state, lag], the layers' labels and the states' names."""
     if not size > 0:
         raise InputRefusedError(f"A perturbation's size is {size}; it must be above 0.")
-    given = (states,) if isinstance(states, Tensor) else tuple(states)
+    given = states if isinstance(states, tuple) else (states,)
     _refuse_what_is_no_state(given)
     generator = torch.Generator().manual_seed(seed)
     moved, sizes = zip(*(_moved(state, size, generator) for state in given), strict=True)
@@ -117,14 +117,19 @@ def growth(
 
 
 def _refuse_what_is_no_state(given: tuple[Any, ...]) -> None:
-    form = "give h, or (h, c), each [B, H], [layers, B, H] or [R, layers, B, H] and all of one shape."
+    form = "give h, or the tuple (h, c), each [B, H], [layers, B, H] or [R, layers, B, H]."
     if not 1 <= len(given) <= len(KINDS):
         raise InputRefusedError(f"{len(given)} states were given; {form}")
     for state in given:
         if not isinstance(state, Tensor):
             raise InputRefusedError(f"A state is a {type(state).__name__}, which is no tensor; {form}")
-        if not 2 <= state.dim() <= 4 or not state.is_floating_point() or state.shape != given[0].shape:
+        if not 2 <= state.dim() <= 4 or not state.is_floating_point():
             raise InputRefusedError(f"A state has shape {list(state.shape)} and type {state.dtype}; {form}")
+    # sizes of h and c may differ, as where h is projected
+    if len({state.shape[:-1] for state in given}) > 1:
+        raise InputRefusedError(
+            f"The states have shapes {' and '.join(str(list(state.shape)) for state in given)}, of different examples or layers; {form}"
+        )
 
 
 def _moved(state: Tensor, size: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

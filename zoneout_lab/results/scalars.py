@@ -13,11 +13,11 @@ from zoneout_lab.results.derived import DERIVED, derived
 def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     """One metric as [arm, seed], NaN where the run diverged or is missing, with ``long_name`` and ``units``.
 
-    ``valid_score`` (``test_score``, ``train_eval_score``) is the score of the study's task, whose name the result has: ``valid_error``,
-    for example. A metric by epoch is taken at each run's ``best_epoch``. What :data:`DERIVED` names is computed from measurements. A known metric of
-    a study without any finished run is NaN throughout.
+    ``valid_score`` (``test_score``, ``train_eval_score``) is the score of the study's task, whose name the result has:
+    ``valid_error``, for example. A metric by epoch is taken at each run's ``best_epoch``. What :data:`DERIVED` names is computed from
+    measurements. A known metric of a study without any finished run is NaN throughout.
 
-    Raises UsageError for a metric that is on no list, InputRefusedError where an arm or seed appears twice or the study did
+    Raises UsageError for a metric that is on no list, or a score where no run has one yet; InputRefusedError where an arm or seed appears twice or the study did
     not measure what is asked.
 
     >>> import numpy as np
