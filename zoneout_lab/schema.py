@@ -42,6 +42,14 @@ QUANTITIES: dict[str, tuple[str, str]] = {
     "train_eval_error": ("training examples classified wrongly, evaluated as the validation split is", "1"),
     "train_eval_bpc": ("training cross-entropy, evaluated as the validation split is", "bit/character"),
     "train_eval_ppl": ("training perplexity, evaluated as the validation split is", "perplexity"),
+    "train_eval_bpc_full": (
+        "training cross-entropy of the selected checkpoint, one sequence with carried state, as long as the validation split",
+        "bit/character",
+    ),
+    "train_eval_ppl_full": (
+        "training perplexity of the selected checkpoint, one sequence with carried state, as long as the validation split",
+        "perplexity",
+    ),
     "train_eval_mse": ("training mean squared error, evaluated as the validation split is", "squared unit"),
     "valid_loss": ("validation loss", "nats"),
     "valid_error": ("validation examples classified wrongly", "1"),

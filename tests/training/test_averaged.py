@@ -87,7 +87,7 @@ def test_training_averages_so_many_passes():
     sampled, one, five = ({**outcome.by_epoch, **outcome.at_best} for outcome in found)
     assert sampled == one
     assert five["train_loss"] == one["train_loss"]
-    for name in ("valid_bpc", "train_eval_bpc", "test_bpc", "valid_bpc_full", "test_bpc_full"):
+    for name in ("valid_bpc", "train_eval_bpc", "test_bpc", "train_eval_bpc_full", "valid_bpc_full", "test_bpc_full"):
         assert five[name] != one[name], name
 
 

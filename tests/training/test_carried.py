@@ -72,7 +72,7 @@ def loss_of(model: Plain, symbols: Tensor, length: int) -> float:
 def plain_training(run: Run) -> dict[str, list[float]]:
     data, training = TASK.load(), run.setting.training
     model, symbols = Plain(run), rows(data.train, 4)
-    names = ("train_loss", "gradient_norm", "valid_loss", "test_loss", "test_streams", "valid_whole")
+    names = ("train_loss", "gradient_norm", "valid_loss", "test_loss", "test_streams", "valid_whole", "train_whole")
     found: dict[str, list[float]] = {name: [] for name in names}
     for epoch in range(1, training.epochs + 1):
         optimiser = torch.optim.SGD(
@@ -96,6 +96,8 @@ def plain_training(run: Run) -> dict[str, list[float]]:
         found["valid_loss"].append(loss_of(model, rows(data.valid, 4), 6))
         found["test_loss"].append(loss_of(model, data.test.symbols[:, None], len(data.test) - 1))
         found["test_streams"].append(loss_of(model, rows(data.test, 4), 6))
+        beginning = data.train.symbols[: len(data.valid)]
+        found["train_whole"].append(loss_of(model, beginning[:, None], len(beginning) - 1))
         found["valid_whole"].append(loss_of(model, data.valid.symbols[:, None], len(data.valid) - 1))
     return found
 
@@ -107,11 +109,18 @@ def test_training_carries_its_states_and_starts_each_epoch_from_zero():
     for name in ("train_loss", "gradient_norm", "valid_loss"):
         np.testing.assert_allclose(outcome.by_epoch[name], want[name], rtol=1e-5, err_msg=name)
     np.testing.assert_allclose(outcome.by_epoch["valid_ppl"], np.exp(want["valid_loss"]), rtol=1e-5)
-    assert set(outcome.at_best) == {"test_loss", "test_ppl", "test_ppl_streams", "valid_ppl_full"}
+    assert set(outcome.at_best) == {
+        "test_loss",
+        "test_ppl",
+        "test_ppl_streams",
+        "train_eval_ppl_full",
+        "valid_ppl_full",
+    }
     assert outcome.at_best["test_loss"] == pytest.approx(want["test_loss"][-1], rel=1e-5)
     assert outcome.at_best["test_ppl"] == pytest.approx(math.exp(want["test_loss"][-1]), rel=1e-5)
     assert outcome.at_best["test_ppl_streams"] == pytest.approx(math.exp(want["test_streams"][-1]), rel=1e-5)
     assert outcome.at_best["valid_ppl_full"] == pytest.approx(math.exp(want["valid_whole"][-1]), rel=1e-5)
+    assert outcome.at_best["train_eval_ppl_full"] == pytest.approx(math.exp(want["train_whole"][-1]), rel=1e-5)
     assert outcome.best_epoch == 4
 
 
@@ -146,6 +155,6 @@ def test_a_plan_counts_windows():
     run, data = make_run(0, **OPTIONS), TASK.load()
     updates, passes = plan._amount(run, data)
     assert updates == 4 * 7
-    assert passes == pytest.approx(4 * 2 * 15 / 4 + 15 + 13 + 13 / 4)
+    assert passes == pytest.approx(4 * 2 * 15 / 4 + 2 * 15 + 13 + 13 / 4)
     forward, whole = plan._time_per_timestep([run], TASK, data, "cpu")
     assert 0 < forward < whole

@@ -255,7 +255,7 @@ def make(task: Any, regularizer: Regularizer, seeds: Seeds, evaluation: str) -> 
 def test_a_stream_is_also_read_as_one_sequence():
     task = TinyStream()
     (outcome,) = train([make_run(0)], task, task.load())
-    assert set(outcome.at_best) == {"test_loss", "test_bpc", "valid_bpc_full", "test_bpc_full"}
+    assert set(outcome.at_best) == {"test_loss", "test_bpc", "train_eval_bpc_full", "valid_bpc_full", "test_bpc_full"}
     assert outcome.at_best["test_bpc"] == pytest.approx(outcome.at_best["test_loss"] / math.log(2))
     assert set(outcome.by_epoch) == {
         "train_loss", "gradient_norm", "valid_loss", "valid_bpc", "train_eval_loss", "train_eval_bpc",

@@ -16,6 +16,8 @@ NOUNS: dict[str, str] = {
     "train_eval_ppl": "training perplexity",
     "train_eval_mse": "training squared error",
     "train_eval_bpc": "training cross-entropy",
+    "train_eval_bpc_full": "training cross-entropy with carried state",
+    "train_eval_ppl_full": "training perplexity of one sequence",
     "valid_loss": "validation loss",
     "valid_error": "validation error",
     "valid_ppl": "validation perplexity",

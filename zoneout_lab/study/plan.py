@@ -19,7 +19,7 @@ from zoneout_lab.settings import Run
 from zoneout_lab.study.provenance import memory_available
 from zoneout_lab.study.spec import Study
 from zoneout_lab.tasks import Task, make_task, task_class
-from zoneout_lab.tasks.base import Carried, Data, Examples, Stream
+from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import loss_by_replica
@@ -90,7 +90,10 @@ def metrics_of(study: Study) -> list[str]:
     score = task_class(study.task).score
     names = [f"{split}_{value}" for split in ("train_eval", "valid", "test") for value in ("loss", score)]
     names += ["train_loss", "gradient_norm", "best_epoch", "epochs_run"]
-    names += {"bpc": ["valid_bpc_full", "test_bpc_full"], "ppl": ["valid_ppl_full", "test_ppl_streams"]}.get(score, [])
+    names += {
+        "bpc": ["train_eval_bpc_full", "valid_bpc_full", "test_bpc_full"],
+        "ppl": ["train_eval_ppl_full", "valid_ppl_full", "test_ppl_streams"],
+    }.get(score, [])
     if any(study.gradient_epochs):
         cells = all(study.setting(arm).model.cell == "lstm" for arm in study.arms)
         names += [name for name, derived in DERIVED.items() if cells or derived.state != "cell"]
@@ -175,13 +178,10 @@ def _amount(run: Run, data: Data) -> tuple[float, float]:
     valid, test = (len(s) if isinstance(s, Examples) else len(s) // s.length for s in (data.valid, data.test))
     updates = len(data.train.epoch(np.random.default_rng(0), training.batch)) * training.epochs
     passes = training.epochs * 2 * valid / training.batch
-    # one sequence at batch 1 is as slow for each timestep as a batch
-    if isinstance(data.test, Carried):
-        passes += valid + test + test / training.batch
-    elif isinstance(data.test, Stream):
-        passes += test / training.batch + valid + test
-    else:
-        passes += test / training.batch
+    passes += test / training.batch
+    # one sequence at batch 1 is as slow for each timestep as a batch, and of training there is as much as of validation
+    if not isinstance(data.test, Examples):
+        passes += 2 * valid + test
     return updates, passes * (training.samples if training.evaluation == "monte_carlo" else 1)
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zoneout_lab.tasks.base import Carried, Data, Split, Stream
+from zoneout_lab.tasks.base import Carried, Data, Examples, Split, Stream
 from zoneout_lab.training.model import SequenceModel, States
 from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import averaged_loss, each_loss, means
@@ -56,23 +56,26 @@ def evaluate_whole(
 def evaluate_selected(model: SequenceModel, data: Data, score: str, *, samples: int = 1) -> dict[str, Values]:
     """What is reported of a selected checkpoint, metric → [R].
 
-    Examples: the test split. A stream: the test split in chunks, and both splits as one sequence. Carried streams: the test split as
-    one sequence, as Zaremba et al. 2014 test, and in as many streams as the validation split; the validation split as one sequence.
+    Examples: the test split. A stream: the test split in chunks, and every split as one sequence. Carried streams: the test split as
+    one sequence, as Zaremba et al. 2014 test, and in as many streams as the validation split; the other splits as one sequence. Of the
+    training text that is its beginning, as much as there is for validation.
     """
+    wholes: dict[str, Stream | Carried] = {}
+    if not isinstance(data.valid, Examples) and not isinstance(data.train, Examples):
+        beginning = replace(data.valid, symbols=data.train.symbols[: len(data.valid)])
+        wholes = {"train_eval": beginning, "valid": data.valid}
     if isinstance(data.test, Carried) and isinstance(data.valid, Carried):
+        tested = evaluate_whole(model, data.test, score, samples=samples)
         side_by_side = replace(data.test, streams=min(data.valid.streams, len(data.test) - 1))
-        return {
-            **{
-                f"test_{name}": value
-                for name, value in evaluate_whole(model, data.test, score, samples=samples).items()
-            },
-            f"test_{score}_streams": evaluate(model, side_by_side, score, samples=samples)[score],
-            f"valid_{score}_full": evaluate_whole(model, data.valid, score, samples=samples)[score],
-        }
-    found = {f"test_{name}": value for name, value in evaluate(model, data.test, score, samples=samples).items()}
-    for split, stream in (("valid", data.valid), ("test", data.test)):
-        if isinstance(stream, Stream):
-            found[f"{split}_{score}_full"] = evaluate_whole(model, stream, score, samples=samples)[score]
+        found = {f"test_{score}_streams": evaluate(model, side_by_side, score, samples=samples)[score]}
+    else:
+        tested = evaluate(model, data.test, score, samples=samples)
+        found = {}
+        if isinstance(data.test, Stream):
+            wholes["test"] = data.test
+    found |= {f"test_{name}": value for name, value in tested.items()}
+    for split, stream in wholes.items():
+        found[f"{split}_{score}_full"] = evaluate_whole(model, stream, score, samples=samples)[score]
     return found
 
 
