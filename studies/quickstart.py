@@ -1,7 +1,8 @@
 """Quickstart: six ways to regularize one LSTM, on real scanned digits read one pixel at a time. Minutes on a laptop.
 
-Claims of Krueger et al. 2017 at the smallest scale at which every step of an answer is real: training, pairing, tests, verdict.
-What holds for 32 units and 1,097 digits need not hold at the paper's scale.
+Claims 8, 16, 17, 20 and 24 of Krueger et al. 2017 at the smallest scale at which every step of an answer is real: training, pairing,
+tests, verdict. The paper reports nothing for these digits; on permuted MNIST its test errors are .102 for the LSTM, .069 for zoneout
+and .075 for recurrent dropout, one run each. What holds for 32 units and 1,097 digits need not hold at the paper's scale.
 
 Decision rule: paired by seed, exact sign-flip tests, Holm over the five hypotheses at α = .05. Eight seeds are the fewest with
 which the first of five can be decided (2/2⁸ = .0078 ≤ .05/5), and then only if all eight agree; ten leave room for one that does

@@ -2,10 +2,11 @@
 
 Claims 7, 16 and 17 of Krueger et al. 2017. The paper tunes zoneout on a two-dimensional grid and gives its baselines one value
 each. Here both regularizers get the same number of settings from the same sampler on the same tuning seeds; the best of each is
-then run on fresh seeds, and only those runs are compared. The plain LSTM has nothing to tune.
+then run on fresh seeds, and only those runs are compared. The plain LSTM has nothing to tune. What the paper reports, as validation error,
+one run each: LSTM .092, zoneout .063, recurrent dropout .083.
 
 Decision rule: paired by seed, exact sign-flip tests, Holm over three hypotheses at α = .05, for which seven seeds are the fewest;
-eight are run. Margin zero. Tuning runs enter no comparison.
+eight are run. Margin zero: the claims are about an order, and tuned arms may lie close. Tuning runs enter no comparison.
 """
 
 from zoneout_lab import Arm, Hypothesis, RecurrentDropout, Study, Tuning, Zoneout

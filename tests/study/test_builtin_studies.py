@@ -58,7 +58,13 @@ def test_its_file_says_how_it_decides(name):
     text = " ".join((builtin_studies()[name].read_text(encoding="utf-8").split('"""')[1]).split())
     assert "Decision rule: paired by seed, exact sign-flip tests, Holm over " in text
     assert "argin" in text
-    assert "Krueger et al. 2017" in text
+    named = re.search(r"Claims? ([\d, andto]+) (of Krueger et al\. 2017|is that)", text)
+    assert named
+    numbers = re.sub(r"(\d+) to (\d+)", lambda m: ", ".join(map(str, range(int(m[1]), int(m[2]) + 1))), named[1])
+    assert {int(n) for n in re.findall(r"\d+", numbers)} == {n for h in study.hypotheses for n in h.claims}
+    assert re.search(r"Krueger et al\.,? 2017", text)
+    assert re.search(r"paper(’s|'s)? (reports|prints|gives|shows|expects|says|claims)|without a? ?figure", text)
+    assert all(h.reason or not h.margin for h in study.hypotheses)
     fewest = seeds_needed(study.alpha, len(study.hypotheses))
     assert study.seeds >= fewest
     assert re.search(
