@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from html_page import parse
 
-from zoneout_lab import Zoneout
+from zoneout_lab import Zoneout, schema
 from zoneout_lab.regularizers import REGULARIZERS, to_json
 from zoneout_lab.report import write_report
 from zoneout_lab.report.reported import METRICS, REPORTED
@@ -23,16 +24,16 @@ ARMS = {"lstm": "LSTM", "zoneout": "Zoneout", "shared": "Shared"}
 
 
 @pytest.fixture
-def study(studies: Callable[..., xr.DataTree]) -> Callable[[str], xr.DataTree]:
-    def made(task: str) -> xr.DataTree:
+def study(studies: Callable[..., xr.DataTree]) -> Callable[..., xr.DataTree]:
+    def made(task: str, **change: object) -> xr.DataTree:
         record = dict(Source.read(studies(arms=ARMS, skip=())).study)
         arms = [arm | {"regularizer": OF_THE_PAPER.get(arm["name"], arm["regularizer"])} for arm in record["arms"]]
-        return studies(arms=ARMS, skip=(), provenance={"study": record | {"task": task, "arms": arms}})
+        return studies(arms=ARMS, skip=(), provenance={"study": record | {"task": task, "arms": arms} | change})
 
     return made
 
 
-def test_measured_and_printed_stand_side_by_side_in_one_unit(study: Callable[[str], xr.DataTree]):
+def test_measured_and_printed_stand_side_by_side_in_one_unit(study: Callable[..., xr.DataTree]):
     tree = study("pmnist")
     section = reported.build(Source.read(tree))
     assert section is not None
@@ -45,7 +46,7 @@ def test_measured_and_printed_stand_side_by_side_in_one_unit(study: Callable[[st
     assert section.values["heads"] == ["validation error (%)", "test error (%)"]
 
 
-def test_it_is_in_the_page(study: Callable[[str], xr.DataTree], tmp_path: Path):
+def test_it_is_in_the_page(study: Callable[..., xr.DataTree], tmp_path: Path):
     page = write_report(study("pmnist"), tmp_path / "report.html").read_text()
     assert 'id="reported"' in page
     assert "The printed figures enter no test." in page
@@ -53,8 +54,27 @@ def test_it_is_in_the_page(study: Callable[[str], xr.DataTree], tmp_path: Path):
 
 
 @pytest.mark.parametrize("task", ["digits", "char_ptb"])
-def test_nothing_is_shown_without_figures_or_without_their_metrics(study: Callable[[str], xr.DataTree], task: str):
+def test_nothing_is_shown_without_figures_or_without_their_metrics(study: Callable[..., xr.DataTree], task: str):
     assert reported.build(Source.read(study(task))) is None
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ("word_ptb", "equals Zaremba et al.'s 2 × 200 model"),
+        ("char_ptb", "validates in chunks and tests on one sequence"),
+    ],
+)
+def test_the_page_says_what_does_not_fit_in_the_printed_figures(
+    study: Callable[..., xr.DataTree], tmp_path: Path, task: str, said: str
+):
+    tree = study(task, hypotheses=[])
+    names = dict(zip(("valid_error", "test_error"), METRICS[task][:2], strict=True))
+    tree["metrics"] = xr.DataTree(schema.describe(tree["metrics"].to_dataset().rename(names)))
+    page = parse(write_report(tree, tmp_path / "report.html").read_text(encoding="utf-8"))
+    text = page.find("section", id="reported")[0].text
+    assert "What does not fit in the printed figures" in text
+    assert f"LSTM: {said}" in text or f"LSTM: the code {said}" in text
 
 
 def test_an_arm_of_the_same_name_with_another_regularizer_is_not_compared(studies: Callable[..., xr.DataTree]):
