@@ -57,8 +57,9 @@ def group(leader: int) -> list[str]:
 def busy(out: Path, driver, workers: int) -> Path:
     """The study's folder once the quick runs are kept and the long ones train."""
     (folder,) = wait_for(lambda: list(out.glob("slow-*")), "the folder")
-    runs = folder / "runs"
-    wait_for(lambda: len(list(runs.glob("*.nc"))) == 2 and driver.poll() is None, "the quick runs")
+    # a run is kept once the manifest lists it, which is after its file is there
+    wait_for(lambda: (folder / "MANIFEST.json").exists() and len(entries(folder)) == 2, "the quick runs")
+    assert driver.poll() is None
     assert len(group(driver.pid)) > (0 if workers == 1 else workers)
     return folder
 
@@ -109,7 +110,6 @@ def test_killed_and_gone_on_with(tmp_path, command):
     words = ("run", str(slow), "--out", str(out), "--workers", "1", "--no-tracking")
     driver = start(*words)
     folder = busy(out, driver, 1)
-    wait_for(lambda: len(entries(folder)) == 2, "the manifest")
     other = command(*words)  # while it runs, no other driver is let in
     assert other.code == 75
     assert "Another process" in other.errors
