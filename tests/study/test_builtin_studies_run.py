@@ -1,8 +1,9 @@
-"""Every study that comes with the package runs from its first seed to its report, on its own task's real data, as small as can be."""
+"""Every study that comes with the package is planned at both presets, and runs to its report, as small as can be: on real data."""
 
 from __future__ import annotations
 
 import html
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from small_study import run
 
 from zoneout_lab import Tuning, open_results
 from zoneout_lab.study import builtin_studies, load_study
+from zoneout_lab.study.plan import batches, cost
 from zoneout_lab.study.spec import overridden
+from zoneout_lab.tasks import TASKS, make_task
 
 TINY = {"model.hidden": 4, "training.epochs": 1}
 SMALLEST: dict[str, dict[str, Any]] = {
@@ -47,6 +50,33 @@ SMALLEST: dict[str, dict[str, Any]] = {
 }
 
 
+def folder_of(task: str, request: pytest.FixtureRequest) -> Path | None:
+    """Where a task's data are; the digits come with scikit-learn."""
+    if task == "digits":
+        return None
+    return Path(request.getfixturevalue("text8_folder" if task == "text8" else "shared_data"))
+
+
+@pytest.mark.parametrize("preset", ["laptop", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", builtin_studies())
+def test_is_planned_at_both_presets(
+    name: str, preset: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+):
+    """On the real data, timed on this machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    study = load_study(name)
+    if preset not in TASKS[study.task].settings:
+        pytest.skip("the quickstart's digits are not in the paper")
+    study = overridden(study, preset=preset)
+    task = make_task(study.task, study.setting().options)
+    data = task.load(folder_of(study.task, request))
+    work = batches(study.runs(), data.train.steps, workers=1)
+    assert sum(map(len, work)) == len(study.arms) * study.seeds
+    expected = cost(work, task, data)
+    assert 0 < expected.seconds < math.inf
+    assert expected.memory > 0
+
+
 @pytest.mark.parametrize("name", builtin_studies())
 def test_runs_to_its_report(name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -59,10 +89,7 @@ def test_runs_to_its_report(name: str, tmp_path: Path, request: pytest.FixtureRe
         gradient_examples=4,
         tuning=Tuning(trials=1, seeds=1) if declared.tuning else None,
     )
-    folder = None
-    if declared.task != "digits":
-        folder = request.getfixturevalue("text8_folder" if declared.task == "text8" else "shared_data")
-    summary = run(study, tmp_path, data=folder, force=True)
+    summary = run(study, tmp_path, data=folder_of(declared.task, request), force=True)
     assert (summary.failed, summary.diverged) == ([], 0)
     metrics = open_results(summary.folder)["metrics"]
     assert list(metrics.arm.values) == [arm.name for arm in study.arms]
