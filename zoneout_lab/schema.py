@@ -33,6 +33,7 @@ from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 VERSION = 1
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
 STATUSES = ("finished", "diverged", "missing")
+SPLITS = ("train_eval", "valid", "test")
 SCORES = ("error", "bpc", "ppl", "mse")  # what tasks are judged by, as the last part of a metric's name
 
 #: name of a measured quantity → (what it is, its unit)

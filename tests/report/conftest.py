@@ -74,7 +74,7 @@ def make_run(
         arm=arm,
         seed=seed,
         status=status,
-        by_epoch={"train_loss": loss, "valid_loss": error * 3, "valid_error": error},
+        by_epoch={"train_loss": loss, "train_eval_error": error / 2, "valid_loss": error * 3, "valid_error": error},
         at_best=at_best,
         best_epoch=best,
         gradients=gradients,
@@ -174,6 +174,7 @@ def make_study(
         "versions": [{"python": "3.12.4", "torch": "2.12.0", "numpy": "2.3.1", "zoneout_lab": "0.1.0"}],
         "machine": [{"system": "Linux", "processor": "x86_64", "cores": 2}],
         "git": ["3f2c9ab0d1e24f6a8b7c5d4e3f2a1b0c9d8e7f6a"],
+        "engine": ["cpu (compiled)"],
         "data": [
             {
                 "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

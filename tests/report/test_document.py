@@ -17,6 +17,8 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.report import write_report
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.verdicts import VERDICTS
+from zoneout_lab.results import judge
+from zoneout_lab.results.sentence import difference
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,22 @@ def test_the_sections_come_in_order(page: Element) -> None:
     assert [heading.text for heading in page.find("h1")] == ["Should cells and hidden states share a zoneout mask?"]
 
 
+def test_a_glance_gives_the_difference_with_its_interval(study: xr.DataTree, page: Element) -> None:
+    rows = page.find("ol", class_="glances")[0].find("li")
+    expected = [difference(judgement.comparison) for judgement in judge(study)]
+    assert all("interval" in text and "percentage points" in text for text in expected)
+    assert all(text in row.text for text, row in zip(expected, rows, strict=True))
+
+
+def test_curves_are_of_the_score_in_validation_and_in_training_and_of_the_loss(page: Element) -> None:
+    titles = [title.text for title in page.find("section", id="curves")[0].find("title")]
+    assert titles == ["Validation error", "Training error", "Training loss under noise"]
+
+
+def test_provenance_says_what_computed_the_recurrences(page: Element) -> None:
+    assert "cpu (compiled)" in page.find("section", id="provenance")[0].text
+
+
 def test_nothing_is_loaded_from_anywhere(html: str, page: Element) -> None:
     assert not page.find("script")
     assert not page.find("link")
@@ -69,7 +87,7 @@ def test_ids_are_unique_and_every_reference_has_its_target(html: str, page: Elem
 
 def test_every_figure_says_what_it_shows(page: Element) -> None:
     pictures = [svg for svg in page.find("svg") if svg.attributes.get("aria-hidden") != "true"]
-    assert len(pictures) == 3 * 3 + 2 + 2 * (8 + 2) + 2 * 4
+    assert len(pictures) == 3 * 3 + 3 + 2 * (8 + 2) + 2 * 4
     for picture in pictures:
         assert picture.attributes["role"] == "img"
         title, description = (picture.find(tag)[0] for tag in ("title", "desc"))

@@ -39,6 +39,7 @@ def test_a_folder_is_read_whole(study_folder):
         "machine": ["host-0", "host-2"],
         "git": ["abc"],
         "data": ["digest"],
+        "engine": ["cpu (compiled)"],
         "tuning": {"trials": 5},
     }
 

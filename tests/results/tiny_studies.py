@@ -30,6 +30,7 @@ def make_run(arm: str, seed: int, errors: list[float], *, status: str = "finishe
             "machine": more.get("machine", "laptop"),
             "git": "abc",
             "data": "digest",
+            "engine": "cpu (compiled)",
         },
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from zoneout_lab.cli.console import duration, errors, print_facts, print_json, size
+from zoneout_lab.report.text import count
 from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import Study
 from zoneout_lab.study.device import check_device, device_memory
@@ -71,13 +72,13 @@ def show_plan(
         "task": f"{task.title}, preset {study.preset}",
         "data": f"{len(loaded.train):,} / {len(loaded.valid):,} / {len(loaded.test):,} train / validation / test, {loaded.train.steps} timesteps",
         "model": f"{setting.model.cell}, {setting.model.layers} × {setting.model.hidden} units",
-        "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {setting.training.epochs} epochs",
+        "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
-        "missing": f"{len(missing)}, trained in batches of {', '.join(str(len(b)) for b in work) or 'none'}",
+        "missing": f"{len(missing)}, trained in batches of {', '.join(str(len(b)) for b in work)}" if work else "none",
         "hypotheses": hypotheses(study),
         "time": f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once" if work else "none: everything is there",
-        "memory": f"about {size(expected.memory)}",
+        "memory": f"about {size(expected.memory)}" if work else "none",
         "folder": str(folder),
     })  # fmt: skip
     for note in loaded.notes:

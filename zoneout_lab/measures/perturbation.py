@@ -54,10 +54,10 @@ def perturbation_growth(
 
     Returns:
         Dataset with ``growth`` over (layer, state, lag); lag counts timesteps from 1. A model with R > 1 replicas has a first
-        dimension ``replica``. NaN where every example's state was zero.
+        dimension ``replica``. NaN for h or c where every example's was zero.
 
     Raises:
-        InputRefusedError: a size that is not positive, states that are no such tensors, no states shown, or states that do not
+        InputRefusedError: a size that is not positive, states that are no such tensors or all zero, no states shown, or states that do not
             belong to what was shown.
 
     >>> import zoneout_lab as zl
@@ -70,6 +70,12 @@ def perturbation_growth(
 
     from zoneout_lab.schema import perturbation_dataset
 
+    given = states if isinstance(states, tuple) else (states,)
+    if given and all(isinstance(state, Tensor) and not state.any() for state in given):
+        raise InputRefusedError(
+            "The states are all zero, and a share of their norm moves nothing: take them from a first part of the sequence, and "
+            "give h, or (h, c)."
+        )
     values, labels, kinds = growth(model, inputs, states, size=size, seed=seed, layers=layers)
     parts = [perturbation_dataset(replica, layers=labels, states=kinds) for replica in values]
     return parts[0] if len(parts) == 1 else xr.concat(parts, "replica")

@@ -16,7 +16,7 @@ MANIFEST = "MANIFEST.json"
 SPEC = "spec.json"
 
 #: what runs record of where they ran, gathered into the distinct values of the whole study
-_OF_RUNS = ("versions", "machine", "git", "data")
+_OF_RUNS = ("versions", "machine", "git", "data", "engine")
 
 
 def open_results(path: str | Path) -> xr.DataTree:
@@ -25,7 +25,7 @@ def open_results(path: str | Path) -> xr.DataTree:
     ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
     out) or a ``.nc`` file of a whole study. Planned runs that are not there are ``missing``. Provenance holds ``study``,
     ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any, and
-    lists of the distinct ``versions``, ``machine``, ``git`` and ``data`` of the runs.
+    lists of the distinct ``versions``, ``machine``, ``git``, ``data`` and ``engine`` (what computed the recurrences) of the runs.
 
     Raises InputRefusedError where there is nothing to open, IntegrityError where a file is not what was written.
 

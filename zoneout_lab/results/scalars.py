@@ -50,7 +50,8 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
         values = _nothing(finished)
     else:
         numeric = [str(name) for name, v in metrics.data_vars.items() if np.issubdtype(v.dtype, np.number)]
-        raise unknown("metric", metric, [*numeric, *DERIVED])
+        scores = [f"{split}_score" for split in schema.SPLITS]
+        raise unknown("metric", metric, [*numeric, *scores, *DERIVED])
     values = values.where(finished).transpose("arm", "seed").astype(np.float64).rename(metric)
     if metric in DERIVED:
         long_name, units = DERIVED[metric].long_name, DERIVED[metric].units

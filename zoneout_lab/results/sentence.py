@@ -100,25 +100,45 @@ def sentence(facts: Facts, arm: str, against: str) -> str:
     n, lost = len(facts.seeds), _lost(facts)
     if n == 0:
         return _end(f"No seed has the {noun} of both {arm} and {against}", [*lost], facts)
-    mean, low, high = (factor * value for value in (facts.mean_difference, *_interval(facts)))
-    places = _places([mean, low, high])
+    mean, _, _, places = _scaled(facts)
     if mean == 0:
         head = f"the {noun} of {arm} and of {against} is the same on average"
     else:
         side = "lower" if mean < 0 else "higher"
         head = f"the {noun} of {arm} is {_number(abs(mean), places)} {unit} {side} than that of {against}"
-    notes = [f"difference {_number(mean, places)}"]
-    level = f"{100 * (1 - facts.alpha):.4g}%"
-    if math.isfinite(low):
-        assumes = "" if math.isfinite(facts.interval[0]) else "t "
-        notes[0] += f", {level} {assumes}interval {_number(low, places)} to {_number(high, places)}"
-        notes[0] += ", which assumes normal differences" if assumes else ""
+    notes = [f"difference {_number(mean, places)}{_bounds(facts)}"]
+    if _bounds(facts) and not math.isfinite(facts.interval[0]):
+        notes[0] += ", which assumes normal differences"
     if facts.margin > 0:
         notes.append(f"margin {_number(factor * facts.margin, _places([factor * facts.margin]))}")
     notes.append(_p_values(facts))
     if facts.skewed:
         notes.append("the differences look skewed, so the interval may cover less than it says")
     return _end(f"Over {n} paired seed{'s' * (n != 1)}, {head}", [*notes, *lost], facts)
+
+
+def difference(facts: Facts) -> str:
+    """The mean difference with its unit and interval, in a few words; empty where no seed has both values."""
+    if not facts.seeds:
+        return ""
+    mean, _, _, places = _scaled(facts)
+    return f"{_number(mean, places)} {_unit(facts.metric, facts.units)[1]}{_bounds(facts)}"
+
+
+def _scaled(facts: Facts) -> tuple[float, float, float, int]:
+    """Mean, low and high as a reader is given them, and their decimal places."""
+    factor, _ = _unit(facts.metric, facts.units)
+    mean, low, high = (factor * value for value in (facts.mean_difference, *_interval(facts)))
+    return mean, low, high, _places([mean, low, high])
+
+
+def _bounds(facts: Facts) -> str:
+    _, low, high, places = _scaled(facts)
+    if not math.isfinite(low):
+        return ""
+    assumes = "" if math.isfinite(facts.interval[0]) else "t "
+    level = f"{100 * (1 - facts.alpha):.4g}%"
+    return f", {level} {assumes}interval {_number(low, places)} to {_number(high, places)}"
 
 
 def _interval(facts: Facts) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from zoneout_lab.errors import InputRefusedError, LabError, unknown
+from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
 from zoneout_lab.study.spec import Study, explain
 
 # a wheel carries studies inside the package; a checkout keeps them at its top
@@ -37,6 +37,8 @@ def load_study(name: str | Path) -> Study:
     builtin = builtin_studies()
     path = builtin.get(str(name), Path(name))
     if str(name) not in builtin and path.suffix != ".py":
+        if Path(f"{name}.py").is_file():
+            raise UsageError(f"There is no built-in study {str(name)!r}. For the file that is here: ./{name}.py.")
         raise unknown("study", str(name), builtin)
     if not path.is_file():
         raise InputRefusedError(f"There is no study file at {path}.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from zoneout_lab import stats
+from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.ops.engine import is_fast
 from zoneout_lab.ops.reference import CELLS
@@ -52,7 +52,7 @@ def check_design(study: Study) -> str | None:
         return None
     return (
         f"This design cannot reach a verdict: with {study.seeds} paired seeds the smallest p-value is "
-        f"{stats.smallest_p(study.seeds):.2g}, and {m} hypothes{'es' if m > 1 else 'is'} under Holm need "
+        f"{stats.smallest_p(study.seeds):.2g}, and {f'{m} hypotheses under Holm need' if m > 1 else 'one hypothesis needs'} "
         f"{study.alpha / m:.2g} (α = {study.alpha}). It takes {needed} seeds: --seeds {needed}. To go on anyway: --force."
     )
 
@@ -82,13 +82,15 @@ def check_metrics(study: Study) -> None:
                 f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is measured with gradient flow, and the study "
                 "measures none after training began: give it gradient_epochs=(-1,), for each run's last epoch."
             )
-        raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, known)}")
+        raise UsageError(
+            f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, [*known, *(f'{split}_score' for split in schema.SPLITS)])}"
+        )
 
 
 def metrics_of(study: Study) -> list[str]:
     """Metrics that every run of the study will have."""
     score = task_class(study.task).score
-    names = [f"{split}_{value}" for split in ("train_eval", "valid", "test") for value in ("loss", score)]
+    names = [f"{split}_{value}" for split in schema.SPLITS for value in ("loss", score)]
     names += ["train_loss", "gradient_norm", "best_epoch", "epochs_run"]
     names += {
         "bpc": ["train_eval_bpc_full", "valid_bpc_full", "test_bpc_full"],

@@ -118,12 +118,16 @@ def run_study(
         driver.train_missing(tuned.runs(), CONFIRM)
         summary.trained = driver.trained
         summary.diverged = sum(entry["status"] == "diverged" for entry in store.manifest["runs"].values())
+        if driver.trained:
+            watcher.say("Writing the report.")
         write_outputs(store.folder, again=driver.trained > 0)
     if tracking is not None:
         from zoneout_lab.study.tracking import publish, tracking_uri
 
         uri = tracking_uri(None if tracking == "default" else tracking, out)
         try:
+            if driver.trained:
+                watcher.say("Recording the runs in MLflow.")
             with taking_turns(out):
                 publish(store.folder, uri)
         except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run

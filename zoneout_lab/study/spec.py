@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, Valida
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
 from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.schema import SPLITS
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.tasks import make_task, task_class
 
@@ -154,7 +155,7 @@ class Study(Frozen):
         ``valid_score`` is ``valid_error`` or ``valid_bpc``, and a statement's "validation score" a validation error or cross-entropy.
         """
         score = task_class(self.task).score
-        names = {f"{split}_score": f"{split}_{score}" for split in ("train_eval", "valid", "test")}
+        names = {f"{split}_score": f"{split}_{score}" for split in SPLITS}
         noun = {"error": "error", "bpc": "cross-entropy", "ppl": "perplexity", "mse": "squared error"}[score]
         hypotheses = tuple(
             h.model_copy(update={"metric": names[h.metric], "statement": h.statement.replace(" score", f" {noun}")})

@@ -1,4 +1,4 @@
-"""Learning curves: the validation score and the training loss of every run."""
+"""Learning curves of every run: the score in validation, the same on training examples, and the loss that training saw."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def build(source: Source) -> Section | None:
     score = score_name(metrics)
     panels = tuple(
         _panel(source, name)
-        for name in (score, "train_loss")
+        for name in (score, score and score.replace("valid_", "train_eval_"), "train_loss")
         if name is not None and name in metrics and "epoch" in metrics[name].dims
     )
     if not panels:

@@ -63,7 +63,7 @@ def _epoch(source: Source, gradients: xr.Dataset, epoch: int) -> dict[str, Any]:
         without_noise = Figure(
             tuple(_panel(source, chosen, silent, epoch, *cell) for cell in probes),
             f"The share once more, {when}, from a pass that draws no masks and uses their expectation: what the noise of training "
-            f"itself does to the gradient is the difference between this and the figure above. {seeds}{thinned}",
+            f"itself does to the gradient is the difference between this and the first figure. {seeds}{thinned}",
             source.arms,
         )
     several = len({layer for layer, *_ in cells}) > 1

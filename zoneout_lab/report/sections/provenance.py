@@ -13,7 +13,13 @@ from zoneout_lab.report.text import legible, plain, words
 def build(source: Source) -> Section:
     groups = [
         {"title": title, "records": records}
-        for title, key in (("Data", "data"), ("Code", "git"), ("Libraries", "versions"), ("Machine", "machine"))
+        for title, key in (
+            ("Data", "data"),
+            ("Code", "git"),
+            ("Libraries", "versions"),
+            ("Machine", "machine"),
+            ("Recurrences", "engine"),
+        )
         if (records := _records(source.recorded(key), key))
     ]
     return Section(
@@ -33,7 +39,7 @@ def _records(found: Any, key: str) -> list[list[tuple[str, str]]]:
         elif key == "git":
             records.append([("commit", legible(record) if record else "not under version control")])
         elif record is not None:
-            records.append([("", _value(record))])
+            records.append([("computed by" if key == "engine" else "", _value(record))])
     return [record for place, record in enumerate(records) if record and record not in records[:place]]
 
 

@@ -9,6 +9,7 @@ from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import count, legible, listing
 from zoneout_lab.report.verdicts import VERDICTS
+from zoneout_lab.results.sentence import difference
 
 
 def build(source: Source) -> Section:
@@ -21,6 +22,7 @@ def build(source: Source) -> Section:
                 "statement": legible(judgement.statement),
                 "claims": judgement.claims,
                 "verdict": comparison.verdict,
+                "difference": difference(comparison),
                 "glance": glance(
                     f"glance-{place}",
                     mean=comparison.mean_difference,
