@@ -5,9 +5,9 @@ perturbation, and says that under rnnDrop (Moon et al. 2015) the influence of pa
 measures neither.
 
 The second is arithmetic where masks are replaced by their means: the cell is then halved at every step, and of a perturbation at
-most .5ˡ is left in it after l steps, but for what comes back through the gates: the straight line of the report's figure. Under the masks themselves it is not so: m is 0 or 1
-for a whole sequence, the mean of mˡ is .5 for every l, and a cell that is kept forgets as the LSTM's does. What is tested is that an
-rnnDrop network, as it is evaluated, forgets faster than a plain LSTM has learned to.
+most .5ˡ is left in it after l steps, but for what comes back through the gates: the straight line of the report's figure. Under the
+masks themselves it is not so: m is 0 or 1 for a whole sequence, the mean of mˡ is .5 for every l, and a cell that is kept forgets as
+the LSTM's does. What is tested is that an rnnDrop network, as it is evaluated, forgets faster than a plain LSTM has learned to.
 
 Measured after the last epoch: halfway through validation sequences the states are moved by a tenth of their norm in a random
 direction, and the rest is read twice under the same masks; what is left of the perturbation is averaged over the timesteps that
@@ -16,13 +16,14 @@ keeps its perturbation. Both are in the report, the first is judged.
 
 Zoneout also lengthens a cell's memory in the plainest way: the share carried over grows from f to z + (1 − z) f, and a longer memory
 keeps a perturbation longer. So an LSTM with a larger forget bias is a control: at b = 1.862 its f starts where zoneout's mean share
-does, σ(1.862) = ½ + ½ σ(1).
+does, σ(1.862) = ½ + ½ σ(1). Layer normalisation runs beside them as a modern control, in no hypothesis: it rescales whatever the
+states are.
 
 Decision rule: paired by seed, exact sign-flip tests, Holm over five hypotheses at α = .05, for which eight seeds are the fewest
 (2/2⁸ = .0078 ≤ .05/5). Margin .01, one hundredth of the perturbation: less does not matter to what a network predicts.
 """
 
-from zoneout_lab import Arm, Hypothesis, RecurrentDropout, RnnDrop, Study, Zoneout
+from zoneout_lab import Arm, Hypothesis, LayerNorm, RecurrentDropout, RnnDrop, Study, Zoneout
 
 
 def keeps_less(name: str, statement: str, claim: int, arm: str, against: str, metric: str) -> Hypothesis:
@@ -54,6 +55,7 @@ STUDY = Study(
         Arm(name="zoneout_hidden", label="zoneout on hidden states", regularizer=Zoneout(hidden=0.05)),
         Arm(name="recurrent_dropout", label="recurrent dropout", regularizer=RecurrentDropout(0.25)),
         Arm(name="rnndrop", label="rnnDrop", regularizer=RnnDrop(0.5)),
+        Arm(name="layer_norm", label="layer norm", regularizer=LayerNorm()),
     ),
     baseline="lstm",
     seeds=8,
