@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from written_out import SEED, UPDATE, B, H, T, agree, bits, factors, gates_of, inputs, layer, lstm_twin, ones
+from written_out import SEED, UPDATE, WIDTH, B, H, T, agree, bits, factors, gates_of, inputs, layer, lstm_twin, ones
 
+from zoneout_lab import gradient_flow
 from zoneout_lab.ops import noise
 from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers import (
@@ -231,6 +232,16 @@ def test_layer_normalised_lstm(training: bool):
     agree(rnn, rnn(x)[0], normalised_twin(rnn, x, normalise, z))
 
 
+def test_layer_norm_amplifies_gradients_where_inputs_states_and_biases_are_zero():
+    rnn = layer("lstm", LayerNorm())
+    with torch.no_grad():
+        rnn.bias_ih_l0.zero_()
+        rnn.bias_hh_l0.zero_()
+    flow = gradient_flow(rnn, torch.zeros(T, B, WIDTH, dtype=torch.float64), lambda out: out[0][-1, :, 0].sum())
+    norms = flow.norm.sel(layer="l0", state="hidden", point="state").values
+    assert (norms[:-1] / norms[1:] > 1e3).all()
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_shift_inside_the_outputs_tanh(training: bool):
     rnn, x = layer("lstm", CellShift() + Zoneout(cell=0.3)).train(training), inputs()
@@ -289,8 +300,6 @@ def test_every_regularizer_is_written_out_here():
 
 
 def test_a_gradient_measurement_leaves_the_population_alone():
-    from zoneout_lab import gradient_flow
-
     rnn = layer("lstm", RecurrentBatchNorm(steps=T))
     before = [buffer.clone() for buffer in rnn.buffers()]
     flow = gradient_flow(rnn, inputs(), lambda out: out[0].square().sum())

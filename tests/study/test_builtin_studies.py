@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from zoneout_lab.errors import UsageError
 from zoneout_lab.report.claims import CLAIMS
 from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import builtin_studies, load_study
@@ -28,6 +29,15 @@ def test_plans(name, task, preset, own):
     runs = study.runs()
     assert len(runs) == len(study.arms) * study.seeds
     assert sum(map(len, batches(runs, 50))) == len(runs)
+
+
+def test_a_name_that_is_a_file_s_here_is_answered_with_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").touch()
+    with pytest.raises(UsageError, match=r"For the file that is here: \./mine\.py"):
+        load_study("mine")
+    with pytest.raises(UsageError, match="Did you mean 'quickstart'"):
+        load_study("quickstar")
 
 
 @pytest.mark.parametrize("name", builtin_studies())
