@@ -82,9 +82,8 @@ def check_metrics(study: Study) -> None:
                 f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is measured with gradient flow, and the study "
                 "measures none after training began: give it gradient_epochs=(-1,), for each run's last epoch."
             )
-        raise UsageError(
-            f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, [*known, *(f'{split}_score' for split in schema.SPLITS)])}"
-        )
+        names = known | {f"{split}_score" for split in schema.SPLITS}
+        raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, names)}")
 
 
 def metrics_of(study: Study) -> list[str]:
