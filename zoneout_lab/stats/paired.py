@@ -10,11 +10,12 @@ import numpy.typing as npt
 from scipy import optimize, special, stats
 
 from zoneout_lab.stats.noncentral import noncentral_t_cdf, noncentrality_bounds
-from zoneout_lab.stats.signflip import FloatArray, as_differences, check_alpha, sign_flip
+from zoneout_lab.stats.signflip import FloatArray, SignFlip, as_differences, check_alpha, sign_flip, slack_of
 
 Interval = tuple[float, float]
 _ALL: Interval = (-math.inf, math.inf)
 _UNDEFINED: Interval = (math.nan, math.nan)
+_ENORMOUS = 1e150  # its square is the largest that is finite
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class PairedEffect:
     """What ``n`` paired differences look like, in their own units unless said otherwise.
 
     ``mean``, ``sd`` (n − 1 in the denominator) and ``hodges_lehmann``; ``t_interval`` and ``d_z_interval`` at 1 − α;
-    ``d_z`` without unit; ``p_wilcoxon`` two-sided; ``skewed`` where the differences look it. NaN: not defined at this n.
+    ``d_z`` without unit; ``p_wilcoxon`` two-sided, by ``wilcoxon_method``; ``skewed`` where the differences look it. NaN: not defined
+    at this n.
     """
 
     n: int
@@ -30,6 +32,7 @@ class PairedEffect:
     sd: float
     t_interval: Interval
     p_wilcoxon: float
+    wilcoxon_method: str
     d_z: float
     d_z_interval: Interval
     hodges_lehmann: float
@@ -37,38 +40,58 @@ class PairedEffect:
 
 
 def paired_effect(
-    differences: npt.ArrayLike, alpha: float = 0.05, *, rng: np.random.Generator | None = None
+    differences: npt.ArrayLike,
+    alpha: float = 0.05,
+    *,
+    sizes: npt.ArrayLike | None = None,
+    rng: np.random.Generator | None = None,
 ) -> PairedEffect:
     """Every description of paired differences [n] at once; ``rng`` is needed beyond 20 of them.
 
-    Raises InputRefusedError for differences that are not finite.
+    ``sizes`` [n] are the larger of |a| and |b| of the values that were subtracted: what their rounding can explain counts as nothing. Raises
+    InputRefusedError for differences that are not finite.
 
     >>> effect = paired_effect([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     >>> effect.mean, effect.hodges_lehmann, effect.p_wilcoxon
     (3.5, 3.5, 0.03125)
     """
     values = as_differences(differences)
-    d_z, d_z_interval = effect_size(values, alpha)
+    slack = slack_of(values, sizes)
+    mean, sd = _mean(values), _sd(values, slack)
+    d_z, d_z_interval = _effect_size(values, sd, alpha)
+    ranks = _signed_ranks(values, slack, rng)
     return PairedEffect(
         n=len(values),
-        mean=float(values.mean()) if len(values) else math.nan,
-        sd=_sd(values),
-        t_interval=t_interval(values, alpha),
-        p_wilcoxon=wilcoxon_p(values, rng=rng),
+        mean=0.0 if len(values) and abs(mean) <= slack.mean() else mean,
+        sd=sd,
+        t_interval=_t_interval(values, sd, alpha),
+        p_wilcoxon=ranks.p(),
+        wilcoxon_method=ranks.method,
         d_z=d_z,
         d_z_interval=d_z_interval,
         hodges_lehmann=hodges_lehmann(values),
-        skewed=looks_skewed(values),
+        skewed=_looks_skewed(values, sd),
     )
 
 
-def _sd(values: FloatArray) -> float:
+def _mean(values: FloatArray) -> float:
+    if not len(values):
+        return math.nan
+    largest = float(np.abs(values).max())
+    # the sum of enormous numbers would not be finite
+    return largest * float((values / largest).mean()) if largest > _ENORMOUS else float(values.mean())
+
+
+def _sd(values: FloatArray, slack: FloatArray | None = None) -> float:
     """Standard deviation; exactly zero where the differences are constant up to rounding, NaN for fewer than two."""
     if len(values) < 2:
         return math.nan
-    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+    slack = slack_of(values) if slack is None else slack
+    low, high = int(values.argmin()), int(values.argmax())
+    if values[high] - values[low] <= slack[high] + slack[low]:
         return 0.0
-    return float(values.std(ddof=1))
+    largest = float(np.abs(values).max())
+    return largest * float((values / largest).std(ddof=1)) if largest > _ENORMOUS else float(values.std(ddof=1))
 
 
 def t_interval(differences: npt.ArrayLike, alpha: float = 0.05) -> Interval:
@@ -78,31 +101,45 @@ def t_interval(differences: npt.ArrayLike, alpha: float = 0.05) -> Interval:
     >>> round(low, 3), round(high, 3)
     (-0.484, 4.484)
     """
-    check_alpha(alpha)
     values = as_differences(differences)
+    return _t_interval(values, _sd(values), alpha)
+
+
+def _t_interval(values: FloatArray, sd: float, alpha: float) -> Interval:
+    check_alpha(alpha)
     n = len(values)
     if n < 2:
         return _ALL
-    centre = float(values.mean())
-    half = -float(special.stdtrit(n - 1, alpha / 2)) * _sd(values) / math.sqrt(n)
+    centre = _mean(values)
+    half = -float(special.stdtrit(n - 1, alpha / 2)) * sd / math.sqrt(n)
     return centre - half, centre + half
 
 
-def wilcoxon_p(differences: npt.ArrayLike, *, rng: np.random.Generator | None = None) -> float:
+def wilcoxon_p(
+    differences: npt.ArrayLike, *, sizes: npt.ArrayLike | None = None, rng: np.random.Generator | None = None
+) -> float:
     """Two-sided exact Wilcoxon signed-rank p, with midranks for ties and Pratt's treatment of zeros.
 
     It is the sign-flip test of the signed ranks, so ties and zeros stay exact (Pratt, JASA 54, 1959: rank with the zeros,
-    then leave them out). Beyond 20 differences it is sampled with ``rng``.
+    then leave them out). Beyond 20 differences it is sampled with ``rng``. ``sizes`` as for
+    :func:`~zoneout_lab.stats.signflip.sign_flip`.
 
     >>> wilcoxon_p([1.0, 2.0, -0.5, 4.0, 5.0, 6.0])  # scipy.stats.wilcoxon(...).pvalue
     0.0625
     """
     values = as_differences(differences)
-    sizes = np.abs(values)
-    if len(values) and sizes.max() > 0:  # sizes that differ only by rounding are tied
-        sizes = np.round(sizes / sizes.max(), 9)
-    ranks = np.where(sizes > 0, np.sign(values) * stats.rankdata(sizes), 0.0)
-    return sign_flip(ranks, rng=rng).p()
+    return _signed_ranks(values, slack_of(values, sizes), rng).p()
+
+
+def _signed_ranks(values: FloatArray, slack: FloatArray, rng: np.random.Generator | None) -> SignFlip:
+    sizes = np.where(np.abs(values) <= slack, 0.0, np.abs(values))
+    order = np.argsort(sizes, kind="stable")
+    # sizes that differ by no more than their rounding errors are tied
+    apart = np.diff(sizes[order]) > slack[order][1:] + slack[order][:-1]
+    group = np.zeros(len(values))
+    group[order[1:]] = np.cumsum(apart)
+    ranks: FloatArray = np.where(sizes > 0, np.sign(values) * stats.rankdata(group), 0.0)
+    return sign_flip(ranks, rng=rng)
 
 
 def hodges_lehmann(differences: npt.ArrayLike) -> float:
@@ -115,7 +152,7 @@ def hodges_lehmann(differences: npt.ArrayLike) -> float:
     if not len(values):
         return math.nan
     i, j = np.triu_indices(len(values))
-    return float(np.median((values[i] + values[j]) / 2))
+    return float(np.median(values[i] / 2 + values[j] / 2))
 
 
 def effect_size(differences: npt.ArrayLike, alpha: float = 0.05) -> tuple[float, Interval]:
@@ -128,12 +165,16 @@ def effect_size(differences: npt.ArrayLike, alpha: float = 0.05) -> tuple[float,
     >>> round(d_z, 3), round(low, 3), round(high, 3)
     (1.897, 0.333, 3.407)
     """
-    check_alpha(alpha)
     values = as_differences(differences)
-    n, sd = len(values), _sd(values)
+    return _effect_size(values, _sd(values), alpha)
+
+
+def _effect_size(values: FloatArray, sd: float, alpha: float) -> tuple[float, Interval]:
+    check_alpha(alpha)
+    n = len(values)
     if n < 2 or sd == 0:
         return math.nan, _UNDEFINED
-    d_z = float(values.mean()) / sd
+    d_z = _mean(values) / sd
     t, df = d_z * math.sqrt(n), n - 1
     bounds = noncentrality_bounds(t, df)
 
@@ -155,9 +196,13 @@ def looks_skewed(differences: npt.ArrayLike) -> bool:
     (True, False)
     """
     values = as_differences(differences)
-    n, sd = len(values), _sd(values)
+    return _looks_skewed(values, _sd(values))
+
+
+def _looks_skewed(values: FloatArray, sd: float) -> bool:
+    n = len(values)
     if n < 4 or sd == 0:
         return False
-    z = (values - values.mean()) / sd
+    z = (values - _mean(values)) / sd
     g1 = n / ((n - 1) * (n - 2)) * float((z**3).sum())
     return abs(g1) > 1.5 * math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))

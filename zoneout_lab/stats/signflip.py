@@ -1,18 +1,23 @@
-"""The exact sign-flip test of paired differences, and the interval that is its inverse.
+"""The sign-flip test of paired differences, and the interval that is its inverse.
 
 If arm and baseline were exchangeable but for a shift θ, each difference d_i − θ would be as likely with the other sign.
 Flipping the signs of a set J lowers their sum by twice Σ_J (d_i − θ), so a flip reaches the observed sum or more exactly
-where mean_J(d) ≤ θ. One sorted list of the 2ⁿ − 1 subset means therefore answers every question asked here, at every θ:
+where mean_J(d) ≤ θ. The list of the 2ⁿ − 1 subset means therefore answers every question asked here, at every θ:
 
     p_greater(θ) = (1 + #{J ≠ ∅ : mean_J(d) ≤ θ}) / 2ⁿ        p_less(θ) = (1 + #{J ≠ ∅ : mean_J(d) ≥ θ}) / 2ⁿ
 
 and the θ that are not rejected lie between two of those means: the interval is exact, found without a search (Hartigan,
 "Using subsample values as typical values", JASA 64, 1969).
+
+Rounded scores tie often, and the subtraction that made the differences leaves errors in their last digits. Each subset mean
+therefore has a slack of its own, as large as the rounding errors of the values it was made from and no larger: where θ lies within it,
+mean and θ are tied. One slack for all would let a single enormous difference hide all others.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,9 +32,16 @@ FloatArray = npt.NDArray[np.float64]
 #: above this many differences the flips are sampled: 2²⁰ subset means are 8 MiB
 EXACT_UP_TO = 20
 
-#: means nearer than this, relative to the largest number involved, count as tied: differences of rounded scores tie often,
-#: and the subtraction that made them leaves errors in their last digits
-_TIE = 1e-9
+#: flips that are sampled, unless more are asked for
+RESAMPLES = 99_999
+
+#: what rounding may have changed of a value, as a share of it: sixteen units in the last place
+_ROUNDING = 2.0**-48
+
+#: the values that were subtracted, where they are not known, are taken for so many times as large as their difference
+_ASSUMED_SIZE = 16.0
+
+_BLOCK = 2**20  # numbers of a block of sampled flips: 8 MiB, whatever the number of differences
 
 
 def as_differences(differences: npt.ArrayLike) -> FloatArray:
@@ -49,27 +61,56 @@ def as_differences(differences: npt.ArrayLike) -> FloatArray:
 def check_alpha(alpha: float) -> None:
     """Refuse a level outside (0, 1)."""
     if not 0 < alpha < 1:
-        raise InputRefusedError(f"A level α lies between 0 and 1; {alpha} does not.")
+        raise InputRefusedError(f"A level α must lie between 0 and 1, got {alpha}.")
+
+
+def slack_of(differences: FloatArray, sizes: npt.ArrayLike | None = None) -> FloatArray:
+    """How far rounding may have moved each difference [n], in its units.
+
+    ``sizes`` [n] are the larger of |a| and |b| of the values that were subtracted. Raises InputRefusedError where they do not fit.
+
+    >>> slack_of(np.array([0.5, 1e9]), sizes=[1.0, 1e9])
+    array([3.55271368e-15, 3.55271368e-06])
+    """
+    if sizes is None:
+        return _ROUNDING * _ASSUMED_SIZE * np.abs(differences)
+    given = np.asarray(sizes, dtype=np.float64)
+    if given.shape != differences.shape or not np.isfinite(given).all():
+        raise InputRefusedError(
+            f"Sizes are one finite number for each of the {len(differences)} differences; got shape {given.shape}."
+        )
+    return _ROUNDING * np.maximum(np.abs(given), np.abs(differences))
 
 
 @dataclass(frozen=True, eq=False)
 class SignFlip:
     """The sign-flip distribution of ``n`` paired differences, ready for p-values and intervals at any shift and level.
 
-    ``means`` [up to 2ⁿ − 1] are the sorted means of non-empty subsets; ``always`` flips reach every threshold (the
-    identity) out of ``total``. Made by :func:`sign_flip`.
+    ``means`` [up to 2ⁿ − 1] are those of non-empty subsets and ``slack`` what rounding may have changed of each; ``always`` flips reach
+    every threshold (the identity) out of ``total``. Made by :func:`sign_flip`.
     """
 
     n: int
     means: FloatArray
+    slack: FloatArray
     always: int
     total: int
-    scale: float
 
     @property
     def exact(self) -> bool:
         """Whether every flip was enumerated, rather than sampled."""
         return self.n <= EXACT_UP_TO
+
+    @property
+    def method(self) -> str:
+        """What to call the test.
+
+        >>> sign_flip([1.0, 2.0]).method
+        'exact sign-flip'
+        >>> sign_flip([1.0] * 30, rng=np.random.default_rng(0)).method
+        'sign-flip, 99,999 random flips'
+        """
+        return "exact sign-flip" if self.exact else f"sign-flip, {self.total - 1:,} random flips"
 
     @property
     def smallest_p(self) -> float:
@@ -87,20 +128,29 @@ class SignFlip:
         >>> sign_flip([1.0, 2.0, 3.0]).p(shift=1.5, alternative="greater")
         0.375
         """
-        tie = _TIE * (self.scale + abs(shift))
-        greater = self.always + int(np.searchsorted(self.means, shift + tie, side="right"))
-        less = self.always + len(self.means) - int(np.searchsorted(self.means, shift - tie, side="left"))
+        tie = self.slack + _ROUNDING * abs(shift)
+        greater = self.always + int(np.count_nonzero(self.means - tie <= shift))
+        less = self.always + int(np.count_nonzero(self.means + tie >= shift))
         if alternative == "greater":
             return greater / self.total
         if alternative == "less":
             return less / self.total
         return min(1.0, 2 * min(greater, less) / self.total)
 
-    def interval(self, alpha: float = 0.05) -> tuple[float, float]:
+    def standard_error(self, p: float) -> float:
+        """Monte-Carlo standard error of a two-sided p of these flips: 2 √(q (1 − q) / flips) with q = p/2; 0 where all were enumerated.
+
+        >>> sign_flip([1.0, 2.0]).standard_error(0.5)
+        0.0
+        """
+        return 0.0 if self.exact else 2 * math.sqrt(p / 2 * (1 - p / 2) / (self.total - 1))
+
+    def interval(self, alpha: float = 0.05, marks: Iterable[float] = (0.0,)) -> tuple[float, float]:
         """Every shift that the two-sided test does not reject at ``alpha``: an exact 1 − α interval, or (−∞, ∞).
 
         Covers the centre of symmetry with probability at least 1 − α whatever the distribution, provided it is
-        symmetric.
+        symmetric. An end that is tied with one of ``marks`` is given as that mark, so that the interval leaves a mark out exactly where
+        the test rejects it.
 
         >>> sign_flip([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).interval(0.05)
         (1.0, 6.0)
@@ -108,19 +158,49 @@ class SignFlip:
         (-inf, inf)
         """
         check_alpha(alpha)
-        allowed = math.floor(alpha / 2 * self.total) - self.always  # subset means a rejected shift may leave behind
+        allowed = self._reaching(alpha) - self.always  # subset means a rejected shift may leave behind
         if allowed < 0 or not len(self.means):
             return (-math.inf, math.inf)
-        return (float(self.means[allowed]), float(self.means[-1 - allowed]))
+        low, high = self._end(allowed, marks, 1.0), -self._end(allowed, [-mark for mark in marks], -1.0)
+        return (low, high)
+
+    def _reaching(self, alpha: float) -> int:
+        """The most flips on one side with 2 · flips / total ≤ α, by the division that :meth:`p` makes."""
+        flips = math.floor(alpha / 2 * self.total)
+        while 2 * (flips + 1) / self.total <= alpha:
+            flips += 1
+        while 2 * flips / self.total > alpha:
+            flips -= 1
+        return flips
+
+    def _end(self, allowed: int, marks: Iterable[float], sign: float) -> float:
+        """The lower end of ``sign`` times the differences."""
+        least = sign * self.means - self.slack
+        at = int(np.argpartition(least, allowed)[allowed])
+        end = sign * float(self.means[at])
+        tied = [mark for mark in marks if least[at] - _ROUNDING * abs(mark) <= mark < end]
+        return min([end, *tied])
 
 
 def sign_flip(
-    differences: npt.ArrayLike, *, rng: np.random.Generator | None = None, resamples: int = 99_999
+    differences: npt.ArrayLike,
+    *,
+    sizes: npt.ArrayLike | None = None,
+    rng: np.random.Generator | None = None,
+    resamples: int = RESAMPLES,
 ) -> SignFlip:
     """The sign-flip distribution of paired differences [n], in any units.
 
     Every flip is enumerated for n ≤ 20. Beyond, ``resamples`` flips are drawn from ``rng`` and the identity is added, which
     keeps the test valid at any number of resamples (Hemerik & Goeman, "Exact testing with random permutations", 2018).
+
+    Args:
+        differences: [n].
+        sizes: the larger of |a| and |b| of the values that were subtracted, [n]. Their rounding errors decide what is tied; without them they are taken
+            for sixteen times the differences.
+        rng: needed for n > 20.
+        resamples: flips to sample there.
+
     Raises InputRefusedError where the differences are not finite, or n > 20 and there is no ``rng``.
 
     >>> sign_flip([0.2, -0.1, 0.4]).p()
@@ -128,16 +208,30 @@ def sign_flip(
     """
     values = as_differences(differences)
     n = len(values)
-    scale = float(np.abs(values).max(initial=0.0))
+    # a power of two, so that the sum of enormous numbers stays finite and no digit changes
+    unit = 2.0 ** max(0, math.frexp(float(np.abs(values).max(initial=0.0)))[1] - 900)
+    columns = np.stack([values / unit, slack_of(values, sizes) / unit, np.ones(n)])
     if n <= EXACT_UP_TO:
-        sums, sizes = np.zeros(1), np.zeros(1)
-        for value in values:
-            sums, sizes = np.concatenate([sums, sums + value]), np.concatenate([sizes, sizes + 1])
-        return SignFlip(n, np.sort(sums[1:] / sizes[1:]), 1, 2**n, scale)
-    if rng is None:
+        sums = np.zeros((3, 1))
+        for column in columns.T:
+            sums = np.concatenate([sums, sums + column[:, None]], 1)
+        total = 2**n
+    elif rng is None:
         raise InputRefusedError(f"{n} differences have too many sign flips to list: pass rng, a numpy Generator.")
-    subsets = (rng.random((resamples, n)) < 0.5).astype(np.float64)
-    sizes = subsets.sum(1)
-    some = sizes > 0
-    means = np.sort((subsets @ values)[some] / sizes[some])
-    return SignFlip(n, means, 1 + int((~some).sum()), resamples + 1, scale)
+    else:
+        sums, total = _sampled(columns, rng, resamples), resamples + 1
+    some = sums[2] > 0
+    means, slack = (unit * (sums[k, some] / sums[2, some]) for k in (0, 1))
+    return SignFlip(n, means, slack, total - len(means), total)
+
+
+def _sampled(columns: FloatArray, rng: np.random.Generator, resamples: int) -> FloatArray:
+    """Sums [·, resamples] of columns [·, n] over random subsets, with a block of the subsets in memory at a time."""
+    n = columns.shape[1]
+    width, rows = -(-n // 8), max(1, _BLOCK // n)
+    parts = []
+    for start in range(0, resamples, rows):
+        count = min(rows, resamples - start)
+        drawn = np.frombuffer(rng.bytes(count * width), np.uint8).reshape(count, width)
+        parts.append(columns @ np.unpackbits(drawn, axis=1, count=n).astype(np.float64).T)
+    return np.concatenate(parts, 1)

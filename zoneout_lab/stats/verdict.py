@@ -16,6 +16,7 @@ and the intervals agree by construction. The README of this folder has the argum
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -26,11 +27,13 @@ import numpy.typing as npt
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.design import MINIMUM_SEEDS
 from zoneout_lab.stats.families import holm, holm_levels
-from zoneout_lab.stats.signflip import SignFlip, check_alpha, sign_flip
+from zoneout_lab.stats.signflip import RESAMPLES, SignFlip, check_alpha, sign_flip
 
 Direction = Literal["lower", "higher", "same"]
 Verdict = Literal["supported", "contradicted", "equivalent", "inconclusive", "underpowered"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+_MOST_RESAMPLES = 2**20 - 1  # 16 MiB for each claim
 
 _Finding = Literal["below", "above", "within"]
 _MEANING: dict[Direction, dict[_Finding, Verdict]] = {
@@ -56,9 +59,11 @@ class Claim:
 
     def __post_init__(self) -> None:
         if self.direction not in _MEANING:
-            raise InputRefusedError(f"A claim's direction is one of {', '.join(_MEANING)}; {self.direction!r} is not.")
+            raise InputRefusedError(f"A claim's direction is one of {', '.join(_MEANING)}; got {self.direction!r}.")
         if not (np.isfinite(self.margin) and self.margin >= 0):
-            raise InputRefusedError(f"A margin is a number of the metric's units, zero or more; {self.margin} is not.")
+            raise InputRefusedError(
+                f"A margin is a finite number of at least 0, in the metric's units; got {self.margin}."
+            )
         if self.direction == "same" and self.margin == 0:
             raise InputRefusedError(
                 'A claim of "same" needs a margin above zero: no data can show a difference of nothing.'
@@ -71,7 +76,9 @@ class Decision:
 
     ``level`` is the α left for it by the step-down and ``interval`` the sign-flip interval at 1 − level. ``p`` tests "no
     difference", two-sided; ``p_verdict`` is the smallest level at which there would be a verdict (equal to ``p`` for a margin
-    of zero) and ``p_adjusted`` that after Holm. ``smallest_p`` is what n seeds can reach at best.
+    of zero) and ``p_adjusted`` that after Holm. ``smallest_p`` is what n seeds can reach at best. ``method`` names the test, and
+    ``p_error`` is the Monte-Carlo standard error of ``p`` where flips were sampled, otherwise 0. Where the verdict is "underpowered" the
+    interval is (−∞, ∞).
     """
 
     verdict: Verdict
@@ -82,6 +89,8 @@ class Decision:
     p_verdict: float
     p_adjusted: float
     smallest_p: float
+    method: str
+    p_error: float
 
 
 def decide(
@@ -89,12 +98,16 @@ def decide(
     claims: Sequence[Claim],
     alpha: float = 0.05,
     *,
+    sizes: Sequence[npt.ArrayLike | None] | None = None,
     rng: np.random.Generator | None = None,
 ) -> tuple[Decision, ...]:
     """Verdicts on a family of claims about paired differences, one vector [n_i] per claim, jointly at ``alpha``.
 
     The claims may have different numbers of seeds and any dependence; those with too few to be decided still count in
-    the family. ``rng`` is needed beyond 20 seeds. Raises InputRefusedError where samples and claims do not match.
+    the family. ``sizes`` has the larger of |a| and |b| of the values that each vector's differences were made from, as for
+    :func:`~zoneout_lab.stats.signflip.sign_flip`. ``rng`` is needed beyond 20 seeds; every claim's flips then come from a generator of its
+    own, all with one seed drawn from ``rng``, so that a claim's p does not depend on its place. Raises InputRefusedError where samples,
+    sizes and claims do not match.
 
     >>> better = [-0.5, -0.4, -0.6, -0.3, -0.7, -0.5, -0.2]
     >>> [d.verdict for d in decide([better, better[:5]], [Claim("lower"), Claim("lower")])]
@@ -103,24 +116,49 @@ def decide(
     'contradicted'
     """
     check_alpha(alpha)
-    if len(samples) != len(claims):
-        raise InputRefusedError(f"{len(samples)} samples do not match {len(claims)} claims.")
-    flips = [sign_flip(sample, rng=rng) for sample in samples]
+    sizes = [None] * len(samples) if sizes is None else sizes
+    if not len(samples) == len(claims) == len(sizes):
+        raise InputRefusedError(f"{len(samples)} samples and {len(sizes)} sizes do not match {len(claims)} claims.")
+    seed = None if rng is None else int(rng.integers(2**63))
+    resamples = _resamples(alpha / max(1, len(claims)))
+    flips = [
+        sign_flip(sample, sizes=size, rng=None if seed is None else np.random.default_rng(seed), resamples=resamples)
+        for sample, size in zip(samples, sizes, strict=True)
+    ]
     found = [_finding(flip, claim.margin) for flip, claim in zip(flips, claims, strict=True)]
     levels = holm_levels([p for _, p in found], alpha)
     adjusted = holm([p for _, p in found])
     return tuple(
-        Decision(
-            verdict=_verdict(flip, claim, finding, p, float(level)),
-            n=flip.n,
-            level=float(level),
-            interval=flip.interval(float(level)),
-            p=flip.p(),
-            p_verdict=p,
-            p_adjusted=float(p_adjusted),
-            smallest_p=flip.smallest_p,
-        )
-        for flip, claim, (finding, p), level, p_adjusted in zip(flips, claims, found, levels, adjusted, strict=True)
+        _decision(flip, claim, *finding, float(level), float(p_adjusted))
+        for flip, claim, finding, level, p_adjusted in zip(flips, claims, found, levels, adjusted, strict=True)
+    )
+
+
+def _resamples(level: float) -> int:
+    """Flips to sample: enough that at the strictest level of the family about a hundred lie beyond either end of an interval."""
+    return max(RESAMPLES, min(_MOST_RESAMPLES, round(2 * 100 / level)))
+
+
+def _decision(
+    flip: SignFlip, claim: Claim, finding: _Finding, p_verdict: float, level: float, p_adjusted: float
+) -> Decision:
+    possible = flip.n >= MINIMUM_SEEDS and flip.smallest_p <= level
+    p, margin = flip.p(), claim.margin
+    if not possible:
+        verdict: Verdict = "underpowered"
+    else:
+        verdict = _MEANING[claim.direction][finding] if p_verdict <= level else "inconclusive"
+    return Decision(
+        verdict=verdict,
+        n=flip.n,
+        level=level,
+        interval=flip.interval(level, marks=(-margin, 0.0, margin)) if possible else (-math.inf, math.inf),
+        p=p,
+        p_verdict=p_verdict,
+        p_adjusted=p_adjusted,
+        smallest_p=flip.smallest_p,
+        method=flip.method,
+        p_error=flip.standard_error(p),
     )
 
 
@@ -136,9 +174,3 @@ def _finding(flip: SignFlip, margin: float) -> tuple[_Finding, float]:
     finding = min(ps, key=lambda name: ps[name])
     # too few seeds for any verdict: nothing may be rejected, and so no level passed on to the others
     return finding, 1.0 if flip.n < MINIMUM_SEEDS else min(1.0, ps[finding])
-
-
-def _verdict(flip: SignFlip, claim: Claim, finding: _Finding, p: float, level: float) -> Verdict:
-    if flip.n < MINIMUM_SEEDS or flip.smallest_p > level:
-        return "underpowered"
-    return _MEANING[claim.direction][finding] if p <= level else "inconclusive"

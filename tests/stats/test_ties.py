@@ -1,0 +1,103 @@
+"""What counts as a tie: what rounding errors explain, and nothing more, however different the magnitudes are."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoneout_lab.stats import Claim, decide, paired_effect, sign_flip, wilcoxon_p
+
+quick = settings(max_examples=80, deadline=None, derandomize=True)
+#: whole numbers times powers of ten, so that every sum of them is exact and magnitudes differ by up to 10¹²
+magnitudes = st.tuples(st.integers(-9, 9), st.integers(0, 11)).map(lambda pair: float(pair[0] * 10 ** pair[1]))
+wide = st.lists(magnitudes, min_size=6, max_size=8)
+
+
+def brute_p(differences: list[float], shift: float, alternative: str) -> float:
+    """Every sign flip of d − θ spelled out in rational arithmetic."""
+    d = [Fraction(x) - Fraction(shift) for x in differences]
+    sums = [sum(s * x for s, x in zip(signs, d, strict=True)) for signs in itertools.product((1, -1), repeat=len(d))]
+    greater = Fraction(sum(s >= sum(d) for s in sums), len(sums))
+    less = Fraction(sum(s <= sum(d) for s in sums), len(sums))
+    return float({"greater": greater, "less": less, "two-sided": min(Fraction(1), 2 * min(greater, less))}[alternative])
+
+
+@pytest.mark.parametrize("enormous", [1e3, 1e9, 1e12, 1e300])
+def test_one_enormous_difference_hides_no_other(enormous):
+    differences = -np.r_[0.5, 0.4, 0.6, 0.3, 0.7, 0.5, 0.2, enormous]
+    (decision,) = decide([differences], [Claim("lower")])
+    assert (decision.p, decision.verdict) == (2 / 256, "supported")
+    assert decision.interval[1] < 0
+    assert wilcoxon_p(differences) == 2 / 256
+    effect = paired_effect(differences)
+    assert all(map(math.isfinite, (effect.mean, effect.sd, effect.d_z, effect.hodges_lehmann)))
+    assert effect.sd > 0
+
+
+def test_a_small_difference_between_two_enormous_ones_is_a_difference():
+    # the two largest all but cancel, and leave one: no tie with zero
+    differences = [1e12, -1e12 + 1, 3.0, 2.0, 5.0, 4.0]
+    for alternative in ("greater", "less", "two-sided"):
+        assert sign_flip(differences).p(alternative=alternative) == brute_p(differences, 0.0, alternative)
+
+
+@quick
+@given(wide, st.sampled_from([0.0, 1.0, 5e6]), st.sampled_from(["two-sided", "less", "greater"]))
+def test_p_is_exhaustive_enumeration_at_any_ratio_of_magnitudes(differences, shift, alternative):
+    assert sign_flip(differences).p(shift, alternative) == brute_p(differences, shift, alternative)
+
+
+@quick
+@given(
+    st.lists(wide, min_size=1, max_size=3),
+    st.sampled_from([0.0, 0.3, 7e3, 2e11]),
+    st.sampled_from(["lower", "higher", "same"]),
+    st.sampled_from([0.05, 0.3]),
+)
+def test_p_interval_and_verdict_agree_at_any_ratio_of_magnitudes(family, margin, direction, alpha):
+    claim = Claim(direction if margin else "lower", margin)
+    for decision in decide(family, [claim] * len(family), alpha):
+        low, high = decision.interval
+        lies = {"below": high < -margin, "above": low > margin, "within": -margin < low and high < margin}
+        assert any(lies.values()) == (decision.verdict not in ("inconclusive", "underpowered"))
+        assert any(lies.values()) == (decision.p_verdict <= decision.level)
+        assert any(lies.values()) == (decision.p_adjusted <= alpha)
+        if decision.verdict == "supported":
+            assert lies[{"lower": "below", "higher": "above", "same": "within"}[claim.direction]]
+        if decision.verdict == "equivalent":
+            assert lies["within"]
+
+
+@quick
+@given(
+    st.lists(st.tuples(st.integers(800, 999), st.integers(-3, 3)), min_size=6, max_size=8),
+    st.sampled_from([1.0, 1e-9, 1e9]),
+    st.sampled_from([0, 1]),
+)
+def test_ties_of_rounded_scores_are_ties_where_the_scores_are_known(scores, unit, margin):
+    # differences of a thousandth between scores near one are wrong in their thirteenth digit
+    arm = np.array([(a + d) / 1000 * unit for a, d in scores])
+    against = np.array([a / 1000 * unit for a, _ in scores])
+    whole = [float(d) for _, d in scores]
+    sizes, shift = np.maximum(arm, against), margin / 1000 * unit
+    flip = sign_flip(arm - against, sizes=sizes)
+    for alternative in ("greater", "less"):
+        assert flip.p(shift, alternative) == brute_p(whole, margin, alternative)
+    assert wilcoxon_p(arm - against, sizes=sizes) == wilcoxon_p(whole)
+    effect = paired_effect(arm - against, sizes=sizes)
+    assert (effect.mean == 0) == (sum(whole) == 0)
+    assert (effect.sd == 0) == (len(set(whole)) == 1)
+
+
+def test_an_interval_that_ends_on_the_margin_up_to_rounding_ends_on_it():
+    arm, against = np.array([0.9 + 0.002] * 8), np.array([0.9] * 8)
+    (decision,) = decide([arm - against], [Claim("higher", 0.002)], sizes=[arm])
+    assert decision.interval == pytest.approx((0.002, 0.002))
+    assert not decision.interval[0] > 0.002
+    assert decision.verdict == "inconclusive"
