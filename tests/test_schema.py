@@ -82,9 +82,14 @@ def test_every_variable_says_what_it_is_in_which_unit(case: str, tmp_path: Path)
     tree.close()
 
 
-def test_a_name_on_no_list_is_a_fault():
-    with pytest.raises(KeyError, match="loss_of_face"):
-        make_run(by_epoch={"loss_of_face": [1.0]})
+def test_a_quantity_of_one_s_own_is_known_by_its_name_and_gets_no_unit():
+    loss = make_run(by_epoch={"loss_of_face": [1.0]})["metrics/loss_of_face"]
+    assert loss.attrs == {"long_name": "loss of face", "units": ""}
+    described = schema.describe(xr.Dataset({"acc": ((), 1.0, {"units": "dB", "long_name": "accuracy"})}))
+    assert described["acc"].attrs == {"units": "dB", "long_name": "accuracy"}
+
+
+def test_a_status_on_no_list_is_a_fault():
     with pytest.raises(ValueError, match="status 'lost'"):
         make_run(status="lost")
 

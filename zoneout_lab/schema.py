@@ -104,17 +104,28 @@ QUANTITIES: dict[str, tuple[str, str]] = {
 
 
 def describe(dataset: xr.Dataset) -> xr.Dataset:
-    """Give every variable and coordinate its ``long_name`` and ``units``; a name that is on no list is a fault of ours.
+    """Give every variable and coordinate its ``long_name`` and ``units``.
 
-    A loss is in nats, and in squared units where the dataset has squared errors.
+    A loss is in nats, and in squared units where the dataset has squared errors. What is not a quantity of ours keeps the
+    description it has, and without one is known by its name, with no unit.
     """
     squared = any(str(name).endswith("_mse") for name in dataset.data_vars)
     for name, variable in dataset.variables.items():
-        long_name, units = QUANTITIES[str(name)]
+        long_name, units = description(str(name), variable.attrs)
         if squared and units == "nats":
             units = "squared unit"
         variable.attrs.update(long_name=long_name, units=units)
     return dataset
+
+
+def description(name: str, attrs: Mapping[Any, Any]) -> tuple[str, str]:
+    """What a quantity is and its unit, from the list of ours or from its own attributes.
+
+    >>> description("valid_error", {}), description("my_score", {"units": "dB"}), description("acc", {})
+    (('validation examples classified wrongly', '1'), ('my score', 'dB'), ('acc', ''))
+    """
+    own = str(attrs.get("long_name") or name.replace("_", " ")), str(attrs.get("units") or "")
+    return QUANTITIES.get(name, own)
 
 
 def gradient_dataset(
@@ -257,6 +268,12 @@ def provenance(tree: xr.DataTree, key: str) -> Any:
     """One provenance attribute, decoded from JSON; None where it was not recorded."""
     text = tree["provenance"].attrs.get(key)
     return None if text is None else json.loads(text)
+
+
+def study_of(tree: xr.DataTree) -> dict[str, Any] | None:
+    """The study that results record, as JSON; None where they record none."""
+    study = provenance(tree, "study") if "provenance" in tree.children else None
+    return study if isinstance(study, dict) else None
 
 
 def digest(path: Path) -> str:

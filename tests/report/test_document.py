@@ -18,7 +18,6 @@ from zoneout_lab.report import write_report
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import judge
-from zoneout_lab.results.sentence import difference
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +50,7 @@ def test_the_sections_come_in_order(page: Element) -> None:
 
 def test_a_glance_gives_the_difference_with_its_interval(study: xr.DataTree, page: Element) -> None:
     rows = page.find("ol", class_="glances")[0].find("li")
-    expected = [difference(judgement.comparison) for judgement in judge(study)]
+    expected = [judgement.comparison.short for judgement in judge(study)]
     assert all("interval" in text and "percentage points" in text for text in expected)
     assert all(text in row.text for text, row in zip(expected, rows, strict=True))
 

@@ -15,6 +15,7 @@ from tiny_studies import make_run, make_spec, make_study
 from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.results import compare
+from zoneout_lab.results.numbers import p_value
 
 LSTM = dict(enumerate([0.100, 0.104, 0.098, 0.101, 0.107, 0.099, 0.103, 0.102]))
 GAIN = [0.010, 0.014, 0.009, 0.012, 0.020, 0.008, 0.011, 0.013]
@@ -95,12 +96,12 @@ def test_sentences():
     assert compare(tree, "zoneout", "lstm", metric="valid_error").sentence == (
         "Over 8 paired seeds, the validation error of zoneout is 1.21 percentage points lower than that of the LSTM "
         "(difference −1.21, 95% interval −1.55 to −0.93; p = 0.00781; "
-        "the differences look skewed, so the interval may cover less than it says): supported."
+        "the differences look skewed, so the interval may cover less than it says): supported (exploratory: not declared before the runs)."
     )
     assert compare(tree, "lstm", "zoneout", metric="valid_error", direction="same", margin=0.03).sentence == (
         "Over 8 paired seeds, the validation error of the LSTM is 1.21 percentage points higher than that of zoneout "
         "(difference 1.21, 95% interval 0.93 to 1.55; margin 3.00; p = 0.00781, and 0.00781 for the verdict; "
-        "the differences look skewed, so the interval may cover less than it says): supported."
+        "the differences look skewed, so the interval may cover less than it says): supported (exploratory: not declared before the runs)."
     )
     few = {s: ZONEOUT[s] for s in range(4)}
     c = compare(make_study({"lstm": LSTM, "zoneout": few}, spec), "zoneout", "lstm", metric="valid_error")
@@ -109,7 +110,7 @@ def test_sentences():
         "Over 4 paired seeds, the validation error of zoneout is 1.12 percentage points lower than that of the LSTM "
         f"(difference −1.12, 95% t interval −{-low:.2f} to −{-high:.2f}, which assumes normal differences; "
         "p can reach 0.125 at best and 0.05 is needed; seeds 4, 5, 6 and 7 are lost): "
-        "underpowered, where 6 paired seeds would be enough to decide."
+        "underpowered, where 6 paired seeds would be enough to decide (exploratory: not declared before the runs)."
     )
     same = compare(make_study({"lstm": LSTM, "zoneout": LSTM}, spec), "zoneout", "lstm", metric="valid_error")
     assert same.sentence.startswith("Over 8 paired seeds, the validation error of zoneout and of the LSTM is the same")
@@ -170,6 +171,6 @@ def test_every_sentence_says_what_its_numbers_say(thousandths, direction, margin
     if c.verdict == "underpowered":
         assert f"where {stats.seeds_needed(c.alpha)} paired seeds" in text
     else:
-        assert f"p = {c.p:.3g}, and {c.p_adjusted:.3g} for the verdict" in text
+        assert f"p = {p_value(c.p, [c.alpha])}, and {p_value(c.p_adjusted, [alpha])} for the verdict" in text
     assert ("skewed" in text) == c.skewed
     assert ("lost" in text) == bool(c.lost)

@@ -29,7 +29,7 @@ def test_one_hypothesis_is_a_comparison():
     assert (judgement.name, judgement.statement) == ("zoneout-lstm", "zoneout against lstm")
     assert (judgement.claims, judgement.reason) == ((16,), "any gain counts")
     alone = compare(tree, "zoneout", "lstm", metric="valid_error", direction="higher", margin=0.001)
-    assert judgement.comparison == alone
+    assert dataclasses.replace(judgement.comparison, declared=False, sentence=alone.sentence) == alone
     assert alone.verdict == "contradicted"
 
 

@@ -125,7 +125,6 @@ def run(
 def show_verdicts(folder: Path) -> None:
     """The verdict on each hypothesis, on stderr."""
     from zoneout_lab.results import judge, open_results
-    from zoneout_lab.results.sentence import difference
 
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
@@ -134,7 +133,7 @@ def show_verdicts(folder: Path) -> None:
     for judgement in judge(open_results(folder)):
         verdict = judgement.comparison.verdict
         table.add_row(f"[{colours.get(verdict, 'yellow')}]{verdict}[/]", escape(judgement.statement))
-        table.add_row("", f"[dim]{escape(difference(judgement.comparison))}[/]")
+        table.add_row("", f"[dim]{escape(judgement.comparison.short)}[/]")
     errors.print(table)
 
 

@@ -14,6 +14,7 @@ from zoneout_lab.report.figures import swatch
 from zoneout_lab.report.sections import SECTIONS
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.verdicts import VERDICTS
+from zoneout_lab.results import numbers
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -59,8 +60,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
-        number=text.number, p_value=text.p_value, plain=text.plain, words=text.words, legible=text.legible
-    )
+    environment.filters.update(number=numbers.number, plain=text.plain, words=text.words, legible=text.legible)
     environment.globals.update(swatch=swatch, VERDICTS=VERDICTS, count=text.count, str=str)
     return environment

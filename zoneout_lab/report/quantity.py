@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoneout_lab.report.text import words
-from zoneout_lab.results.sentence import COUNTS, NOUNS
+from zoneout_lab.results.sentence import COUNTS, NOUNS, unit_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,6 @@ def quantity(name: str, units: str) -> Quantity:
     ('test error (%)', 'validation cross-entropy (bit/character)', 'best epoch')
     """
     noun = NOUNS.get(name, words(name))
-    if name in COUNTS:
-        return Quantity(noun, 1.0, "", COUNTS[name])
-    return Quantity(noun, 100.0, "%", "percentage points") if units == "1" else Quantity(noun, 1.0, units, units)
+    factor, shift = unit_of(name, units)
+    unit = "" if name in COUNTS else "%" if shift == "percentage points" else shift
+    return Quantity(noun, factor, unit, shift)

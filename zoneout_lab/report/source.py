@@ -42,8 +42,12 @@ class Source:
 
     @cached_property
     def study(self) -> Mapping[str, Any]:
-        study = self.recorded("study")
-        return study if isinstance(study, Mapping) else {}
+        return schema.study_of(self.tree) or {}
+
+    @cached_property
+    def trained_here(self) -> bool:
+        """Whether the runs recorded what they were trained on: a study's task, model and training are known of these alone."""
+        return bool(self.recorded("data"))
 
     @cached_property
     def metrics(self) -> xr.Dataset:

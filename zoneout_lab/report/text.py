@@ -1,46 +1,13 @@
-"""Numbers and settings as a reader sees them: three significant digits, real minus signs, regularizers in words."""
+"""Settings, counts and times as a reader sees them, and regularizers in words."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-ABSENT = "–"
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def decimals(values: Iterable[float], digits: int = 3) -> int:
-    """Decimal places that give the largest of ``values`` that many significant digits, so that a group lines up.
-
-    >>> decimals([0.0201, -0.004]), decimals([123.4]), decimals([])
-    (4, 0, 2)
-    """
-    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
-    if largest == 0:
-        return digits - 1
-    return max(0, digits - 1 - math.floor(math.log10(largest)))
-
-
-def number(value: float | None, places: int | None = None) -> str:
-    """A number in three significant digits, or in so many decimal places.
-
-    >>> number(-0.01234), number(0.005, 4), number(3.2e-7), number(float("nan")), number(float("-inf"))
-    ('−0.0123', '0.0050', '3.20 × 10⁻⁷', '–', '−∞')
-    """
-    if value is None or math.isnan(value):
-        return ABSENT
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    size = abs(value)
-    if size and not 1e-4 <= size < 1e6 and (places is None or places > 6 or size >= 1e6):
-        mantissa, exponent = f"{value:.2e}".split("e")
-        return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}".replace("-", "−")
-    text = f"{value:.{decimals([value]) if places is None else places}f}"
-    if text.startswith("-") and float(text) == 0:
-        text = text[1:]
-    return text.replace("-", "−")
+from zoneout_lab.results.numbers import ABSENT, SUPERSCRIPTS
 
 
 def power(value: float) -> str:
@@ -53,27 +20,7 @@ def power(value: float) -> str:
         return f"{value:g}"
     exponent = math.floor(math.log10(value) + 1e-9)
     factor = round(value / 10**exponent)
-    return f"{f'{factor} × ' if factor != 1 else ''}10{str(exponent).translate(_SUPERSCRIPTS)}"
-
-
-def p_value(value: float | None) -> str:
-    """A p value to three significant digits.
-
-    >>> p_value(0.03125), p_value(1.9e-6), p_value(1.0), p_value(float("nan"))
-    ('0.0312', '1.90 × 10⁻⁶', '1', '–')
-    """
-    if value is None or math.isnan(value):
-        return ABSENT
-    return number(value) if 0 < value < 1e-4 else f"{value:.3g}"
-
-
-def percent(alpha: float) -> str:
-    """A level of confidence, given its α.
-
-    >>> percent(0.05), percent(0.05 / 3)
-    ('95%', '98.33%')
-    """
-    return f"{100 * (1 - alpha):.4g}%"
+    return f"{f'{factor} × ' if factor != 1 else ''}10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,8 @@ import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
-from zoneout_lab.results.comparison import Comparison, Question, compare_family
+from zoneout_lab.results.comparison import Comparison, Question
+from zoneout_lab.results.family import compare_family
 
 
 @dataclass(frozen=True)
@@ -49,19 +50,23 @@ def judge(tree: xr.DataTree) -> tuple[Judgement, ...]:
     >>> print(judge(tree)[0].comparison.sentence)
     No seed has the validation error of both zoneout and the LSTM (seeds 0, 1 and 2 are lost): underpowered, where 6 paired seeds would be enough to decide.
     """
-    study = schema.provenance(tree, "study") if "provenance" in tree.children else None
+    study = schema.study_of(tree)
     if study is None:
         raise InputRefusedError(
             "These results do not record their study, so there are no declared hypotheses to judge."
         )
     try:
-        hypotheses = study["hypotheses"]
         alpha = float(study["alpha"])
-        questions = [
-            Question(h["arm"], h["against"], h["metric"], h["direction"], float(h["margin"])) for h in hypotheses
+        hypotheses = [
+            (
+                Question(h["arm"], h["against"], h["metric"], h.get("direction", "lower"), float(h.get("margin", 0.0))),
+                (h["name"], h["statement"], tuple(int(c) for c in h.get("claims", ())), str(h.get("reason", ""))),
+            )
+            for h in study["hypotheses"]
         ]
-        texts = [(h["name"], h["statement"], tuple(int(c) for c in h["claims"]), h["reason"]) for h in hypotheses]
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"The study recorded with these results is damaged: {error!r}.") from error
-    comparisons = compare_family(tree, questions, alpha)
-    return tuple(Judgement(*text, comparison) for text, comparison in zip(texts, comparisons, strict=True))
+    except KeyError as error:
+        raise IntegrityError(f"The study recorded with these results is damaged: it lacks {error}.") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"The study recorded with these results is damaged: {error}.") from error
+    comparisons = compare_family(tree, [question for question, _ in hypotheses], alpha, declared=True)
+    return tuple(Judgement(*text, comparison) for (_, text), comparison in zip(hypotheses, comparisons, strict=True))

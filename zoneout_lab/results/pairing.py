@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.results.scalars import scalar
 
@@ -16,8 +17,8 @@ from zoneout_lab.results.scalars import scalar
 class Pairs:
     """Values of ``metric`` for two arms at the same ``seeds``, in ascending order of seed.
 
-    ``lost`` are the study's other seeds, where either run is missing, diverged or has no value; ``diverged`` names the
-    runs of these two arms that diverged.
+    ``lost`` are the other seeds of these results, where either run is missing, diverged or has no value, and ``absent`` the seeds that
+    the study planned and these results do not hold; ``diverged`` names the runs of these two arms that diverged.
     """
 
     arm: str
@@ -29,12 +30,20 @@ class Pairs:
     arm_values: tuple[float, ...]
     against_values: tuple[float, ...]
     lost: tuple[int, ...]
+    absent: tuple[int, ...]
     diverged: tuple[tuple[str, int], ...]
 
     @property
     def differences(self) -> npt.NDArray[np.float64]:
         """arm − against [n]."""
         return np.array(self.arm_values, dtype=np.float64) - np.array(self.against_values, dtype=np.float64)
+
+    @property
+    def sizes(self) -> npt.NDArray[np.float64]:
+        """The larger of |arm| and |against| [n], whose rounding the differences carry."""
+        ours, theirs = (np.abs(np.array(v, dtype=np.float64)) for v in (self.arm_values, self.against_values))
+        sizes: npt.NDArray[np.float64] = np.maximum(ours, theirs)
+        return sizes
 
 
 def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
@@ -61,12 +70,20 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
         arm_values=tuple(ours[seed] for seed in both),
         against_values=tuple(theirs[seed] for seed in both),
         lost=tuple(sorted(set(ours) - set(both))),
+        absent=_absent(tree, set(ours)),
         diverged=tuple((name, seed) for name in (arm, against) for seed in _diverged(tree, name)),
     )
 
 
 def _by_seed(values: xr.DataArray) -> dict[int, float]:
     return {int(seed): float(value) for seed, value in zip(values["seed"].values, values.values, strict=True)}
+
+
+def _absent(tree: xr.DataTree, there: set[int]) -> tuple[int, ...]:
+    count = (schema.study_of(tree) or {}).get("seeds")
+    planned = set(range(count)) if isinstance(count, int) else set()
+    # other seeds than the study's own: which of them were planned is not known
+    return tuple(sorted(planned - there)) if there <= planned else ()
 
 
 def _diverged(tree: xr.DataTree, arm: str) -> list[int]:

@@ -56,8 +56,9 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     if metric in DERIVED:
         long_name, units = DERIVED[metric].long_name, DERIVED[metric].units
     else:
-        long_name, units = schema.QUANTITIES[metric]
-        units = metrics[metric].attrs.get("units", units) if metric in metrics else units
+        attrs = metrics[metric].attrs if metric in metrics else {}
+        long_name, units = schema.description(metric, attrs)
+        units = attrs.get("units", units)  # a loss has another unit in another task
     return values.assign_attrs(long_name=long_name, units=units)
 
 

@@ -1,12 +1,13 @@
-"""A comparison in one plain sentence, made from its numbers and nothing else."""
+"""A comparison in one plain sentence, and in a short line that means the same, made from its numbers and nothing else."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from zoneout_lab import stats
+from zoneout_lab.results.comparison import Comparison
+from zoneout_lab.results.numbers import decimals, full, number, p_value, percent
 
 #: what a metric is called in prose, where its ``long_name`` would not fit into a sentence
 NOUNS: dict[str, str] = {
@@ -47,156 +48,139 @@ NOUNS: dict[str, str] = {
     "perturbation_hidden_without_noise": "remaining perturbation without noise (hidden)",
 }
 
-#: metrics of unit "1" that count something; every other one is a fraction, shown in percentage points
+#: metrics of unit "1" that count something; every other one of that unit is a fraction, shown in percentage points
 COUNTS: dict[str, str] = {"best_epoch": "epochs", "epochs_run": "epochs"}
 
 
-class Facts(Protocol):
-    """The numbers of a comparison that a sentence needs, as :class:`~zoneout_lab.results.comparison.Comparison` has them."""
-
-    @property
-    def metric(self) -> str: ...
-    @property
-    def long_name(self) -> str: ...
-    @property
-    def units(self) -> str: ...
-    @property
-    def margin(self) -> float: ...
-    @property
-    def alpha(self) -> float: ...
-    @property
-    def family(self) -> int: ...
-    @property
-    def seeds(self) -> tuple[int, ...]: ...
-    @property
-    def lost(self) -> tuple[int, ...]: ...
-    @property
-    def diverged(self) -> tuple[tuple[str, int], ...]: ...
-    @property
-    def mean_difference(self) -> float: ...
-    @property
-    def interval(self) -> tuple[float, float]: ...
-    @property
-    def t_interval(self) -> tuple[float, float]: ...
-    @property
-    def p(self) -> float: ...
-    @property
-    def p_adjusted(self) -> float: ...
-    @property
-    def smallest_p(self) -> float: ...
-    @property
-    def skewed(self) -> bool: ...
-    @property
-    def verdict(self) -> stats.Verdict: ...
-
-
-def sentence(facts: Facts, arm: str, against: str) -> str:
+def sentence(c: Comparison, arm: str, against: str) -> str:
     """The comparison of ``arm`` with ``against`` (as prose calls them) in one sentence ending in the verdict.
 
     Fractions are given in percentage points. Where seeds are too few for a sign-flip interval, the t interval stands in, with
     what it assumes, and the sentence says how many seeds would do.
     """
-    noun, (factor, unit) = NOUNS.get(facts.metric, facts.long_name), _unit(facts.metric, facts.units)
-    n, lost = len(facts.seeds), _lost(facts)
+    noun, n, lost = NOUNS.get(c.metric, c.long_name), len(c.seeds), _lost(c)
     if n == 0:
-        return _end(f"No seed has the {noun} of both {arm} and {against}", [*lost], facts)
-    mean, _, _, places = _scaled(facts)
-    if mean == 0:
+        return _end(f"No seed has the {noun} of both {arm} and {against}", lost, c)
+    if c.mean_difference == 0:
         head = f"the {noun} of {arm} and of {against} is the same on average"
     else:
-        side = "lower" if mean < 0 else "higher"
-        head = f"the {noun} of {arm} is {_number(abs(mean), places)} {unit} {side} than that of {against}"
-    notes = [f"difference {_number(mean, places)}{_bounds(facts)}"]
-    if _bounds(facts) and not math.isfinite(facts.interval[0]):
-        notes[0] += ", which assumes normal differences"
-    if facts.margin > 0:
-        notes.append(f"margin {_number(factor * facts.margin, _places([factor * facts.margin]))}")
-    notes.append(_p_values(facts))
-    if facts.skewed:
+        head = f"the {noun} of {arm} is {_shift(c)} than that of {against}"
+    notes = [_difference(c)]
+    if c.margin > 0:
+        notes.append(f"margin {full(unit_of(c.metric, c.units)[0] * c.margin)}")
+    notes.append(_p_values(c))
+    if c.constant:
+        notes.append(f"all {n} differences are equal, so there is no spread to judge by")
+    if c.skewed:
         notes.append("the differences look skewed, so the interval may cover less than it says")
-    return _end(f"Over {n} paired seed{'s' * (n != 1)}, {head}", [*notes, *lost], facts)
+    return _end(f"Over {n} paired seed{'s' * (n != 1)}, {head}", [*notes, *lost], c)
 
 
-def difference(facts: Facts) -> str:
-    """The mean difference with its unit and interval, in a few words; empty where no seed has both values."""
-    if not facts.seeds:
-        return ""
-    mean, _, _, places = _scaled(facts)
-    return f"{_number(mean, places)} {_unit(facts.metric, facts.units)[1]}{_bounds(facts)}"
+def short(c: Comparison, arm: str, against: str) -> str:
+    """Both values, which is higher or lower and by how much, and the interval: a line that means what the sentence does."""
+    if not c.seeds:
+        return "no seed has both values"
+    places = _scaled(c)[3]
+    ours, theirs = (sum(values) / len(values) for values in (c.arm_values, c.against_values))
+    values = f"{arm} {_value(c, ours, places, theirs)}, {against} {_value(c, theirs, places, ours)}"
+    if c.mean_difference == 0:
+        return f"{values}: the same on average ({_difference(c)})"
+    return f"{values}: {arm} is {_shift(c)} ({_difference(c)})"
 
 
-def _scaled(facts: Facts) -> tuple[float, float, float, int]:
-    """Mean, low and high as a reader is given them, and their decimal places."""
-    factor, _ = _unit(facts.metric, facts.units)
-    mean, low, high = (factor * value for value in (facts.mean_difference, *_interval(facts)))
-    return mean, low, high, _places([mean, low, high])
+def unit_of(metric: str, units: str) -> tuple[float, str]:
+    """What takes a stored difference to the one shown, and the unit that it is then in.
 
-
-def _bounds(facts: Facts) -> str:
-    _, low, high, places = _scaled(facts)
-    if not math.isfinite(low):
-        return ""
-    assumes = "" if math.isfinite(facts.interval[0]) else "t "
-    level = f"{100 * (1 - facts.alpha):.4g}%"
-    return f", {level} {assumes}interval {_number(low, places)} to {_number(high, places)}"
-
-
-def _interval(facts: Facts) -> tuple[float, float]:
-    return facts.interval if math.isfinite(facts.interval[0]) else facts.t_interval
-
-
-def _p_values(facts: Facts) -> str:
-    if facts.verdict == "underpowered":
-        if facts.smallest_p <= facts.alpha:
-            return f"no verdict is given on fewer than {stats.MINIMUM_SEEDS} seeds"
-        return f"p can reach {_p(facts.smallest_p)} at best and {_p(facts.alpha)} is needed"
-    text = f"p = {_p(facts.p)}"
-    if facts.family > 1 or facts.margin > 0:
-        among = f" among {facts.family} hypotheses" if facts.family > 1 else ""
-        text += f", and {_p(facts.p_adjusted)} for the verdict{among}"
-    return text
-
-
-def _lost(facts: Facts) -> list[str]:
-    if not facts.lost:
-        return []
-    many = len(facts.lost) != 1
-    text = f"seed{'s' * many} {_listed(facts.lost)} {'are' if many else 'is'} lost"
-    if facts.diverged:
-        count = len(facts.diverged)
-        text += f", {count} run{'s' * (count != 1)} diverged"
-    return [text]
-
-
-def _end(head: str, notes: Sequence[str], facts: Facts) -> str:
-    body = f"{head} ({'; '.join(notes)})" if notes else head
-    advice = ""
-    if facts.verdict == "underpowered":
-        advice = f", where {stats.seeds_needed(facts.alpha)} paired seeds would be enough to decide"
-    return f"{body}: {facts.verdict}{advice}."
-
-
-def _unit(metric: str, units: str) -> tuple[float, str]:
+    >>> unit_of("valid_error", "1"), unit_of("best_epoch", "1"), unit_of("test_ppl", "perplexity")
+    ((100.0, 'percentage points'), (1.0, 'epochs'), (1.0, ''))
+    """
     if metric in COUNTS:
         return 1.0, COUNTS[metric]
+    if units == "perplexity":  # is what is measured, and its own unit
+        return 1.0, ""
     return (100.0, "percentage points") if units == "1" else (1.0, units)
 
 
-def _places(values: Iterable[float], digits: int = 3) -> int:
-    """Decimal places that give the largest of the numbers that many significant digits."""
-    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    return 0 if largest == 0 else min(15, max(0, digits - 1 - math.floor(math.log10(largest))))
+def _shift(c: Comparison) -> str:
+    mean, _, _, places = _scaled(c)
+    side = "lower" if mean < 0 else "higher"
+    return " ".join(part for part in (number(abs(mean), places, [0.0]), unit_of(c.metric, c.units)[1], side) if part)
 
 
-def _number(value: float, places: int) -> str:
-    text = f"{value:.{places}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+def _value(c: Comparison, value: float, places: int, other: float) -> str:
+    factor, unit = unit_of(c.metric, c.units)
+    text = number(factor * value, places, [factor * other])
+    return f"{text}%" if unit == "percentage points" else f"{text} {unit}".rstrip()
 
 
-def _p(value: float) -> str:
-    return f"{value:.3g}"
+def _difference(c: Comparison) -> str:
+    """The difference with its interval, in the digits that show where it lies."""
+    mean, low, high, places = _scaled(c)
+    sides = _sides(c)
+    text = f"difference {number(mean, places, sides)}"
+    if not math.isfinite(low):
+        return text
+    normal = not math.isfinite(c.interval[0])
+    text += f", {percent(c.alpha)} {'t ' if normal else ''}interval {number(low, places, sides)} to {number(high, places, sides)}"
+    return text + (", which assumes normal differences" if normal else "")
 
 
-def _listed(values: Sequence[int]) -> str:
-    *most, last = [str(value) for value in values]
-    return f"{', '.join(most)} and {last}" if most else last
+def _scaled(c: Comparison) -> tuple[float, float, float, int]:
+    """Mean, low and high as a reader is given them, and their decimal places."""
+    factor, _ = unit_of(c.metric, c.units)
+    interval = c.interval if math.isfinite(c.interval[0]) else c.t_interval
+    mean, low, high = (factor * value for value in (c.mean_difference, *interval))
+    return mean, low, high, decimals([mean, low, high])
+
+
+def _sides(c: Comparison) -> tuple[float, float, float]:
+    """Zero and the margins, in the unit shown: no rounding may hide on which side of them a number lies."""
+    margin = unit_of(c.metric, c.units)[0] * c.margin
+    return (-margin, 0.0, margin)
+
+
+def _p_values(c: Comparison) -> str:
+    if c.verdict == "underpowered":
+        if c.smallest_p <= c.alpha:
+            return f"no verdict is given on fewer than {stats.MINIMUM_SEEDS} seeds"
+        best = p_value(c.smallest_p, [c.alpha])
+        return f"p can reach {best} at best and {p_value(c.alpha, [c.smallest_p])} is needed"
+    text = f"p = {p_value(c.p, [c.alpha])}"
+    if c.p_error > 0:
+        text += f" ± {number(c.p_error)} by {c.method}"
+    if c.family > 1 or c.margin > 0:
+        among = f" among {c.family} hypotheses" if c.family > 1 else ""
+        text += f", and {p_value(c.p_adjusted, [c.family_alpha])} for the verdict{among}"
+    return text
+
+
+def _lost(c: Comparison) -> list[str]:
+    notes = []
+    if c.lost:
+        text = f"{_seeds(c.lost)} {_are(c.lost)} lost"
+        if c.diverged:
+            count = len(c.diverged)
+            text += f", {count} run{'s' * (count != 1)} diverged"
+        notes.append(text)
+    if c.absent:
+        notes.append(f"{_seeds(c.absent)} of the study {_are(c.absent)} not among these results")
+    return notes
+
+
+def _end(head: str, notes: Sequence[str], c: Comparison) -> str:
+    body = f"{head} ({'; '.join(notes)})" if notes else head
+    advice = ""
+    enough = stats.seeds_needed(c.alpha)
+    if c.verdict == "underpowered" and len(c.seeds) < enough:
+        advice = f", where {enough} paired seeds would be enough to decide"
+    standing = "" if c.declared else " (exploratory: not declared before the runs)"
+    return f"{body}: {c.verdict}{advice}{standing}."
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    *most, last = [str(seed) for seed in seeds]
+    return f"seeds {', '.join(most)} and {last}" if most else f"seed {last}"
+
+
+def _are(seeds: Sequence[int]) -> str:
+    return "are" if len(seeds) > 1 else "is"

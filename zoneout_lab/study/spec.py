@@ -109,6 +109,12 @@ class Study(Frozen):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InputRefusedError(f"The arm {twice[0]!r} is there twice; give every arm its own name.")
+        labels = [" ".join((arm.label or arm.name).split()) for arm in self.arms]
+        same = sorted({label for label in labels if [other.casefold() for other in labels].count(label.casefold()) > 1})
+        if same:
+            raise InputRefusedError(
+                f"Several arms are called {same[0]!r}, and no sentence could tell them apart; give every arm a label of its own."
+            )
         if self.baseline not in names:
             raise InputRefusedError(f"baseline: {unknown('arm', self.baseline, names)}")
         seen = set()
@@ -150,19 +156,10 @@ class Study(Frozen):
         return self
 
     def settled(self) -> Study:
-        """The study with ``…_score`` metrics, and scores in their statements, named for its task.
-
-        ``valid_score`` is ``valid_error`` or ``valid_bpc``, and a statement's "validation score" a validation error or cross-entropy.
-        """
+        """The study with ``…_score`` metrics named for its task: ``valid_score`` is ``valid_error`` or ``valid_bpc``."""
         score = task_class(self.task).score
         names = {f"{split}_score": f"{split}_{score}" for split in SPLITS}
-        noun = {"error": "error", "bpc": "cross-entropy", "ppl": "perplexity", "mse": "squared error"}[score]
-        hypotheses = tuple(
-            h.model_copy(update={"metric": names[h.metric], "statement": h.statement.replace(" score", f" {noun}")})
-            if h.metric in names
-            else h
-            for h in self.hypotheses
-        )
+        hypotheses = tuple(h.model_copy(update={"metric": names.get(h.metric, h.metric)}) for h in self.hypotheses)
         return self.model_copy(update={"hypotheses": hypotheses})
 
     @property

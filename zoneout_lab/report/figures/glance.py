@@ -7,12 +7,12 @@ import math
 from markupsafe import Markup
 
 from zoneout_lab.report.figures.canvas import frame
-from zoneout_lab.report.text import number
+from zoneout_lab.results.numbers import full, number
 
 _WIDTH, _HEIGHT, _MIDDLE = 180.0, 28.0, 14.0
 
 
-def glance(name: str, *, mean: float, low: float, high: float, margin: float, title: str) -> Markup:
+def glance(name: str, *, mean: float, low: float, high: float, margin: float, title: str, unit: str = "") -> Markup:
     """The interval as a bar, its mean as a dot, zero as a line, ±margin as a band; unbounded ends run to the edge, in an arrowhead.
 
     >>> "var(--band)" in glance("g", mean=-0.2, low=-0.3, high=-0.1, margin=0.05, title="Difference")
@@ -45,7 +45,12 @@ def glance(name: str, *, mean: float, low: float, high: float, margin: float, ti
         parts.append(
             f'<circle cx="{x(mean)}" cy="{_MIDDLE}" r="5" style="fill: var(--ink); stroke: var(--raised); stroke-width: 1.5"/>'
         )
-        words = f"Mean difference {number(mean)}, interval {number(low)} to {number(high)}, margin ±{number(margin)}."
+        sides = (-margin, 0.0, margin)
+        low_end, high_end = (number(end, beside=sides) for end in (low, high))
+        words = (
+            f"Mean difference {number(mean, beside=sides)}, interval {low_end} to {high_end}, margin ±{full(margin)} {unit}".rstrip()
+            + "."
+        )
     else:
         words = "No difference could be measured."
     return frame(name, title, words, "".join(parts), width=_WIDTH, height=_HEIGHT)

@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.canvas import BAND, INK, LINE, PAPER, SOFT, Drawing, Panel, arm_colour
-from zoneout_lab.report.text import number, wrap
+from zoneout_lab.report.text import wrap
+from zoneout_lab.results.numbers import number
 
 _ROW, _FRAME, _LEAST = 15, 92, 230
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from zoneout_lab import schema
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures import Figure, Panel, lines
 from zoneout_lab.report.figures.lines import SEED_LINES, Array, centre
 from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
-from zoneout_lab.report.text import number
+from zoneout_lab.results.numbers import number
 
 
 def score_name(metrics: xr.Dataset) -> str | None:
@@ -51,7 +52,7 @@ def build(source: Source) -> Section | None:
 
 def _panel(source: Source, name: str) -> Panel:
     variable = source.metrics[name].transpose("arm", "seed", "epoch")
-    about = quantity(name, str(variable.attrs.get("units", "1")))
+    about = quantity(name, schema.description(name, variable.attrs)[1])
     values = about.factor * np.asarray(variable.values, dtype=np.float64)
     ended = np.array([[source.status[arm.name, seed] == "diverged" for seed in source.seeds] for arm in source.arms])
     return lines(

@@ -11,7 +11,7 @@ from zoneout_lab.report.figures import Figure, Panel, lines
 from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
-from zoneout_lab.report.text import number
+from zoneout_lab.results.numbers import number
 
 WITH = {"growth": "masks of training", "growth_without_noise": "without noise"}
 

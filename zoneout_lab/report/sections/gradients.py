@@ -11,7 +11,8 @@ from zoneout_lab.report.figures import Figure, Panel, lines
 from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
-from zoneout_lab.report.text import listing, number
+from zoneout_lab.report.text import listing
+from zoneout_lab.results.numbers import number
 
 POINT = {"candidate": "before the mask", "state": "after the mask"}
 WITHOUT = {"normalised": "", "normalised_without_noise": ", without noise"}

@@ -13,8 +13,9 @@ from zoneout_lab.report.figures import Figure, differences, pairs
 from zoneout_lab.report.quantity import Quantity, quantity
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
-from zoneout_lab.report.text import count, decimals, legible, listing, number, p_value, percent, plain
+from zoneout_lab.report.text import count, legible, listing
 from zoneout_lab.results import Comparison, Judgement
+from zoneout_lab.results.numbers import decimals, full, number, p_value, percent
 
 
 def build(source: Source) -> Section | None:
@@ -91,7 +92,7 @@ def _claimed(comparison: Comparison, about: Quantity) -> str:
     """Where the claim wants the interval."""
     place = {"lower": "left of", "higher": "right of"}.get(comparison.direction, "inside")
     if comparison.margin > 0:
-        margin = f"the shaded margin of ±{plain(about.factor * comparison.margin)} {about.shift}"
+        margin = f"the shaded margin of ±{full(about.factor * comparison.margin)} {about.shift}".rstrip()
     else:
         margin = "zero; no margin was declared"
     return f"The claim is an interval {place} {margin}."
@@ -106,19 +107,18 @@ def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[s
         *comparison.interval,
         *comparison.t_interval,
         comparison.hodges_lehmann,
-        comparison.margin,
     )
-    places = decimals(about.factor * shift for shift in shifts)
+    places, margin = decimals(about.factor * shift for shift in shifts), about.factor * comparison.margin
 
     def shown(*values: float) -> list[tuple[float, str]]:
-        return [(value, number(about.factor * value, places)) for value in values]
+        return [(value, number(about.factor * value, places, (-margin, 0.0, margin))) for value in values]
 
     def effect(*values: float) -> list[tuple[float, str]]:
         return [(value, number(value, 2)) for value in values]
 
-    pvalue = comparison.smallest_p
-    least = f"smallest this number of seeds can give: {p_value(pvalue)}" if math.isfinite(pvalue) else ""
+    p = "p, exact sign-flip" if not comparison.p_error else f"p, {comparison.method}"
     few = "unbounded: too few seeds for this level" if math.isinf(comparison.interval[0]) else ""
+    equal = "all differences are equal: there is no spread to judge by" if comparison.constant else ""
     skew = "differences look skewed: intervals may cover less than stated" if comparison.skewed else ""
     return [
         {
@@ -127,22 +127,26 @@ def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[s
             "note": _lost(source, comparison),
         },
         {"what": "Mean difference", "values": shown(comparison.mean_difference), "note": about.shift},
-        {"what": f"{level} interval, sign-flip", "values": shown(*comparison.interval), "note": few or skew},
+        {"what": f"{level} interval, sign-flip", "values": shown(*comparison.interval), "note": few or equal or skew},
         {
             "what": f"{level} interval, paired t",
             "values": shown(*comparison.t_interval),
             "note": "assumes normal differences",
         },
-        {"what": "p, exact sign-flip", "values": [(comparison.p, p_value(comparison.p))], "note": least},
+        {
+            "what": p,
+            "values": [(comparison.p, p_value(comparison.p, [comparison.alpha]))],
+            "note": _precision(comparison),
+        },
         {
             "what": "p, adjusted",
-            "values": [(comparison.p_adjusted, p_value(comparison.p_adjusted))],
+            "values": [(comparison.p_adjusted, p_value(comparison.p_adjusted, [comparison.family_alpha]))],
             "note": f"for a verdict at this margin, after Holm among {count(comparison.family, 'hypothesis', 'hypotheses')}",
         },
         {
             "what": "p, Wilcoxon",
             "values": [(comparison.p_wilcoxon, p_value(comparison.p_wilcoxon))],
-            "note": "sensitivity check",
+            "note": f"sensitivity check, {comparison.wilcoxon_method.replace('sign-flip', 'signed ranks')}",
         },
         {
             "what": Markup("Effect size d<sub>z</sub>"),
@@ -159,8 +163,15 @@ def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[s
             "values": shown(comparison.hodges_lehmann),
             "note": "median of pairwise means",
         },
-        {"what": "Margin", "values": shown(comparison.margin), "note": legible(reason)},
+        {"what": "Margin", "values": [(comparison.margin, full(margin))], "note": legible(reason)},
     ]
+
+
+def _precision(comparison: Comparison) -> str:
+    """What bounds the p value from below, or how exactly sampling knows it."""
+    if comparison.p_error:
+        return f"Monte-Carlo standard error {number(comparison.p_error)}"
+    return f"smallest this number of seeds can give: {p_value(comparison.smallest_p)}"
 
 
 def _lost(source: Source, comparison: Comparison) -> str:
@@ -168,5 +179,8 @@ def _lost(source: Source, comparison: Comparison) -> str:
     lost = comparison.lost
     if lost:
         parts.append(f"{count(len(lost), 'pair')} lost: seed {listing([str(seed) for seed in lost])}")
+    if comparison.absent:
+        absent = listing([str(seed) for seed in comparison.absent])
+        parts.append(f"{count(len(comparison.absent), 'seed')} of the study not among these results: {absent}")
     parts += [f"{source.arm(name).label} diverged at seed {seed}" for name, seed in comparison.diverged]
     return "; ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.reported import METRICS, REPORTED, Figure
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
-from zoneout_lab.report.text import ABSENT, number
 from zoneout_lab.results import scalar
+from zoneout_lab.results.numbers import ABSENT, number
 
 
 def build(source: Source) -> Section | None:
     task = str(source.study.get("task"))
-    regularizers = {str(arm["name"]): arm["regularizer"] for arm in source.study.get("arms", ())}
+    regularizers = {arm.name: arm.regularizer for arm in source.arms if isinstance(arm.regularizer, Mapping)}
     figures = {
         figure.arm: figure
         for figure in REPORTED.get(task, ())

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from zoneout_lab import schema
 from zoneout_lab.report.quantity import Quantity, quantity
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections.curves import score_name
 from zoneout_lab.report.source import Source
-from zoneout_lab.report.text import ABSENT, count, decimals, duration, listing, number
+from zoneout_lab.report.text import count, duration, listing
+from zoneout_lab.results.numbers import ABSENT, decimals, number
 
 LONG = 12
 
@@ -84,7 +86,7 @@ def _test_name(metrics: xr.Dataset, score: str | None) -> str | None:
 
 
 def _quantity(metrics: xr.Dataset, name: str | None) -> Quantity:
-    return quantity(name or "", str(metrics[name].attrs.get("units", "1")) if name else "")
+    return quantity(name or "", schema.description(name, metrics[name].attrs)[1] if name else "")
 
 
 def _by_run(dataset: xr.Dataset, name: str | None) -> dict[tuple[str, int], float]:

@@ -15,16 +15,15 @@ def build(source: Source) -> Section:
     study = source.study
     setting = study.get("setting")
     setting = setting if isinstance(setting, Mapping) else {}
-    groups = [
-        (
-            "Study",
-            {name: study[name] for name in ("task", "preset", "seeds", "seed", "alpha") if study.get(name) is not None},
-        ),
-        ("Task options", setting.get("options")),
-        ("Model", setting.get("model")),
-        ("Training", setting.get("training")),
-        ("Measured inside the recurrence", _measured(study)),
-    ]
+    fields = ("task", "preset", "seeds", "seed", "alpha") if source.trained_here else ("seeds", "alpha")
+    groups: list[tuple[str, Any]] = [("Study", {name: study[name] for name in fields if study.get(name) is not None})]
+    if source.trained_here:
+        groups += [
+            ("Task options", setting.get("options")),
+            ("Model", setting.get("model")),
+            ("Training", setting.get("training")),
+            ("Measured inside the recurrence", _measured(study)),
+        ]
     tuning = source.recorded("tuning")
     tuning = tuning if isinstance(tuning, Mapping) else {}
     found = {name: part["best"] for name, part in tuning.items() if isinstance(part, Mapping) and part.get("best")}
@@ -40,6 +39,7 @@ def build(source: Source) -> Section:
             )
             for arm in source.arms
         ],
+        "trained_here": source.trained_here,
         "groups": [(title, _pairs(group)) for title, group in groups if isinstance(group, Mapping) and group],
     }
     return Section("setting", "Setting", "setting.html", values)

@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections import Counter
 
 from zoneout_lab.report.figures import glance
+from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import count, legible, listing
 from zoneout_lab.report.verdicts import VERDICTS
-from zoneout_lab.results.sentence import difference
 
 
 def build(source: Source) -> Section:
     rows = []
     for place, judgement in enumerate(source.judgements, start=1):
         comparison = judgement.comparison
+        about = quantity(comparison.metric, comparison.units)
         rows.append(
             {
                 "anchor": f"hypothesis-{place}",
                 "statement": legible(judgement.statement),
                 "claims": judgement.claims,
                 "verdict": comparison.verdict,
-                "difference": difference(comparison),
+                "short": comparison.short,
                 "glance": glance(
                     f"glance-{place}",
-                    mean=comparison.mean_difference,
-                    low=comparison.interval[0],
-                    high=comparison.interval[1],
-                    margin=comparison.margin,
+                    mean=about.factor * comparison.mean_difference,
+                    low=about.factor * comparison.interval[0],
+                    high=about.factor * comparison.interval[1],
+                    margin=about.factor * comparison.margin,
+                    unit=about.shift,
                     title=f"{source.arm(comparison.arm).label} minus {source.arm(comparison.against).label}",
                 ),
             }
@@ -58,7 +60,7 @@ def _verdicts(source: Source) -> str:
 def _scale(source: Source) -> str:
     """What the verdicts hold for, where the setting is smaller than the paper's; nothing where that is not known."""
     study = source.study
-    if study.get("preset") != "laptop":
+    if study.get("preset") != "laptop" or not source.trained_here:
         return ""
     model, training = ((study.get("setting") or {}).get(part) or {} for part in ("model", "training"))
     if not {"layers", "hidden"} <= model.keys() or "epochs" not in training:

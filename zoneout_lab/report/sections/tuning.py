@@ -9,7 +9,8 @@ import numpy as np
 
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
-from zoneout_lab.report.text import legible, number, plain
+from zoneout_lab.report.text import legible, plain
+from zoneout_lab.results.numbers import number
 
 
 def build(source: Source) -> Section | None:
