@@ -95,6 +95,29 @@ def test_parts_that_are_too_short_are_refused(tmp_path: Path) -> None:
         WordText(path, valid=0.25, test=0.25).load()
 
 
+@pytest.mark.parametrize(
+    ("name", "training", "said"),
+    [
+        ("char_text", "z" * 900, "'z' over and over"),
+        ("word_text", "\n" * 900, "'<eos>' over and over"),
+        ("word_text", "zone " * 900, "'zone' over and over"),
+    ],
+)
+def test_a_training_part_of_one_symbol_is_refused(tmp_path: Path, name: str, training: str, said: str) -> None:
+    path = write(tmp_path / "a.txt", training + TEXT[:50] + " " + WORDS[:250])
+    with pytest.raises(InputRefusedError) as refused:
+        make_task(name, {"path": path, "valid": 0.1, "test": 0.2, "length": 10}).load()
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["char_text", "word_text"])
+def test_a_blank_file_for_one_part_is_refused(tmp_path: Path, name: str) -> None:
+    path, blank = write(tmp_path / "a.txt", WORDS), write(tmp_path / "b.txt", " \n" * 500)
+    for option in ("valid_path", "test_path"):
+        with pytest.raises(InputRefusedError, match=r"b\.txt .* is blank"):
+            make_task(name, {"path": path, option: blank, "length": 10}).load()
+
+
 def test_a_path_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "a.txt", TEXT)
