@@ -161,6 +161,8 @@ def test_writing_to_symbols_leaves_the_codes(tmp_path: Path) -> None:
         ("a.gz", gzip.compress(b"zone" * 99, mtime=0)[:-9], "a.gz in {} is truncated or damaged"),
         ("a.gz", b"zone", "a.gz in {} is truncated or damaged"),
         ("a.zip", b"zone", "a.zip in {} is truncated or damaged"),
+        ("a.txt", gzip.compress(b"zone", mtime=0), "a.txt in {} is compressed or an office document"),
+        ("a.docx", b"PK\3\4\x14\0\6\0zone", "a.docx in {} is compressed or an office document"),
     ],
 )
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:

@@ -78,6 +78,9 @@ def test_the_digest_is_of_the_text_not_of_its_file(tmp_path: Path) -> None:
         ("char_text", {"test": 0.0}, "test is 0 and there is no test_path"),
         ("word_text", {"vocabulary": 1}, "vocabulary is 1"),
         ("char_text", {"test_path": "gone.txt"}, "test_path is 'gone.txt', and there is no such file"),
+        ("char_text", {"path": "."}, "path is '.', which is a folder: name a file in it"),
+        ("word_text", {"path": "~nobody_of_this_name/a.txt"}, "which cannot be looked at"),
+        ("word_text", {"valid_path": "a" * 5000}, "which cannot be looked at"),
     ],
 )
 def test_options_that_cannot_be_are_refused(name: str, options: dict[str, Any], said: str) -> None:

@@ -31,6 +31,8 @@ VERSION = 2
 EOS, UNKNOWN = "<eos>", "<unk>"
 # that of IBM's mainframes (NEL), Unicode's for lines and for paragraphs: beside \n, \r and the two together
 _LINE_ENDS = ("\x85", "\u2028", "\u2029")
+# how gzip and zip begin; to many encodings they are text
+_PACKED = (b"\x1f\x8b", b"PK\3\4")
 _TYPES: tuple[tuple[int, str], ...] = ((2**8, "uint8"), (2**15, "int16"), (2**31, "int32"))
 
 
@@ -214,6 +216,11 @@ def _bytes(path: Path, heard: Callable[[bytes], None]) -> Iterator[bytes]:
         with ExitStack() as stack:
             file = _opened(path, stack)
             while piece := file.read(PIECE):
+                if not size and piece.startswith(_PACKED):
+                    raise InputRefusedError(
+                        f"{path.name} in {path.parent} is compressed or an office document. Name it .gz or .zip where it is that, and save a "
+                        "document as plain text."
+                    )
                 heard(piece)
                 size += len(piece)
                 yield piece
@@ -232,9 +239,9 @@ def _bytes(path: Path, heard: Callable[[bytes], None]) -> Iterator[bytes]:
 
 
 def _opened(path: Path, stack: ExitStack) -> IO[bytes]:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return cast(IO[bytes], stack.enter_context(gzip.open(path)))
-    if path.suffix != ".zip":
+    if path.suffix.lower() != ".zip":
         return stack.enter_context(path.open("rb"))
     archive = stack.enter_context(zipfile.ZipFile(path))
     members = [member for member in archive.infolist() if not member.is_dir()]

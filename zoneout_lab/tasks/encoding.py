@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,11 @@ def check_encoding(name: str, value: object) -> None:
     ...
     zoneout_lab.errors.InputRefusedError: encoding is 'rot13'; it has to be an encoding of text, for example utf-8, utf-16-le or cp1252.
     """
-    try:
-        assert isinstance(value, str)
-        "text".encode(value)
-        known = codecs.lookup(value).name not in _NOT_OF_FILES
-    except (AssertionError, LookupError, ValueError):
-        known = False
+    known = False
+    if isinstance(value, str):
+        with suppress(LookupError, ValueError):
+            "text".encode(value)  # some codecs are not of text
+            known = codecs.lookup(value).name not in _NOT_OF_FILES
     if not known:
         raise InputRefusedError(
             f"{name} is {value!r}; it has to be an encoding of text, for example utf-8, utf-16-le or cp1252."
@@ -99,7 +99,9 @@ def decoded(pieces: Iterable[bytes], encoding: str, path: Path) -> Iterator[str]
     if other:
         raise _refusal(path, codec, "its bytes are those of another encoding", other)
     if blank:
-        raise InputRefusedError(f"{path.name} in {path.parent} is blank: a text has to have more than white space.")
+        raise InputRefusedError(
+            f"{path.name} in {path.parent} is blank: it has no more than white space or a byte-order mark. Name a file with text."
+        )
 
 
 class _Seen:
