@@ -26,9 +26,9 @@ from zoneout_lab.tasks.options import check_count, check_file, check_flag, check
 class Images:
     """Images of one size with a class each, one pixel a step. The classes are 0 to the largest label, and no more than training images.
 
-    Inputs [N, height · width, channels] float32: bytes are divided by 255, real numbers are taken as they are, and of the rest
-    ``image_arrays.divisor`` tells. Targets [N] int64. Which axes are channels is told by ``image_arrays.laid_out``. Notes say what was
-    not plain: channels that come first, flat images, an unusual scale, arrays that were not read, classes without a training example.
+    Inputs [N, height · width, channels] float32: bytes are divided by 255, real numbers are taken as they are; see
+    ``image_arrays.divisor`` for other types and ``image_arrays.laid_out`` for which axis is which. Targets [N] int64. The notes say
+    where channels came first, images were flat, the scale is unusual, arrays were not read or a class has no training example.
     Parts that the files do not tell apart are drawn from the training images, every class in its proportion. It is not in the paper,
     so there is no setting of that name.
 
