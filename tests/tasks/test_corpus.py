@@ -46,6 +46,23 @@ def test_words_are_those_of_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert spelled(words([unended], most=0)) == [*wanted, "the", "end"]
 
 
+@pytest.mark.parametrize("piece", [1, 2, 3, 1 << 20])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
+def test_every_kind_of_line_end_is_one_end_of_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, piece: int
+) -> None:
+    monkeypatch.setattr(corpus, "PIECE", piece)
+    path = write(tmp_path / "a.txt", end.join(["a b ", "", "c", "\tthe\fpage\x0bturns", "é", ""]))
+    wanted = "a b <eos> <eos> c <eos> the page turns <eos> é <eos>"
+    assert " ".join(spelled(words([path], most=0))) == wanted
+
+
+def test_line_ends_of_several_kinds_in_one_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "a\r\rb\r\n\rc\n\r\nd\x85\ne\r")
+    text = " ".join(spelled(words([path], most=0))).replace("<eos>", "|")
+    assert text == "a | | b | | c | | d | | e |"
+
+
 @pytest.mark.parametrize("most", [2, 3, 5, 8, 100])
 @pytest.mark.parametrize("held_out", [(), (0.5, 0.25)])
 def test_the_vocabulary_is_the_most_frequent_words_of_the_training_part(
@@ -134,11 +151,18 @@ def test_writing_to_symbols_leaves_the_codes(tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("a.txt", b"", "a.txt in {} is empty"),
+        ("a.gz", gzip.compress(b"", mtime=0), "a.gz in {} is empty"),
+        ("a.txt", b" " * 999, "a.txt in {} is blank"),
+        ("a.txt", b" \r\n\t\n" * 999, "a.txt in {} is blank"),
+        ("a.txt", b"\xef\xbb\xbf", "a.txt in {} is blank"),
+        ("a.gz", gzip.compress(b"\xef\xbb\xbf\xe3\x80\x80\n", mtime=0), "a.gz in {} is blank"),
         ("a.txt", b"zone \xff out", "a.txt in {} is not UTF-8"),
         ("a.txt", "naï".encode()[:-1], "a.txt in {} is not UTF-8"),
         ("a.gz", gzip.compress(b"zone" * 99, mtime=0)[:-9], "a.gz in {} is truncated or damaged"),
         ("a.gz", b"zone", "a.gz in {} is truncated or damaged"),
         ("a.zip", b"zone", "a.zip in {} is truncated or damaged"),
+        ("a.txt", gzip.compress(b"zone", mtime=0), "a.txt in {} is compressed or an office document"),
+        ("a.docx", b"PK\3\4\x14\0\6\0zone", "a.docx in {} is compressed or an office document"),
     ],
 )
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:

@@ -112,12 +112,30 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
         ({"images": PIXELS, "labels": LABELS[:-1]}, "has 1,797 images, and labels 1796"),
         ({"images": PIXELS, "labels": LABELS - 1}, "one whole number from 0"),
         ({"images": PIXELS, "labels": LABELS / 2}, "one whole number from 0"),
-        ({"images": PIXELS.reshape(-1, 64), "labels": LABELS}, "images 1797 × 64 of type uint8"),
-        ({"images": PIXELS.astype(int), "labels": LABELS}, "of type int64"),
+        ({"images": LABELS, "labels": LABELS}, "images 1797 of type int64"),
+        ({"images": PIXELS[:, None, None], "labels": LABELS}, "images 1797 × 1 × 1 × 8 × 8 of type uint8"),
+        ({"images": PIXELS.astype("S3"), "labels": LABELS}, "of type |S3"),
+        ({"images": PIXELS.astype(complex), "labels": LABELS}, "of type complex128"),
+        ({"images": PIXELS.astype(int) - 1, "labels": LABELS}, "negative pixels of type int64"),
+        ({"images": PIXELS * 1e300, "labels": LABELS}, "too large for single precision"),
+        ({"images": PIXELS, "labels": LABELS.astype(str)}, "np.unique(labels, return_inverse=True)[1]"),
+        ({"images": PIXELS, "labels": np.eye(10)[LABELS]}, "Of one-hot labels, save labels.argmax(axis=1)"),
+        ({"images": PIXELS, "labels": np.where(LABELS == 3, np.nan, LABELS)}, "one whole number from 0"),
+        ({"images": PIXELS, "labels": np.where(LABELS == 3, 1797, LABELS)}, "1,798 classes for 1,797 training images"),
+        ({"images": PIXELS, "labels": LABELS.astype(np.uint64) + 2**63}, "has the label 9,223,372,036,854,775,817"),
+        ({"images": PIXELS, "labels": LABELS * 1e30}, "training images. Number the classes from 0 without gaps"),
+        (
+            {"x_train": PIXELS, "y_train": LABELS, "x_test": PIXELS[:3], "y_test": [0, 1, 10**9]},
+            "has the label 1,000,000,000",
+        ),
+        ({"x_train": PIXELS, "y_train": LABELS, "x_test": PIXELS / 255, "y_test": LABELS}, "train uint8, test float64"),
+        ({"x_train": PIXELS > 3, "y_train": LABELS, "x_test": PIXELS, "y_test": LABELS}, "train bool, test uint8"),
+        ({"arr_0": PIXELS, "arr_1": PIXELS, "arr_2": LABELS, "arr_3": LABELS}, "and labels 1797 × 8 × 8"),
+        ({"arr_0": PIXELS, "arr_1": LABELS, "arr_2": LABELS}, "has 3 arrays without names"),
         ({"images": np.full((9, 2, 2), np.nan), "labels": LABELS[:9]}, "not numbers"),
         ({"images": PIXELS, "labels": LABELS, "x_test": PIXELS[:9, :4], "y_test": LABELS[:9]}, "they have to be alike"),
         ({"images": PIXELS[:3], "labels": LABELS[:3]}, "would be split train 3, valid 0, test 0"),
-        ({"images": np.array([None]), "labels": LABELS}, "is damaged or no .npz file"),
+        ({"images": np.array([None]), "labels": LABELS}, "has an array of Python objects"),
     ],
 )
 def test_arrays_that_cannot_be_right_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
@@ -148,3 +166,264 @@ def test_more_examples_than_there_are_cannot_be_asked_for(tmp_path: Path) -> Non
     path = npz(tmp_path / "a.npz", images=PIXELS[:50], labels=LABELS[:50])
     with pytest.raises(InputRefusedError, match=r"41 examples are asked for, and that part of .* has 40"):
         Images(path, train_examples=41).load()
+
+
+def every(data: Data) -> dict[bytes, int]:
+    """The class of each image of all parts, by its pixels as they are read."""
+    return {
+        bytes(image): target
+        for part in examples(data)
+        for image, target in zip(part.inputs.numpy(), part.targets.tolist(), strict=True)
+    }
+
+
+COLOURS = np.random.default_rng(3).integers(0, 256, (60, 5, 4, 3), np.uint8)
+KINDS = np.arange(60) % 3
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_that_come_first_are_features(tmp_path: Path, channels: int, dtype: type) -> None:
+    last = COLOURS[..., :channels].astype(dtype)
+    tasks = [
+        Images(npz(tmp_path / f"{name}.npz", x=images, y=KINDS))
+        for name, images in (("last", last), ("first", np.moveaxis(last, -1, 1)))
+    ]
+    assert [(task.input_size, examples(task.load())[0].steps) for task in tasks] == [(channels, 20)] * 2
+    datas = [task.load() for task in tasks]
+    assert datas[0].digest == datas[1].digest
+    said = f"Images are N × {channels} × 5 × 4: the second axis is taken as channels."
+    assert [said in data.notes for data in datas] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted", "said"),
+    [
+        ((3, 5, 2), (15, 2), ""),
+        ((3, 3, 3), (9, 3), ""),
+        ((1, 1, 1), (1, 1), ""),
+        ((4, 4, 1), (16, 1), ""),
+        ((1, 4, 1), (4, 1), ""),
+        ((1, 7), (7, 1), ""),
+        ((2, 8, 9), (16, 9), "Images are N × 2 × 8 × 9: the last axis is taken as channels."),
+        ((3, 4, 4), (16, 3), "Images are N × 3 × 4 × 4: the second axis is taken as channels."),
+        ((1, 2, 3), (6, 1), "Images are N × 1 × 2 × 3: the second axis is taken as channels."),
+        ((49,), (49, 1), "Flat images of 49 values are read as 7 × 7 pixels."),
+        ((50,), (50, 1), "Flat images of 50 values, which make no square, are read as one row of 50 pixels."),
+        ((48,), (48, 1), "If they are 4 × 4 pixels in three colours, save them as N × 4 × 4 × 3."),
+    ],
+)
+def test_axes_are_read_as_the_notes_say(
+    tmp_path: Path, shape: tuple[int, ...], wanted: tuple[int, int], said: str
+) -> None:
+    images = np.random.default_rng(0).random((30, *shape), np.float32)
+    data = Images(npz(tmp_path / "a.npz", images=images, labels=np.arange(30) % 2), permute=False).load()
+    assert examples(data)[0].inputs.shape[1:] == wanted
+    assert len(data.notes) == bool(said)
+    assert said in "".join(data.notes)
+    if len(shape) == 1:
+        assert every(data) == {bytes(image): k % 2 for k, image in enumerate(images)}
+
+
+def test_parts_may_be_laid_out_differently(tmp_path: Path) -> None:
+    arrays = {"x_train": PIXELS, "y_train": LABELS, "x_val": PIXELS[:9, None], "y_val": LABELS[:9]}
+    arrays |= {"x_test": PIXELS[:9].reshape(9, 64), "y_test": LABELS[:9]}
+    train, valid, test = examples(Images(npz(tmp_path / "a.npz", **arrays)).load())
+    assert torch.equal(train.inputs[:9], valid.inputs)
+    assert torch.equal(train.inputs[:9], test.inputs)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, ">i2", np.int32, np.int64, np.uint64])
+def test_whole_numbers_of_other_types_are_read_as_bytes(tmp_path: Path, dtype: Any) -> None:
+    pixels = PIXELS * 7  # at most 112
+    tasks = [Images(npz(tmp_path / f"{n}.npz", x=x, y=LABELS)) for n, x in (("a", pixels), ("b", pixels.astype(dtype)))]
+    plain, other = (task.load() for task in tasks)
+    assert plain.digest == other.digest
+    assert plain.notes == ()
+    assert other.notes == ("Pixels are whole numbers up to 112 and are divided by 255, as bytes are.",)
+
+
+def test_larger_whole_numbers_fill_the_range_in_all_parts_alike(tmp_path: Path) -> None:
+    arrays = {"x_train": PIXELS.astype(np.uint16) * 256, "y_train": LABELS}
+    arrays |= {"x_test": PIXELS.astype(np.uint16) * 512, "y_test": LABELS}
+    data = Images(npz(tmp_path / "a.npz", **arrays), permute=False).load()
+    assert data.notes == ("Pixels are whole numbers up to 8,192, by which they are divided.",)
+    test = examples(data)[2].inputs.numpy()
+    assert np.array_equal(test, PIXELS.reshape(-1, 64, 1).astype(np.float32) / 16)
+    assert examples(data)[0].inputs.max() == 0.5
+
+
+def test_true_and_false_are_one_and_zero(tmp_path: Path) -> None:
+    data = Images(npz(tmp_path / "a.npz", X=PIXELS > 7, y=LABELS > 4), permute=False).load()
+    assert every(data) == {bytes(i): int(k > 4) for i, k in zip((PIXELS > 7).astype(np.float32), LABELS, strict=True)}
+    assert data.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (PIXELS / 16, ""),
+        (PIXELS.astype(np.float32), "Pixels are real numbers from 0 to 16 and are read as they are."),
+        (PIXELS, "Pixels are whole numbers up to 16 and are divided by 255, as bytes are."),
+    ],
+)
+def test_an_unusual_scale_is_noted(tmp_path: Path, pixels: np.ndarray, said: str) -> None:
+    assert Images(npz(tmp_path / "a.npz", x=pixels, y=LABELS)).load().notes == ((said,) if said else ())
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        (("X_train", "y_train"), ("X_test", "y_test")),
+        (("X_TRAIN", "Y_TRAIN"), ()),
+        (("X", "y"), ("Test_Images", "Test_Labels")),
+        (("data", "target"), ()),
+        (("data", "labels"), ("test_images", "test_labels")),
+        (("arr_0", "arr_1"), ()),
+        (("arr_0", "arr_1"), ("arr_2", "arr_3")),
+    ],
+)
+def test_arrays_by_their_usual_names(tmp_path: Path, train: tuple[str, str], test: tuple[str, str] | tuple[()]) -> None:
+    pixels = PIXELS[:300] * 15
+    arrays = dict(zip(train, (pixels[:200], LABELS[:200]), strict=True))
+    if test:
+        arrays |= dict(zip(test, (pixels[200:], LABELS[200:300]), strict=True))
+    data = Images(npz(tmp_path / "a.npz", **arrays)).load()
+    wanted = {"x_train": pixels[:200], "y_train": LABELS[:200]}
+    if test:
+        wanted |= {"x_test": pixels[200:], "y_test": LABELS[200:300]}
+    assert data.digest == Images(npz(tmp_path / "b.npz", **wanted)).load().digest
+    nameless = "Of the arrays without names in a.npz, the last two are taken as the test's."
+    assert data.notes == ((nameless,) if "arr_2" in test else ())
+
+
+def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
+    arrays = {"x_train": PIXELS * 15, "y_train": LABELS, "x_dev": PIXELS, "x_test": PIXELS, "names": np.array(["a"])}
+    (note,) = Images(npz(tmp_path / "a.npz", **arrays)).load().notes
+    assert note == "Of the arrays in a.npz, these are not read: names, x_dev, x_test."
+
+
+def test_the_test_of_another_archive_is_its_test_part(tmp_path: Path) -> None:
+    arrays = {
+        "x_train": PIXELS[:200] * 15,
+        "y_train": LABELS[:200],
+        "x_test": PIXELS[200:300] * 15,
+        "y_test": LABELS[200:300],
+    }
+    path = npz(tmp_path / "a.npz", **arrays)
+    both = Images(path, test_path=path).load()
+    assert both.digest == Images(path).load().digest
+    assert both.notes == ("The test part of a.npz is not used: test_path names another.",)
+    alone = npz(tmp_path / "t.npz", x_test=arrays["x_test"], y_test=arrays["y_test"])
+    assert Images(path, test_path=alone).load().digest == both.digest
+
+
+def test_npy_and_idx_files_with_labels_of_their_own(tmp_path: Path) -> None:
+    pixels = PIXELS * 15
+    np.save(tmp_path / "x.npy", pixels)
+    np.save(tmp_path / "y.npy", LABELS.astype(float)[:, None])
+    (tmp_path / "x-idx").write_bytes(idx(pixels))
+    (tmp_path / "y.gz").write_bytes(gzip.compress(idx(LABELS.astype(">i4"))))
+    wanted = Images(npz(tmp_path / "a.npz", x=pixels, y=LABELS)).load()
+    for images in ("x.npy", "x-idx"):
+        for labels in ("y.npy", "y.gz"):
+            data = Images(str(tmp_path / images), str(tmp_path / labels)).load()
+            assert (data.digest, data.notes) == (wanted.digest, ())
+    # what a file is counts, not what it is called
+    (tmp_path / "a.npz").rename(tmp_path / "b.npy")
+    assert Images(str(tmp_path / "b.npy")).load().digest == wanted.digest
+
+
+@pytest.mark.parametrize("dtype", [">i1", ">i2", ">i4", ">f4", ">f8"])
+def test_every_type_of_idx_is_read(tmp_path: Path, dtype: str) -> None:
+    pixels = (PIXELS * 7).astype(dtype)
+    (tmp_path / "x").write_bytes(idx(pixels))
+    np.save(tmp_path / "y.npy", LABELS)
+    data = Images(str(tmp_path / "x"), str(tmp_path / "y.npy")).load()
+    assert data.digest == Images(npz(tmp_path / "a.npz", x=pixels, y=LABELS)).load().digest
+
+
+FOUR = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+@pytest.fixture
+def four() -> dict[str, bytes]:
+    values = (PIXELS[:200] * 15, LABELS[:200].astype(np.uint8), PIXELS[200:300] * 15, LABELS[200:300].astype(np.uint8))
+    return {name: idx(value) for name, value in zip(FOUR, values, strict=True)}
+
+
+@pytest.mark.parametrize("place", [".", "raw", "MNIST/raw", "FashionMNIST/raw"])
+@pytest.mark.parametrize(("dot", "packed"), [("-", False), (".", False), ("-", True)])
+def test_a_folder_with_mnists_files(tmp_path: Path, four: dict[str, bytes], place: str, dot: str, packed: bool) -> None:
+    folder = tmp_path / "root" / place
+    folder.mkdir(parents=True)
+    for name, content in four.items():
+        file = folder / (name.replace("-idx", f"{dot}idx") + ".gz" * packed)
+        file.write_bytes(gzip.compress(content) if packed else content)
+    arrays = {
+        "x_train": PIXELS[:200] * 15,
+        "y_train": LABELS[:200],
+        "x_test": PIXELS[200:300] * 15,
+        "y_test": LABELS[200:300],
+    }
+    wanted = Images(npz(tmp_path / "a.npz", **arrays)).load()
+    assert Images(str(tmp_path / "root")).load().digest == wanted.digest
+
+
+def test_a_folder_that_cannot_be_right_is_refused(tmp_path: Path, four: dict[str, bytes]) -> None:
+    def said(match: str, **options: str) -> None:
+        with pytest.raises(InputRefusedError, match=match):
+            Images(str(tmp_path), **options).load()  # type: ignore[arg-type]
+
+    said("is a folder without train-images-idx3-ubyte")
+    raws = [tmp_path / name / "raw" for name in ("KMNIST", "MNIST")]
+    for raw in raws:
+        raw.mkdir(parents=True)
+        for name, content in four.items():
+            (raw / name).write_bytes(content)
+    said("has several sets of images: name one of .*KMNIST/raw, .*/MNIST/raw")
+    for name in FOUR:
+        (raws[0] / name).unlink()
+    (raws[1] / FOUR[3]).unlink()
+    said("MNIST/raw lacks t10k-labels-idx1-ubyte")
+    said("labels_path would not be read", labels_path=str(raws[1] / FOUR[1]))
+    with pytest.raises(InputRefusedError, match=r"labels_path is .* which is a folder"):
+        Images(labels_path=str(tmp_path))
+
+
+def test_a_file_that_would_not_be_read_is_refused(tmp_path: Path) -> None:
+    path = npz(tmp_path / "a.npz", x=PIXELS, y=LABELS)
+    np.save(tmp_path / "y.npy", LABELS)
+    labels = str(tmp_path / "y.npy")
+    for options in (
+        {"labels_path": labels},
+        {"test_path": path, "test_labels_path": labels},
+        {"test_labels_path": labels},
+    ):
+        with pytest.raises(InputRefusedError, match=r"would not be read|is set without test_path"):
+            Images(path, **options).load()  # type: ignore[arg-type]
+    with pytest.raises(InputRefusedError, match=r"is an archive: labels_path has to be an \.npy or IDX file"):
+        Images(labels, labels_path=path).load()
+
+
+def test_damaged_arrays_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", PIXELS)
+    content = (tmp_path / "x.npy").read_bytes()
+    huge = content.replace(b"(1797, 8, 8), ", b"(9999999999999,)".ljust(14))
+    assert huge != content
+    for damaged in (b"", content[:40], content[:-1], content[:20] + b"(" + content[21:], huge):
+        (tmp_path / "x.npy").write_bytes(damaged)
+        with pytest.raises(InputRefusedError, match=r"x\.npy in .* is damaged or no \.npy file"):
+            Images(str(tmp_path / "x.npy"), str(tmp_path / "x.npy")).load()
+
+
+def test_classes_without_a_training_example_are_noted(tmp_path: Path) -> None:
+    pixels = PIXELS[:400] * 15
+    labels = np.where(LABELS[:400] == 0, 399, LABELS[:400])  # as many classes as images: just allowed
+    task = Images(npz(tmp_path / "a.npz", x=pixels, y=labels))
+    assert task.output_size == 400
+    assert task.load().notes == (
+        "390 of 400 classes have no training example: 0, 10, 11, 12, 13, 14, 15, 16, 17, 18 and 380 more.",
+    )
+    task = Images(npz(tmp_path / "b.npz", x=pixels, y=np.sort(LABELS[:400])), train_examples=30)
+    assert task.load().notes == ("9 of 10 classes have no training example: 1, 2, 3, 4, 5, 6, 7, 8, 9.",)

@@ -78,6 +78,9 @@ def test_the_digest_is_of_the_text_not_of_its_file(tmp_path: Path) -> None:
         ("char_text", {"test": 0.0}, "test is 0 and there is no test_path"),
         ("word_text", {"vocabulary": 1}, "vocabulary is 1"),
         ("char_text", {"test_path": "gone.txt"}, "test_path is 'gone.txt', and there is no such file"),
+        ("char_text", {"path": "."}, "path is '.', which is a folder: name a file in it"),
+        ("word_text", {"path": "~nobody_of_this_name/a.txt"}, "which cannot be looked at"),
+        ("word_text", {"valid_path": "a" * 5000}, "which cannot be looked at"),
     ],
 )
 def test_options_that_cannot_be_are_refused(name: str, options: dict[str, Any], said: str) -> None:
@@ -93,6 +96,29 @@ def test_parts_that_are_too_short_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "b.txt", WORDS)
     with pytest.raises(InputRefusedError, match=r"The training part of .* has 500 words, and at least 701 are needed"):
         WordText(path, valid=0.25, test=0.25).load()
+
+
+@pytest.mark.parametrize(
+    ("name", "training", "said"),
+    [
+        ("char_text", "z" * 900, "'z' over and over"),
+        ("word_text", "\n" * 900, "'<eos>' over and over"),
+        ("word_text", "zone " * 900, "'zone' over and over"),
+    ],
+)
+def test_a_training_part_of_one_symbol_is_refused(tmp_path: Path, name: str, training: str, said: str) -> None:
+    path = write(tmp_path / "a.txt", training + TEXT[:50] + " " + WORDS[:250])
+    with pytest.raises(InputRefusedError) as refused:
+        make_task(name, {"path": path, "valid": 0.1, "test": 0.2, "length": 10}).load()
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["char_text", "word_text"])
+def test_a_blank_file_for_one_part_is_refused(tmp_path: Path, name: str) -> None:
+    path, blank = write(tmp_path / "a.txt", WORDS), write(tmp_path / "b.txt", " \n" * 500)
+    for option in ("valid_path", "test_path"):
+        with pytest.raises(InputRefusedError, match=r"b\.txt .* is blank"):
+            make_task(name, {"path": path, option: blank, "length": 10}).load()
 
 
 def test_a_path_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

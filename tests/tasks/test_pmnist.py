@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from idx_bytes import idx
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.tasks import Data, Examples, PermutedMNIST, make_task
@@ -127,6 +128,14 @@ def test_a_file_that_cannot_be_right_is_refused(blank_mnist: Path, tmp_path: Pat
     assert said in str(refused.value)
     assert str(folder) in str(refused.value)
     assert "Get the file again" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["train-labels-idx1-ubyte.gz", LABELS])
+def test_a_set_of_more_than_ten_classes_is_refused(blank_mnist: Path, tmp_path: Path, name: str) -> None:
+    count = 10_000 if name == LABELS else 60_000
+    content = gzip.compress(idx(np.arange(count, dtype=np.uint8) % 11), compresslevel=1)
+    with pytest.raises(InputRefusedError, match=f"{name} has the label 10, and pmnist has ten classes"):
+        Part().load(damaged(blank_mnist, tmp_path / "mine", name, content))
 
 
 def test_limits_beyond_the_splits_are_refused() -> None:

@@ -11,14 +11,15 @@ from typing import ClassVar
 from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Score, Stream
 from zoneout_lab.tasks.corpus import Corpus, characters
+from zoneout_lab.tasks.encoding import UTF_8
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count
-from zoneout_lab.tasks.own_text import check_own, own_parts, own_paths, refuse_short
+from zoneout_lab.tasks.own_text import check_own, own_parts, own_paths, refuse_alike, refuse_short
 
 
 @dataclass(frozen=True)
 class CharText:
-    """A plain text file in UTF-8: predict its next character.
+    """A plain text file: predict its next character.
 
     The symbols are all characters in the files, newlines among them: uint8 for up to 256, otherwise int16 or int32, mapped from a
     file in the user's cache. Nothing is shuffled: training comes first in the text, then validation, then test. It is not in the
@@ -29,6 +30,7 @@ class CharText:
         valid_path, test_path: texts for validation and test; without one, that part is the end of ``path``.
         valid, test: the fractions of ``path`` that they are then.
         length: symbols in a chunk, which makes length − 1 predictions.
+        encoding: of the files. One that is visibly in another is refused with the likely one: see ``encoding.decoded``.
 
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
@@ -55,6 +57,7 @@ class CharText:
     valid: float = 0.05
     test: float = 0.05
     length: int = 100
+    encoding: str = UTF_8
 
     def __post_init__(self) -> None:
         check_own(self)
@@ -71,8 +74,8 @@ class CharText:
     def load(self, folder: Path | None = None) -> Data:
         """Read the files; ``folder`` is not looked into.
 
-        Raises InputRefusedError where no path is set, a file cannot be read or is not UTF-8, or a part is too short;
-        TryAgainError where the cache cannot be written.
+        Raises InputRefusedError where no path is set, a file cannot be read, is blank or in another encoding, a part is too short, or
+        the training characters are all alike; TryAgainError where the cache cannot be written.
         """
         corpus = self._corpus()
         streams = []
@@ -83,7 +86,8 @@ class CharText:
             refuse_short(self, part, len(symbols), needed[part], "characters")
             streams.append(Stream(symbols, len(corpus.about.names), self.length))
         train, valid, test = streams
+        refuse_alike(self, train.symbols, corpus.about.names)
         return Data.of(train, valid, test)
 
     def _corpus(self) -> Corpus:
-        return characters(own_paths(self))
+        return characters(own_paths(self), encoding=self.encoding)

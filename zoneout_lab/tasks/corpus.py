@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import gzip
 import hashlib
+import io
 import json
 import shutil
 import uuid
@@ -22,12 +22,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError, TryAgainError
+from zoneout_lab.tasks.encoding import UTF_8, canonical, decoded
 from zoneout_lab.tasks.files import cache_folder, refusal
 
 PIECE = 1 << 20  # bytes
 #: of the codes in the cache; raised when they change
-VERSION = 1
+VERSION = 2
 EOS, UNKNOWN = "<eos>", "<unk>"
+# that of IBM's mainframes (NEL), Unicode's for lines and for paragraphs: beside \n, \r and the two together
+_LINE_ENDS = ("\x85", "\u2028", "\u2029")
+# how gzip and zip begin; to many encodings they are text
+_PACKED = (b"\x1f\x8b", b"PK\3\4")
 _TYPES: tuple[tuple[int, str], ...] = ((2**8, "uint8"), (2**15, "int16"), (2**31, "int32"))
 
 
@@ -53,14 +58,16 @@ class Corpus:
     about: About
 
 
-def characters(paths: Sequence[Path], cache: Path | None = None) -> Corpus:
+def characters(paths: Sequence[Path], cache: Path | None = None, encoding: str = UTF_8) -> Corpus:
     r"""Files as characters; the symbols are all that occur in any of them, in the order of Unicode.
 
     Args:
-        paths: texts in UTF-8. A ``.gz``, and a ``.zip`` of one file, are read as what is in them.
+        paths: texts. A ``.gz``, and a ``.zip`` of one file, are read as what is in them.
         cache: where codes are kept; None: in the user's cache.
+        encoding: of every file; a byte-order mark is left out.
 
-    Raises InputRefusedError where a file cannot be read, is empty or is not UTF-8, TryAgainError where the cache cannot be written.
+    Raises InputRefusedError where a file cannot be read, is blank or not of that encoding (see :func:`encoding.decoded`),
+    TryAgainError where the cache cannot be written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name:
@@ -70,11 +77,18 @@ def characters(paths: Sequence[Path], cache: Path | None = None) -> Corpus:
     >>> corpus.about.names, corpus.symbols.tolist()
     (('\n', 'e', 'n', 'o', 'z'), [4, 3, 2, 1, 0])
     """
-    return _cached("characters", paths, cache, lambda codes: _code_characters(paths, codes))
+    how = "characters" + _in(encoding)
+    return _cached(how, paths, cache, lambda codes: _code_characters(paths, codes, encoding))
 
 
-def words(paths: Sequence[Path], most: int, held_out: Sequence[float] = (), cache: Path | None = None) -> Corpus:
-    r"""Files as words, which white space separates, with ``<eos>`` for each newline.
+def words(
+    paths: Sequence[Path],
+    most: int,
+    held_out: Sequence[float] = (),
+    cache: Path | None = None,
+    encoding: str = UTF_8,
+) -> Corpus:
+    r"""Files as words, which white space separates, with ``<eos>`` for each line end: LF, CR LF, CR, NEL, LS or PS.
 
     The symbols are ``<unk>`` and the words of the training part by falling frequency (equally frequent ones as they come), no
     more than ``most`` in all. What is not among them is ``<unk>``. Every distinct word is held in memory once.
@@ -83,7 +97,7 @@ def words(paths: Sequence[Path], most: int, held_out: Sequence[float] = (), cach
         paths: as :func:`characters`. The first begins with the training part.
         most: symbols there may be; 0: as many as there are.
         held_out: what is not training at the first file's end, as fractions of its words: see :func:`training_end`.
-        cache: as :func:`characters`.
+        cache, encoding: as :func:`characters`.
 
     Raises what :func:`characters` does.
 
@@ -95,8 +109,8 @@ def words(paths: Sequence[Path], most: int, held_out: Sequence[float] = (), cach
     >>> corpus.about.names, corpus.symbols.tolist()
     (('<unk>', 'a', 'b', '<eos>'), [1, 2, 1, 3, 0, 1, 0, 3])
     """
-    how = f"words {most} {[float(part) for part in held_out]}"
-    return _cached(how, paths, cache, lambda codes: _code_words(paths, codes, most, held_out))
+    how = f"words {most} {[float(part) for part in held_out]}" + _in(encoding)
+    return _cached(how, paths, cache, lambda codes: _code_words(paths, codes, most, held_out, encoding))
 
 
 def training_end(count: int, held_out: Sequence[float]) -> int:
@@ -108,10 +122,14 @@ def training_end(count: int, held_out: Sequence[float]) -> int:
     return count - sum(round(count * fraction) for fraction in held_out)
 
 
-def _code_characters(paths: Sequence[Path], codes: Path) -> About:
+def _in(encoding: str) -> str:
+    return "" if canonical(encoding) == UTF_8 else f" in {canonical(encoding)}"
+
+
+def _code_characters(paths: Sequence[Path], codes: Path, encoding: str) -> About:
     seen = np.zeros(0x110000, bool)
     for path in paths:
-        for text in _pieces(path):
+        for text in _pieces(path, encoding):
             seen[_points(text)] = True
     alphabet = np.flatnonzero(seen)
     number = np.zeros(len(seen), np.int32)
@@ -121,7 +139,7 @@ def _code_characters(paths: Sequence[Path], codes: Path) -> About:
     with codes.open("wb") as file:
         for path in paths:
             digest = hashlib.sha256()
-            for text in _pieces(path, digest.update):
+            for text in _pieces(path, encoding, digest.update):
                 count += len(text)
                 file.write(number[_points(text)].astype(about.dtype).tobytes())
             ends.append(count)
@@ -129,14 +147,14 @@ def _code_characters(paths: Sequence[Path], codes: Path) -> About:
     return About(about.names, tuple(ends), tuple(digests))
 
 
-def _code_words(paths: Sequence[Path], codes: Path, most: int, held_out: Sequence[float]) -> About:
+def _code_words(paths: Sequence[Path], codes: Path, most: int, held_out: Sequence[float], encoding: str) -> About:
     number: dict[str, int] = {UNKNOWN: 0}
     ends, digests, count = [], [], 0
     first = codes.with_suffix(".first")
     with first.open("wb") as file:
         for path in paths:
             digest = hashlib.sha256()
-            for tokens in _tokens(path, digest.update):
+            for tokens in _tokens(path, encoding, digest.update):
                 count += len(tokens)
                 file.write(np.array([number.setdefault(t, len(number)) for t in tokens], np.int32).tobytes())
             ends.append(count)
@@ -166,37 +184,46 @@ def _int32(path: Path) -> Iterator[NDArray[np.int32]]:
             yield np.frombuffer(piece, np.int32)
 
 
-def _tokens(path: Path, heard: Callable[[bytes], None]) -> Iterator[list[str]]:
-    """The words of a file in lists; a word is never cut where a piece ends."""
+def _tokens(path: Path, encoding: str, heard: Callable[[bytes], None]) -> Iterator[list[str]]:
+    """The words of a file in lists; neither a word nor a line end of two characters is cut where a piece ends."""
+    # One newline for every CR, LF and CR LF.
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
     rest = ""
-    for piece in _pieces(path, heard):
-        text = rest + piece
+    for piece in _pieces(path, encoding, heard):
+        text = newlines.decode(piece)
+        for end in _LINE_ENDS:
+            text = text.replace(end, "\n")
+        text = rest + text
         cut = max(text.rfind(" "), text.rfind("\n")) + 1
         text, rest = text[:cut], text[cut:]
         yield text.replace("\n", f" {EOS} ").split()
-    yield rest.split()
+    yield (rest + newlines.decode("", final=True)).replace("\n", f" {EOS} ").split()
 
 
 def _points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
-def _pieces(path: Path, heard: Callable[[bytes], None] = lambda _: None) -> Iterator[str]:
-    """The text of a file in pieces; ``heard`` is given their bytes. A ``.gz`` and the only file in a ``.zip`` are unpacked."""
-    decode = codecs.getincrementaldecoder("utf-8-sig")().decode
+def _pieces(path: Path, encoding: str, heard: Callable[[bytes], None] = lambda _: None) -> Iterator[str]:
+    """The text of a file in pieces; ``heard`` is given their bytes."""
+    return decoded(_bytes(path, heard), encoding, path)
+
+
+def _bytes(path: Path, heard: Callable[[bytes], None]) -> Iterator[bytes]:
+    """The content of a file in pieces. A ``.gz`` and the only file in a ``.zip`` are unpacked."""
     size = 0
     try:
         with ExitStack() as stack:
             file = _opened(path, stack)
             while piece := file.read(PIECE):
+                if not size and piece.startswith(_PACKED):
+                    raise InputRefusedError(
+                        f"{path.name} in {path.parent} is compressed or an office document. Name it .gz or .zip where it is that, and save a "
+                        "document as plain text."
+                    )
                 heard(piece)
                 size += len(piece)
-                yield decode(piece)
-        yield decode(b"", True)
-    except UnicodeDecodeError as error:
-        raise InputRefusedError(
-            f"{path.name} in {path.parent} is not UTF-8: {error.reason} within the megabyte before byte {size:,}. Save it as UTF-8."
-        ) from error
+                yield piece
     except (
         gzip.BadGzipFile,
         zipfile.BadZipFile,
@@ -212,9 +239,9 @@ def _pieces(path: Path, heard: Callable[[bytes], None] = lambda _: None) -> Iter
 
 
 def _opened(path: Path, stack: ExitStack) -> IO[bytes]:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return cast(IO[bytes], stack.enter_context(gzip.open(path)))
-    if path.suffix != ".zip":
+    if path.suffix.lower() != ".zip":
         return stack.enter_context(path.open("rb"))
     archive = stack.enter_context(zipfile.ZipFile(path))
     members = [member for member in archive.infolist() if not member.is_dir()]

@@ -17,22 +17,25 @@ from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.digits import stratified
 from zoneout_lab.tasks.files import Sources
-from zoneout_lab.tasks.image_files import Labelled, read_images
+from zoneout_lab.tasks.image_arrays import Labelled, without_example
+from zoneout_lab.tasks.image_files import ImageSet, read_images
 from zoneout_lab.tasks.options import check_count, check_file, check_flag, check_fraction
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images of one size with a class each, one pixel a step. The classes are 0 to the largest label.
+    """Images of one size with a class each, one pixel a step. The classes are 0 to the largest label, and no more than training images.
 
-    Inputs [N, height · width, channels] float32: bytes are divided by 255, real numbers are taken as they are. Targets [N] int64.
+    Inputs [N, height · width, channels] float32: bytes are divided by 255, real numbers are taken as they are; see
+    ``image_arrays.divisor`` for other types and ``image_arrays.laid_out`` for which axis is which. Targets [N] int64. The notes say
+    where channels came first, images were flat, the scale is unusual, arrays were not read or a class has no training example.
     Parts that the files do not tell apart are drawn from the training images, every class in its proportion. It is not in the paper,
     so there is no setting of that name.
 
     Options:
-        path: images as an IDX file (also ``.gz``), or an ``.npz`` of images and labels; which names its arrays may have is said by
-            ``image_files.read_images``.
-        labels_path: the labels of an IDX file.
+        path: images as an IDX file (also ``.gz``) or ``.npy``, an ``.npz`` of images and labels, or a folder with MNIST's four
+            files; which names arrays and files may have is said by ``image_files.read_images``.
+        labels_path: the labels of an IDX file or ``.npy``, as IDX or ``.npy``.
         test_path, test_labels_path: the same for the test.
         valid, test: the fractions drawn for validation and test where the files have no such part.
         split_seed: of that drawing.
@@ -74,7 +77,7 @@ class Images:
 
     def __post_init__(self) -> None:
         for option in ("path", "labels_path", "test_path", "test_labels_path"):
-            check_file(option, getattr(self, option))
+            check_file(option, getattr(self, option), folder=option == "path")
         check_fraction("valid", self.valid)
         check_fraction("test", self.test)
         check_flag("permute", self.permute)
@@ -83,12 +86,12 @@ class Images:
 
     @property
     def input_size(self) -> int:
-        images = self._read()["train"].images
+        images = self._read().parts["train"].images
         return int(images.shape[3]) if images.ndim == 4 else 1
 
     @property
     def output_size(self) -> int:
-        return 1 + max(int(part.labels.max()) for part in self._read().values())
+        return 1 + max(int(part.labels.max()) for part in self._read().parts.values())
 
     def order(self, pixels: int) -> NDArray[np.int64]:
         """The pixel read at each step [pixels].
@@ -106,7 +109,8 @@ class Images:
         Raises InputRefusedError where no path is set, a file is not what it should be, images and labels do not fit each other, or
         a part would be empty.
         """
-        parts = dict(self._read())
+        found = self._read()
+        parts = dict(found.parts)
         drawn = [name for name in ("valid", "test") if name not in parts]
         labels = parts["train"].labels
         sizes = [round(len(labels) * getattr(self, name)) for name in drawn]
@@ -121,24 +125,25 @@ class Images:
         for name, kept in zip(["train", *drawn], rows, strict=True):
             parts[name] = whole.rows(np.sort(kept))
         train, valid, test = (
-            self._examples(parts[name], limit)
+            self._examples(parts[name], limit, found.divisor)
             for name, limit in (
                 ("train", self.train_examples),
                 ("valid", self.valid_examples),
                 ("test", self.test_examples),
             )
         )
-        return Data.of(train, valid, test)
+        note = without_example(train.targets.numpy(), self.output_size)
+        return Data.of(train, valid, test, (*found.notes, note) if note else found.notes)
 
-    def _read(self) -> Mapping[str, Labelled]:
+    def _read(self) -> ImageSet:
         if not self.path:
             raise InputRefusedError(
-                "images reads a set of your own, and none is named: set options.path to an .npz file, or to an IDX file together with "
-                "options.labels_path."
+                "images reads a set of your own, and none is named: set options.path to an .npz file, to a folder with MNIST's four "
+                "files, or to an IDX or .npy file together with options.labels_path."
             )
         return read_images(self.path, self.labels_path, self.test_path, self.test_labels_path)
 
-    def _examples(self, part: Labelled, limit: int) -> Examples:
+    def _examples(self, part: Labelled, limit: int, divisor: int) -> Examples:
         images, labels = part.images[: limit or None], part.labels[: limit or None]
         if limit > len(labels):
             raise InputRefusedError(
@@ -147,6 +152,6 @@ class Images:
         pixels = int(images.shape[1] * images.shape[2])
         read = images.reshape(len(images), pixels, -1)[:, self.order(pixels)]
         values = np.ascontiguousarray(read, np.float32)
-        if images.dtype == np.uint8:
-            values = values / np.float32(255)
+        if divisor != 1:
+            values = values / np.float32(divisor)
         return Examples(torch.from_numpy(values), torch.from_numpy(labels.astype(np.int64)))

@@ -64,8 +64,10 @@ def check_fraction(name: str, value: object) -> None:
         raise InputRefusedError(f"{name} is {value!r}; it has to be a fraction, from 0 to below 1.")
 
 
-def check_file(name: str, value: object) -> None:
+def check_file(name: str, value: object, *, folder: bool = False) -> None:
     """Refuse ``value`` unless it names a file that exists, or is empty, which means that no file is named yet.
+
+    With ``folder``, it may name a folder too.
 
     >>> check_file("path", "no/such/file.txt")
     Traceback (most recent call last):
@@ -74,7 +76,18 @@ def check_file(name: str, value: object) -> None:
     """
     if not isinstance(value, str):
         raise InputRefusedError(f"{name} is {value!r}; it has to be the name of a file, in quotes.")
-    if value and not Path(value).expanduser().is_file():
+    if not value:
+        return
+    try:
+        path = Path(value).expanduser()
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, RuntimeError) as error:  # the latter: ~somebody has no home
+        raise InputRefusedError(
+            f"{name} is {value!r}, which cannot be looked at ({error}). Name another file."
+        ) from error
+    if is_folder and not folder:
+        raise InputRefusedError(f"{name} is {value!r}, which is a folder: name a file in it.")
+    if not is_file and not is_folder:
         raise InputRefusedError(
             f"{name} is {value!r}, and there is no such file. It is looked for from {Path.cwd()}; name it in full, or from there."
         )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from torch import Tensor
+
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.tasks.corpus import training_end
+from zoneout_lab.tasks.encoding import check_encoding
 from zoneout_lab.tasks.options import check_file, check_fraction
 
 
@@ -15,7 +19,8 @@ class OwnText(Protocol):
     """The options of a task that reads a user's own text.
 
     ``path``: the text. ``valid_path``, ``test_path``: texts of their own for validation and test; where one is empty, that part
-    comes from the end of ``path``, the test part last. ``valid``, ``test``: those parts' fractions of ``path``.
+    comes from the end of ``path``, the test part last. ``valid``, ``test``: those parts' fractions of ``path``. ``encoding``: of all
+    the files.
     """
 
     name: ClassVar[str]
@@ -30,15 +35,18 @@ class OwnText(Protocol):
     def valid(self) -> float: ...
     @property
     def test(self) -> float: ...
+    @property
+    def encoding(self) -> str: ...
 
 
 def check_own(task: OwnText) -> None:
-    """Refuse options that cannot be: files that are not there, fractions that leave nothing or take nothing.
+    """Refuse options that cannot be: files that are not there, fractions that leave nothing or take nothing, no encoding.
 
     Raises InputRefusedError.
     """
     for option in ("path", "valid_path", "test_path"):
         check_file(option, getattr(task, option))
+    check_encoding("encoding", task.encoding)
     for option, own in (("valid", task.valid_path), ("test", task.test_path)):
         check_fraction(option, getattr(task, option))
         if not own and getattr(task, option) == 0:
@@ -79,4 +87,13 @@ def refuse_short(task: OwnText, part: str, found: int, needed: int, unit: str) -
         raise InputRefusedError(
             f"The {part} part of {task.path} has {found:,} {unit}, and at least {needed:,} are needed. "
             "Use more text, other fractions or a smaller length."
+        )
+
+
+def refuse_alike(task: OwnText, symbols: Tensor, names: Sequence[str]) -> None:
+    """Raise InputRefusedError where the training ``symbols`` are all the same: line ends alone, for example."""
+    if symbols.min() == symbols.max():
+        raise InputRefusedError(
+            f"The training part of {task.path} is {names[int(symbols[0])]!r} over and over: there is nothing to predict. Use another text, "
+            "or other fractions."
         )

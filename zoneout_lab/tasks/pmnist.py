@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Source, Sources, difference, find
 from zoneout_lab.tasks.idx import read_idx
 from zoneout_lab.tasks.options import check_choice, check_count
 
-PIXELS = 784
+PIXELS, CLASSES = 784, 10
 TRAIN, VALID, TEST = 50_000, 10_000, 10_000
 
 MNIST = Sources(
@@ -113,7 +114,7 @@ class PermutedMNIST:
 
     @property
     def output_size(self) -> int:
-        return 10
+        return CLASSES
 
     def order(self) -> NDArray[np.int64]:
         """The pixel read at each step [784].
@@ -141,6 +142,12 @@ class PermutedMNIST:
             if note:
                 notes.append(note)
         images, labels, test_images, test_labels = arrays
+        for source, classes in ((MNIST.files[1], labels), (MNIST.files[3], test_labels)):
+            if classes.max() >= CLASSES:
+                raise InputRefusedError(
+                    f"{paths[source.name]} has the label {classes.max()}, and pmnist has ten classes, 0 to 9. Read this set with "
+                    "--task images."
+                )
         end = TRAIN + (self.valid_examples or VALID)
         return Data.of(
             self._examples(images[:TRAIN], labels[:TRAIN], self.train_examples),

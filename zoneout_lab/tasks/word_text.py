@@ -11,14 +11,15 @@ from typing import ClassVar
 from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Carried, Data, Score
 from zoneout_lab.tasks.corpus import Corpus, words
+from zoneout_lab.tasks.encoding import UTF_8
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count
-from zoneout_lab.tasks.own_text import check_own, held_out, own_parts, own_paths, refuse_short
+from zoneout_lab.tasks.own_text import check_own, held_out, own_parts, own_paths, refuse_alike, refuse_short
 
 
 @dataclass(frozen=True)
 class WordText:
-    """A plain text file in UTF-8: predict its next word. Words are what white space separates, with ``<eos>`` for each newline.
+    """A plain text file: predict its next word. Words are what white space separates, with ``<eos>`` for each line end.
 
     The symbols are ``<unk>`` and the most frequent words of the training part; every other word is read as ``<unk>``, and a
     perplexity counts that as right. They are int16 or int32 (uint8 for up to 256), mapped from a file in the user's cache. Train and
@@ -31,6 +32,7 @@ class WordText:
         vocabulary: symbols there may be, ``<unk>`` and ``<eos>`` among them; 0: every word of the training part.
         length: predictions in a window, over which the gradient flows.
         streams: parallel streams of training and validation. ``training.batch`` has to be as many.
+        encoding: of the files. One that is visibly in another is refused with the likely one: see ``encoding.decoded``.
 
     >>> WordText(vocabulary=1)
     Traceback (most recent call last):
@@ -60,6 +62,7 @@ class WordText:
     vocabulary: int = 10_000
     length: int = 35
     streams: int = 20
+    encoding: str = UTF_8
 
     def __post_init__(self) -> None:
         check_own(self)
@@ -78,8 +81,8 @@ class WordText:
     def load(self, folder: Path | None = None) -> Data:
         """Read the files; ``folder`` is not looked into.
 
-        Raises InputRefusedError where no path is set, a file cannot be read or is not UTF-8, or a part is too short;
-        TryAgainError where the cache cannot be written.
+        Raises InputRefusedError where no path is set, a file cannot be read, is blank or in another encoding, a part is too short, or
+        the training words are all alike; TryAgainError where the cache cannot be written.
         """
         corpus = self._corpus()
         parts = own_parts(self, corpus.about.ends)
@@ -93,7 +96,8 @@ class WordText:
             refuse_short(self, part, len(symbols), least, "words")
             splits.append(Carried(symbols, len(corpus.about.names), self.length, streams))
         train, valid, test = splits
+        refuse_alike(self, train.symbols, corpus.about.names)
         return Data.of(train, valid, test)
 
     def _corpus(self) -> Corpus:
-        return words(own_paths(self), self.vocabulary, held_out(self))
+        return words(own_paths(self), self.vocabulary, held_out(self), encoding=self.encoding)
