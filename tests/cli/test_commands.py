@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from zoneout_lab.cli.app import show_verdicts
+from zoneout_lab.results import judge, open_results
 from zoneout_lab.study import builtin_studies
 from zoneout_lab.tasks import TASKS
 
@@ -60,6 +62,14 @@ def test_run(finished):
     assert done.output == f"Report: {folder / 'report.html'}\n"  # progress and verdicts are not data
     assert "6/6 runs done." in done.errors
     assert (folder / "report.html").stat().st_size > 10_000
+
+
+def test_verdicts_are_shown_with_both_values_and_which_is_higher(capsys):
+    published = Path(__file__).parents[2] / "reports" / "quickstart" / "study.nc"
+    show_verdicts(published)
+    shown = " ".join(capsys.readouterr().err.split())
+    for judgement in judge(open_results(published)):
+        assert f"{judgement.statement} {judgement.comparison.short}" in shown
 
 
 def test_run_again(command, small_file, finished):

@@ -71,6 +71,14 @@ def test_naming_the_tasks_score_is_the_same_study():
     assert small(hypotheses=(HELPS,)).settled().hypotheses == (named,)
 
 
+@pytest.mark.parametrize(
+    "statement", ["Zoneout scores lower.", "Its mean has a z score below zero.", "A lower test score"]
+)
+def test_a_statement_stays_as_it_was_declared(statement):
+    (hypothesis,) = small(hypotheses=(HELPS.model_copy(update={"statement": statement}),)).settled().hypotheses
+    assert hypothesis.statement == statement
+
+
 def test_an_arm_changes_what_the_study_set_by_a_factor():
     slower = ARMS[1].model_copy(update={"change": {"training.lr": "*0.5", "model.hidden": "*2"}})
     study = small({"training.lr": 0.08, "model.hidden": 3}, arms=(ARMS[0], slower))

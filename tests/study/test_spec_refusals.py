@@ -27,10 +27,18 @@ def arm_change(**change):
     }
 
 
+def labelled(*labels):
+    return {"arms": tuple(ARMS[k % 2].model_copy(update={"name": f"a{k}", "label": label}) for k, label in enumerate(labels)),
+            "baseline": "a0", "hypotheses": ()}  # fmt: skip
+
+
 # what differs from a good study → error, words of its message
 CASES = {
     "unknown baseline": ({"baseline": "lstn"}, InputRefusedError, ["arm 'lstn'", "mean 'lstm'"]),
     "arm twice": ({"arms": (ARMS[0], ARMS[0])}, InputRefusedError, ["'lstm' is there twice"]),
+    "one label": (labelled("zoneout", "the LSTM", "zoneout"), InputRefusedError, ["'zoneout'", "label of its own"]),
+    "a label that is a name": (labelled("a2", "b", ""), InputRefusedError, ["'a2'", "label of its own"]),
+    "labels that look alike": (labelled("the LSTM", "The  LSTM "), InputRefusedError, ["LSTM'", "label of its own"]),
     "no arms": ({"arms": ()}, InputRefusedError, ["arms", "at least 1"]),
     "no seeds": ({"seeds": 0}, InputRefusedError, ["seeds", "got 0"]),
     "name with a slash": ({"name": "a/b"}, InputRefusedError, ["name", "'a/b'"]),
