@@ -66,8 +66,7 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
     else:
         head = f"the {noun} of {arm} is {_shift(c)} than that of {against}"
     notes = [_difference(c)]
-    if c.margin > 0:
-        notes.append(f"margin {full(unit_of(c.metric, c.units)[0] * c.margin)}")
+    notes += _margin(c)
     notes.append(_p_values(c))
     if c.constant:
         notes.append(f"all {n} differences are equal, so there is no spread to judge by")
@@ -83,9 +82,8 @@ def short(c: Comparison, arm: str, against: str) -> str:
     places = _scaled(c)[3]
     ours, theirs = (sum(values) / len(values) for values in (c.arm_values, c.against_values))
     values = f"{arm} {_value(c, ours, places, theirs)}, {against} {_value(c, theirs, places, ours)}"
-    if c.mean_difference == 0:
-        return f"{values}: the same on average ({_difference(c)})"
-    return f"{values}: {arm} is {_shift(c)} ({_difference(c)})"
+    head = "the same on average" if c.mean_difference == 0 else f"{arm} is {_shift(c)}"
+    return f"{values}: {head} ({'; '.join([_difference(c), *_margin(c)])})"
 
 
 def unit_of(metric: str, units: str) -> tuple[float, str]:
@@ -123,6 +121,10 @@ def _difference(c: Comparison) -> str:
     normal = not math.isfinite(c.interval[0])
     text += f", {percent(c.alpha)} {'t ' if normal else ''}interval {number(low, places, sides)} to {number(high, places, sides)}"
     return text + (", which assumes normal differences" if normal else "")
+
+
+def _margin(c: Comparison) -> list[str]:
+    return [f"margin {full(unit_of(c.metric, c.units)[0] * c.margin)}"] if c.margin > 0 else []
 
 
 def _scaled(c: Comparison) -> tuple[float, float, float, int]:
