@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from every_layer import LAYERS
+from pairwise import pairwise
 from torch import Tensor
 
 from zoneout_lab import CellDropout, NoRegularizer, RecurrentDropout, Zoneout
@@ -46,12 +47,13 @@ def results(rnn: Recurrent, x: Tensor, weights: Tensor) -> list[Tensor]:
     return [out, *finals, *(p.grad for p in rnn.parameters() if p.grad is not None)]
 
 
-@pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
-@pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("own_input", [True, False], ids=["own input", "shared input"])
-def test_alone_and_among_others(name: str, sizes: tuple[int, ...], dtype: torch.dtype, own_input: bool):
+@pytest.mark.parametrize(
+    ("name", "sizes", "dtype", "own_input", "threads"),
+    pairwise(list(LAYERS), SIZES, [torch.float32, torch.float64], [True, False], [1, 2]),
+    indirect=["threads"],
+    ids=str,
+)
+def test_alone_and_among_others(name: str, sizes: tuple[int, ...], dtype: torch.dtype, own_input: bool, threads: int):
     (layer, options), (width, H, T, B, R, layers) = LAYERS[name], sizes
     values, seeds = regularizers(name, R), [100 + r for r in range(R)]
     torch.manual_seed(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from every_layer import LAYERS
+from pairwise import pairwise
 from torch import Tensor
 from torch.autograd import gradcheck
 
@@ -55,9 +56,8 @@ VALUES: dict[str, list[Regularizer]] = {
     "layer_norm": [LayerNorm(epsilon=0.1)],
     "combined": [NonRecurrentDropout(0.3) + Zoneout(hidden=0.3), LayerNorm() + Zoneout(hidden=0.3)],
 }
-CASES = [
-    pytest.param(name, value, id=f"{name}-{value}") for values in VALUES.values() for value in values for name in LAYERS
-]
+#: each layer with each value, every other one as in evaluation
+CASES = pairwise(list(LAYERS), [value for values in VALUES.values() for value in values], [True, False])
 
 
 def test_every_member_of_the_list_is_checked():
@@ -103,8 +103,7 @@ def refused(name: str, value: Regularizer) -> bool:
     return any(cell not in part.cells for part in parts) or any(site not in known for site in value.sites())
 
 
-@pytest.mark.parametrize(("name", "value"), CASES)
-@pytest.mark.parametrize("training", [True, False], ids=["masks", "expectation"])
+@pytest.mark.parametrize(("name", "value", "training"), CASES, ids=str)
 def test_gradients(name: str, value: Regularizer, training: bool):
     if refused(name, value):
         with pytest.raises(InputRefusedError, match="does not work with a"):
