@@ -55,33 +55,37 @@ def refuse_draws(name: str, *, again: bool, shared: bool, replicated: bool, coun
         )
 
 
-def warn_of_what_is_lost(name: str, regularizers: Sequence[Regularizer], *, by_copying: bool) -> None:
-    """Warn where weights travel without what goes with them: a schedule's position, a static mask's seed.
-
-    Args:
-        name: of the layer's class.
-        regularizers: its own.
-        by_copying: a deep copy has both, but where it then follows its original (``AveragedModel``) its position stands still; a
-            state_dict has neither.
-    """
-    masks = [mask for regularizer in regularizers for mask in regularizer.sites().values()]
-    scheduled = any(mask.end is not None for mask in masks)
-    if by_copying and scheduled:
+def warn_of_a_copied_schedule(name: str, regularizers: Sequence[Regularizer]) -> None:
+    """Warn where a deep copy stands at a position of a schedule: it stays there where it follows its original (``AveragedModel``)."""
+    if is_scheduled(regularizers):
         warnings.warn(
             f"The copy of this {name} stands where its schedule of rates stands now. A copy that only takes over weights "
             "(AveragedModel) stays there: set its update to its original's before you evaluate it.",
-            stacklevel=2,
+            stacklevel=3,
         )
-    static = any("update" not in mask.varies for mask in masks)
+
+
+def warn_of_what_a_state_dict_lacks(name: str, *, position: bool, seed: bool) -> None:
+    """Warn where a state_dict is loaded that needs a schedule's position, or a static mask's seed, which this layer has not."""
     lost = [
-        *(["the position of its schedule of rates (set its update)"] if scheduled else []),
-        *(["the seed of its static mask (set its mask_seeds)"] if static else []),
+        *(["its schedule's position (set update)"] if position else []),
+        *(["its static mask's seed (set mask_seeds)"] if seed else []),
     ]
-    if not by_copying and lost:
+    if lost:
         warnings.warn(
-            f"A state_dict holds weights alone. This {name} still needs, from the layer that was saved, {' and '.join(lost)}.",
-            stacklevel=2,
+            f"A state_dict holds weights alone. Give this {name} from the layer that was saved {' and '.join(lost)} as well.",
+            stacklevel=3,
         )
+
+
+def is_scheduled(regularizers: Sequence[Regularizer]) -> bool:
+    """Whether any rate changes over updates."""
+    return any(mask.end is not None for regularizer in regularizers for mask in regularizer.sites().values())
+
+
+def is_static(regularizers: Sequence[Regularizer]) -> bool:
+    """Whether there is a mask that is drawn once for all of training."""
+    return any("update" not in mask.varies for regularizer in regularizers for mask in regularizer.sites().values())
 
 
 def is_fixed(mask: Mask) -> bool:

@@ -123,6 +123,7 @@ class Recurrent(Seeded):
                 self._new(f"initial_{state}", (*lead, num_layers * self.directions, hidden_size), device, dtype)
         self.reset_parameters()
         self.mask_seeds = mask_seeds(mask_seed, self.regularizers, self.dropout)
+        self._seeds_given = mask_seed is not None
 
     @property
     def directions(self) -> int:

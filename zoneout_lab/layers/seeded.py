@@ -10,7 +10,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoneout_lab.layers.arguments import counter, seeds_for
-from zoneout_lab.layers.misuse import backward_pass, refuse_draws, warn_of_what_is_lost
+from zoneout_lab.layers.misuse import (
+    backward_pass,
+    is_scheduled,
+    is_static,
+    refuse_draws,
+    warn_of_a_copied_schedule,
+    warn_of_what_a_state_dict_lacks,
+)
 from zoneout_lab.regularizers import Regularizer
 
 
@@ -30,6 +37,7 @@ class Seeded(nn.Module):
         self._update: int | Tensor = 0
         self._draw: int | Tensor = 0
         self._mask_seeds: tuple[int, ...] = ()
+        self._seeds_given = False
         self._set_in = backward_pass()
         self._kin = _Kin()
 
@@ -40,7 +48,7 @@ class Seeded(nn.Module):
 
     @mask_seeds.setter
     def mask_seeds(self, seeds: Any) -> None:
-        self._mask_seeds = seeds_for(seeds, len(self.regularizers))
+        self._mask_seeds, self._seeds_given = seeds_for(seeds, len(self.regularizers)), True
         self._kin = _Kin()
 
     @property
@@ -103,20 +111,41 @@ class Seeded(nn.Module):
         plain = {
             f"_{name}" if name in ("update", "draw", "mask_seeds") else name: value for name, value in state.items()
         }
-        super().__setstate__({"_set_in": backward_pass()} | plain | {"_kin": _Kin()})  # type: ignore[no-untyped-call]
+        super().__setstate__({"_set_in": backward_pass(), "_seeds_given": True} | plain | {"_kin": _Kin()})  # type: ignore[no-untyped-call]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Seeded:
         other = type(self).__new__(type(self))
         memo[id(self)] = other
         other.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         other._kin = _Kin(self._kin)
-        warn_of_what_is_lost(type(self).__name__, self.regularizers, by_copying=True)
+        warn_of_a_copied_schedule(type(self).__name__, self.regularizers)
         return other
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
-        if any(name.startswith(prefix) for name in state_dict):
-            warn_of_what_is_lost(type(self).__name__, self.regularizers, by_copying=False)
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        about = getattr(destination, "_metadata", {}).get(prefix[:-1])
+        if about is not None:
+            about[_DRAWS] = {"update": int(self.update), "mask_seeds": self.mask_seeds}
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, local_metadata: Mapping[str, Any], *arguments: Any
+    ) -> None:
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *arguments)
+        if not any(name.startswith(prefix) for name in state_dict):
+            return
+        saved, update = local_metadata.get(_DRAWS), int(self.update)
+        # without a word from the layer that was saved, what was set by hand is taken to be right
+        elsewhere = update == 0 if saved is None else saved["update"] != update
+        other = not self._seeds_given if saved is None else tuple(saved["mask_seeds"]) != self.mask_seeds
+        warn_of_what_a_state_dict_lacks(
+            type(self).__name__,
+            position=elsewhere and is_scheduled(self.regularizers),
+            seed=other and is_static(self.regularizers),
+        )
+
+
+#: where a state_dict's metadata says what its layer drew from
+_DRAWS = "zoneout_lab"
 
 
 class _Kin:

@@ -116,7 +116,9 @@ def growth(
         for kind, start in zip(kinds, sizes, strict=True):
             key = (layer, kind, "state")
             moved_by = start[:, None, row].double()
-            apart = _apart([trace.tensors[key] for trace in traces], traces[0].present[key], start[:, row].shape)
+            both = [trace.tensors.get(key, []) for trace in traces]
+            _refuse_other_timesteps(layer, both, start[:, row].shape)
+            apart = _apart(both, traces[0].present[key], start[:, row].shape)
             # an example whose state was zero was not moved, and counts nowhere
             by_kind.append(torch.where(moved_by > 0, apart.double() / moved_by, torch.nan).nanmean(-1))
         by_layer.append(torch.stack(by_kind, 1))
@@ -171,3 +173,18 @@ def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...]
             f"The states have {rows} layer{'s' * (rows != 1)} and the model showed {len(layers)} ({', '.join(layers)}): "
             "give states of [layers, B, H], in the order in which the model runs them, or name with layers= those that they are of."
         )
+
+
+def _refuse_other_timesteps(layer: str, both: list[list[Tensor]], shape: torch.Size) -> None:
+    one, other = both
+    if len(one) != len(other):
+        raise InputRefusedError(
+            f"The model showed {len(one)} timesteps of {layer!r} from the states and {len(other)} from the perturbed states; it has to "
+            "do the same in both runs."
+        )
+    for a, b in zip(one, other, strict=True):
+        if a.shape != b.shape or a.shape[:-1].numel() != shape.numel():
+            raise InputRefusedError(
+                f"The model showed states of {layer!r} of shape {list(a.shape)}, and those given are of {shape.numel()} examples (and "
+                "replicas); give states of the same examples."
+            )
