@@ -211,7 +211,7 @@ def test_two_runs_that_show_different_states_are_refused():
         for _ in range(next(shown)):
             watch(hidden=h)
 
-    with pytest.raises(InputRefusedError, match="3 timesteps .* and 4"):
+    with pytest.raises(InputRefusedError, match=r"3 timesteps .* and 4"):
         perturbation_growth(model, X, torch.ones(B, H))
 
 

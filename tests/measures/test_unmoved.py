@@ -32,7 +32,7 @@ class Noisy(nn.Module):
     def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
         out = self.rnn(x, h)[0]
         out = self.older(self.spectral(self.drop(self.normal(out[-1]))))
-        return out * (random.random() + np.random.rand())  # noqa: NPY002
+        return out * (random.random() + np.random.rand())
 
 
 def squares(out: Any) -> Tensor:
@@ -73,7 +73,7 @@ def test_everything_stands_where_it_stood(measure: str, mode: str, as_function: 
 def trained(measure: Callable[[Noisy], None]) -> list[Tensor]:
     torch.manual_seed(3)
     random.seed(3)
-    np.random.seed(3)  # noqa: NPY002
+    np.random.seed(3)
     model = Noisy()
     optimiser = torch.optim.SGD(model.parameters(), 0.5)
     for _ in range(3):

@@ -185,7 +185,7 @@ class Recurrent(Seeded):
         """Without the autocast around it."""
         data = input.data if isinstance(input, PackedSequence) else input
         if torch.is_autocast_enabled(data.device.type):
-            dtype = self._dtype
+            dtype = self._weights_dtype()
             with torch.autocast(data.device.type, enabled=False):
                 return self._uncast(input.to(dtype), None if hx is None else tuple(state.to(dtype) for state in hx))
         if isinstance(input, PackedSequence):
@@ -280,8 +280,7 @@ class Recurrent(Seeded):
             )
         return run(self.cell, x, initial, weights, site_shares, lengths=lengths, layer=suffix, engine=self.engine)
 
-    @property
-    def _dtype(self) -> torch.dtype:
+    def _weights_dtype(self) -> torch.dtype:
         # a weight that others make is made anew whenever it is asked for: spectral norm then takes a step
         known = next(self.parameters(), None)
         return self.all_weights[0][0].dtype if known is None else known.dtype
@@ -331,9 +330,9 @@ class Recurrent(Seeded):
             raise RuntimeError(
                 f"Expected {self.replicas} replicas (or 1, shared by all) on the first axis, got {input.shape[0]}"
             )
-        if input.dtype != self._dtype:
+        if input.dtype != (dtype := self._weights_dtype()):
             raise ValueError(
-                f"RNN input dtype ({input.dtype}) does not match weight dtype ({self._dtype}); convert one of them."
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}); convert one of them."
             )
         x = input if lead else input[None]
         if self._unbatched(input):
