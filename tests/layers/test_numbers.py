@@ -44,7 +44,7 @@ def test_a_mask_seed_is_any_whole_number(case: str):
 
 
 @pytest.mark.parametrize(
-    "seed", [0.5, 3.0, True, np.True_, "3", [1.5], [None], torch.tensor(0.5), np.array([True])], ids=repr
+    "seed", [0.5, 3.0, True, np.True_, "3", {3: 4}, {3}, [1.5], [None], torch.tensor(0.5), np.array([True])], ids=repr
 )
 def test_what_is_no_mask_seed_is_refused(seed: Any):
     with pytest.raises(InputRefusedError, match=r"mask_seed is .*; it must be a whole number"):

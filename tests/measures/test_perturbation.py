@@ -180,10 +180,23 @@ def test_states_watched_around_a_cell_of_torchs():
         perturbation_growth(Wrapped("cell"), x, h)
 
 
+def test_a_seed_of_numpys_and_one_label_are_taken():
+    rnn, x, h = GRU(F, H, dtype=torch.float64), random(T, B, F), random(1, B, H)
+    found = perturbation_growth(rnn, x, h, seed=np.int64(3), layers="l0").growth
+    np.testing.assert_array_equal(found, perturbation_growth(rnn, x, h, seed=3).growth)
+
+
 def test_what_cannot_be_measured_is_refused():
     x, h = random(T, B, F).float(), random(1, B, H).float()
-    with pytest.raises(InputRefusedError, match="above 0"):
-        perturbation_growth(GRU(F, H), x, h, size=0)
+    for size in (0, -1, float("inf"), "large", True):
+        with pytest.raises(
+            InputRefusedError, match=f"perturbation's size is {size}; it must be a finite number above 0"
+        ):
+            perturbation_growth(GRU(F, H), x, h, size=size)
+    with pytest.raises(InputRefusedError, match=r"seed of the direction is 0\.5; it must be a whole number"):
+        perturbation_growth(GRU(F, H), x, h, seed=0.5)
+    with pytest.raises(InputRefusedError, match="showed no layer 'l7'; it showed l0"):
+        perturbation_growth(GRU(F, H), x, h, layers=["l7"])
     with pytest.raises(InputRefusedError, match="keeps its states inside one fused operation"):
         perturbation_growth(nn.GRU(F, H), x, h)
     with pytest.raises(InputRefusedError, match="2 states were given and the model showed no cell state of 'mine'"):

@@ -188,6 +188,21 @@ def test_states_that_are_changed_between_steps_stay_one_series():
     assert growth.sizes["lag"] == T
 
 
+def test_a_layer_that_is_stepped_with_changed_states_is_one_recurrence():
+    rnn = zl.GRU(N, H, batch_first=True)
+
+    def model(x: Tensor, h: Tensor) -> None:
+        for begin in (h, torch.zeros(1, B, H)):
+            state = begin
+            for x_t in x:
+                state = 0.5 * rnn(x_t[:, None], state)[1]
+
+    growth = perturbation_growth(model, X, torch.ones(1, B, H), layers=["l0"])
+    assert growth.sizes["lag"] == T
+    with pytest.raises(InputRefusedError, match=r"showed 2 \(l0, l0#2\)"):
+        perturbation_growth(model, X, torch.ones(1, B, H))
+
+
 def test_a_perturbation_is_followed_in_the_series_that_it_is_of():
     torch.manual_seed(0)
     rnn, h = zl.GRU(N, H), torch.ones(1, B, H)

@@ -83,6 +83,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "the loss is nothing": (RNN, lambda out: None, "must be one number, a real tensor"),
     "the loss is detached": (RNN, lambda out: squares(out).detach(), "The loss has no gradient: it was detached"),
     "the loss is an integer": (RNN, lambda out: out[0].argmax(), "The loss has no gradient"),
+    "the loss is differentiated": (RNN, lambda out: (squares(out), squares(out).backward())[0], "was taken already"),
     "the output is detached": (
         lambda x: RNN(x)[0].detach() + torch.zeros(1, requires_grad=True),
         squares,

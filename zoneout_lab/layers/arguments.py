@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,7 +79,8 @@ def mask_seeds(given: Any, regularizers: Sequence[Regularizer], dropout: float) 
 def seeds_for(given: Any, replicas: int) -> tuple[int, ...]:
     """A mask seed for each replica, from one for all or a sequence. Raises InputRefusedError for too few or many, or no whole numbers."""
     array = np.asarray(given) if hasattr(given, "__array__") else None
-    several = isinstance(given, Iterable) and not isinstance(given, str | bytes) and (array is None or array.ndim > 0)
+    several = isinstance(given, Iterable) if array is None else array.ndim > 0
+    several = several and not isinstance(given, str | bytes | Mapping | Set)
     seeds = tuple(whole(seed, "mask_seed") for seed in given) if several else (whole(given, "mask_seed"),) * replicas
     if len(seeds) != replicas:
         raise InputRefusedError(f"{len(seeds)} mask seeds for {replicas} replicas; give one for each.")

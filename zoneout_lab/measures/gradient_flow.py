@@ -134,6 +134,10 @@ def _gradients(loss: Tensor, of: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
     try:
         gradients = torch.autograd.grad(loss, of, allow_unused=True) if of else ()
     except RuntimeError as error:
+        if "second time" in str(error):
+            raise InputRefusedError(
+                "The gradient of the loss was taken already, and its graph is gone: return the loss without calling backward()."
+            ) from error
         if "use_reentrant=True" not in str(error):
             raise
         raise InputRefusedError(f"The gradient cannot be taken: {_REENTRANT}") from error

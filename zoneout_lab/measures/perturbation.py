@@ -23,6 +23,7 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.measures.shown import modules_announced, refuse_if_empty, refuse_what_is_no_model, warn_of_hidden
 from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.ops.trace import Trace, recording
+from zoneout_lab.regularizers.checked import whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,11 +95,11 @@ def growth(
 ) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
     """As :func:`perturbation_growth`: values [replica, layer, state, lag], the layers' labels and the states' names."""
     refuse_what_is_no_model(model)
-    if not size > 0:
-        raise InputRefusedError(f"A perturbation's size is {size}; it must be above 0.")
+    if isinstance(size, bool) or not isinstance(size, float | int | np.number) or not 0 < size < np.inf:
+        raise InputRefusedError(f"A perturbation's size is {size}; it must be a finite number above 0.")
     given = states if isinstance(states, tuple) else (states,)
     _refuse_what_is_no_state(given)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(whole(seed, "the seed of the direction"))
     moved, sizes = zip(*(_moved(state, size, generator) for state in given), strict=True)
     traces = []
     for start in (given, moved):
@@ -108,7 +109,11 @@ def growth(
     kinds = KINDS[: len(given)]
     refuse_if_empty(traces[0], hidden)
     warn_of_hidden(model, hidden, traces[0], stacklevel=5)
-    labels = list(layers or dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
+    labels = (
+        [layers]
+        if isinstance(layers, str)
+        else list(layers or dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
+    )
     _refuse_other_states(traces[0], labels, kinds, sizes[0].shape[1])
     by_layer = []
     for row, layer in enumerate(labels):
@@ -163,6 +168,9 @@ def _apart(both: list[list[Tensor]], present: list[Tensor | None], shape: torch.
 def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...], rows: int) -> None:
     shown = {(layer, kind) for layer, kind, point in trace.tensors if point == "state"}
     missing = [(layer, kind) for layer in layers for kind in kinds if (layer, kind) not in shown]
+    labels = list(dict.fromkeys(layer for layer, _ in shown))
+    if missing and missing[0][0] not in labels:
+        raise InputRefusedError(f"The model showed no layer {missing[0][0]!r}; it showed {', '.join(labels)}.")
     if missing:
         raise InputRefusedError(
             f"{len(kinds)} states were given and the model showed no {missing[0][1]} state of {missing[0][0]!r}: "

@@ -70,7 +70,8 @@ def _continued(mine: Sequence[Series], given: States, *, when_unsure: bool) -> S
     if any(series.began_from(given) for series in newest):
         return None
     if not torch.is_grad_enabled():
-        return newest[0] if when_unsure else None
+        # states of zero are a beginning
+        return newest[0] if when_unsure and any(state.any() for state in given) else None
     if not any(state.requires_grad for state in given):
         return None
     return next((series for series in newest if series.leads_to(given)), None)
