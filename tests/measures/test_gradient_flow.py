@@ -259,18 +259,35 @@ def test_several_recurrent_modules_are_labelled_by_name():
     assert flow.norm.sel(layer="decoder.l0", state="cell").isnull().all()
 
 
-def test_packed_sequences_are_one_argument_and_padding_adds_nothing():
-    rnn, x, lengths = zl.LSTM(N, H), torch.randn(T, B, N), torch.tensor([5, 3, 1])
-    packed = nn.utils.rnn.pack_padded_sequence(x, lengths)
-    flow = gradient_flow(rnn, packed, lambda result: squares(result[0].data)).sel(layer="l0", point="state").norm
-    expected = sum(
-        np.pad(
-            gradient_flow(rnn, x[:n, [b]], lambda result: squares(result[0])).sel(layer="l0", point="state").norm,
-            [(0, 0), (0, T - n)],
-        )
-        for b, n in enumerate(lengths.tolist())
+PACKED = {
+    "lstm": (zl.LSTM, {}),
+    "gru both ways, two layers": (zl.GRU, {"bidirectional": True, "num_layers": 2}),
+    "lstm with zoneout": (zl.LSTM, {"regularizer": zl.Zoneout(cell=0.5, hidden=0.3)}),
+}
+
+
+def ends_and_outputs(result) -> torch.Tensor:
+    """Of the outputs and of the last states, which a packed batch holds on to."""
+    out, last = result
+    data = out.data if isinstance(out, nn.utils.rnn.PackedSequence) else out
+    return squares(data) + sum(state.sum() for state in (last if isinstance(last, tuple) else (last,)))
+
+
+@pytest.mark.parametrize("case", PACKED)
+@pytest.mark.parametrize("lengths", [[5, 3, 1], [2, 5, 5]], ids=str)
+def test_a_packed_batch_is_the_mean_over_the_examples_that_have_the_timestep(case: str, lengths: list[int]):
+    layer, options = PACKED[case]
+    rnn = layer(N, H, **options).eval()
+    sequences = [torch.randn(n, N) for n in lengths]
+    packed = nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False)
+    flow = gradient_flow(rnn, packed, ends_and_outputs)
+    each = [gradient_flow(rnn, x[:, None], ends_and_outputs).norm for x in sequences]
+    alone = np.stack(
+        [np.pad(norm, [(0, 0)] * 3 + [(0, T - norm.sizes["time"])], constant_values=np.nan) for norm in each]
     )
-    np.testing.assert_allclose(flow, expected / B, rtol=1e-5)
+    expected = np.nanmean(alone, 0)
+    np.testing.assert_allclose(flow.norm, expected, rtol=1e-5)
+    np.testing.assert_allclose(flow.normalised, expected / expected.sum(-1, keepdims=True), rtol=1e-5)
 
 
 def test_measuring_changes_no_parameter_gradient_and_leaves_no_hook():

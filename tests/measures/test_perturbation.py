@@ -64,6 +64,20 @@ def test_is_the_distance_of_two_runs_under_one_noise(regularizer, training: bool
         np.testing.assert_allclose(top, apart.mean(-1).detach(), rtol=1e-9)
 
 
+@pytest.mark.parametrize("lengths", [[7, 4, 1], [2, 7, 7]], ids=str)
+def test_a_packed_batch_is_the_mean_over_the_examples_that_have_the_timestep(lengths: list[int]):
+    rnn, h = GRU(F, H, dtype=torch.float64), random(1, B, H, seed=2)
+    sequences = [random(n, F, seed=n) for n in lengths]
+    packed = nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False)
+    found = perturbation_growth(rnn, packed, h, size=0.2, seed=9).growth
+    moved = perturbed((h,), 0.2, 9)[0]
+    each = np.full((B, T), np.nan)
+    for b, x in enumerate(sequences):
+        a, c = (rnn(x[:, None], start[:, [b]])[0] for start in (h, moved))
+        each[b, : len(x)] = ((a - c).norm(dim=-1) / (moved - h)[0, b].norm()).detach()[:, 0]
+    np.testing.assert_allclose(found.sel(layer="l0", state="hidden"), np.nanmean(each, 0), rtol=1e-9)
+
+
 def test_replicas_are_measured_as_each_alone():
     kinds = [NoRegularizer(), Zoneout(hidden=0.3)]
     both = GRU(F, H, regularizer=kinds, replicas=2, mask_seed=[0, 1])
@@ -166,10 +180,23 @@ def test_states_watched_around_a_cell_of_torchs():
         perturbation_growth(Wrapped("cell"), x, h)
 
 
+def test_a_seed_of_numpys_and_one_label_are_taken():
+    rnn, x, h = GRU(F, H, dtype=torch.float64), random(T, B, F), random(1, B, H)
+    found = perturbation_growth(rnn, x, h, seed=np.int64(3), layers="l0").growth
+    np.testing.assert_array_equal(found, perturbation_growth(rnn, x, h, seed=3).growth)
+
+
 def test_what_cannot_be_measured_is_refused():
     x, h = random(T, B, F).float(), random(1, B, H).float()
-    with pytest.raises(InputRefusedError, match="above 0"):
-        perturbation_growth(GRU(F, H), x, h, size=0)
+    for size in (0, -1, float("inf"), "large", True):
+        with pytest.raises(
+            InputRefusedError, match=f"perturbation's size is {size}; it must be a finite number above 0"
+        ):
+            perturbation_growth(GRU(F, H), x, h, size=size)
+    with pytest.raises(InputRefusedError, match=r"seed of the direction is 0\.5; it must be a whole number"):
+        perturbation_growth(GRU(F, H), x, h, seed=0.5)
+    with pytest.raises(InputRefusedError, match="showed no layer 'l7'; it showed l0"):
+        perturbation_growth(GRU(F, H), x, h, layers=["l7"])
     with pytest.raises(InputRefusedError, match="keeps its states inside one fused operation"):
         perturbation_growth(nn.GRU(F, H), x, h)
     with pytest.raises(InputRefusedError, match="2 states were given and the model showed no cell state of 'mine'"):

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, WeightNoise, part_of
+from zoneout_lab.regularizers.checked import rate, whole
 
 Regularizers = Regularizer | Sequence[Regularizer | None] | None
 
 
-def check_sizes(hidden_size: int, num_layers: int, dropout: float, replicas: int | None) -> None:
-    """Raise InputRefusedError for sizes below 1 or a dropout that is no probability; warn where a dropout does nothing."""
-    if isinstance(dropout, bool) or not 0 <= dropout <= 1:
-        raise InputRefusedError(f"dropout is {dropout}; it is a probability and must lie in [0, 1].")
-    if dropout > 0 and num_layers == 1:
+class Sizes(NamedTuple):
+    """A layer's sizes as Python's own numbers."""
+
+    input: int
+    hidden: int
+    layers: int
+    dropout: float
+    replicas: int | None
+
+
+def sizes(input_size: int, hidden_size: int, num_layers: int, dropout: float, replicas: int | None) -> Sizes:
+    """Sizes, checked: raise InputRefusedError for those below 1 or a dropout that is no probability; warn where a dropout does nothing."""
+    found = Sizes(
+        whole(input_size, "input_size", 0),
+        whole(hidden_size, "hidden_size", 1),
+        whole(num_layers, "num_layers", 1),
+        rate(dropout, "dropout"),
+        None if replicas is None else whole(replicas, "replicas", 1),
+    )
+    if found.dropout > 0 and found.layers == 1:
         warnings.warn(
             "dropout is applied between layers, so it does nothing with num_layers=1; for dropout in the recurrence use regularizer=",
             stacklevel=4,
         )
-    for name, value in (("hidden_size", hidden_size), ("num_layers", num_layers), ("replicas", replicas)):
-        if value is not None and value < 1:
-            raise InputRefusedError(f"{name} is {value}; it must be at least 1.")
+    return found
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -47,18 +64,36 @@ def one_each(regularizer: Regularizers, replicas: int) -> tuple[Regularizer, ...
     return tuple(each or NoRegularizer() for each in regularizer)
 
 
-def mask_seeds(
-    given: int | Sequence[int] | None, regularizers: Sequence[Regularizer], dropout: float
-) -> tuple[int, ...]:
-    """A mask seed for each replica, from one for all, a list, or torch's generator. Raises InputRefusedError for too few or many."""
+def mask_seeds(given: Any, regularizers: Sequence[Regularizer], dropout: float) -> tuple[int, ...]:
+    """A mask seed for each replica: as :func:`seeds_for`, or None for torch's generator to draw them."""
     R = len(regularizers)
-    if given is None:
-        # torch's own generator decides, so that torch.manual_seed governs; without anything to draw it is left alone,
-        # and a model built after this one gets the weights that it would get after torch's layer
-        if dropout == 0 and not any(each.sites() or part_of(each, WeightNoise) for each in regularizers):
-            return (0,) * R
-        return tuple(int(seed) for seed in torch.randint(2**62, (R,)))
-    seeds = (given,) * R if isinstance(given, int) else tuple(given)
-    if len(seeds) != R:
-        raise InputRefusedError(f"{len(seeds)} mask seeds for {R} replicas; give one for each.")
+    if given is not None:
+        return seeds_for(given, R)
+    # torch's own generator decides, so that torch.manual_seed governs; without anything to draw it is left alone,
+    # and a model built after this one gets the weights that it would get after torch's layer
+    if dropout == 0 and not any(each.sites() or part_of(each, WeightNoise) for each in regularizers):
+        return (0,) * R
+    return tuple(int(seed) for seed in torch.randint(2**62, (R,)))
+
+
+def seeds_for(given: Any, replicas: int) -> tuple[int, ...]:
+    """A mask seed for each replica, from one for all or a sequence. Raises InputRefusedError for too few or many, or no whole numbers."""
+    array = np.asarray(given) if hasattr(given, "__array__") else None
+    several = isinstance(given, Iterable) if array is None else array.ndim > 0
+    several = several and not isinstance(given, str | bytes | Mapping | Set)
+    seeds = tuple(whole(seed, "mask_seed") for seed in given) if several else (whole(given, "mask_seed"),) * replicas
+    if len(seeds) != replicas:
+        raise InputRefusedError(f"{len(seeds)} mask seeds for {replicas} replicas; give one for each.")
     return seeds
+
+
+def counter(value: Any, name: str) -> int | Tensor:
+    """A counter of updates or draws: a whole number of at least 0, or an integer tensor, which stays one."""
+    if not isinstance(value, Tensor):
+        return whole(value, name, 0)
+    if value.dim() > 0 or value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
+        raise InputRefusedError(
+            f"{name} is a tensor of shape {list(value.shape)} and type {value.dtype}; give a whole number, or an integer tensor "
+            "without dimensions."
+        )
+    return value

@@ -38,6 +38,13 @@ class Draws:
     interpreted: bool = False
     drew: bool = field(default=False, init=False)
 
+    def masks(self, dropout: float) -> list[Mask]:
+        """All that is drawn in a pass, torch's dropout between layers and weight noise as masks too."""
+        found = [mask for regularizer in self.regularizers for mask in regularizer.sites().values()]
+        if self.training and (dropout > 0 or any(self._sigmas())):
+            found.append(Mask(dropout))
+        return found
+
     def within(
         self, cell: str, row: int, sizes: tuple[int, int, int], device: torch.device, dtype: torch.dtype = torch.float32
     ) -> dict[str, Tensor]:
@@ -65,7 +72,7 @@ class Draws:
 
     def noisy(self, weight: Tensor, matrix: int) -> Tensor:
         """Weights [R, …] with every replica's weight noise; the weights themselves where none has any, and in evaluation."""
-        sigmas = [part.sigma if (part := part_of(each, WeightNoise)) else 0.0 for each in self.regularizers]
+        sigmas = self._sigmas()
         if not any(sigmas) or not self.training:
             return weight
         self.drew = True
@@ -77,6 +84,9 @@ class Draws:
             for sigma, seed in zip(sigmas, self.seeds, strict=True)
         ]  # fmt: skip
         return weight + torch.stack(rows)
+
+    def _sigmas(self) -> list[float]:
+        return [part.sigma if (part := part_of(each, WeightNoise)) else 0.0 for each in self.regularizers]
 
     def _factor(self, masks: Sequence[Mask | None], site: str, layer: int, x: Tensor) -> Tensor:
         self.drew = True

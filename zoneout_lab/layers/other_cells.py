@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor, nn
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.layers.misuse import backward_pass
 from zoneout_lab.ops import normalised, output_gate
 from zoneout_lab.ops.normalised import POINTS, Gains, shifted_only, unchanged
 from zoneout_lab.ops.reference import States, Weights
-from zoneout_lab.ops.trace import is_recording
+from zoneout_lab.ops.trace import in_graph, is_recording
 from zoneout_lab.regularizers import (
     CellShift,
     InputMask,
@@ -87,6 +88,7 @@ def run(
         suffix: torch's.
         training: whether batch norm uses the batch.
     """
+    states = in_graph(states)
     if isinstance(other, InputMask):
         return output_gate.run(x, states, weights, shares, printed=other.reading == "printed", layer=suffix)
     shift = stacked(f"shift_cell_{suffix}")
@@ -102,8 +104,8 @@ def run(
             for point in POINTS
         }
         normalise = (
-            # a measurement must not move what it measures
-            normalised.over_examples(other.epsilon, population, update=not is_recording())
+            # a measurement must not move what it measures, nor a checkpointed pass that runs again move it twice
+            normalised.over_examples(other.epsilon, population, update=not (is_recording() or backward_pass() != -1))
             if training
             else normalised.by_population(other.epsilon, population)
         )

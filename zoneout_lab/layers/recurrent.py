@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, TypedDict, get_args
+from typing import Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,14 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import other_cells, shares, shares_on_gpu
-from zoneout_lab.layers.arguments import Regularizers, check_choice, check_sizes, mask_seeds, one_each
+from zoneout_lab.layers.arguments import Regularizers, check_choice, mask_seeds, one_each, sizes
 from zoneout_lab.layers.draws import Draws
+from zoneout_lab.layers.misuse import is_fixed, refuse_tracing
 from zoneout_lab.layers.penalty import norm_penalty
+from zoneout_lab.layers.seeded import Seeded
 from zoneout_lab.ops.engine import Engine, run
 from zoneout_lab.ops.reference import CELLS, Weights
+from zoneout_lab.ops.trace import listening, one_call
 from zoneout_lab.regularizers import NoRegularizer
 
 Evaluation = Literal["expectation", "sampled"]
@@ -36,7 +39,7 @@ class Options(TypedDict, total=False):
     engine: Engine
 
 
-class Recurrent(nn.Module):
+class Recurrent(Seeded):
     """A stack of recurrent layers with torch's parameters and one regularizer per replica.
 
     The public classes (:class:`~zoneout_lab.layers.LSTM` and its siblings) only choose the cell and the signature.
@@ -44,12 +47,13 @@ class Recurrent(nn.Module):
     Masks are a pure function of ``mask_seed`` and ``update``. Each forward pass in training mode uses the current ``update`` and
     then adds one to it; set it to resume or to repeat. A sampled pass in evaluation mode does the same with ``draw``.
 
-    Under autocast the layer computes in its weights' dtype. Activation checkpointing runs a forward pass twice and so draws masks
-    twice: set ``update`` inside the checkpointed function.
+    Under autocast the layer computes in its weights' dtype. Activation checkpointing runs a forward pass again: where masks are
+    drawn it is refused, unless ``update`` is set inside the checkpointed function. So is tracing (``torch.jit.trace``, and with it
+    ``torch.onnx.export(dynamo=False)``), and a training pass of a deep copy whose original lives: set its ``mask_seeds``.
 
     Attributes:
         regularizers: one for each replica.
-        mask_seeds: one for each replica.
+        mask_seeds: one for each replica. A ``state_dict`` holds neither them nor the counters.
         update: which training update's masks come next; also where a schedule of rates stands. On a GPU it may be an integer
             tensor there, which a captured CUDA graph counts up.
         draw: which draw of a sampled evaluation comes next.
@@ -83,19 +87,18 @@ class Recurrent(nn.Module):
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        check_sizes(hidden_size, num_layers, dropout, replicas)
+        input_size, hidden_size, num_layers, self.dropout, replicas = sizes(
+            input_size, hidden_size, num_layers, dropout, replicas
+        )
         check_choice("evaluation", evaluation, get_args(Evaluation))
         check_choice("engine", engine, get_args(Engine))
         self.cell = cell
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
-        self.dropout = float(dropout)
         self.replicas = replicas
         self.evaluation: Evaluation = evaluation
         self.engine: Engine = engine
         self.learned_state = learned_state
-        self.update: int | Tensor = 0
-        self.draw: int | Tensor = 0
         self._tables: shares_on_gpu.Tables = {}
         self.regularizers = one_each(regularizer, replicas or 1)
         for each in self.regularizers:
@@ -120,6 +123,7 @@ class Recurrent(nn.Module):
                 self._new(f"initial_{state}", (*lead, num_layers * self.directions, hidden_size), device, dtype)
         self.reset_parameters()
         self.mask_seeds = mask_seeds(mask_seed, self.regularizers, self.dropout)
+        self._seeds_given = mask_seed is not None
 
     @property
     def directions(self) -> int:
@@ -136,19 +140,15 @@ class Recurrent(nn.Module):
             else:
                 nn.init.uniform_(parameter, -bound, bound)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the penalty of the last pass, a part of its graph: copies and pickles begin without one."""
-        return self.__dict__ | {"penalty": None}
-
     def flatten_parameters(self) -> None:
         """Nothing to do; here because torch's layers have it."""
 
     @property
-    def all_weights(self) -> list[list[nn.Parameter]]:
-        """Parameters by layer and direction, in torch's order."""
+    def all_weights(self) -> list[list[Tensor]]:
+        """Weights by layer and direction, in torch's order; parameters, unless a parametrization makes them of others."""
         names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] if self.bias else ["weight_ih", "weight_hh"]
         suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
-        return [[self.get_parameter(f"{name}_{suffix}") for name in names] for suffix in suffixes]
+        return [[getattr(self, f"{name}_{suffix}") for name in names] for suffix in suffixes]
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -171,11 +171,25 @@ class Recurrent(nn.Module):
     def _forward(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
+        refuse_tracing(type(self).__name__)
+        trace = listening()
+        if trace is None:
+            return self._uncast(input, hx)
+        trace.undo.setdefault(id(self), self.as_it_stands())
+        given = None if hx is None or not all(isinstance(state, Tensor) for state in hx) else hx
+        # one timestep at a time is a loop, whose states may be changed on their way
+        stepping = isinstance(input, Tensor) and input.dim() > 1 and input.shape[self._time(input)] == 1
+        return one_call(trace, self, given, lambda: self._uncast(input, hx), when_unsure=stepping)
+
+    def _uncast(
+        self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
+        """Without the autocast around it."""
         data = input.data if isinstance(input, PackedSequence) else input
         if torch.is_autocast_enabled(data.device.type):
-            dtype = self.all_weights[0][0].dtype
+            dtype = self._weights_dtype()
             with torch.autocast(data.device.type, enabled=False):
-                return self._forward(input.to(dtype), None if hx is None else tuple(state.to(dtype) for state in hx))
+                return self._uncast(input.to(dtype), None if hx is None else tuple(state.to(dtype) for state in hx))
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         x = self._lift(input)
@@ -204,6 +218,8 @@ class Recurrent(nn.Module):
         R, T, B = self.replicas or 1, x.shape[1], x.shape[2]
         samples = self.training or self.evaluation == "sampled"
         draws = self.draws()
+        if samples and (masks := draws.masks(self.dropout if self.num_layers > 1 else 0.0)):
+            self._about_to_draw(fixed=all(map(is_fixed, masks)))
         finals: list[tuple[Tensor, ...]] = []
         penalties: list[Tensor] = []
         for layer in range(self.num_layers):
@@ -230,10 +246,7 @@ class Recurrent(nn.Module):
                 x = x * draws.between(layer, self.dropout, x)
         x = draws.stacked("top", self.num_layers, x) if samples else x
         self.penalty = sum(penalties[1:], penalties[0]) if penalties else None
-        if self.training:
-            self.update += draws.drew
-        else:
-            self.draw += draws.drew
+        self._count(drew=draws.drew)
         return x.expand(R, -1, -1, -1), tuple(torch.stack(kind, 1) for kind in zip(*finals, strict=True))
 
     def draws(self) -> Draws:
@@ -269,6 +282,11 @@ class Recurrent(nn.Module):
             )
         return run(self.cell, x, initial, weights, site_shares, lengths=lengths, layer=suffix, engine=self.engine)
 
+    def _weights_dtype(self) -> torch.dtype:
+        # a weight that others make is made anew whenever it is asked for: spectral norm then takes a step
+        known = next(self.parameters(), None)
+        return self.all_weights[0][0].dtype if known is None else known.dtype
+
     def _required(self, name: str) -> Tensor:
         value = self._stacked(name)
         assert value is not None
@@ -297,6 +315,10 @@ class Recurrent(nn.Module):
                 raise RuntimeError(f"Expected {kind} state of {x.dtype} as the input is, got {state.dtype}")
         return tuple(state.reshape(R, rows, B, self.hidden_size) for state in hx)
 
+    def _time(self, input: Tensor) -> int:
+        """The axis of the timesteps."""
+        return (self.replicas is not None) + (self.batch_first and not self._unbatched(input))
+
     def _unbatched(self, input: Tensor) -> bool:
         return input.dim() == (2 if self.replicas is None else 3)
 
@@ -314,11 +336,9 @@ class Recurrent(nn.Module):
             raise RuntimeError(
                 f"Expected {self.replicas} replicas (or 1, shared by all) on the first axis, got {input.shape[0]}"
             )
-        weight = self._stacked("weight_ih_l0")  # get_parameter() would refuse the tensors of functional_call
-        assert weight is not None
-        if input.dtype != weight.dtype:
+        if input.dtype != (dtype := self._weights_dtype()):
             raise ValueError(
-                f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}); convert one of them."
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}); convert one of them."
             )
         x = input if lead else input[None]
         if self._unbatched(input):

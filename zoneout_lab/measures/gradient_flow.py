@@ -1,7 +1,7 @@
 """How much of the loss's gradient reaches each timestep of a recurrence.
 
 For a state s_t (memory cell c_t or hidden state h_t) the measure is the mean over examples of ‖∂L/∂s_t‖₂, and that divided by
-its sum over t (Krueger et al. 2017, Figure 6). It is taken at the *state* that the next timestep sees and at the *candidate*
+its sum over t (Krueger et al. 2017, Figure 6). In a packed batch the mean is over the examples that have the timestep. It is taken at the *state* that the next timestep sees and at the *candidate*
 before zoneout, which is where the authors' own probe sits. ∂L/∂s_t is the total derivative: through every later timestep.
 An LSTM's h̃_t is made from the candidate c̃_t, so the way through h_t counts at the candidate and not at the state c_t; this
 holds without zoneout too, where the two have one value.
@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.measures.shown import modules_announced, refuse_if_empty
+from zoneout_lab.measures.shown import modules_announced, refuse_if_empty, refuse_what_is_no_model, warn_of_hidden
+from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.ops.trace import POINTS, Trace, recording
 
 if TYPE_CHECKING:
@@ -34,18 +35,21 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
     Args:
         model: a module or a function. States are found in ``zoneout_lab`` layers, in ``torch.nn.LSTMCell``, ``GRUCell`` and
             ``RNNCell`` (one call is one timestep), and wherever the model calls :func:`~zoneout_lab.watch`. It runs once, in the mode
-            (training or evaluation) it is in.
+            (training or evaluation) it is in. Counters of masks, generators and buffers are afterwards as before.
         inputs: passed to the model; a tuple is passed as several arguments.
         loss: makes the scalar L from the model's output. A mean over examples divides every norm by their number; give a
             sum, or a mean times the number, for norms that do not depend on it.
 
     Returns:
-        Dataset with ``norm`` and ``normalised`` over (layer, state, point, time); NaN where a point was not announced.
+        Dataset with ``norm`` and ``normalised`` over (layer, state, point, time); NaN where a point was not announced, or a layer ran
+        under ``torch.no_grad()``.
         A model with R > 1 replicas has a first dimension ``replica``. Layers have torch's suffixes (``l0``, ``l0_reverse``, whose
-        time runs as it does, from the end), after the module's name where the model holds several recurrent modules.
+        time runs as it does, from the end), after the module's name where the model holds several recurrent modules. A second call
+        makes a second recurrence, ``l0#2``, unless it starts from the states that the first ended in.
 
     Raises:
-        InputRefusedError: the model announces no states (``torch.nn.LSTM`` hides its own), or the loss is no scalar.
+        InputRefusedError: the model announces no states (``torch.nn.LSTM`` hides its own), the loss is no scalar or no gradient
+            of it reaches a state, or gradients are switched off.
 
     >>> import zoneout_lab as zl
     >>> rnn = zl.LSTM(3, 4, regularizer=zl.Zoneout(cell=0.5), mask_seed=0)
@@ -59,16 +63,28 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
 
     from zoneout_lab.schema import gradient_dataset
 
+    refuse_what_is_no_model(model)
+    if not callable(loss):
+        raise InputRefusedError(
+            f"The loss is of type {type(loss).__name__}; give a function that makes one number of the model's output."
+        )
+    if not torch.is_grad_enabled():
+        raise InputRefusedError(
+            "gradient_flow was called under torch.no_grad() or inference_mode(), where there are no gradients; call it outside."
+        )
     several = isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence)
     arguments = inputs if several else (inputs,)
-    with recording(norms_suffice=True) as trace, modules_announced(model, trace):
-        value = loss(model(*arguments))
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        raise InputRefusedError(
-            "The loss must be one number, so that its gradient is one vector; reduce it with sum() or mean()."
-        )
-    refuse_if_empty(trace, model)
-    values, layers, states = norms(trace, value)
+    with unmoved(), recording(norms_suffice=True) as trace:
+        with modules_announced(model, trace) as hidden:
+            value = loss(model(*arguments))
+        trace.closed = True  # what is checkpointed runs again below
+        if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
+            raise InputRefusedError(
+                "The loss must be one number, a real tensor with a gradient; reduce it with sum() or mean(), and without item()."
+            )
+        refuse_if_empty(trace, hidden)
+        values, layers, states = norms(trace, value)
+    warn_of_hidden(model, hidden, trace, stacklevel=3)
     parts = [gradient_dataset(replica, layers=layers, states=states) for replica in values]
     return parts[0] if len(parts) == 1 else xr.concat(parts, "replica")
 
@@ -79,11 +95,12 @@ def norms(trace: Trace, loss: Tensor) -> tuple[npt.NDArray[np.float64], list[str
     Returns:
         Norms [replica, layer, state, point, time], the layers' labels and the states' names. NaN where nothing was announced.
     """
+    _refuse_lost(trace, loss)
     keys = [*trace.norms, *trace.tensors]
     layers = list(dict.fromkeys(layer for layer, _, _ in keys))
     states = sorted({state for _, state, _ in keys}, key=lambda s: (s not in STATE_ORDER, s))
-    tensors = [tensor for series in trace.tensors.values() for tensor in series]
-    gradients = torch.autograd.grad(loss, [*tensors, *trace.roots], allow_unused=True)
+    tensors = [tensor for series in trace.tensors.values() for tensor in series if tensor.requires_grad]
+    gradients = _gradients(loss, [*tensors, *trace.roots])
     found = _of_tensors(trace, gradients)
     for key, calls in trace.norms.items():  # the gradients of the roots have made them just now
         found[key] = torch.cat([call.double().mean(-1) for call in calls], 1)
@@ -95,16 +112,77 @@ def norms(trace: Trace, loss: Tensor) -> tuple[npt.NDArray[np.float64], list[str
     return out, layers, states
 
 
+def _refuse_lost(trace: Trace, loss: Tensor) -> None:
+    """Raise InputRefusedError where the loss has no graph, or its graph leaves out a layer that is run again in the backward pass."""
+    if not loss.requires_grad:
+        raise InputRefusedError(
+            "The loss has no gradient: it was detached, or made under torch.no_grad() or by operations without a gradient. Return "
+            "it as the model's output made it."
+        )
+    if trace.outside and _has_node(loss, "CheckpointFunctionBackward"):
+        raise InputRefusedError(f"No gradient reaches the states of {trace.outside[0]!r}: {_REENTRANT}")
+
+
+_REENTRANT = (
+    "activation checkpointing with use_reentrant=True hides what it runs from a measurement. Give use_reentrant=False, "
+    "or measure without checkpointing."
+)
+
+
+def _gradients(loss: Tensor, of: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """Gradients of a loss; InputRefusedError where there are none at all."""
+    try:
+        gradients = torch.autograd.grad(loss, of, allow_unused=True) if of else ()
+    except RuntimeError as error:
+        if "second time" in str(error):
+            raise InputRefusedError(
+                "The gradient of the loss was taken already, and its graph is gone: return the loss without calling backward()."
+            ) from error
+        if "use_reentrant=True" not in str(error):
+            raise
+        raise InputRefusedError(f"The gradient cannot be taken: {_REENTRANT}") from error
+    if all(gradient is None for gradient in gradients):
+        raise InputRefusedError(
+            "No gradient of the loss reaches any state: the loss does not depend on them, or between them and the loss something is "
+            "detached or runs under torch.no_grad(). Let the loss follow from the recurrence's output."
+        )
+    return gradients
+
+
+def _has_node(loss: Tensor, name: str) -> bool:
+    waiting, seen = [loss.grad_fn], {None}
+    while waiting:
+        node: Any = waiting.pop()
+        if node not in seen:
+            if node.name() == name:
+                return True
+            seen.add(node)
+            waiting += [after for after, _ in node.next_functions]
+    return False
+
+
 def _of_tensors(trace: Trace, gradients: Sequence[Tensor | None]) -> dict[tuple[str, str, str], Tensor]:
     """Mean norms [R, T] of the gradients of announced tensors, in the order of their announcement."""
     remaining, found = iter(gradients), {}
     for key, series in trace.tensors.items():
         by_time = []
-        for tensor in series:
+        for tensor, present in zip(series, trace.present[key], strict=True):
+            R = _replicas(tensor)
+            if not tensor.requires_grad:  # made where autograd records nothing: not zero, but not measured
+                by_time.append(torch.full((R,), torch.nan, dtype=torch.float64))
+                continue
             gradient = next(remaining)
             # a state the loss does not depend on has gradient zero; autograd says None
-            norm = torch.zeros(_replicas(tensor), 1) if gradient is None else torch.linalg.vector_norm(gradient, dim=-1)
-            by_time.append(norm.reshape(_replicas(tensor), -1).double().mean(1).cpu())
+            norm = torch.zeros(R, 1) if gradient is None else torch.linalg.vector_norm(gradient, dim=-1)
+            norm = norm.reshape(R, -1)
+            if present is not None and gradient is not None:
+                norm = norm[:, present]
+            by_time.append(norm.double().mean(1).cpu())
+        if len({len(norm) for norm in by_time}) > 1:
+            raise InputRefusedError(
+                f"The {key[1]} states of {key[0]!r} have different numbers of dimensions or replicas from timestep to timestep; show "
+                "them as [B, H], or [R, B, H] with R replicas, at every one."
+            )
         found[key] = torch.stack(by_time, 1)
     return found
 

@@ -11,18 +11,19 @@ they measure nothing of the kind, so size and direction are this package's choic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.measures.shown import modules_announced, refuse_if_empty
+from zoneout_lab.measures.shown import modules_announced, refuse_if_empty, refuse_what_is_no_model, warn_of_hidden
+from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.ops.trace import Trace, recording
+from zoneout_lab.regularizers.checked import whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,7 +45,7 @@ def perturbation_growth(
 
     Args:
         model: called as ``model(inputs, states)``, twice. It shows its states as for :func:`~zoneout_lab.gradient_flow`. Both calls
-            draw the same noise, torch's and that of this package's layers within a module; layers that a plain function holds count on.
+            draw the same noise, and counters, generators and buffers are afterwards as before.
         inputs: passed on.
         states: what the recurrence starts from: h, or (h, c). Each [B, H], [layers, B, H], or with replicas [R, layers, B, H]. Take
             them from a first part of the sequence: states of zero cannot be perturbed by a share of their norm.
@@ -54,7 +55,8 @@ def perturbation_growth(
 
     Returns:
         Dataset with ``growth`` over (layer, state, lag); lag counts timesteps from 1. A model with R > 1 replicas has a first
-        dimension ``replica``. NaN for h or c where every example's was zero.
+        dimension ``replica``. NaN for h or c where every example's was zero. In a packed batch the mean is over the examples that
+        have the timestep.
 
     Raises:
         InputRefusedError: a size that is not positive, states that are no such tensors or all zero, no states shown, or states that do not
@@ -92,30 +94,36 @@ def growth(
     layers: Sequence[str] | None = None,
 ) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
     """As :func:`perturbation_growth`: values [replica, layer, state, lag], the layers' labels and the states' names."""
-    if not size > 0:
-        raise InputRefusedError(f"A perturbation's size is {size}; it must be above 0.")
+    refuse_what_is_no_model(model)
+    if isinstance(size, bool) or not isinstance(size, float | int | np.number) or not 0 < size < np.inf:
+        raise InputRefusedError(f"A perturbation's size is {size}; it must be a finite number above 0.")
     given = states if isinstance(states, tuple) else (states,)
     _refuse_what_is_no_state(given)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(whole(seed, "the seed of the direction"))
     moved, sizes = zip(*(_moved(state, size, generator) for state in given), strict=True)
     traces = []
     for start in (given, moved):
-        with torch.random.fork_rng(), _counters_kept(model), recording() as trace, modules_announced(model, trace):
+        with unmoved(), recording() as trace, modules_announced(model, trace) as hidden:
             model(inputs, start[0] if isinstance(states, Tensor) else start)
         traces.append(trace)
     kinds = KINDS[: len(given)]
-    refuse_if_empty(traces[0], model)
-    labels = list(layers or dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
+    refuse_if_empty(traces[0], hidden)
+    warn_of_hidden(model, hidden, traces[0], stacklevel=5)
+    labels = (
+        [layers]
+        if isinstance(layers, str)
+        else list(layers or dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
+    )
     _refuse_other_states(traces[0], labels, kinds, sizes[0].shape[1])
     by_layer = []
     for row, layer in enumerate(labels):
         by_kind = []
         for kind, start in zip(kinds, sizes, strict=True):
-            pairs = zip(*(trace.tensors[layer, kind, "state"] for trace in traces), strict=True)
-            apart = torch.stack(
-                [torch.linalg.vector_norm(a - b, dim=-1).reshape(start[:, row].shape) for a, b in pairs], 1
-            )
+            key = (layer, kind, "state")
             moved_by = start[:, None, row].double()
+            both = [trace.tensors.get(key, []) for trace in traces]
+            _refuse_other_timesteps(layer, both, start[:, row].shape)
+            apart = _apart(both, traces[0].present[key], start[:, row].shape)
             # an example whose state was zero was not moved, and counts nowhere
             by_kind.append(torch.where(moved_by > 0, apart.double() / moved_by, torch.nan).nanmean(-1))
         by_layer.append(torch.stack(by_kind, 1))
@@ -148,30 +156,21 @@ def _moved(state: Tensor, size: float, generator: torch.Generator) -> tuple[Tens
     return state + norm * direction, norm[..., 0].reshape(*lead, *state.shape[:-1])
 
 
-@contextmanager
-def _counters_kept(model: Any) -> Iterator[None]:
-    """Layers that count what they draw stand afterwards where they stood before."""
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    before = [
-        (module, name, value.clone() if isinstance(value := getattr(module, name), Tensor) else value)
-        for module in modules
-        if getattr(module, "announces_states", False)
-        for name in ("update", "draw")
-    ]
-    try:
-        yield
-    finally:
-        for module, name, value in before:
-            current = getattr(module, name)
-            if isinstance(current, Tensor):
-                current.copy_(value)  # a captured graph holds on to this very tensor
-            else:
-                setattr(module, name, value)
+def _apart(both: list[list[Tensor]], present: list[Tensor | None], shape: torch.Size) -> Tensor:
+    """Distances [R, T, B] of two runs' states; NaN for examples that have ended."""
+    by_time = []
+    for a, b, active in zip(*both, present, strict=True):
+        distance = torch.linalg.vector_norm(a - b, dim=-1).reshape(shape)
+        by_time.append(distance if active is None else torch.where(active, distance, torch.nan))
+    return torch.stack(by_time, 1)
 
 
 def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...], rows: int) -> None:
     shown = {(layer, kind) for layer, kind, point in trace.tensors if point == "state"}
     missing = [(layer, kind) for layer in layers for kind in kinds if (layer, kind) not in shown]
+    labels = list(dict.fromkeys(layer for layer, _ in shown))
+    if missing and missing[0][0] not in labels:
+        raise InputRefusedError(f"The model showed no layer {missing[0][0]!r}; it showed {', '.join(labels)}.")
     if missing:
         raise InputRefusedError(
             f"{len(kinds)} states were given and the model showed no {missing[0][1]} state of {missing[0][0]!r}: "
@@ -182,3 +181,18 @@ def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...]
             f"The states have {rows} layer{'s' * (rows != 1)} and the model showed {len(layers)} ({', '.join(layers)}): "
             "give states of [layers, B, H], in the order in which the model runs them, or name with layers= those that they are of."
         )
+
+
+def _refuse_other_timesteps(layer: str, both: list[list[Tensor]], shape: torch.Size) -> None:
+    one, other = both
+    if len(one) != len(other):
+        raise InputRefusedError(
+            f"The model showed {len(one)} timesteps of {layer!r} from the states and {len(other)} from the perturbed states; it has to "
+            "do the same in both runs."
+        )
+    for a, b in zip(one, other, strict=True):
+        if a.shape != b.shape or a.shape[:-1].numel() != shape.numel():
+            raise InputRefusedError(
+                f"The model showed states of {layer!r} of shape {list(a.shape)}, and those given are of {shape.numel()} examples (and "
+                "replicas); give states of the same examples."
+            )

@@ -106,7 +106,8 @@ class _Recurrence(torch.autograd.Function):
                 "The cpu path can be differentiated once, and this gradient is to be differentiated again (create_graph=True). "
                 'Make the layer with engine="reference".'
             )
-        cell, (saved, shares) = ctx.cell, (ctx.saved_tensors[:8], ctx.saved_tensors[8:])
+        cell, kept = ctx.cell, ctx.saved_tensors  # once: activation checkpointing hands each tensor out a single time
+        saved, shares = kept[:8], kept[8:]
         x, _, _, b_in, b_hidden, gates, hs, cs = saved
         R, T, B, S = gates.shape
         d_gates, d_h = _slabs(x, R, T, B, S), torch.zeros_like(hs[:, 0], memory_format=torch.contiguous_format)

@@ -11,7 +11,7 @@ from zoneout_lab.ops import cpu, reference, triton, uncompiled
 from zoneout_lab.ops.compiled import why_not
 from zoneout_lab.ops.products import project
 from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
-from zoneout_lab.ops.trace import is_recording, promise_norms, wants_states
+from zoneout_lab.ops.trace import in_graph, is_recording, promise_norms, wants_states
 
 Engine = Literal["auto", "reference", "cpu", "triton"]
 
@@ -72,6 +72,7 @@ def run(
     differentiated once: the reference runs wherever more is asked for, and where ``engine`` names a path that is not for this
     device, dtype or machine.
     """
+    states = in_graph(states)
     fastest = path(cell, x.device.type, x.dtype)
     able = {fastest, "triton"} if triton.is_interpreted() else {fastest}
     wanted = fastest if engine == "auto" else engine
@@ -85,11 +86,8 @@ def run(
     if wanted == "triton" or (wanted == "cpu" and cpu.is_compiled(x.dtype)):
         on_norms: OnNorms | None = None
         if is_recording():
-            h, *others = states
-            h = h if h.requires_grad else h.detach().requires_grad_()
-            states = (h, *others)
             zeros = x.new_zeros(weights.hidden.shape[0], *x.shape[1:3])
-            on_norms = promise_norms(layer, reference.CELLS[cell][1], h, zeros)
+            on_norms = promise_norms(layer, reference.CELLS[cell][1], states[0], zeros)
         if wanted == "cpu":
             return cpu.run(cell, x, states, weights, shares, on_norms=on_norms)
         return triton.run(cell, x, states, weights, shares, on_norms=on_norms)

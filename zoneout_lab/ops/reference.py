@@ -187,15 +187,16 @@ def run(
         if is_recording():
             # where nothing is preserved the state is its candidate: it still has a gradient of its own, through t + 1 alone
             new = tuple(state.view_as(state) for state in new)
-        if lengths is None:
+        present = None if lengths is None else t < lengths
+        if present is None:
             out = new[0]
         else:
-            active = (t < lengths)[None, :, None]
+            active = present[None, :, None]
             new = tuple(torch.where(active, n, s) for n, s in zip(new, states, strict=True))
             out = torch.where(active, new[0], 0.0)
         states = new
         for kind, candidate, state in zip(kinds, candidates, states, strict=True):
-            announce(layer, kind, "candidate", candidate)
-            announce(layer, kind, "state", state)
+            announce(layer, kind, "candidate", candidate, present=present)
+            announce(layer, kind, "state", state, present=present)
         outputs.append(out)
     return torch.stack(outputs, 1), states

@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.series import AllSeries, States
 
 POINTS = ("candidate", "state")
 Key = tuple[str, str, str]
+_Out = TypeVar("_Out")
 
 
 @dataclass
@@ -25,19 +29,36 @@ class Trace:
 
     Attributes:
         tensors: one tensor [..., B, H] for each timestep.
-        norms: for each call of a fast path the norms [R, T, B] of its states' gradients; zeros until a gradient is taken.
+        present: beside each of them which examples have that timestep, bool [B]; None for all.
+        norms: for each call of a fast path the norms [R, T, B] of its states' gradients; zeros until a gradient is taken, and NaN where
+            autograd records nothing.
         roots: tensors whose gradients, when taken, make every fast path write its norms.
         scope: goes before the label of every layer: the name of the module that runs, where several have the same labels.
+        call: goes after it: which recurrence of this label runs, where it is not the first.
+        series: the recurrences so far.
         owners: label of a layer → who shows its states.
-        norms_suffice: a fast path need not give way to one that announces its tensors.
+        outside: labels of layers that ran where autograd records nothing.
+        undo: what puts back the counters of the layers that ran.
+        norms_suffice: gradients are measured: a fast path need not give way to one that announces its tensors.
+        closed: nothing is taken any more: what runs now runs again, in a backward pass.
     """
 
     tensors: dict[Key, list[Tensor]] = field(default_factory=dict)
+    present: dict[Key, list[Tensor | None]] = field(default_factory=dict)
     norms: dict[Key, list[Tensor]] = field(default_factory=dict)
     roots: list[Tensor] = field(default_factory=list)
     scope: str = ""
+    call: str = ""
+    series: AllSeries = field(default_factory=AllSeries)
     owners: dict[str, str] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
+    undo: dict[int, Callable[[], None]] = field(default_factory=dict)
     norms_suffice: bool = False
+    closed: bool = False
+
+    def label(self, layer: str) -> str:
+        """A layer's label in the result."""
+        return f"{self.scope}{layer}{self.call}"
 
 
 _LISTENER: ContextVar[Trace | None] = ContextVar("zoneout_lab_trace", default=None)
@@ -45,27 +66,80 @@ _LISTENER: ContextVar[Trace | None] = ContextVar("zoneout_lab_trace", default=No
 
 @contextmanager
 def recording(*, norms_suffice: bool = False) -> Iterator[Trace]:
-    """Collect everything announced inside the ``with`` block."""
+    """Collect everything announced inside the ``with`` block. Layers that ran inside count afterwards as before."""
     trace = Trace(norms_suffice=norms_suffice)
     token = _LISTENER.set(trace)
     try:
         yield trace
     finally:
         _LISTENER.reset(token)
+        for put_back in trace.undo.values():
+            put_back()
+
+
+def listening() -> Trace | None:
+    """The trace of the recording that is open, or None."""
+    return _LISTENER.get()
 
 
 def is_recording() -> bool:
-    """Whether somebody is."""
+    """True while a recording is open."""
     return _LISTENER.get() is not None
 
 
 def wants_states() -> bool:
-    """Whether somebody records, and norms are not enough."""
+    """True while a recording is open for which norms are not enough."""
     trace = _LISTENER.get()
     return trace is not None and not trace.norms_suffice
 
 
-def announce(layer: str, state: str, point: str, tensor: Tensor, *, by: str = "a zoneout_lab layer") -> None:
+def one_call(
+    trace: Trace,
+    owner: object,
+    given: States | None,
+    run: Callable[[], tuple[_Out, States]],
+    *,
+    label: str = "",
+    when_unsure: bool = False,
+) -> tuple[_Out, States]:
+    """Run one call of a recurrent module; what it announces goes to the recurrence that the call belongs to.
+
+    Args:
+        trace: of the recording.
+        owner: the module.
+        given: the states it is called with, or None.
+        run: makes the call; returns what it does and the states it ends at.
+        label: of a module with a single recurrence.
+        when_unsure: as for :meth:`zoneout_lab.ops.series.AllSeries.of`.
+    """
+    if trace.closed:
+        return run()
+    series = trace.series.of(owner, trace.scope + label, given, when_unsure=when_unsure)
+    before, trace.call = trace.call, "" if series.number == 1 else f"#{series.number}"
+    try:
+        out, series.last = run()
+    finally:
+        trace.call = before
+    return out, series.last
+
+
+def in_graph(states: States) -> States:
+    """States whose gradients can be taken, where gradients are measured: weights and inputs may all be frozen."""
+    trace = _LISTENER.get()
+    if trace is None or not trace.norms_suffice:
+        return states
+    return tuple(state if state.requires_grad else state.detach().requires_grad_() for state in states)
+
+
+def announce(
+    layer: str,
+    state: str,
+    point: str,
+    tensor: Tensor,
+    *,
+    by: str = "a zoneout_lab layer",
+    present: Tensor | None = None,
+) -> None:
     """Show a state's tensor [..., B, H] of the next timestep to whoever is recording.
 
     Args:
@@ -73,18 +147,24 @@ def announce(layer: str, state: str, point: str, tensor: Tensor, *, by: str = "a
         state: ``cell`` or ``hidden``.
         point: ``candidate`` before zoneout, ``state`` after it.
         by: who shows it, for people.
+        present: which examples have this timestep, bool [B], where some have ended.
 
     Raises:
         InputRefusedError: another shows states under the same label: the two would make one series.
     """
     trace = _LISTENER.get()
-    if trace is not None:
-        owner = trace.owners.setdefault(trace.scope + layer, by)
-        if owner != by:
-            raise InputRefusedError(
-                f"States labelled {trace.scope + layer!r} are shown by {owner} and by {by}: give zoneout_lab.watch another label."
-            )
-        trace.tensors.setdefault((trace.scope + layer, state, point), []).append(tensor)
+    if trace is None or trace.closed:
+        return
+    label = trace.label(layer)
+    owner = trace.owners.setdefault(label, by)
+    if owner != by:
+        raise InputRefusedError(
+            f"States labelled {label!r} are shown by {owner} and by {by}: give zoneout_lab.watch another label."
+        )
+    key = (label, state, point)
+    trace.tensors.setdefault(key, []).append(tensor)
+    trace.present.setdefault(key, []).append(present)
+    _note_outside(trace, label)
 
 
 def promise_norms(layer: str, kinds: tuple[str, ...], root: Tensor, like: Tensor) -> Callable[[str, str, Tensor], None]:
@@ -98,16 +178,25 @@ def promise_norms(layer: str, kinds: tuple[str, ...], root: Tensor, like: Tensor
     """
     trace = _LISTENER.get()
     assert trace is not None
+    if trace.closed:
+        return lambda _state, _point, _norms: None
+    label = trace.label(layer)
     trace.roots.append(root)
+    _note_outside(trace, label)
     slots = {}
     for state in kinds:
         for point in POINTS:
-            series = trace.norms.setdefault((trace.scope + layer, state, point), [])
+            series = trace.norms.setdefault((label, state, point), [])
             slots[state, point] = (series, len(series))
-            series.append(like)
+            series.append(like if torch.is_grad_enabled() else torch.full_like(like, torch.nan))
 
     def take(state: str, point: str, norms: Tensor) -> None:
         series, at = slots[state, point]
         series[at] = norms
 
     return take
+
+
+def _note_outside(trace: Trace, label: str) -> None:
+    if not torch.is_grad_enabled() and label not in trace.outside:
+        trace.outside.append(label)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.masks import Mask, Rate
+from zoneout_lab.ops.masks import Mask
 from zoneout_lab.ops.reference import CELLS, MORE_SITES
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Regularizer(ABC):
         missing = [site for site in sites if site not in known]
         if missing:
             raise InputRefusedError(
-                f"{self} does not work with a {CELL_NAMES[cell]}, which has no {WHAT[missing[0]]}. "
+                f"{self} does not work with a {CELL_NAMES[cell]}, which has no {WHAT.get(missing[0], f'site {missing[0]!r}')}. "
                 f"A {CELL_NAMES[cell]} can be regularized at: {', '.join(known)}."
             )
         return sites
@@ -74,50 +73,3 @@ WHAT = {
     "update": "gated update to drop (its new state is not a sum)",
     "hidden": "hidden state",
 }
-
-
-def rate(value: Any, what: str) -> float:
-    """A probability, checked.
-
-    >>> rate(1.5, "zoneout's cell rate")
-    Traceback (most recent call last):
-    zoneout_lab.errors.InputRefusedError: zoneout's cell rate is 1.5; it is a probability and must lie in [0, 1].
-    """
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not 0 <= number <= 1:
-        raise InputRefusedError(f"{what} is {value}; it is a probability and must lie in [0, 1].")
-    return number
-
-
-def rates(value: Any, what: str) -> Rate:
-    """A probability, or a sequence of them as a tuple: one for each unit, or the first and the last unit's.
-
-    >>> rates([0, 0.5], "z")
-    (0.0, 0.5)
-    """
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) < 2:
-            raise InputRefusedError(
-                f"{what} is {value}; give one number, or at least two: the first and the last unit's."
-            )
-        return tuple(rate(each, what) for each in value)
-    return rate(value, what)
-
-
-def strength(value: Any, what: str) -> float:
-    """A finite number of at least 0, checked.
-
-    >>> strength(-1, "the norm stabilizer's beta")
-    Traceback (most recent call last):
-    zoneout_lab.errors.InputRefusedError: the norm stabilizer's beta is -1; it must be a finite number of at least 0.
-    """
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not (0 <= number < math.inf):
-        raise InputRefusedError(f"{what} is {value}; it must be a finite number of at least 0.")
-    return number

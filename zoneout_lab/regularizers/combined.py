@@ -45,6 +45,10 @@ class Combined(Regularizer):
     def __post_init__(self) -> None:
         flat: list[Regularizer] = []
         for part in self.parts:
+            if not isinstance(part, Regularizer):
+                raise InputRefusedError(
+                    f"{part!r} cannot be combined with a regularizer; give values such as Zoneout(hidden=0.1)."
+                )
             flat += part.parts if isinstance(part, Combined) else [part]
         object.__setattr__(self, "parts", tuple(flat))
         for k, part in enumerate(flat):

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, get_args
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import Mask
-from zoneout_lab.regularizers.base import Regularizer, rate
+from zoneout_lab.regularizers.base import Regularizer
+from zoneout_lab.regularizers.checked import rate
 
 Reading = Literal["printed", "intended"]
 

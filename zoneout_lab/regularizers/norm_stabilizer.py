@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from zoneout_lab.ops.masks import Mask
-from zoneout_lab.regularizers.base import Regularizer, strength
+from zoneout_lab.regularizers.base import Regularizer
+from zoneout_lab.regularizers.checked import strength
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class NormStabilizer(Regularizer):
     """Loss + β · mean_b Σ_{t=2…T} (‖h_t‖ − ‖h_{t−1}‖)² / (T − 1) (Krueger & Memisevic 2016, eq. 1), h_0 left out.
 
     In training mode a layer with it leaves the penalty, summed over its layers, in ``rnn.penalty`` [R]: add it to the loss. The
-    studies' training does.
+    studies' training does. A function that is checkpointed with ``use_reentrant=True`` has to return it: what is left there has no
+    gradient.
 
     Args:
         beta: β, at least 0; the paper's 50.

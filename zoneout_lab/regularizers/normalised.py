@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import Mask
-from zoneout_lab.regularizers.base import Regularizer, strength
+from zoneout_lab.regularizers.base import Regularizer
+from zoneout_lab.regularizers.checked import strength, whole
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class RecurrentBatchNorm(Regularizer):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
-            raise InputRefusedError(f"recurrent batch norm's steps is {self.steps}; give the length of the sequences.")
+        steps = whole(self.steps, "recurrent batch norm's steps (the length of the sequences)", 1)
+        object.__setattr__(self, "steps", steps)
         for name in ("gamma", "epsilon"):
             object.__setattr__(self, name, strength(getattr(self, name), f"recurrent batch norm's {name}"))
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from zoneout_lab.ops.masks import Mask
-from zoneout_lab.regularizers.base import Regularizer, strength
+from zoneout_lab.regularizers.base import Regularizer
+from zoneout_lab.regularizers.checked import strength
 
 
 @dataclass(frozen=True)

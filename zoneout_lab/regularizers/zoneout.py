@@ -10,7 +10,8 @@ import numpy as np
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import AXES, Mask, Rate
-from zoneout_lab.regularizers.base import Regularizer, rates
+from zoneout_lab.regularizers.base import Regularizer
+from zoneout_lab.regularizers.checked import rate, rates, whole
 
 Per = Literal["unit", "layer"]
 Resample = Literal["step", "sequence", "never"]
@@ -66,17 +67,23 @@ class Zoneout(Regularizer):
             if end is not None:
                 object.__setattr__(self, f"{state}_end", rates(end, f"zoneout's last {state} rate z"))
         changes = self.cell_end is not None or self.hidden_end is not None
-        whole = isinstance(self.over, int) and not isinstance(self.over, bool) and self.over > 0
-        if self.over is not None and (not whole or not changes or self.over_share is not None):
+        if self.over is not None:
+            object.__setattr__(
+                self, "over", whole(self.over, "zoneout's over (updates until cell_end and hidden_end)", 1)
+            )
+        if self.over is not None and (not changes or self.over_share is not None):
             raise InputRefusedError(
                 f"zoneout's over is {self.over}; it is the number of updates until cell_end and hidden_end, and goes with them alone."
             )
-        share = self.over_share
-        if share is not None and not (isinstance(share, float | int) and 0 < share <= 1 and changes):
-            raise InputRefusedError(
-                f"zoneout's over_share is {self.over_share}; it is the share of training until cell_end and hidden_end, above 0 and at most 1, and "
-                "goes with them."
-            )
+        if self.over_share is not None:
+            share = rate(self.over_share, "zoneout's over_share (the share of training until cell_end and hidden_end)")
+            if not changes or share == 0:
+                raise InputRefusedError(
+                    f"zoneout's over_share is {self.over_share}; it is the share of training until cell_end and hidden_end, above 0 and "
+                    "at most 1, and goes with them."
+                )
+            if not isinstance(self.over_share, int):  # a study that says 1 keeps its hash
+                object.__setattr__(self, "over_share", share)
         if changes and self.over is None and self.over_share is None:
             raise InputRefusedError(
                 "zoneout's cell_end and hidden_end need over, the number of updates until then, or in a study over_share."

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from zoneout_lab.measures import growth, norms
 from zoneout_lab.ops.trace import recording
@@ -55,7 +54,7 @@ def perturbations(model: SequenceModel, split: Split, examples: int) -> list[Mea
     found = []
     for noisy in (True, False):
         with _noise(model, on=noisy):
-            with _update_kept(model), torch.no_grad(), recording():
+            with torch.no_grad(), recording():
                 _, states = model.run(inputs[None, :half])
             found.append(growth(model, inputs[None, half:], states))
     return _by_replica(found)
@@ -63,30 +62,16 @@ def perturbations(model: SequenceModel, split: Split, examples: int) -> list[Mea
 
 @contextmanager
 def _noise(model: SequenceModel, *, on: bool) -> Iterator[None]:
-    """The model as in training, or as in an evaluation by expectations; afterwards it is and counts as before."""
+    """The model as in training, or as in an evaluation by expectations; afterwards it is as before."""
     rnn, training = model.rnn, model.training
     evaluation = rnn.evaluation
     model.train(on)
     rnn.evaluation = "expectation"
     try:
-        with _update_kept(model):
-            yield
+        yield
     finally:
         rnn.evaluation = evaluation
         model.train(training)
-
-
-@contextmanager
-def _update_kept(model: SequenceModel) -> Iterator[None]:
-    rnn = model.rnn
-    update = rnn.update.clone() if isinstance(rnn.update, Tensor) else rnn.update
-    try:
-        yield
-    finally:
-        if isinstance(rnn.update, Tensor) and isinstance(update, Tensor):
-            rnn.update.copy_(update)  # a captured graph holds on to this very tensor
-        else:
-            rnn.update = update
 
 
 def _by_replica(found: list[tuple[npt.NDArray[np.float64], list[str], list[str]]]) -> list[Measured]:

@@ -1,0 +1,93 @@
+"""Uses in which a layer would be wrong without a word: refused by name, or warned of."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.masks import Mask
+from zoneout_lab.regularizers import Regularizer
+
+
+def backward_pass() -> int:
+    """The number of the backward pass that is running, -1 outside of one: what is checkpointed runs again inside."""
+    return int(torch._C._current_graph_task_id())
+
+
+def refuse_tracing(name: str) -> None:
+    """Raise InputRefusedError while torch traces: compiled code leaves nothing in a graph, and masks and lengths become constants."""
+    proxies = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY)
+    if torch._C._get_tracing_state() is not None or proxies is not None:
+        raise InputRefusedError(
+            f"zoneout_lab.{name} cannot be traced: the graph that torch.jit.trace, torch.onnx.export or make_fx makes would not depend "
+            f"on its input. Without a regularizer, load its state_dict into torch.nn.{name} and export that."
+        )
+
+
+def refuse_draws(name: str, *, again: bool, shared: bool, replicated: bool, counter: str) -> None:
+    """Raise InputRefusedError for a pass that would draw other masks than it should.
+
+    Args:
+        name: of the layer's class.
+        again: the pass runs inside a backward pass, and its counter was not set there.
+        shared: it would draw the masks of the layer that it is a copy of.
+        replicated: it is one of nn.DataParallel's replicas, which count for themselves and are thrown away.
+        counter: what the masks depend on: ``update`` or ``draw``.
+    """
+    if again and backward_pass() != -1:
+        raise InputRefusedError(
+            f"This {name} draws masks, and activation checkpointing runs it again in the backward pass, where it would draw others: the "
+            f"gradients would be wrong. Set its {counter} inside the checkpointed function (rnn.{counter} = step), so that both passes "
+            "draw the same, or leave it outside."
+        )
+    if shared:
+        raise InputRefusedError(
+            f"This {name} is a deep copy and would draw the very masks of its original. Give it seeds of its own "
+            "(rnn.mask_seeds = 7), or confirm those it has (rnn.mask_seeds = rnn.mask_seeds)."
+        )
+    if replicated:
+        raise InputRefusedError(
+            f"This {name} draws masks, and nn.DataParallel would draw the same ones in every replica and at every update. Use "
+            "DistributedDataParallel with another mask_seed in each process."
+        )
+
+
+def warn_of_a_copied_schedule(name: str, regularizers: Sequence[Regularizer]) -> None:
+    """Warn where a deep copy stands at a position of a schedule: it stays there where it follows its original (``AveragedModel``)."""
+    if is_scheduled(regularizers):
+        warnings.warn(
+            f"The copy of this {name} stands where its schedule of rates stands now. A copy that only takes over weights "
+            "(AveragedModel) stays there: set its update to its original's before you evaluate it.",
+            stacklevel=3,
+        )
+
+
+def warn_of_what_a_state_dict_lacks(name: str, *, position: bool, seed: bool) -> None:
+    """Warn where a state_dict is loaded that needs a schedule's position, or a static mask's seed, which this layer has not."""
+    lost = [
+        *(["its schedule's position (set update)"] if position else []),
+        *(["its static mask's seed (set mask_seeds)"] if seed else []),
+    ]
+    if lost:
+        warnings.warn(
+            f"A state_dict holds weights alone. Give this {name} from the layer that was saved {' and '.join(lost)} as well.",
+            stacklevel=3,
+        )
+
+
+def is_scheduled(regularizers: Sequence[Regularizer]) -> bool:
+    """Whether any rate changes over updates."""
+    return any(mask.end is not None for regularizer in regularizers for mask in regularizer.sites().values())
+
+
+def is_static(regularizers: Sequence[Regularizer]) -> bool:
+    """Whether there is a mask that is drawn once for all of training."""
+    return any("update" not in mask.varies for regularizer in regularizers for mask in regularizer.sites().values())
+
+
+def is_fixed(mask: Mask) -> bool:
+    """Whether a mask is one and the same in every pass, a part of the model as its weights are."""
+    return "update" not in mask.varies and mask.end is None

@@ -1,0 +1,161 @@
+"""What a layer's masks depend on, its seeds and counters, through copies, checkpoints and passes that run again."""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from zoneout_lab.layers.arguments import counter, seeds_for
+from zoneout_lab.layers.misuse import (
+    backward_pass,
+    is_scheduled,
+    is_static,
+    refuse_draws,
+    warn_of_a_copied_schedule,
+    warn_of_what_a_state_dict_lacks,
+)
+from zoneout_lab.regularizers import Regularizer
+
+
+class Seeded(nn.Module):
+    """A module that draws masks as a pure function of ``mask_seeds`` and of the counters ``update`` and ``draw``.
+
+    Attributes:
+        regularizers: one for each replica.
+        penalty: of the last pass; copies and pickles begin without one.
+    """
+
+    regularizers: tuple[Regularizer, ...]
+    penalty: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._update: int | Tensor = 0
+        self._draw: int | Tensor = 0
+        self._mask_seeds: tuple[int, ...] = ()
+        self._seeds_given = False
+        self._set_in = backward_pass()
+        self._kin = _Kin()
+
+    @property
+    def mask_seeds(self) -> tuple[int, ...]:
+        """One for each replica. Set it to one seed for all or to a sequence."""
+        return self._mask_seeds
+
+    @mask_seeds.setter
+    def mask_seeds(self, seeds: Any) -> None:
+        self._mask_seeds, self._seeds_given = seeds_for(seeds, len(self.regularizers)), True
+        self._kin = _Kin()
+
+    @property
+    def update(self) -> int | Tensor:
+        """Which training update's masks come next."""
+        return self._update
+
+    @update.setter
+    def update(self, value: Any) -> None:
+        self._update, self._set_in = counter(value, "update"), backward_pass()
+
+    @property
+    def draw(self) -> int | Tensor:
+        """Which draw of a sampled evaluation comes next."""
+        return self._draw
+
+    @draw.setter
+    def draw(self, value: Any) -> None:
+        self._draw, self._set_in = counter(value, "draw"), backward_pass()
+
+    def _about_to_draw(self, *, fixed: bool) -> None:
+        """Raise InputRefusedError where this pass would draw other masks than it should. ``fixed``: every pass draws the same."""
+        refuse_draws(
+            type(self).__name__,
+            again=not fixed and self._set_in != backward_pass(),
+            shared=self.training and not fixed and self._kin.shares_seeds(),
+            replicated=not fixed and getattr(self, "_is_replica", False),
+            counter="update" if self.training else "draw",
+        )
+
+    def _count(self, *, drew: bool) -> None:
+        if self.training:
+            self._update += drew
+        else:
+            self._draw += drew
+
+    def as_it_stands(self) -> Callable[[], None]:
+        """What puts counters and penalty back to where they stand now."""
+        before = {
+            name: (value, value.clone() if isinstance(value, Tensor) else value)
+            for name in ("_update", "_draw")
+            for value in (getattr(self, name),)
+        }
+        penalty = self.penalty
+
+        def put_back() -> None:
+            self.penalty = penalty
+            for name, (value, content) in before.items():
+                if isinstance(value, Tensor):
+                    value.copy_(content)  # a captured graph holds on to this very tensor
+                setattr(self, name, value)
+
+        return put_back
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the penalty of the last pass, a part of its graph, and the layers that it shares seeds with here."""
+        return {name: value for name, value in self.__dict__.items() if name != "_kin"} | {"penalty": None}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        plain = {
+            f"_{name}" if name in ("update", "draw", "mask_seeds") else name: value for name, value in state.items()
+        }
+        super().__setstate__({"_set_in": backward_pass(), "_seeds_given": True} | plain | {"_kin": _Kin()})  # type: ignore[no-untyped-call]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Seeded:
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        other._kin = _Kin(self._kin)
+        warn_of_a_copied_schedule(type(self).__name__, self.regularizers)
+        return other
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        about = getattr(destination, "_metadata", {}).get(prefix[:-1])
+        if about is not None:
+            about[_DRAWS] = {"update": int(self.update), "mask_seeds": self.mask_seeds}
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, local_metadata: Mapping[str, Any], *arguments: Any
+    ) -> None:
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *arguments)
+        if not any(name.startswith(prefix) for name in state_dict):
+            return
+        saved, update = local_metadata.get(_DRAWS), int(self.update)
+        # without a word from the layer that was saved, what was set by hand is taken to be right
+        elsewhere = update == 0 if saved is None else saved["update"] != update
+        other = not self._seeds_given if saved is None else tuple(saved["mask_seeds"]) != self.mask_seeds
+        warn_of_what_a_state_dict_lacks(
+            type(self).__name__,
+            position=elsewhere and is_scheduled(self.regularizers),
+            seed=other and is_static(self.regularizers),
+        )
+
+
+#: where a state_dict's metadata says what its layer drew from
+_DRAWS = "zoneout_lab"
+
+
+class _Kin:
+    """A layer's tie to its deep copies, which have its seeds: it knows of every one that is still alive."""
+
+    def __init__(self, of: _Kin | None = None) -> None:
+        self.is_copy = of is not None
+        self.family: weakref.WeakSet[_Kin] = weakref.WeakSet() if of is None else of.family
+        self.family.add(self)
+
+    def shares_seeds(self) -> bool:
+        """Whether this is a copy, and the original or another copy is there to draw the same."""
+        return self.is_copy and any(other is not self for other in self.family)

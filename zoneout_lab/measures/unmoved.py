@@ -1,0 +1,50 @@
+"""A measurement must not move what it measures: generators and buffers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from zoneout_lab.ops.trace import is_recording
+
+
+@contextmanager
+def unmoved() -> Iterator[None]:
+    """What runs inside, and torch's, NumPy's and Python's global generators, stand afterwards where they stood before.
+
+    Kept are the buffers of every module that is called, as of batch norm and spectral norm. The layers' own counters are kept by
+    :func:`zoneout_lab.ops.trace.recording`.
+    """
+    buffers: dict[int, tuple[nn.Module, dict[str, tuple[Tensor | None, Tensor | None]]]] = {}
+
+    def keep(module: nn.Module, _arguments: Any) -> None:
+        if is_recording() and id(module) not in buffers:
+            own = module._buffers.items()
+            buffers[id(module)] = (
+                module,
+                {name: (value, None if value is None else value.clone()) for name, value in own},
+            )
+
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    numpys, pythons = np.random.get_state(), random.getstate()
+    handle = register_module_forward_pre_hook(keep)
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        handle.remove()
+        np.random.set_state(numpys)
+        random.setstate(pythons)
+        for module, kept in buffers.values():
+            for name, (value, content) in kept.items():
+                module._buffers[name] = value
+                if value is not None and content is not None:
+                    with torch.no_grad():
+                        value.copy_(content)

@@ -1,0 +1,103 @@
+"""Numbers that a person gives, checked and made Python's own: probabilities, strengths and whole numbers, from NumPy and torch too."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.masks import Rate
+
+
+def rate(value: Any, what: str) -> float:
+    """A probability, checked.
+
+    >>> rate(1.5, "zoneout's cell rate")
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: zoneout's cell rate is 1.5; it is a probability and must lie in [0, 1].
+    """
+    number = _number(value)
+    if not 0 <= number <= 1:
+        raise InputRefusedError(f"{what} is {value}; it is a probability and must lie in [0, 1].")
+    return number
+
+
+def rates(value: Any, what: str) -> Rate:
+    """A probability, or a sequence of them as a tuple: one for each unit, or the first and the last unit's.
+
+    >>> rates([0, 0.5], "z"), rates(np.linspace(0, 1, 3), "z")
+    ((0.0, 0.5), (0.0, 0.5, 1.0))
+    """
+    array = _array(value)
+    if array is not None and array.ndim > 1:
+        raise InputRefusedError(
+            f"{what} has shape {list(array.shape)}; give one number, or a sequence with one for each unit."
+        )
+    if array is not None and array.ndim == 1:
+        value = list(array)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        if len(value) < 2:
+            raise InputRefusedError(
+                f"{what} is {value}; give one number, or at least two: the first and the last unit's."
+            )
+        return tuple(rate(each, what) for each in value)
+    return rate(value, what)
+
+
+def strength(value: Any, what: str) -> float:
+    """A finite number of at least 0, checked.
+
+    >>> strength(-1, "the norm stabilizer's beta")
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: the norm stabilizer's beta is -1; it must be a finite number of at least 0.
+    """
+    number = _number(value)
+    if not 0 <= number < math.inf:
+        raise InputRefusedError(f"{what} is {value}; it must be a finite number of at least 0.")
+    return number
+
+
+def whole(value: Any, what: str, least: int | None = None) -> int:
+    """A whole number, checked: Python's, NumPy's, or a tensor's without dimensions.
+
+    >>> whole(np.int64(3), "steps", 1)
+    3
+    >>> whole(2.0, "steps", 1)
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: steps is 2.0; it must be a whole number of at least 1.
+    """
+    try:
+        number = None if _is_truth(value) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or (least is not None and number < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise InputRefusedError(f"{what} is {value!r}; it must be a whole number{bound}.")
+    return number
+
+
+def _number(value: Any) -> float:
+    """A value as a float, NaN where it is no number: a truth value, an array, a word."""
+    array = _array(value)
+    if _is_truth(value) or (array is not None and array.ndim > 0):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _is_truth(value: Any) -> bool:
+    array = _array(value)
+    return isinstance(value, bool) or (array is not None and array.dtype == bool)
+
+
+def _array(value: Any) -> np.ndarray | None:
+    if isinstance(value, Tensor):
+        return value.detach().cpu().double().numpy() if value.is_floating_point() else value.detach().cpu().numpy()
+    return np.asarray(value) if hasattr(value, "__array__") else None
