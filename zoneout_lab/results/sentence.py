@@ -65,9 +65,7 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
         head = f"the {noun} of {arm} and of {against} is the same on average"
     else:
         head = f"the {noun} of {arm} is {_shift(c)} than that of {against}"
-    notes = [_difference(c)]
-    notes += _margin(c)
-    notes.append(_p_values(c))
+    notes = [*_difference(c), *_margin(c), _p_values(c)]
     if c.constant:
         notes.append(f"all {n} differences are equal, so there is no spread to judge by")
     if c.skewed:
@@ -83,7 +81,8 @@ def short(c: Comparison, arm: str, against: str) -> str:
     ours, theirs = (sum(values) / len(values) for values in (c.arm_values, c.against_values))
     values = f"{arm} {_value(c, ours, places, theirs)}, {against} {_value(c, theirs, places, ours)}"
     head = "the same on average" if c.mean_difference == 0 else f"{arm} is {_shift(c)}"
-    return f"{values}: {head} ({'; '.join([_difference(c), *_margin(c)])})"
+    notes = [*_interval(c), *_margin(c)]
+    return f"{values}: {head}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def unit_of(metric: str, units: str) -> tuple[float, str]:
@@ -111,16 +110,20 @@ def _value(c: Comparison, value: float, places: int, other: float) -> str:
     return f"{text}%" if unit == "percentage points" else f"{text} {unit}".rstrip()
 
 
-def _difference(c: Comparison) -> str:
-    """The difference with its interval, in the digits that show where it lies."""
-    mean, low, high, places = _scaled(c)
-    sides = _sides(c)
-    text = f"difference {number(mean, places, sides)}"
+def _difference(c: Comparison) -> list[str]:
+    mean, _, _, places = _scaled(c)
+    return [", ".join([f"difference {number(mean, places, _sides(c))}", *_interval(c)])]
+
+
+def _interval(c: Comparison) -> list[str]:
+    """The interval of the difference, in the digits that show where it lies; nothing where there is none."""
+    _, low, high, places = _scaled(c)
     if not math.isfinite(low):
-        return text
+        return []
     normal = not math.isfinite(c.interval[0])
-    text += f", {percent(c.alpha)} {'t ' if normal else ''}interval {number(low, places, sides)} to {number(high, places, sides)}"
-    return text + (", which assumes normal differences" if normal else "")
+    low_end, high_end = (number(end, places, _sides(c)) for end in (low, high))
+    text = f"{percent(c.alpha)} {'t ' if normal else ''}interval {low_end} to {high_end}"
+    return [text + (", which assumes normal differences" if normal else "")]
 
 
 def _margin(c: Comparison) -> list[str]:
