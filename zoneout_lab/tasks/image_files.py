@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.tasks.files import refusal
+from zoneout_lab.tasks.files import expanded, refusal
 from zoneout_lab.tasks.idx import idx_shape, read_idx
 
 #: what images and labels of each part may be called in an .npz, the first that is there counts
@@ -50,7 +50,7 @@ def read_images(path: str, labels_path: str, test_path: str, test_labels_path: s
 
     Raises InputRefusedError where a file is damaged or not what it should be, or images and labels do not fit each other.
     """
-    files = [Path(name).expanduser() if name else None for name in (path, labels_path, test_path, test_labels_path)]
+    files = [expanded(name) if name else None for name in (path, labels_path, test_path, test_labels_path)]
     try:
         stamps = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) if file else None for file in files)
     except OSError as error:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.tasks.files import expanded
 
 
 def check_count(name: str, value: object, *, least: int = 0, most: int | None = None, zero: str = "") -> None:
@@ -74,7 +75,7 @@ def check_file(name: str, value: object) -> None:
     """
     if not isinstance(value, str):
         raise InputRefusedError(f"{name} is {value!r}; it has to be the name of a file, in quotes.")
-    if value and not Path(value).expanduser().is_file():
+    if value and not expanded(value).is_file():
         raise InputRefusedError(
             f"{name} is {value!r}, and there is no such file. It is looked for from {Path.cwd()}; name it in full, or from there."
         )

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.tasks.corpus import training_end
+from zoneout_lab.tasks.files import expanded
 from zoneout_lab.tasks.options import check_file, check_fraction
 
 
@@ -59,7 +60,7 @@ def own_paths(task: OwnText) -> list[Path]:
             f"{task.name} reads a text of your own, and none is named: set options.path to a file, for example "
             "--set options.path=book.txt."
         )
-    return [Path(path).expanduser() for path in (task.path, task.valid_path, task.test_path) if path]
+    return [expanded(path) for path in (task.path, task.valid_path, task.test_path) if path]
 
 
 def own_parts(task: OwnText, ends: tuple[int, ...]) -> tuple[slice, slice, slice]:
