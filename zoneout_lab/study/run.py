@@ -93,7 +93,7 @@ def run_study(
     problem = refuse_unless_forced(study, force=force)
     task = make_task(study.task, study.setting().options)
     loaded = task.load(data)
-    with only_driver(out, study):
+    with only_driver(out, study, watcher.warn):
         store = Store.open(
             out,
             study,
@@ -128,7 +128,7 @@ def run_study(
         try:
             if driver.trained:
                 watcher.say("Recording the runs in MLflow.")
-            with taking_turns(out):
+            with taking_turns(out, watcher.warn):
                 publish(store.folder, uri)
         except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
             watcher.warn(
@@ -311,5 +311,5 @@ def _with(arm: Arm, params: Params) -> Arm:
 def _ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
     sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
     url = storage or f"sqlite:///{(out / 'optuna.db').absolute()}"
-    with taking_turns(out):
+    with taking_turns(out, watcher.warn):
         return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)
