@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from zoneout_lab.ops.engine import describe
 from zoneout_lab.regularizers import from_json, to_json
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
+from zoneout_lab.study.databases import check_database_url, reason, remedy, sqlite_url
 from zoneout_lab.study.device import check_device, device_memory, give_back_memory, out_of_memory
 from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Arm, Study, derive
@@ -91,6 +93,7 @@ def run_study(
     planned = study.runs()
     check_metrics(study)
     problem = refuse_unless_forced(study, force=force)
+    _check_mirrors(storage, tracking)
     task = make_task(study.task, study.setting().options)
     loaded = task.load(data)
     with only_driver(out, study, watcher.warn):
@@ -132,9 +135,19 @@ def run_study(
                 publish(store.folder, uri)
         except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
             watcher.warn(
-                f"MLflow at {uri} was not updated ({error}). The results are complete; run again to publish them."
+                f"MLflow at {uri} was not updated: {reason(error)}. The results are complete. "
+                f"{remedy(error, '--tracking', 'publish them')}".rstrip()
             )
     return summary
+
+
+def _check_mirrors(storage: str | None, tracking: str | None) -> None:
+    if storage is not None:
+        check_database_url(storage, "--storage")
+    if tracking not in (None, "default") or (tracking == "default" and os.environ.get("MLFLOW_TRACKING_URI")):
+        from zoneout_lab.study.tracking import check_tracking
+
+        check_tracking(None if tracking == "default" else tracking)
 
 
 def write_outputs(folder: Path, *, again: bool) -> None:
@@ -310,6 +323,6 @@ def _with(arm: Arm, params: Params) -> Arm:
 
 def _ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
     sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
-    url = storage or f"sqlite:///{(out / 'optuna.db').absolute()}"
+    url = storage or sqlite_url(out / "optuna.db")
     with taking_turns(out, watcher.warn):
         return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)

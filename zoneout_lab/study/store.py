@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -176,7 +177,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def only_driver(out: Path, study: Study, warn: Warn) -> Iterator[None]:
+def only_driver(out: Path, study: Study, warn: Warn = warnings.warn) -> Iterator[None]:
     """Hold the study's folder for this process.
 
     Raises TryAgainError where another process holds it, InputRefusedError where it cannot be written to.
