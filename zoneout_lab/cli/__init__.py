@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 internal · 2 usage · 3 finished with failed runs · 4 
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import traceback
 from types import FrameType
 from typing import NoReturn
 
-STOPPED = "Stopped. What was finished is kept; the same command goes on from there."
+STOPPED, KEPT = "Stopped.", "What was finished is kept; the same command goes on from there."
 
 
 def main() -> NoReturn:
@@ -25,6 +26,10 @@ def main() -> NoReturn:
     from zoneout_lab.cli.console import errors
     from zoneout_lab.errors import LabError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal without these letters is shown their numbers, and a path stays the path it is
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, interrupts.handle)
     code = 1
@@ -36,24 +41,33 @@ def main() -> NoReturn:
     except usage.Exit as error:
         code = error.exit_code
         if code == 130:
-            errors.print(STOPPED)
+            errors.print(_stopped())
     except usage.TyperException as error:
         # those about the command line print themselves, with its usage
         getattr(error, "show", error.format_message)()
         code = 2
     except (KeyboardInterrupt, usage.Abort):
-        errors.print(STOPPED)
+        errors.print(_stopped())
         code = 130
     except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
             traceback.print_exc()
         errors.print(
             f"[bold red]Internal error:[/] {_plain(f'{type(error).__name__}: {error}')}\n"
-            "This is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where; finished runs are kept.",
+            f"This is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where{'; finished runs are kept' * _runs()}.",
             highlight=False,
             soft_wrap=True,
         )
     sys.exit(code)
+
+
+def _runs() -> bool:
+    """Whether the command keeps what it has finished: no other has anything to keep."""
+    return sys.argv[1:2] == ["run"]
+
+
+def _stopped() -> str:
+    return f"{STOPPED} {KEPT}" if _runs() else STOPPED
 
 
 def _plain(text: str) -> str:
@@ -65,5 +79,5 @@ def _plain(text: str) -> str:
 def _terminated(_number: int, _frame: FrameType | None) -> None:
     from zoneout_lab.cli.console import errors
 
-    errors.print(STOPPED)
+    errors.print(_stopped())
     sys.exit(143)

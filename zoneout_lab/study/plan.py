@@ -23,7 +23,7 @@ from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import loss_by_replica
-from zoneout_lab.training.workers import settle_process
+from zoneout_lab.training.workers import settled_process
 
 # float32 numbers held for each unit, timestep, example and replica, read off peak memory: by a fast path, and by the reference
 _HELD = {"lstm": (13, 45), "gru": (12, 38), "rnn_tanh": (6, 14), "rnn_relu": (6, 14)}
@@ -189,16 +189,16 @@ def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
 
 def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str = "cpu", workers: int = 1) -> Cost:
     """Time and memory of batches, from a few timesteps of each shape timed on this machine."""
-    settle_process()
     steps, memory = data.train.steps, 0
     timed: dict[tuple[str, str, int], float] = {}
-    for batch in work:
-        run, key = batch[0], _key(batch)
-        if key not in timed:
-            updates, evaluated = _amount(run, data)
-            forward, step = _time_per_timestep(batch, task, data, device)
-            timed[key] = steps * (updates * step + evaluated * forward)
-        memory = max(memory, len(batch) * bytes_per_replica(run, steps, device))
+    with settled_process():
+        for batch in work:
+            run, key = batch[0], _key(batch)
+            if key not in timed:
+                updates, evaluated = _amount(run, data)
+                forward, step = _time_per_timestep(batch, task, data, device)
+                timed[key] = steps * (updates * step + evaluated * forward)
+            memory = max(memory, len(batch) * bytes_per_replica(run, steps, device))
     seconds = sum(timed[_key(batch)] for batch in work)
     at_once = max(1, min(workers, len(work)))
     return Cost(seconds / at_once, memory * at_once)

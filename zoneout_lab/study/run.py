@@ -19,6 +19,7 @@ from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
 from zoneout_lab.study.databases import check_database_url, reason, remedy, sqlite_url
 from zoneout_lab.study.device import check_device, device_memory, give_back_memory, out_of_memory
+from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Arm, Study, derive
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, only_driver, taking_turns
@@ -96,6 +97,8 @@ def run_study(
     _check_mirrors(storage, tracking)
     task = make_task(study.task, study.setting().options)
     loaded = task.load(data)
+    if not (out / study.id / "MANIFEST.json").exists():
+        check_parts(study, task, loaded)
     with only_driver(out, study, watcher.warn):
         store = Store.open(
             out,
