@@ -6,7 +6,6 @@ Exit codes: 0 done · 1 internal · 2 usage · 3 finished with failed runs · 4 
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import sys
@@ -23,13 +22,10 @@ def main() -> NoReturn:
 
     from zoneout_lab import interrupts
     from zoneout_lab.cli.app import app
-    from zoneout_lab.cli.console import errors
+    from zoneout_lab.cli.console import any_letters, errors
     from zoneout_lab.errors import LabError
 
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # a terminal without these letters is shown their numbers, and a path stays the path it is
-            stream.reconfigure(errors="backslashreplace")
+    any_letters()
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, interrupts.handle)
     code = 1

@@ -30,7 +30,11 @@ def sqlite_url(path: Path) -> str:
     ('sqlite:////runs/mlflow.db', 'sqlite+pysqlite:////100%25%3F/mlflow.db')
     """
     url = URL.create("sqlite", database=str(path.absolute()))
-    text = url.render_as_string()
+    try:
+        text = url.render_as_string()
+    except UnicodeEncodeError:
+        # a name that is not UTF-8 is in no URL: whoever opens this says so
+        return f"sqlite:///{url.database}"
     # MLflow makes the folder of what looks like a path to it, escapes and all; not where the driver is named too
     return text if "%" not in text else url.set(drivername="sqlite+pysqlite").render_as_string()
 
@@ -113,6 +117,8 @@ def remedy(error: BaseException, option: str, then: str) -> str:
     missing = [each.name for each in chain if isinstance(each, ModuleNotFoundError) and each.name]
     if missing:
         cure = f"Install the database's driver ({missing[0]})"
+    elif any("home directory" in str(each) for each in chain):
+        return f"Set HOME to a folder of yours and run again to {then}."
     elif any("not a database" in str(each) or "malformed" in str(each) for each in chain):
         cure = "Move that file away"
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,19 +128,7 @@ def run_study(
             watcher.say("Writing the report.")
         write_outputs(store.folder, again=driver.trained > 0)
     if tracking is not None:
-        from zoneout_lab.study.tracking import publish, tracking_uri
-
-        uri = tracking_uri(None if tracking == "default" else tracking, out)
-        try:
-            if driver.trained:
-                watcher.say("Recording the runs in MLflow.")
-            with taking_turns(out, watcher.warn):
-                publish(store.folder, uri)
-        except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
-            watcher.warn(
-                f"MLflow at {uri} was not updated: {reason(error)}. The results are complete. "
-                f"{remedy(error, '--tracking', 'publish them')}".rstrip()
-            )
+        _publish(store.folder, out, tracking, watcher, say=driver.trained > 0)
     return summary
 
 
@@ -148,9 +136,26 @@ def _check_mirrors(storage: str | None, tracking: str | None) -> None:
     if storage is not None:
         check_database_url(storage, "--storage")
     if tracking not in (None, "default") or (tracking == "default" and os.environ.get("MLFLOW_TRACKING_URI")):
-        from zoneout_lab.study.tracking import check_tracking
+        with suppress(RuntimeError):  # MLflow itself cannot be imported, which costs no run
+            from zoneout_lab.study.tracking import check_tracking
 
-        check_tracking(None if tracking == "default" else tracking)
+            check_tracking(None if tracking == "default" else tracking)
+
+
+def _publish(folder: Path, out: Path, tracking: str, watcher: Watcher, *, say: bool) -> None:
+    at = ""
+    try:
+        from zoneout_lab.study.tracking import publish, tracking_uri
+
+        uri = tracking_uri(None if tracking == "default" else tracking, out)
+        at = f" at {uri}"
+        if say:
+            watcher.say("Recording the runs in MLflow.")
+        with taking_turns(out, watcher.warn):
+            publish(folder, uri)
+    except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
+        advice = remedy(error, "--tracking", "publish them")
+        watcher.warn(f"MLflow{at} was not updated: {reason(error)}. The results are complete. {advice}".rstrip())
 
 
 def write_outputs(folder: Path, *, again: bool) -> None:
