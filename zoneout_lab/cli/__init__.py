@@ -36,14 +36,11 @@ def main() -> NoReturn:
         code = error.exit_code
     except usage.Exit as error:
         code = error.exit_code
-        if code == 130:
-            errors.print(_stopped())
     except usage.TyperException as error:
         # those about the command line print themselves, with its usage
         getattr(error, "show", error.format_message)()
         code = 2
     except (KeyboardInterrupt, usage.Abort):
-        errors.print(_stopped())
         code = 130
     except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
@@ -54,6 +51,8 @@ def main() -> NoReturn:
             highlight=False,
             soft_wrap=True,
         )
+    if code == 130:
+        errors.print(_stopped())
     sys.exit(code)
 
 
