@@ -10,6 +10,7 @@
 # log norm against time, which says how fast the gradient fades on its way back (0: not at all).
 
 # %%
+import argparse
 import sys
 from pathlib import Path
 
@@ -49,7 +50,10 @@ def draw(table: pd.DataFrame) -> Figure:
 
 # %%
 def main(path: str) -> None:
-    with xr.open_datatree(path, engine="h5netcdf") as study:
+    # no lock is needed to read, and some file systems have none
+    with xr.open_datatree(path, engine="h5netcdf", driver_kwds={"locking": False}) as study:
+        if "gradients" not in study.children:
+            sys.exit(f"{path} holds no gradient flow: its study has no gradient_epochs, or no run of it finished.")
         table = early_share(study.load())
     summary = (
         table.groupby(["epoch", "arm"], sort=False)[["early share", "decades per step"]].agg(["mean", "std"]).round(3)
@@ -62,4 +66,12 @@ def main(path: str) -> None:
 
 # %%
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description="Which arms of an exported study carry gradient to early timesteps.")
+    parser.add_argument("study", type=Path, help="one study.nc, as `run` or `zoneout-lab export` writes it")
+    given = parser.parse_args().study
+    if not given.is_file():
+        parser.error(f"there is no file {given}")
+    try:
+        main(str(given))
+    except (OSError, ValueError) as error:
+        parser.error(f"{given} cannot be read as an exported study: {error}")

@@ -42,6 +42,34 @@ def test_gradient_flow_reads_an_export_and_finds_how_fast_gradients_fade(
     assert exported.with_name("early_share.png").stat().st_size > 5000
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "the following arguments are required: study"),
+        (["{tmp}/absent.nc"], "there is no file"),
+        (["{tmp}"], "there is no file"),
+        (["{tmp}/text.nc"], "cannot be read as an exported study"),
+        (["{tmp}/text.nc", "{tmp}/text.nc"], "unrecognized arguments"),
+        (["{tmp}/plain.nc"], "holds no gradient flow"),
+    ],
+)
+def test_gradient_flow_says_what_it_needs(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "text.nc").write_text("no study")
+    plain = schema.study_tree([], arms=["lstm"], seeds=[0], provenance={})
+    schema.write_tree(plain, tmp_path / "plain.nc")
+    monkeypatch.setattr("sys.argv", ["gradient_flow.py", *(word.format(tmp=tmp_path) for word in words)])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(ANALYSIS / "gradient_flow.py"), run_name="__main__")
+    assert stopped.value.code
+    assert said in capsys.readouterr().err + str(stopped.value.code)
+
+
 def test_own_model_measures_all_three_kinds_of_model(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(ANALYSIS / "own_model.py"))["main"]()
     shares = [float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()[1:]]

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -336,13 +337,20 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
     """
     if not path.is_file():
         raise InputRefusedError(f"There is no result file at {path}.")
-    if sha256 is not None and digest(path) != sha256:
+    try:
+        # opened from memory: HDF5 would lock the file, which some file systems cannot
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputRefusedError(
+            f"{path} cannot be read: {error.strerror}. Make it readable, or copy it to another place."
+        ) from error
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise IntegrityError(
             f"{path} is not the file that was written: its SHA-256 differs from the manifest. "
             "Delete it and run the study again to redo this run."
         )
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as lazy:
+        with xr.open_datatree(io.BytesIO(content), engine="h5netcdf") as lazy:
             tree = lazy.load()
     except (OSError, ValueError, KeyError) as error:
         raise IntegrityError(f"{path} cannot be read as netCDF: {error}") from error

@@ -34,6 +34,10 @@ def places(tmp_path: Path, small_file: Path) -> dict[str, str]:
         "rate": "STUDY = Study(**GOOD, arms=(Arm(name='a', regularizer=Zoneout(cell=1.5)),))",
         "change": "STUDY = Study(**GOOD, arms=(A.model_copy(update={'change': {'training.epoch': 1}}),))",
         "crash": "{}['seeds']",
+        "unlisted": "class Mine(Zoneout):\n    kind = 'mine'\nSTUDY = Study(**GOOD, arms=(A, Arm(name='b', regularizer=Mine(cell=0.5))))",
+        "disguised": "class Half(Zoneout):\n    pass\nSTUDY = Study(**GOOD, arms=(A, Arm(name='b', regularizer=WeightNoise(0.1) + Half(cell=0.5))))",
+        "embedded": "STUDY = Study(**GOOD, arms=(A, Arm(name='b', change={'model.embedding': 5})))",
+        "units": "STUDY = Study(**GOOD, arms=(A, Arm(name='b', regularizer=Zoneout(cell=(0.1, 0.2, 0.3)))))",
     }.items():
         (tmp_path / f"{name}.py").write_text(head + text)
     return {"tmp": str(tmp_path), "small": str(small_file)}
@@ -50,6 +54,16 @@ CASES = {
     "run {tmp}/rate.py": (5, ["rate.py", "1.5", "[0, 1]"]),
     "run {tmp}/change.py": (2, ["'training.epoch'", "mean 'training.epochs'"]),
     "run {tmp}/crash.py": (5, ["crash.py", "KeyError"]),
+    "run {tmp}/unlisted.py --out {tmp}/o": (2, ["arm 'b'", "no regularizer Mine"]),
+    "run {tmp}/disguised.py --out {tmp}/o": (2, ["arm 'b'", "no regularizer Half"]),
+    "run {tmp}/embedded.py --out {tmp}/o": (5, ["arm 'b'", "Only symbols have an embedding"]),
+    "run {tmp}/units.py --out {tmp}/o": (5, ["arm 'b'", "rates for 3 units"]),
+    "plan {tmp}/unlisted.py --out {tmp}/o": (2, ["arm 'b'", "no regularizer Mine"]),
+    "plan {tmp}/disguised.py --out {tmp}/o": (2, ["arm 'b'", "no regularizer Half"]),
+    "plan {tmp}/embedded.py --out {tmp}/o": (5, ["arm 'b'", "Only symbols have an embedding"]),
+    "plan {tmp}/units.py --out {tmp}/o": (5, ["arm 'b'", "rates for 3 units"]),
+    "run {small} --out {tmp}/o --storage study.db": (2, ["--storage 'study.db'", "sqlite:///study.db"]),
+    "run {small} --out {tmp}/o --tracking ./mlruns": (2, ["--tracking './mlruns'", "sqlite:///mlflow.db"]),
     "plan {small} --task digit": (2, ["task 'digit'", "mean 'digits'"]),
     "plan {small} --preset paper": (2, ["preset of digits 'paper'", "laptop"]),
     "plan {small} --device tpu": (2, ["device 'tpu'", "cpu"]),
@@ -107,6 +121,24 @@ def test_refused(command, places, typed):
     assert "Internal" not in done.errors
     assert len(done.errors.splitlines()) <= 8
     assert sorted(path for path in Path(places["tmp"]).rglob("*")) == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_plan_for_a_gpu_that_is_elsewhere(command, small_file):
+    """All but what is measured on it."""
+    here, there = (
+        command("plan", str(small_file), "--json", "--workers", "1", "--device", device) for device in ("cpu", "cuda")
+    )
+    facts = [json.loads(done.output) for done in (here, there)]
+    changed = {name for name in facts[0] if facts[0][name] != facts[1][name]}
+    assert changed == {"device", "seconds", "bytes"}
+    assert (facts[1]["seconds"], facts[1]["bytes"]) == (None, None)
+    shown = command("plan", str(small_file), "--device", "cuda")
+    assert (there.code, shown.code) == (0, 0)
+    assert shown.output.count("not known here") == 2
+    for done in (there, shown):
+        assert "no CUDA GPU" in done.errors
+        assert "Time and memory are left out" in done.errors
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

@@ -94,12 +94,26 @@ def test_stopped_by_a_signal(slow, tmp_path, number, to, workers, code):
         done = Done(driver.returncode, output, errors)
         assert done.code == code, done.errors
         assert "Traceback" not in done.errors
+        assert "Stopped. What was finished is kept" in done.errors
         assert not done.output
         wait_for(lambda: not group(driver.pid), "the end of all workers", 10)
         assert_whole(folder)
     finally:
         if group(driver.pid):
             os.killpg(driver.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_command_that_keeps_nothing_does_not_say_so(number, code):
+    started = start("bench", "small", "--rounds", "100000")
+    try:
+        assert started.stderr.readline() == "Timing small.\n"
+        os.kill(started.pid, number)
+        output, errors = started.communicate(timeout=30)
+    finally:
+        started.kill()
+    # the line before may be there twice: the signal came while it was written
+    assert (started.returncode, output, errors.splitlines()[-1]) == (code, "", "Stopped.")
 
 
 def test_killed_and_gone_on_with(tmp_path, command):

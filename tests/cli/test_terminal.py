@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
 import pytest
 from typed import environment, in_this_process, process
 
+from zoneout_lab import cli
+from zoneout_lab.cli import console
 from zoneout_lab.study import builtin_studies
 
 ANSI = "\x1b["
@@ -103,3 +108,48 @@ def test_width_of_a_process_of_its_own():
     done = process("list", COLUMNS="60")
     assert max(map(len, done.output.splitlines())) == 60
     assert (done.code, done.errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["list"], ["list", "--json"], ["plan", "quickstart", "--device", "cuda"], ["plan", "nöthing"], ["run", "--help"]],
+)
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_encoding(monkeypatch, words, encoding):
+    """A letter that the terminal lacks is written as its number; whatever else is as it was."""
+    codes, shown = [], []
+    for each in (encoding, "utf-8"):
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding=each) for _ in range(2)]
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", streams[0])
+            patch.setattr(sys, "stderr", streams[1])
+            patch.setattr(sys, "argv", ["zoneout-lab", *words])
+            for console_ in (console.output, console.errors):
+                patch.setattr(console_, "_width", 2000)
+            handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+            with pytest.raises(SystemExit) as stopped:
+                cli.main()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        codes.append(stopped.value.code)
+        for stream in streams:
+            stream.flush()
+        shown.append("".join(stream.buffer.getvalue().decode(each) for stream in streams))
+    assert codes[0] == codes[1] != 1
+    if "--json" in words:
+        assert json.loads(shown[0]) == json.loads(shown[1])
+    if "--help" not in words and encoding != "utf-8":  # of help rich draws the boxes as it finds the terminal
+        assert [legible(line, encoding) for line in shown[1].split()] == shown[0].split()
+
+
+def legible(text: str, encoding: str) -> str:
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def test_a_path_of_any_bytes_is_the_path(finished, tmp_path):
+    target = os.fsencode(tmp_path) + b"/\xff\xfc.nc"
+    words = [sys.executable, "-m", "zoneout_lab", "export", os.fsencode(finished[0]), "--to", target]
+    done = subprocess.run(words, capture_output=True, env=environment(PYTHONIOENCODING="ascii"), timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == target + b"\n"
+    assert os.path.exists(target)  # noqa: PTH110 - bytes

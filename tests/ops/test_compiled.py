@@ -111,14 +111,15 @@ def test_a_compiler_may_be_named_with_options(cache: Path, monkeypatch: pytest.M
 
 
 def test_without_a_home_and_with_a_compiler_of_strange_words(cache: Path, monkeypatch: pytest.MonkeyPatch):
-    def nobody() -> Path:
-        raise RuntimeError("Could not determine home directory.")
+    def nobody(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
 
     monkeypatch.setenv("CC", script(cache, r'[ "$1" = --version ] && printf "\377" && exit 0; exec gcc "$@"'))
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(compiled.Path, "home", staticmethod(nobody))
+    monkeypatch.setattr("platformdirs.user_cache_path", nobody)
     monkeypatch.setattr(compiled.tempfile, "gettempdir", lambda: str(cache))
     assert afresh() is not None
+    assert list(cache.glob("zoneout_lab-*/philox-*.so"))
 
 
 def test_where_the_cache_folder_cannot_be_written_the_temporary_files_can(cache: Path, monkeypatch: pytest.MonkeyPatch):

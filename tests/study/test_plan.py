@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from small_study import ARMS, HELPS, run, small, snapshot
 
 from zoneout_lab import Arm, Study, Zoneout
@@ -97,6 +98,19 @@ def test_cost_grows_with_the_work_and_shrinks_with_workers():
     assert plan.cost(halves, task, data, workers=2).memory == 8 * plan.bytes_per_replica(runs[0], 64)
     assert plan.cost(halves, task, data, workers=1).memory == 4 * plan.bytes_per_replica(runs[0], 64)
     assert plan.cost([], task, data) == plan.Cost(0, 0)
+
+
+def test_an_estimate_leaves_the_process_as_it_was():
+    study, task = small(seeds=1), make_task("digits")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        torch.set_flush_denormal(False)
+        plan.cost(plan.batches(study.runs(), 64), task, task.load())
+        assert torch.get_num_threads() == 2
+        assert (torch.tensor(1e-40) * 1).item() > 0
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_metrics_that_are_promised_are_there(ran):

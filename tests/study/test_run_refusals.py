@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,32 @@ def test_two_drivers_at_once(ran):
         run(STUDY, ran.folder.parent)
     assert snapshot(ran.folder) == before
     assert run(STUDY, ran.folder.parent).trained == 0  # the lock is given back
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO, errno.EINVAL])
+def test_a_file_system_without_locks_costs_a_warning(tmp_path, monkeypatch, number):
+    """Only EWOULDBLOCK means that another process holds the lock. What a killed driver leaves behind is no obstacle."""
+
+    def no_locks(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    study = small(arms=STUDY.arms[:1], seeds=1, baseline="lstm")
+    for trained in (1, 0):
+        watcher, heard = listening()
+        assert run(study, tmp_path, watcher=watcher).trained == trained
+        assert [text for text in heard if str(tmp_path / study.id / ".lock") in text]
+        assert all(f"cannot be locked ({os.strerror(number)})" in text for text in heard)
+    assert (tmp_path / study.id / ".lock").read_bytes() == b""
+
+
+def test_a_place_for_databases_that_cannot_be_written_costs_a_warning(ran, copy_of):
+    folder = copy_of(ran)
+    (folder.parent / ".databases.lock").unlink()
+    (folder.parent / ".databases.lock").mkdir()
+    watcher, heard = listening()
+    assert run(STUDY, folder.parent, watcher=watcher).trained == 0
+    assert [text for text in heard if ".databases.lock cannot be locked" in text]
 
 
 def test_drivers_of_two_studies_take_turns_with_the_databases(tmp_path):

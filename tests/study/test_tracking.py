@@ -13,11 +13,14 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from mlflow import MlflowClient
 from small_study import ARMS, DIVERGES, file_of, listening, manifest, run, small
 
 from zoneout_lab import schema
+from zoneout_lab.errors import UsageError
+from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.tracking import publish, tracking_uri
 
@@ -176,8 +179,17 @@ def test_where_it_goes(tmp_path, monkeypatch):
     assert tracking_uri("http://here", tmp_path) == "http://here"
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "nonsense://x", "sqlite:////proc/nowhere/mlflow.db"])
-def test_an_outage_costs_a_warning(published, uri):
+@pytest.mark.parametrize(
+    ("uri", "advice"),
+    [
+        ("http://127.0.0.1:9", "Run again later to publish them"),
+        ("sqlite:////proc/nowhere/mlflow.db", "Put that right, or name another place with --tracking"),
+        ("sqlite:///{tmp}/text.db", "Move that file away"),
+    ],
+)
+def test_an_outage_costs_a_warning(published, tmp_path, uri, advice):
+    (tmp_path / "text.db").write_text("not a database, however far one reads. " * 30)
+    uri = uri.format(tmp=tmp_path)
     watcher, heard = listening()
     started = time.monotonic()
     summary = run(STUDY, published.folder.parent, tracking=uri, watcher=watcher)
@@ -186,6 +198,65 @@ def test_an_outage_costs_a_warning(published, uri):
     (text,) = heard
     assert f"MLflow at {uri} was not updated" in text
     assert "results are complete" in text
+    assert advice in text
+    assert ("later" in text) == uri.startswith("http")
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ  # the caller's environment is as it was
+
+
+NO_URLS = ["./mlruns", "mlruns", "file:///mlruns", "nonsense://x", "localhost:5000", "http:/x", "sqlite:/mlflow.db"]
+
+
+@pytest.mark.parametrize("how", ["--tracking", "$MLFLOW_TRACKING_URI"])
+@pytest.mark.parametrize("uri", NO_URLS)
+def test_what_is_no_uri_is_refused_before_anything_is_written(tmp_path, monkeypatch, uri, how):
+    monkeypatch.chdir(tmp_path)
+    if how != "--tracking":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(UsageError, match=r"sqlite:///") as refused:
+        run(STUDY, tmp_path, tracking=uri if how == "--tracking" else "default")
+    assert f"{how} {uri!r}" in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_deleted_experiment_is_said_to_be_deleted(copy):
+    client, experiment, runs = mirrored(copy)
+    client.delete_experiment(experiment.experiment_id)
+    watcher, heard = listening()
+    run(STUDY, copy.parent, tracking="default", watcher=watcher)
+    (text,) = heard
+    assert f"experiment {STUDY.name!r} was deleted" in text
+    assert f"mlflow experiments restore --experiment-id {experiment.experiment_id}" in text
+    assert "later" not in text
+    client.restore_experiment(experiment.experiment_id)
+    run(STUDY, copy.parent, tracking="default", watcher=watcher)
+    assert len(heard) == 1
+    assert len(mirrored(copy)[2]) == len(runs)
+
+
+def test_runs_whose_parent_was_deleted_have_the_new_one(copy):
+    client = mirrored(copy)[0]
+    client.delete_run(parent_and_children(copy)[0].info.run_id)
+    run(STUDY, copy.parent, tracking="default")
+    parent, children = parent_and_children(copy)
+    assert {child.data.tags["mlflow.parentRunId"] for child in children.values()} == {parent.info.run_id}
+
+
+def test_a_folder_of_any_name_has_its_databases_in_it(tmp_path):
+    """What means something in a URL means nothing in a folder's name."""
+    out = tmp_path / "a?b%20c #ü&d=e"
+    summary = run(STUDY, out, tracking="default")
+    databases = [summary.folder.parent / f"{name}.db" for name in ("optuna", "mlflow")]
+    assert all(path.is_file() for path in databases)
+    assert list(tmp_path.iterdir()) == [out]  # no folder by another reading of that name
+    client = MlflowClient(tracking_uri=tracking_uri(None, out))
+    experiment = client.get_experiment_by_name(STUDY.name)
+    (parent,) = [each for each in client.search_runs([experiment.experiment_id]) if OURS not in each.data.tags]
+    report = client.download_artifacts(parent.info.run_id, "report.html", str(tmp_path))
+    assert Path(report).read_bytes() == summary.report.read_bytes()
+    assert len(list((out / "mlartifacts").rglob("report.html"))) == 1
+    trials = optuna.load_study(study_name=summary.folder.name, storage=sqlite_url(databases[0])).trials
+    assert len(trials) == len(STUDY.runs())
+    assert run(STUDY, out, tracking="default").trained == 0
 
 
 @pytest.mark.slow

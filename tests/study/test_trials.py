@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import warnings
 from pathlib import Path
 from wsgiref.util import setup_testing_defaults
@@ -13,6 +14,7 @@ import pytest
 from optuna.trial import TrialState
 from small_study import listening, manifest, run, small
 
+from zoneout_lab.errors import UsageError
 from zoneout_lab.study.trials import Ledger, suggest
 
 STUDY = small(gradient_epochs=(1,))
@@ -80,20 +82,48 @@ def test_what_a_dead_driver_left_is_closed_and_done(tmp_path, left):
     assert [trial.state for trial in opened(summary.folder).trials] == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] * 2
 
 
-UNREACHABLE = ["sqlite:////proc/nowhere/optuna.db", "postgresql://127.0.0.1:9/optuna", "nonsense", "nonsense://x"]
+# where → what is said of it, and what to do
+FAULTS = {
+    "sqlite:////proc/nowhere/optuna.db": ("cannot be used", "Put that right, or name another place with --storage"),
+    "postgresql://127.0.0.1:9/optuna": ("cannot be used", "Install the database's driver (psycopg"),
+    "sqlite:///{tmp}/text.db": ("cannot be used", "Move that file away"),
+    "sqlite:///{tmp}/locked.db?timeout=0": ("does not answer", "Run again later to record them"),
+}
 
 
-@pytest.mark.parametrize("storage", UNREACHABLE)
-def test_a_database_out_of_reach_costs_no_run(tmp_path, storage):
+@pytest.fixture
+def places(tmp_path):
+    """A file that is no database, and a database that somebody else writes to."""
+    (tmp_path / "text.db").write_text("not a database, however far one reads. " * 30)
+    other = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    yield tmp_path
+    other.close()
+
+
+@pytest.mark.parametrize("storage", FAULTS)
+def test_a_database_that_fails_costs_no_run(places, storage):
+    fault, advice = FAULTS[storage]
     watcher, heard = listening()
     study = small(seeds=1)
-    summary = run(study, tmp_path, storage=storage, watcher=watcher)
+    summary = run(study, places / "out", storage=storage.format(tmp=places), watcher=watcher)
     assert len(heard) == 1
-    assert "Optuna's database does not answer" in heard[0]
+    assert f"Optuna's database {fault} (" in heard[0]
+    assert advice in heard[0]
+    assert ("later" in heard[0]) == (fault == "does not answer")
+    assert "\n" not in heard[0]
     assert (summary.trained, summary.failed, summary.report.exists()) == (2, [], True)
 
-    assert run(study, tmp_path).trained == 0  # as the warning says: run again to record them
+    assert run(study, places / "out").trained == 0  # as the warning says: run again to record them
     assert_mirrors(summary.folder)
+
+
+@pytest.mark.parametrize("storage", ["study.db", "./study.db", "nonsense", "nonsense://x", "sqlite:/study.db", ""])
+def test_what_is_no_url_is_refused_before_anything_is_written(tmp_path, storage):
+    with pytest.raises(UsageError, match=r"--storage sqlite:///.*postgresql://") as refused:
+        run(small(seeds=1), tmp_path, storage=storage)
+    assert repr(storage) in str(refused.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_dashboard_reads_it(tuned):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoneout_lab.errors import InputRefusedError, TryAgainError
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.tasks import corpus
 from zoneout_lab.tasks.corpus import Corpus, characters, training_end, words
 
@@ -186,5 +186,5 @@ def test_a_missing_file_and_an_archive_of_two_are_refused(tmp_path: Path) -> Non
 
 def test_a_cache_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(TryAgainError, match="XDG_CACHE_HOME"):
+    with pytest.raises(InputRefusedError, match="XDG_CACHE_HOME"):
         characters([write(tmp_path / "a.txt")], cache=tmp_path / "file")

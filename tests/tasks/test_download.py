@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
+from zoneout_lab.cache import cache_folder
 from zoneout_lab.errors import InputRefusedError, TryAgainError
 from zoneout_lab.tasks.download import fetch
-from zoneout_lab.tasks.files import Source, Sources, cache_folder, find
+from zoneout_lab.tasks.files import Source, Sources, find
 
 CONTENT = b"zoneout\n" * 40_000
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -27,6 +31,7 @@ class Server:
     url: str
     served: dict[str, bytes] = field(default_factory=dict)
     behaviour: str = "whole"
+    code: int = 404  # for what is not served
     asked: list[str] = field(default_factory=list)
 
 
@@ -37,7 +42,7 @@ def server() -> Iterator[Server]:
             state.asked.append(self.path)
             body = state.served.get(self.path)
             if body is None:
-                self.send_error(404)
+                self.send_error(state.code)
                 return
             self.send_response(200)
             if state.behaviour != "unannounced":
@@ -106,7 +111,7 @@ def test_a_damaged_cached_file_is_kept_until_a_good_one_is_there(server: Server)
     path = cache_folder() / "small" / "a.txt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"mine")
-    with pytest.raises(TryAgainError):
+    with pytest.raises(InputRefusedError):
         find(sources(server, "a.txt"))
     assert path.read_bytes() == b"mine"
 
@@ -136,10 +141,29 @@ def test_another_file_is_refused_and_removed(server: Server, tmp_path: Path) -> 
     assert left_in(tmp_path) == []
 
 
-def test_a_file_the_server_lacks(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(TryAgainError, match=r"404.*--data"):
+@pytest.mark.parametrize("code", [401, 403, 404, 410])
+def test_a_refusal_of_the_server_is_not_called_passing(server: Server, tmp_path: Path, code: int) -> None:
+    server.code = code
+    with pytest.raises(InputRefusedError, match=rf"{code}.*Trying again will not help.*--data") as refused:
         fetch(server.url + "a.txt", tmp_path / "a.txt", SHA)
+    assert "later" not in str(refused.value)
     assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("code", [408, 429, 500, 503])
+def test_a_busy_server_may_be_asked_again(server: Server, tmp_path: Path, code: int) -> None:
+    server.code = code
+    with pytest.raises(TryAgainError, match=rf"{code}.*Try again later.*--data"):
+        fetch(server.url + "a.txt", tmp_path / "a.txt", SHA)
+
+
+def test_a_server_nobody_vouches_for_is_not_called_passing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def distrust(*_: object, **__: object) -> None:
+        raise URLError(ssl.SSLCertVerificationError(1, "certificate verify failed"))
+
+    monkeypatch.setattr("urllib.request.urlopen", distrust)
+    with pytest.raises(InputRefusedError, match="certificate verify failed"):
+        fetch("https://127.0.0.1/a.txt", tmp_path / "a.txt", SHA)
 
 
 def test_a_server_that_is_down(tmp_path: Path) -> None:
@@ -161,8 +185,19 @@ def test_a_server_that_falls_silent(server: Server, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(TryAgainError, match="XDG_CACHE_HOME"):
+    with pytest.raises(InputRefusedError, match="XDG_CACHE_HOME"):
         fetch(server.url + "a.txt", tmp_path / "file" / "a.txt", SHA)
+
+
+def test_a_full_disk_may_pass(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server.served["/a.txt"] = CONTENT
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(TryAgainError, match="Free some space"):
+        fetch(server.url + "a.txt", tmp_path / "a.txt", SHA)
+    assert left_in(tmp_path) == []
 
 
 def test_several_at_once_all_succeed(server: Server, tmp_path: Path) -> None:

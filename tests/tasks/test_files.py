@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from zoneout_lab.cache import cache_folder
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.tasks import files
+from zoneout_lab.tasks import files, make_task
 from zoneout_lab.tasks.char_ptb import PTB
-from zoneout_lab.tasks.files import Source, Sources, cache_folder, find
+from zoneout_lab.tasks.files import Source, Sources, find
 from zoneout_lab.tasks.pmnist import MNIST
 
 CONTENT = {"a.txt": b"zone\n", "b.txt": b"out\n"}
@@ -69,6 +70,21 @@ def test_a_named_folder_without_the_files_is_refused(
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputRefusedError, match="not a folder"):
         find(SOURCES, tmp_path / "nowhere")
+
+
+def test_what_a_folder_that_is_read_only_has_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = fill(cache_folder() / "small", "a.txt", "b.txt")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert {p.parent for p in find(SOURCES).values()} == {there}
+
+
+def test_a_home_of_nobody_is_a_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZONEOUT_LAB_DATA", "~nobody_of_this_name/data")
+    with pytest.raises(InputRefusedError, match="~nobody_of_this_name/data, which is not a folder"):
+        find(SOURCES)
+    with pytest.raises(InputRefusedError, match="no such file"):
+        make_task("char_text", {"path": "~nobody_of_this_name/book.txt"})
 
 
 def test_the_cache_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

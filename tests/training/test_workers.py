@@ -155,10 +155,54 @@ def test_how_many_at_once():
     assert default_workers("cuda") == 1
 
 
-def test_one_thread_and_no_subnormals():
-    workers.settle_process()
-    assert torch.get_num_threads() == 1
-    assert (torch.tensor([1e-40]) * 1).item() == 0
+@pytest.fixture
+def callers():
+    """What the process of a caller has: two threads, subnormal numbers, algorithms as torch chooses them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.set_flush_denormal(False)
+    yield settings
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
+def settings():
+    return (
+        torch.get_num_threads(),
+        (torch.tensor([1e-40]) * 1).item() > 0,
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+        os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+    )
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_one_thread_and_no_subnormals_and_then_as_before(callers, device):
+    before = callers()
+    with workers.settled_process(device):
+        assert callers()[:3] == (1, False, device == "cuda")
+    assert callers() == before
+    with pytest.raises(RuntimeError), workers.settled_process(device):
+        raise RuntimeError
+    assert callers() == before
+
+
+@pytest.mark.parametrize("end", ["trained", "failed", "interrupted"])
+def test_one_worker_leaves_the_process_as_it_was(callers, digits, end):
+    before = callers()
+    seen = []
+
+    def report(*_):
+        seen.append(callers()[:2])
+        if end != "trained":
+            raise {"failed": ValueError, "interrupted": KeyboardInterrupt}[end]
+
+    try:
+        trained([RUNS], digits, 1, report)
+    except KeyboardInterrupt:
+        assert end == "interrupted"
+    assert set(seen) == {(1, False)}
+    assert callers() == before
 
 
 def test_a_text_that_is_mapped_into_memory_reaches_the_workers(own, tmp_path, monkeypatch):

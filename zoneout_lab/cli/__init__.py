@@ -13,7 +13,7 @@ import traceback
 from types import FrameType
 from typing import NoReturn
 
-STOPPED = "Stopped. What was finished is kept; the same command goes on from there."
+STOPPED, KEPT = "Stopped.", "What was finished is kept; the same command goes on from there."
 
 
 def main() -> NoReturn:
@@ -22,9 +22,10 @@ def main() -> NoReturn:
 
     from zoneout_lab import interrupts
     from zoneout_lab.cli.app import app
-    from zoneout_lab.cli.console import errors
+    from zoneout_lab.cli.console import any_letters, errors
     from zoneout_lab.errors import LabError
 
+    any_letters()
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, interrupts.handle)
     code = 1
@@ -35,25 +36,33 @@ def main() -> NoReturn:
         code = error.exit_code
     except usage.Exit as error:
         code = error.exit_code
-        if code == 130:
-            errors.print(STOPPED)
     except usage.TyperException as error:
         # those about the command line print themselves, with its usage
         getattr(error, "show", error.format_message)()
         code = 2
     except (KeyboardInterrupt, usage.Abort):
-        errors.print(STOPPED)
         code = 130
     except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
             traceback.print_exc()
         errors.print(
             f"[bold red]Internal error:[/] {_plain(f'{type(error).__name__}: {error}')}\n"
-            "This is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where; finished runs are kept.",
+            f"This is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where{'; finished runs are kept' * _runs()}.",
             highlight=False,
             soft_wrap=True,
         )
+    if code == 130:
+        errors.print(_stopped())
     sys.exit(code)
+
+
+def _runs() -> bool:
+    """Whether the command keeps what it has finished: no other has anything to keep."""
+    return sys.argv[1:2] == ["run"]
+
+
+def _stopped() -> str:
+    return f"{STOPPED} {KEPT}" if _runs() else STOPPED
 
 
 def _plain(text: str) -> str:
@@ -65,5 +74,5 @@ def _plain(text: str) -> str:
 def _terminated(_number: int, _frame: FrameType | None) -> None:
     from zoneout_lab.cli.console import errors
 
-    errors.print(STOPPED)
+    errors.print(_stopped())
     sys.exit(143)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +21,26 @@ class _Console(Console):
         """Whoever read our output has enough: that is no failure, and Python must not complain at exit."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
         sys.exit(0)
+
+
+def any_letters() -> None:
+    """Let stdout and stderr take every text, whatever their encoding: a letter they lack is written as its number.
+
+    A path stays the path it is: bytes of a name that are no letters are written as they are.
+    """
+    codecs.register_error("zoneout_lab", _legible)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="zoneout_lab")
+
+
+def _legible(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letter = error.object[error.start]
+    with suppress(UnicodeEncodeError):
+        return letter.encode("ascii", "surrogateescape"), error.start + 1
+    return letter.encode("ascii", "backslashreplace"), error.start + 1
 
 
 output = _Console()

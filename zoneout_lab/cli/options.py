@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
 import typer
+from rich.markup import escape
 
+from zoneout_lab.cli.console import errors
 from zoneout_lab.errors import UsageError
+from zoneout_lab.settings import Model, Training
 from zoneout_lab.study import Study, load_study
+from zoneout_lab.study.plan import shortened
 from zoneout_lab.study.spec import overridden
+from zoneout_lab.tasks import task_class
 
 StudyName = Annotated[
     str, typer.Argument(metavar="STUDY", help="A built-in study's name, or a Python file with STUDY = Study(...).")
@@ -56,11 +61,15 @@ def chosen_study(
             path, equals, text = item.partition("=")
             if not equals:
                 raise UsageError(f"--set takes FIELD=VALUE, for example --set training.epochs=3; got {item!r}.")
-            settings[path] = _value(text)
+            settings[path] = _typed(path, text, changes.get("task", declared.task))
             words.append(f"{path} set to {text}")
             options += ["--set", item]
         changes["change"] = settings
-    study = overridden(declared, **changes).settled()
+    study, moved = shortened(overridden(declared, **changes), declared)
+    if moved:
+        words.append(moved)
+        errors.print(f"[yellow]Note:[/] {escape(moved)}.", highlight=False, soft_wrap=True)
+    study = study.settled()
     for arm in study.arms:
         study.setting(arm)
     return study, declared, words, options
@@ -71,6 +80,23 @@ def again(data: Path | None, out: Path, usual: Path, device: str, *, force: bool
     given = (("--data", data, None), ("--out", out, usual), ("--device", device, "cpu"))
     words = [word for flag, value, default in given if value != default for word in (flag, str(value))]
     return [*words, "--force"] if force else words
+
+
+def _typed(path: str, text: str, task: str) -> int | float | str | bool | None:
+    """A value as a person writes it, of the type that the field has: a file may be called 1984.
+
+    >>> [_typed(f"options.{name}", "1984", "char_text") for name in ("path", "length")]
+    ['1984', 1984]
+    >>> _typed("options.length", "1e3", "char_text"), _typed("training.optimizer", "none", "digits")
+    (1000, 'none')
+    """
+    group, _, name = path.partition(".")
+    owner = {"model": Model, "training": Training, "options": task_class(task)}.get(group)
+    kind = get_type_hints(owner).get(name) if owner is not None else None
+    if kind is str or get_origin(kind) is Literal:
+        return text
+    value = _value(text)
+    return int(value) if kind is int and isinstance(value, float) and value.is_integer() else value
 
 
 def _value(text: str) -> int | float | str | bool | None:

@@ -10,18 +10,21 @@ from zoneout_lab.cli.console import duration, errors, print_facts, print_json, s
 from zoneout_lab.report.text import count
 from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import Study
-from zoneout_lab.study.device import check_device, device_memory
+from zoneout_lab.study.device import device_memory, why_missing
+from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.plan import batches, check_metrics, cost, refuse_unless_forced
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.tasks import make_task
 from zoneout_lab.training import default_workers
 
+_UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as they could be
+
 
 def show_plan(
     study: Study, *, data: Path | None, out: Path, device: str, workers: int | None, force: bool, as_json: bool
 ) -> None:
-    """Print runs, batches, time and memory; raises what ``run`` would raise."""
-    check_device(device)
+    """Print runs, batches, time and memory; raises what ``run`` would raise, except where the GPU is on another machine."""
+    missing_device = why_missing(device)
     workers = workers or default_workers(device)
     runs = study.runs()
     check_metrics(study)
@@ -37,6 +40,7 @@ def show_plan(
         ]
     task = make_task(study.task, study.setting().options)
     loaded = task.load(data)
+    check_parts(study, task, loaded)
     folder = out / study.id
     there = read_manifest(folder)["runs"] if (folder / "MANIFEST.json").exists() else {}
     missing = [run for run in runs if run.id not in there or not (folder / there[run.id]["file"]).exists()]
@@ -44,10 +48,10 @@ def show_plan(
         [*tuning_runs, *missing] if missing else [],
         loaded.train.steps,
         workers=workers,
-        memory=device_memory(device),
+        memory=_UNKNOWN if missing_device else device_memory(device),
         device=device,
     )
-    expected = cost(work, task, loaded, device=device, workers=workers)
+    expected = None if missing_device else cost(work, task, loaded, device=device, workers=workers)
     facts = {
         "study": study.id,
         "folder": str(folder),
@@ -57,12 +61,18 @@ def show_plan(
         "tuning_runs": len(tuning_runs),
         "missing": len(missing),
         "batches": [len(batch) for batch in work],
-        "seconds": round(expected.seconds, 1),
-        "bytes": expected.memory,
+        "seconds": None if expected is None else round(expected.seconds, 1),
+        "bytes": None if expected is None else expected.memory,
         "device": device,
         "workers": workers,
         "problem": problem,
     }
+    if missing_device:
+        errors.print(
+            f"[yellow]Note:[/] {escape(missing_device)} Time and memory are left out: a plan measures them on the device itself.",
+            highlight=False,
+            soft_wrap=True,
+        )
     if as_json:
         print_json(facts)
         return
@@ -75,10 +85,11 @@ def show_plan(
         "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
-        "missing": f"{len(missing)}, trained in batches of {', '.join(str(len(b)) for b in work)}" if work else "none",
+        "missing": f"{len(missing)}, trained in batches of {'at most ' * (expected is None)}{', '.join(str(len(b)) for b in work)}" if work else "none",
         "hypotheses": hypotheses(study),
-        "time": f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once" if work else "none: everything is there",
-        "memory": f"about {size(expected.memory)}" if work else "none",
+        "time": "none: everything is there" if not work else "not known here" if expected is None
+                else f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once",
+        "memory": "none" if not work else "not known here" if expected is None else f"about {size(expected.memory)}",
         "folder": str(folder),
     })  # fmt: skip
     for note in loaded.notes:

@@ -18,6 +18,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from zoneout_lab.cache import cache_folder
+
 _SOURCES = Path(__file__).parent / "native"
 _FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fno-tree-slp-vectorize",
           "-shared", "-fPIC")  # fmt: skip
@@ -53,9 +55,9 @@ def why_not() -> str:
 
 
 def _built(name: str, command: list[str]) -> Path:
-    texts = [file.read_text() for file in sorted(_SOURCES.glob("*.[ch]"))]
+    texts = [file.read_text(encoding="utf-8") for file in sorted(_SOURCES.glob("*.[ch]"))]
     key = "\n".join([*texts, *command, _version(tuple(command[: command.index(_FLAGS[0])])), _processor()])
-    built = _cache() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
+    built = cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
     if not built.exists():
         with tempfile.TemporaryDirectory(dir=built.parent) as folder:
             # under a name of its own first: several workers may compile at once
@@ -82,24 +84,9 @@ def _version(compiler: tuple[str, ...]) -> str:
 def _processor() -> str:
     """What -march=native looks at: machines of several kinds may share a home folder."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(
             dict.fromkeys(line for line in lines if line.startswith(("model", "flags", "Features", "CPU")))
         )
     except OSError:
         return platform.processor() + platform.machine()
-
-
-def _cache() -> Path:
-    """The user's own cache folder, or one for this user among the temporary files. OSError where neither can be had."""
-    with suppress(OSError, RuntimeError):
-        base = os.environ.get("XDG_CACHE_HOME")
-        folder = (Path(base) if base else Path.home() / ".cache") / "zoneout_lab"
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    folder = Path(tempfile.gettempdir()) / f"zoneout_lab-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to somebody else")
-    return folder

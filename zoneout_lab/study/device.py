@@ -37,14 +37,25 @@ def check_device(device: str) -> str:
     >>> check_device("cpu")
     'cpu'
     """
+    if (missing := why_missing(device)) is not None:
+        raise UsageError(missing)
+    return device
+
+
+def why_missing(device: str) -> str | None:
+    """Why a GPU that might exist elsewhere is not here; None where the device is here. Raises UsageError for what is no device.
+
+    >>> why_missing("cpu") is None
+    True
+    """
     try:
-        kind = torch.device(device).type
+        named = torch.device(device)
     except RuntimeError as error:
         raise UsageError(f"There is no device {device!r}. Known: cpu, cuda, cuda:0, …") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            f"The device {device!r} is not here: torch sees no CUDA GPU. Use --device cpu, or see `zoneout-lab doctor`."
-        )
-    if kind not in ("cpu", "cuda"):
+    if named.type not in ("cpu", "cuda"):
         raise UsageError(f"The device {device!r} is not supported. Known: cpu, cuda, cuda:0, …")
-    return device
+    count = torch.cuda.device_count() if named.type == "cuda" and torch.cuda.is_available() else 0
+    if named.type == "cpu" or (named.index or 0) < count:
+        return None
+    seen = "no CUDA GPU" if count == 0 else f"{count} CUDA GPU{'s' * (count != 1)}, cuda:0 to cuda:{count - 1}"
+    return f"The device {device!r} is not here: torch sees {seen}. Use --device cpu, or see `zoneout-lab doctor`."

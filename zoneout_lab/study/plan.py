@@ -23,7 +23,7 @@ from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import loss_by_replica
-from zoneout_lab.training.workers import settle_process
+from zoneout_lab.training.workers import settled_process
 
 # float32 numbers held for each unit, timestep, example and replica, read off peak memory: by a fast path, and by the reference
 _HELD = {"lstm": (13, 45), "gru": (12, 38), "rnn_tanh": (6, 14), "rnn_relu": (6, 14)}
@@ -63,11 +63,15 @@ def check_metrics(study: Study) -> None:
     UsageError for a metric they cannot have, InputRefusedError for a measurement planned after the last epoch.
     """
     known = set(metrics_of(study))
-    epochs = min(study.setting(arm).training.epochs for arm in study.arms)
-    if any(epoch > epochs for epoch in study.gradient_epochs):
+    last = _last_epochs(study)
+    shortest = min(study.arms, key=lambda arm: last[arm.name])
+    epochs, latest = last[shortest.name], max(study.gradient_epochs, default=0)
+    if latest > epochs:
+        whose = f" of arm {shortest.name!r}" if "training.epochs" in shortest.change else ""
         raise InputRefusedError(
-            f"Gradient flow is to be measured after epoch {max(study.gradient_epochs)}, and training ends after {epochs}. "
-            f"Train longer (--set training.epochs={max(study.gradient_epochs)}), or change the study's gradient_epochs."
+            f"Gradient flow is to be measured after epoch {latest}, and training{whose} ends after {epochs}. Train longer "
+            f"({'its change of training.epochs' if whose else f'--set training.epochs={latest}'}), or change the study's "
+            "gradient_epochs: −1 is after each run's last epoch."
         )
     for hypothesis in study.hypotheses:
         if hypothesis.metric in known:
@@ -84,6 +88,37 @@ def check_metrics(study: Study) -> None:
             )
         names = known | {f"{split}_score" for split in schema.SPLITS}
         raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, names)}")
+
+
+def shortened(study: Study, declared: Study) -> tuple[Study, str]:
+    """A study whose options left it fewer epochs than it measures gradient flow at: measured after the last one instead, and in words.
+
+    A study that is faulty as declared stays as it is, for :func:`check_metrics` to refuse.
+
+    Args:
+        study: with the options' changes.
+        declared: without.
+
+    >>> from zoneout_lab import load_study
+    >>> declared = load_study("quickstart")
+    >>> study, words = shortened(declared.model_copy(update={"change": {"training.epochs": 5}}), declared)
+    >>> study.gradient_epochs, words
+    ((1, -1), 'gradient flow measured after the last epoch instead of after epoch 12')
+    """
+    epochs = min(_last_epochs(study).values())
+    late = [epoch for epoch in study.gradient_epochs if epoch > epochs]
+    if not late or max(late) > min(_last_epochs(declared).values()):
+        return study, ""
+    same = len(set(_last_epochs(study).values())) == 1
+    # where all arms end together, their last epoch is measured once
+    kept = [e for e in study.gradient_epochs if 0 <= e < epochs or (e == epochs and not same)]
+    after = ", ".join(str(epoch) for epoch in late)
+    words = f"gradient flow measured after the last epoch instead of after epoch {after}"
+    return study.model_copy(update={"gradient_epochs": (*kept, -1)}), words
+
+
+def _last_epochs(study: Study) -> dict[str, int]:
+    return {arm.name: study.setting(arm).training.epochs for arm in study.arms}
 
 
 def metrics_of(study: Study) -> list[str]:
@@ -154,16 +189,16 @@ def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
 
 def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str = "cpu", workers: int = 1) -> Cost:
     """Time and memory of batches, from a few timesteps of each shape timed on this machine."""
-    settle_process()
     steps, memory = data.train.steps, 0
     timed: dict[tuple[str, str, int], float] = {}
-    for batch in work:
-        run, key = batch[0], _key(batch)
-        if key not in timed:
-            updates, evaluated = _amount(run, data)
-            forward, step = _time_per_timestep(batch, task, data, device)
-            timed[key] = steps * (updates * step + evaluated * forward)
-        memory = max(memory, len(batch) * bytes_per_replica(run, steps, device))
+    with settled_process():
+        for batch in work:
+            run, key = batch[0], _key(batch)
+            if key not in timed:
+                updates, evaluated = _amount(run, data)
+                forward, step = _time_per_timestep(batch, task, data, device)
+                timed[key] = steps * (updates * step + evaluated * forward)
+            memory = max(memory, len(batch) * bytes_per_replica(run, steps, device))
     seconds = sum(timed[_key(batch)] for batch in work)
     at_once = max(1, min(workers, len(work)))
     return Cost(seconds / at_once, memory * at_once)

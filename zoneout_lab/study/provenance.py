@@ -52,7 +52,7 @@ def git_commit() -> str | None:
 def memory_available() -> int:
     """Bytes of main memory that can be used without swapping."""
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
@@ -69,7 +69,7 @@ def _version(package: str) -> str:
 
 def _processor() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
@@ -81,11 +81,10 @@ def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(  # noqa: S603
         ["git", "-C", str(root), *arguments],  # noqa: S607
         capture_output=True,
-        text=True,
         check=True,
         timeout=10,
     )
-    return done.stdout.strip()
+    return done.stdout.decode(errors="replace").strip()
 
 
 def command(study: str, options: list[str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,9 @@ from zoneout_lab.ops.engine import describe
 from zoneout_lab.regularizers import from_json, to_json
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
+from zoneout_lab.study.databases import check_database_url, reason, remedy, sqlite_url
 from zoneout_lab.study.device import check_device, device_memory, give_back_memory, out_of_memory
+from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Arm, Study, derive
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, only_driver, taking_turns
@@ -91,9 +94,12 @@ def run_study(
     planned = study.runs()
     check_metrics(study)
     problem = refuse_unless_forced(study, force=force)
+    _check_mirrors(storage, tracking)
     task = make_task(study.task, study.setting().options)
     loaded = task.load(data)
-    with only_driver(out, study):
+    if not (out / study.id / "MANIFEST.json").exists():
+        check_parts(study, task, loaded)
+    with only_driver(out, study, watcher.warn):
         store = Store.open(
             out,
             study,
@@ -122,19 +128,34 @@ def run_study(
             watcher.say("Writing the report.")
         write_outputs(store.folder, again=driver.trained > 0)
     if tracking is not None:
+        _publish(store.folder, out, tracking, watcher, say=driver.trained > 0)
+    return summary
+
+
+def _check_mirrors(storage: str | None, tracking: str | None) -> None:
+    if storage is not None:
+        check_database_url(storage, "--storage")
+    if tracking not in (None, "default") or (tracking == "default" and os.environ.get("MLFLOW_TRACKING_URI")):
+        with suppress(RuntimeError):  # MLflow itself cannot be imported, which costs no run
+            from zoneout_lab.study.tracking import check_tracking
+
+            check_tracking(None if tracking == "default" else tracking)
+
+
+def _publish(folder: Path, out: Path, tracking: str, watcher: Watcher, *, say: bool) -> None:
+    at = ""
+    try:
         from zoneout_lab.study.tracking import publish, tracking_uri
 
         uri = tracking_uri(None if tracking == "default" else tracking, out)
-        try:
-            if driver.trained:
-                watcher.say("Recording the runs in MLflow.")
-            with taking_turns(out):
-                publish(store.folder, uri)
-        except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
-            watcher.warn(
-                f"MLflow at {uri} was not updated ({error}). The results are complete; run again to publish them."
-            )
-    return summary
+        at = f" at {uri}"
+        if say:
+            watcher.say("Recording the runs in MLflow.")
+        with taking_turns(out, watcher.warn):
+            publish(folder, uri)
+    except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
+        advice = remedy(error, "--tracking", "publish them")
+        watcher.warn(f"MLflow{at} was not updated: {reason(error)}. The results are complete. {advice}".rstrip())
 
 
 def write_outputs(folder: Path, *, again: bool) -> None:
@@ -310,6 +331,6 @@ def _with(arm: Arm, params: Params) -> Arm:
 
 def _ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
     sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
-    url = storage or f"sqlite:///{(out / 'optuna.db').absolute()}"
-    with taking_turns(out):
+    url = storage or sqlite_url(out / "optuna.db")
+    with taking_turns(out, watcher.warn):
         return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)

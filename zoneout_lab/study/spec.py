@@ -180,8 +180,11 @@ class Study(Frozen):
         presets = task_class(self.task).settings
         if self.preset not in presets:
             raise unknown(f"preset of {self.task}", self.preset, presets)
-        setting = changed(changed(presets[self.preset], self.change), arm.change if arm else {})
         # every option is written out, so that a run's identity does not depend on what a task takes for granted
+        setting = self._with_options(presets[self.preset])
+        return self._with_options(changed(changed(setting, self.change), arm.change if arm else {}))
+
+    def _with_options(self, setting: Setting) -> Setting:
         options = asdict(make_task(self.task, setting.options))  # type: ignore[call-overload]
         return setting.model_copy(update={"options": options})
 
@@ -236,7 +239,10 @@ def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
         if group not in value or not name or (group != "options" and name not in value[group]):
             known = [f"{g}.{n}" for g in ("model", "training") for n in value[g]] + ["options.NAME"]
             raise unknown("setting", path, known)
-        value[group][name] = _multiple(path, value[group].get(name), new)
+        old = value[group].get(name)
+        if isinstance(new, bool) and isinstance(old, int | float) and not isinstance(old, bool):
+            raise InputRefusedError(f"{path} is {old!r} and takes a number, got {str(new).lower()}.")
+        value[group][name] = _multiple(path, old, new)
     try:
         return Setting.model_validate(value)
     except ValidationError as error:
@@ -244,7 +250,7 @@ def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
 
 
 def _multiple(path: str, old: Any, new: Scalar) -> Scalar:
-    if not isinstance(new, str) or not new.startswith("*"):
+    if not isinstance(new, str) or not new.startswith("*") or isinstance(old, str):
         return new
     try:
         factor = float(new[1:])

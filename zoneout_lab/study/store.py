@@ -7,13 +7,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
@@ -23,6 +25,7 @@ from zoneout_lab.tasks import task_class
 from zoneout_lab.training import Outcome
 
 CONFIRM, TUNE = "confirm", "tune"
+Warn = Callable[[str], None]
 
 
 @dataclass
@@ -164,7 +167,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputRefusedError(f"{folder} is no results folder: it has no MANIFEST.json.")
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         manifest["runs"].items(), manifest["study"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
@@ -174,30 +177,53 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def only_driver(out: Path, study: Study) -> Iterator[None]:
-    """Hold the study's folder for this process. TryAgainError where another one holds it."""
+def only_driver(out: Path, study: Study, warn: Warn = warnings.warn) -> Iterator[None]:
+    """Hold the study's folder for this process.
+
+    Raises TryAgainError where another process holds it, InputRefusedError where it cannot be written to.
+    """
     folder = out / study.id
     lock = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a")
+        lock.open("a").close()
     except OSError as error:
         raise InputRefusedError(
             f"Cannot write to {folder}: {error.strerror}. Choose another folder with --out."
         ) from error
-    with file:
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            held.enter_context(_locked(lock, 0, warn))
+        except Timeout as error:
             raise TryAgainError(f"Another process is running this study in {folder}; wait for it to finish.") from error
         yield
 
 
 @contextmanager
-def taking_turns(out: Path) -> Iterator[None]:
+def taking_turns(out: Path, warn: Warn) -> Iterator[None]:
     """Wait until no other driver sets up or updates the databases in ``out``: two at once leave a fresh SQLite one unusable."""
-    with (out / ".databases.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _locked(out / ".databases.lock", -1, warn):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, timeout: float, warn: Warn) -> Iterator[None]:
+    """Hold a lock, which ends with this process however it ends. Where there are no locks, warn and go on without.
+
+    Raises filelock's Timeout where another process holds the lock after ``timeout`` seconds; a negative one waits as long as it takes.
+    """
+    # a marker file instead, as filelock would have it, would outlive a driver that was killed
+    lock = FileLock(path, fallback_to_soft=False)
+    with ExitStack() as held:
+        try:
+            held.enter_context(lock.acquire(timeout=timeout))
+        except Timeout:
+            raise
+        except OSError as error:
+            warn(
+                f"{path} cannot be locked ({error.strerror or error}): the file system may have no locks. Going on without; make sure "
+                f"that no other process writes to {path.parent}."
+            )
         yield
 
 

@@ -8,30 +8,58 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import xarray as xr
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param
+from mlflow.exceptions import MlflowException
 
 from zoneout_lab import schema
+from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.study.databases import check_database_url, sqlite_path, sqlite_url
 from zoneout_lab.study.store import read_manifest
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-# MLflow's own default keeps a finished study waiting four minutes for a server that is not there
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
+_VARIABLE, _RETRIES = "MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH = 1000
 _STUDY, _RUN, _SHA256 = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256"
 
 
 def tracking_uri(uri: str | None, out: Path) -> str:
     """The URI given, else $MLFLOW_TRACKING_URI, else SQLite in ``out``."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out / 'mlflow.db').absolute()}"
+    return uri or os.environ.get(_VARIABLE) or sqlite_url(out / "mlflow.db")
+
+
+def check_tracking(uri: str | None) -> None:
+    """Raise UsageError where the URI given, or else $MLFLOW_TRACKING_URI, is none that MLflow takes. Nothing is asked of a server."""
+    origin = "--tracking" if uri else f"${_VARIABLE}"
+    uri = uri or os.environ.get(_VARIABLE)
+    if not uri:
+        return
+    parts = urlsplit(uri)
+    if parts.scheme.partition("+")[0] in _DATABASES:
+        check_database_url(uri, origin)
+        return
+    try:
+        MlflowClient(tracking_uri=uri)
+        taken = bool(parts.netloc) or not parts.scheme.startswith("http")
+    except MlflowException:
+        taken = False
+    if not taken:
+        raise UsageError(
+            f"{origin} {uri!r} is not a place that MLflow can write to. It takes a URL: sqlite:///mlflow.db for a file, "
+            "http://localhost:5000 for a server. Without one the runs are recorded in --out; --no-tracking leaves MLflow out."
+        )
 
 
 def publish(folder: Path, uri: str) -> int:
@@ -40,7 +68,27 @@ def publish(folder: Path, uri: str) -> int:
     Args:
         folder: the study's results folder.
         uri: tracking URI, see :func:`tracking_uri`.
+
+    Raises InputRefusedError where the study's experiment was deleted in MLflow, and whatever MLflow and its database raise.
     """
+    with _impatient():
+        return _publish(folder, uri)
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """MLflow's own default keeps a finished study waiting four minutes for a server that is not there."""
+    if _RETRIES in os.environ:
+        yield
+        return
+    os.environ[_RETRIES] = "2"
+    try:
+        yield
+    finally:
+        os.environ.pop(_RETRIES, None)
+
+
+def _publish(folder: Path, uri: str) -> int:
     client = MlflowClient(tracking_uri=uri)
     manifest = read_manifest(folder)
     study = manifest["study"]
@@ -50,6 +98,8 @@ def publish(folder: Path, uri: str) -> int:
     added = 0
     for run_id, entry in manifest["runs"].items():
         if there.get(run_id, ("", ""))[1] == entry["sha256"] or not (folder / entry["file"]).exists():
+            if run_id in there and "" not in there:
+                client.set_tag(there[run_id][0], "mlflow.parentRunId", parent[0])  # whose own was deleted
             continue
         if run_id in there:
             client.delete_run(there[run_id][0])
@@ -66,12 +116,17 @@ def publish(folder: Path, uri: str) -> int:
 
 def _experiment(client: MlflowClient, name: str, uri: str) -> str:
     found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == LifecycleStage.DELETED:
+        raise InputRefusedError(
+            f"its experiment {name!r} was deleted. To have it back: MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}, and run again. Or name another place with --tracking"
+        )
     if found is not None:
         return str(found.experiment_id)
-    location = None
-    if uri.startswith("sqlite:///"):
+    location, database = None, sqlite_path(uri)
+    if database is not None:
         # otherwise artifacts go to a folder below wherever the command happened to be started
-        location = (Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts" / name).absolute().as_uri()
+        location = (database.parent / "mlartifacts" / name).absolute().as_uri()
     return str(client.create_experiment(name, artifact_location=location))
 
 

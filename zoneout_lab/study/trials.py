@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from zoneout_lab.settings import Run
+from zoneout_lab.study.databases import may_pass, reason, remedy
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -95,7 +96,10 @@ class Ledger:
             yield
         except Exception as error:  # noqa: BLE001 - drivers raise their own kinds, and none may cost a run
             self._study = None
-            self._warn(f"Optuna's database does not answer ({error}); runs go on without it. Run again to record them.")
+            fault = "does not answer" if may_pass(error) else "cannot be used"
+            self._warn(
+                f"Optuna's database {fault} ({reason(error)}); runs go on without it. {remedy(error, '--storage', 'record them')}"
+            )
 
 
 def sampler_name() -> str:

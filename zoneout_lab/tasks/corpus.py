@@ -21,9 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zoneout_lab.cache import cached
 from zoneout_lab.errors import InputRefusedError, TryAgainError
+from zoneout_lab.tasks.download import cannot_write
 from zoneout_lab.tasks.encoding import UTF_8, canonical, decoded
-from zoneout_lab.tasks.files import cache_folder, refusal
+from zoneout_lab.tasks.files import refusal, writable_cache
 
 PIECE = 1 << 20  # bytes
 #: of the codes in the cache; raised when they change
@@ -252,10 +254,12 @@ def _opened(path: Path, stack: ExitStack) -> IO[bytes]:
 
 def _cached(how: str, paths: Sequence[Path], cache: Path | None, code: Callable[[Path], About]) -> Corpus:
     """What an earlier call coded of the same files, unchanged since, or what ``code`` writes and says now."""
-    folder = (cache or cache_folder()) / "codes" / _key(how, paths)
-    found = _kept(folder)
-    if found is not None:
-        return found
+    key = _key(how, paths)
+    for kept in [cache / "codes" / key] if cache else cached("codes", key):
+        found = _kept(kept)
+        if found is not None:
+            return found
+    folder = (cache or writable_cache()) / "codes" / key
     part = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         part.mkdir(parents=True)
@@ -266,10 +270,7 @@ def _cached(how: str, paths: Sequence[Path], cache: Path | None, code: Callable[
             part.rename(folder)
         found = _kept(folder)
     except OSError as error:
-        raise TryAgainError(
-            f"The codes of {paths[0].name} cannot be written to {folder.parent}: {error}. "
-            "Free some space, or name another folder in XDG_CACHE_HOME."
-        ) from error
+        raise cannot_write(f"The codes of {paths[0].name}", folder.parent, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     if found is None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import http.client
 import os
+import ssl
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -23,8 +26,9 @@ def fetch(url: str, path: Path, sha256: str, *, timeout: float = 30.0) -> None:
     that ends in ``.part``, checked, synced and then renamed, so that ``path`` is never half a file and several processes may
     fetch it at once.
 
-    Raises TryAgainError where the server or the disk does not answer or the transfer breaks off, InputRefusedError where what
-    arrived is not the published file.
+    Raises TryAgainError where the network or the server does not answer, the transfer breaks off or the disk is full;
+    InputRefusedError where trying again would not help: the server refuses, what arrived is not the published file, or the folder
+    cannot be written to.
     """
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
@@ -37,13 +41,19 @@ def fetch(url: str, path: Path, sha256: str, *, timeout: float = 30.0) -> None:
             )
         part.replace(path)
     except OSError as error:
-        raise TryAgainError(
-            f"{path.name} cannot be written to {path.parent}: {error}. "
-            "Free some space, or name another folder in XDG_CACHE_HOME."
-        ) from error
+        raise cannot_write(path.name, path.parent, error) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def cannot_write(what: str, folder: Path, error: OSError) -> InputRefusedError | TryAgainError:
+    """The error for a file that the cache does not take: a full disk may pass, a folder that is not ours does not."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return TryAgainError(
+            f"{what} cannot be written to {folder}: {error}. Free some space, or name another folder in XDG_CACHE_HOME."
+        )
+    return InputRefusedError(f"{what} cannot be written to {folder}: {error}. Name another folder in XDG_CACHE_HOME.")
 
 
 def _receive(url: str, part: Path, timeout: float) -> str:
@@ -71,7 +81,7 @@ def _pieces(url: str, timeout: float) -> Iterator[tuple[bytes, int | None]]:
 
     A failure of the network is told apart from one of the disk here, because Python calls both OSError.
     """
-    elsewhere = "Try again later, or get the files another way and name their folder with --data."
+    elsewhere = "get the files another way and name their folder with --data."
     received, total = 0, None
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310 (the address is a constant of this package)
@@ -81,6 +91,21 @@ def _pieces(url: str, timeout: float) -> Iterator[tuple[bytes, int | None]]:
                 received += len(piece)
                 yield piece, total
     except (OSError, http.client.HTTPException) as error:
-        raise TryAgainError(f"{url} cannot be downloaded: {error}. {elsewhere}") from error
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
+        if _lasts(error):
+            raise InputRefusedError(
+                f"{url} cannot be downloaded: {error}. Trying again will not help: {elsewhere}"
+            ) from error
+        raise TryAgainError(f"{url} cannot be downloaded: {error}. Try again later, or {elsewhere}") from error
     if total is not None and received < total:
-        raise TryAgainError(f"The transfer of {url} broke off after {received:,} of {total:,} bytes. {elsewhere}")
+        raise TryAgainError(
+            f"The transfer of {url} broke off after {received:,} of {total:,} bytes. Try again later, or {elsewhere}"
+        )
+
+
+def _lasts(error: Exception) -> bool:
+    """Whether the next attempt would fail as this one did: the server answers and refuses, or nobody vouches for it."""
+    if isinstance(error, urllib.error.HTTPError):
+        return 400 <= error.code < 500 and error.code not in (408, 425, 429)  # too slow, too early, too often
+    return isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError)

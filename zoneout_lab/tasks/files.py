@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoneout_lab.cache import cache_folder, cached
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.tasks.download import fetch
 
@@ -54,7 +55,7 @@ def find(sources: Sources, folder: Path | None = None) -> dict[str, Path]:
         return _in_folder(sources, Path(folder), "--data")
     named = os.environ.get(FOLDER_VARIABLE)
     if named:
-        return _in_folder(sources, Path(named).expanduser(), FOLDER_VARIABLE)
+        return _in_folder(sources, expanded(named), FOLDER_VARIABLE)
     return _in_cache(sources)
 
 
@@ -62,9 +63,10 @@ def where(sources: Sources, folder: Path | None = None) -> str:
     """In words, where :func:`find` would find the files now; downloads nothing and raises nothing."""
     named = os.environ.get(FOLDER_VARIABLE)
     if folder is None and not named:
-        cache = cache_folder() / sources.subfolder
-        there = all((cache / source.name).is_file() for source in sources.files)
-        return str(cache) if there else f"not here yet; downloaded from {sources.base_url} when first used"
+        for cache in cached(sources.subfolder):
+            if all((cache / source.name).is_file() for source in sources.files):
+                return str(cache)
+        return f"not here yet; downloaded from {sources.base_url} when first used"
     try:
         found = find(sources, folder)
     except InputRefusedError as error:
@@ -91,23 +93,37 @@ def _in_folder(sources: Sources, folder: Path, origin: str) -> dict[str, Path]:
     return found
 
 
-def cache_folder() -> Path:
-    """The user's cache: ``$XDG_CACHE_HOME/zoneout_lab``, or ``~/.cache/zoneout_lab`` where that variable is unset."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification says that a relative path is to be ignored.
-    root = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
-    return root / "zoneout_lab"
-
-
 def _in_cache(sources: Sources) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for source in sources.files:
-        path = cache_folder() / sources.subfolder / source.name
+    return {source.name: _cached(sources, source) for source in sources.files}
+
+
+def _cached(sources: Sources, source: Source) -> Path:
+    for path in cached(sources.subfolder, source.name):
         # A cached file that has been damaged is replaced, and only by a good one.
-        if not path.is_file() or _sha256(path) != source.sha256:
-            fetch(sources.base_url + source.name, path, source.sha256)
-        found[source.name] = path
-    return found
+        if path.is_file() and _sha256(path) == source.sha256:
+            return path
+    path = writable_cache() / sources.subfolder / source.name
+    fetch(sources.base_url + source.name, path, source.sha256)
+    return path
+
+
+def writable_cache() -> Path:
+    """The user's cache folder, made where it does not exist. Raises InputRefusedError where there is no place for it."""
+    try:
+        return cache_folder()
+    except OSError as error:
+        raise InputRefusedError(
+            f"There is no place to cache files in ({error}). Name a folder that can be written to in XDG_CACHE_HOME."
+        ) from error
+
+
+def expanded(name: str) -> Path:
+    """A file's name as a person writes it, with ``~`` for the home folder; as it is where ``~`` stands for nobody's.
+
+    >>> expanded("~nobody_of_this_name/book.txt").as_posix()
+    '~nobody_of_this_name/book.txt'
+    """
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where there is no such home
 
 
 def read(path: Path, most: int | None = None) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.tasks.files import refusal
+from zoneout_lab.tasks.files import expanded, refusal
 from zoneout_lab.tasks.idx import read_any_idx
 from zoneout_lab.tasks.image_arrays import Labelled, by, class_numbers, divisor, laid_out
 
@@ -80,7 +80,7 @@ def read_images(path: str, labels_path: str, test_path: str, test_labels_path: s
 
     Raises InputRefusedError where a file is damaged, missing or not what it should be, or images and labels do not fit each other.
     """
-    named = [Path(name).expanduser() if name else None for name in (path, labels_path, test_path, test_labels_path)]
+    named = [expanded(name) if name else None for name in (path, labels_path, test_path, test_labels_path)]
     if named[0] is not None and named[0].is_dir():
         _refuse_beside(named[0], dict(zip(("labels_path", "test_path", "test_labels_path"), named[1:], strict=True)))
         named = list(mnist_files(named[0]))

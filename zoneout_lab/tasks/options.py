@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.tasks.files import expanded
 
 
 def check_count(name: str, value: object, *, least: int = 0, most: int | None = None, zero: str = "") -> None:
@@ -79,9 +80,9 @@ def check_file(name: str, value: object, *, folder: bool = False) -> None:
     if not value:
         return
     try:
-        path = Path(value).expanduser()
+        path = expanded(value)
         is_folder, is_file = path.is_dir(), path.is_file()
-    except (OSError, RuntimeError) as error:  # the latter: ~somebody has no home
+    except OSError as error:
         raise InputRefusedError(
             f"{name} is {value!r}, which cannot be looked at ({error}). Name another file."
         ) from error

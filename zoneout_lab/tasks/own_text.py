@@ -12,6 +12,7 @@ from torch import Tensor
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.tasks.corpus import training_end
 from zoneout_lab.tasks.encoding import check_encoding
+from zoneout_lab.tasks.files import expanded
 from zoneout_lab.tasks.options import check_file, check_fraction
 
 
@@ -67,7 +68,7 @@ def own_paths(task: OwnText) -> list[Path]:
             f"{task.name} reads a text of your own, and none is named: set options.path to a file, for example "
             "--set options.path=book.txt."
         )
-    return [Path(path).expanduser() for path in (task.path, task.valid_path, task.test_path) if path]
+    return [expanded(path) for path in (task.path, task.valid_path, task.test_path) if path]
 
 
 def own_parts(task: OwnText, ends: tuple[int, ...]) -> tuple[slice, slice, slice]:

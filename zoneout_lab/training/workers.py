@@ -11,9 +11,11 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,6 +28,7 @@ from zoneout_lab.training.loop import Outcome, Progress, train
 
 Report = Callable[[int, Progress], None]
 Result = list[Outcome] | Exception
+_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 _QUEUE: Any = None
 _WORK: tuple[Task, Data] | None = None
 
@@ -39,16 +42,17 @@ def train_batches(
         batches: of runs of one shape each.
         task, data: of all runs.
         device: where to train. More than one worker is for the CPU.
-        workers: processes; with one, everything happens in this process.
+        workers: processes; with one, everything happens in this process, which is as it was once all is trained.
         report: called with a batch's number and its progress.
     """
     if workers <= 1 or len(batches) <= 1:
-        settle_process(device)
-        for number, batch in enumerate(batches):
-            try:
-                yield number, train(batch, task, data, device=device, report=_of(report, number))
-            except Exception as error:  # noqa: BLE001 - as with several workers, an error ends its batch and no other
-                yield number, error
+        with settled_process(device):
+            for number, batch in enumerate(batches):
+                try:
+                    outcomes: Result = train(batch, task, data, device=device, report=_of(report, number))
+                except Exception as error:  # noqa: BLE001 - as with several workers, an error ends its batch and no other
+                    outcomes = error
+                yield number, outcomes
         return
     yield from _in_processes(batches, task, data, min(workers, len(batches)), report)
 
@@ -59,9 +63,7 @@ def settle_process(device: str = "cpu") -> None:
     glibc returns freed memory at every step by default, and taking it again costs as much as the arithmetic.
     """
     if device.startswith("cuda"):
-        os.environ.setdefault(
-            "CUBLAS_WORKSPACE_CONFIG", ":4096:2"
-        )  # read when CUDA starts; without it cuBLAS may reorder sums
+        os.environ.setdefault(_WORKSPACE, ":4096:2")  # read when CUDA starts; without it cuBLAS may reorder sums
         torch.use_deterministic_algorithms(True)
         # every buffer here is written before it is read
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -74,6 +76,34 @@ def settle_process(device: str = "cpu") -> None:
         libc.mallopt(m_mmap_threshold, 32 * 2**20)
     except (OSError, AttributeError):
         pass  # another C library, which does not do this
+
+
+@contextmanager
+def settled_process(device: str = "cpu") -> Iterator[None]:
+    """The process as :func:`settle_process` makes it, and afterwards with the threads, the arithmetic and the algorithms it had.
+
+    What glibc was told about freed memory stays: it cannot be asked what it did before, and no number depends on it.
+    """
+    threads, subnormal = torch.get_num_threads(), _keeps_subnormal()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    workspace = os.environ.get(_WORKSPACE)
+    try:
+        settle_process(device)
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(not subnormal)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+        if workspace is None:
+            os.environ.pop(_WORKSPACE, None)
+
+
+def _keeps_subnormal() -> bool:
+    """Whether this thread computes with numbers below the smallest normal one; torch has no way to ask."""
+    return sys.float_info.min / 2 > 0
 
 
 def _in_processes(

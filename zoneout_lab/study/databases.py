@@ -1,0 +1,135 @@
+"""Databases that mirror the results: the URL of a file, whether a URL is one, and what helps when a database fails."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from zoneout_lab.errors import LabError, UsageError
+
+_PASSING_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH)
+# what drivers say in words only
+_PASSING = re.compile(
+    r"database (is|table is) locked|disk is full|disk I/O error|timed out|timeout expired|refused|could not connect|can't connect"
+    r"|could not translate host name|lost connection|closed the connection|too many (connections|clients|50\d)|starting up"
+    r"|^(TEMPORARILY_UNAVAILABLE|REQUEST_LIMIT_EXCEEDED|RESOURCE_EXHAUSTED)",
+    re.IGNORECASE,
+)
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite file, wherever it lies.
+
+    >>> sqlite_url(Path("/runs/mlflow.db")), sqlite_url(Path("/100%?/mlflow.db"))
+    ('sqlite:////runs/mlflow.db', 'sqlite+pysqlite:////100%25%3F/mlflow.db')
+    """
+    url = URL.create("sqlite", database=str(path.absolute()))
+    try:
+        text = url.render_as_string()
+    except UnicodeEncodeError:
+        # a name that is not UTF-8 is in no URL: whoever opens this says so
+        return f"sqlite:///{url.database}"
+    # MLflow makes the folder of what looks like a path to it, escapes and all; not where the driver is named too
+    return text if "%" not in text else url.set(drivername="sqlite+pysqlite").render_as_string()
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file that a URL of SQLite names; None for another database or none.
+
+    >>> sqlite_path("sqlite:///mlflow.db"), sqlite_path("http://localhost:5000")
+    (PosixPath('mlflow.db'), None)
+    """
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        return None
+    return Path(parts.database) if parts.get_backend_name() == "sqlite" and parts.database else None
+
+
+def check_database_url(url: str, option: str) -> None:
+    """Raise UsageError where ``url`` is no URL of a database that there could be.
+
+    >>> check_database_url("study.db", "--storage")
+    Traceback (most recent call last):
+    ...
+    zoneout_lab.errors.UsageError: --storage 'study.db' is not the URL of a database. For a file: --storage sqlite:///study.db; ...
+    """
+    try:
+        make_url(url).get_dialect()
+    except (ArgumentError, ValueError) as error:
+        file = url if url and "://" not in url else "study.db"
+        raise UsageError(
+            f"{option} {url!r} is not the URL of a database. For a file: {option} sqlite:///{file}; for a server: {option} "
+            "postgresql://user:password@host/name."
+        ) from error
+    except ImportError:
+        return  # its driver is not installed, which whoever uses it says
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same may succeed later: nobody answered, somebody else was at it, a disk was full.
+
+    >>> may_pass(ConnectionRefusedError()), may_pass(PermissionError())
+    (True, False)
+    """
+    for each in _chain(error):
+        if isinstance(each, ConnectionError | TimeoutError | socket.gaierror) or _PASSING.search(str(each)):
+            return True
+        if isinstance(each, OSError) and each.errno in _PASSING_ERRNOS:
+            return True
+    return False
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in a line, without the SQL of it.
+
+    >>> reason(ValueError("no such thing\\n[SQL: SELECT 1]"))
+    'no such thing'
+    """
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+
+
+def remedy(error: BaseException, option: str, then: str) -> str:
+    """What to do about a database that failed: wait where that can help, otherwise what has to be put right.
+
+    Args:
+        error: what was raised.
+        option: that names another database.
+        then: what running again would do.
+
+    >>> remedy(ConnectionRefusedError(), "--storage", "record them")
+    'Run again later to record them.'
+    >>> remedy(PermissionError("not yours"), "--storage", "record them")
+    'Put that right, or name another place with --storage, and run again to record them.'
+    """
+    if isinstance(error, LabError):
+        return ""  # it says so itself
+    if may_pass(error):
+        return f"Run again later to {then}."
+    chain = list(_chain(error))
+    missing = [each.name for each in chain if isinstance(each, ModuleNotFoundError) and each.name]
+    if missing:
+        cure = f"Install the database's driver ({missing[0]})"
+    elif any("home directory" in str(each) for each in chain):
+        return f"Set HOME to a folder of yours and run again to {then}."
+    elif any("not a database" in str(each) or "malformed" in str(each) for each in chain):
+        cure = "Move that file away"
+    else:
+        cure = "Put that right"
+    return f"{cure}, or name another place with {option}, and run again to {then}."
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__ or each.__context__
