@@ -79,7 +79,7 @@ def test_the_digest_is_of_the_text_not_of_its_file(tmp_path: Path) -> None:
         ("word_text", {"vocabulary": 1}, "vocabulary is 1"),
         ("char_text", {"test_path": "gone.txt"}, "test_path is 'gone.txt', and there is no such file"),
         ("char_text", {"path": "."}, "path is '.', which is a folder: name a file in it"),
-        ("word_text", {"path": "~nobody_of_this_name/a.txt"}, "which cannot be looked at"),
+        ("word_text", {"path": "~nobody_of_this_name/a.txt"}, "there is no such file"),
         ("word_text", {"valid_path": "a" * 5000}, "which cannot be looked at"),
     ],
 )

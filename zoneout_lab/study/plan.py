@@ -15,6 +15,7 @@ from zoneout_lab.ops.engine import is_fast
 from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.regularizers import from_json, structure
 from zoneout_lab.results import DERIVED
+from zoneout_lab.results.numbers import p_value
 from zoneout_lab.settings import Run
 from zoneout_lab.study.provenance import memory_available
 from zoneout_lab.study.spec import Study
@@ -50,10 +51,10 @@ def check_design(study: Study) -> str | None:
     needed = stats.seeds_needed(study.alpha, m)
     if study.seeds >= needed:
         return None
+    least, level = stats.smallest_p(study.seeds), study.alpha / m
     return (
-        f"This design cannot reach a verdict: with {study.seeds} paired seeds the smallest p-value is "
-        f"{stats.smallest_p(study.seeds):.2g}, and {f'{m} hypotheses under Holm need' if m > 1 else 'one hypothesis needs'} "
-        f"{study.alpha / m:.2g} (α = {study.alpha}). It takes {needed} seeds: --seeds {needed}. To go on anyway: --force."
+        f"This design cannot reach a verdict: with {study.seeds} paired seeds the smallest p-value is {p_value(least, [level])}, and "
+        f"{f'{m} hypotheses under Holm need' if m > 1 else 'one hypothesis needs'} {p_value(level, [least])} (α = {study.alpha}). It takes {needed} seeds: --seeds {needed}. To go on anyway: --force."
     )
 
 
