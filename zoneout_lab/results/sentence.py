@@ -79,7 +79,7 @@ def short(c: Comparison, arm: str, against: str) -> str:
         return "no seed has both values"
     places = _scaled(c)[3]
     ours, theirs = (sum(values) / len(values) for values in (c.arm_values, c.against_values))
-    values = f"{arm} {_value(c, ours, places, theirs)}, {against} {_value(c, theirs, places, ours)}"
+    values = f"{_value(c, ours, places, theirs)} for {arm}, {_value(c, theirs, places, ours)} for {against}"
     head = "the same on average" if c.mean_difference == 0 else f"{arm} is {_shift(c)}"
     notes = [*_interval(c), *_margin(c)]
     return f"{values}: {head}" + (f" ({'; '.join(notes)})" if notes else "")
