@@ -47,8 +47,9 @@ def glance(name: str, *, mean: float, low: float, high: float, margin: float, ti
         )
         sides = (-margin, 0.0, margin)
         low_end, high_end = (number(end, beside=sides) for end in (low, high))
+        about = f", margin ±{full(margin)}" if margin > 0 else ""
         words = (
-            f"Mean difference {number(mean, beside=sides)}, interval {low_end} to {high_end}, margin ±{full(margin)} {unit}".rstrip()
+            f"Mean difference {number(mean, beside=sides)}, interval {low_end} to {high_end}{about} {unit}".rstrip()
             + "."
         )
     else:
