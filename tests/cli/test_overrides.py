@@ -89,8 +89,9 @@ def test_a_field_takes_the_type_it_has(tmp_path, monkeypatch):
     study, *_ = chosen("--set", "options.permute=false", "--set", "training.clip=none", "--set", "training.lr=*0.5")
     setting = study.setting()
     assert (setting.options["permute"], setting.training.clip, setting.training.lr) == (False, None, 0.005)
-    study, *_ = chosen("--task", "adding", "--set", "options.length=2e1", "--set", "options.train_examples=*0.5")
-    assert [study.setting().options[name] for name in ("length", "train_examples")] == [20, 5000]
+    # the seed is in no preset: what is multiplied is what the task takes for granted
+    study, *_ = chosen("--task", "adding", "--set", "options.length=2e1", "--set", "options.seed=*3")
+    assert [study.setting().options[name] for name in ("length", "seed")] == [20, 3]
 
 
 WRONG = {
