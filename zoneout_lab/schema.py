@@ -265,6 +265,21 @@ def study_tree(
     return tree
 
 
+def by_arm_and_seed(tree: xr.DataTree) -> xr.DataTree:
+    """A study tree with its dimensions arm and seed, also where one arm or seed was selected by itself: ``tree.isel(seed=0)``."""
+    groups, changed = {}, False
+    for name, group in tree.children.items():
+        dataset = group.to_dataset()
+        lacks = [dim for dim in ("arm", "seed") if dim in dataset.coords and dim not in dataset.dims]
+        groups[f"/{name}"] = dataset.expand_dims(lacks)
+        changed |= bool(lacks)
+    if not changed:
+        return tree
+    whole = xr.DataTree.from_dict(groups)
+    whole.attrs.update(tree.attrs)
+    return whole
+
+
 def provenance(tree: xr.DataTree, key: str) -> Any:
     """One provenance attribute, decoded from JSON; None where it was not recorded."""
     text = tree["provenance"].attrs.get(key)

@@ -53,7 +53,7 @@ def test_nothing_recorded(study: xr.DataTree, tmp_path: Path) -> None:
     bare["provenance"].attrs.clear()
     page = report(bare, tmp_path)
     assert page.find("h1")[0].text == "Untitled study"
-    assert "declares no hypothesis" in page.text
+    assert "No study was recorded" in page.text
     assert "The command was not recorded." in page.text
 
 

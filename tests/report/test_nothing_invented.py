@@ -87,6 +87,28 @@ def test_the_table_prints_p_as_the_sentence_does(tmp_path: Path) -> None:
     assert " × 10" in shown
 
 
+def test_one_seed_that_was_selected_by_itself_has_a_report(tmp_path: Path) -> None:
+    assert "2 arms × 1 seed" in page(results(8).isel(seed=2), tmp_path).text.replace("\n", " ")
+
+
+def test_what_nobody_recorded_is_not_filled_in(tmp_path: Path) -> None:
+    record = {
+        "alpha": 0.05,
+        "arms": [{"name": "plain", "label": "x"}, {"name": "mine", "label": "x"}],
+        "hypotheses": [],
+    }
+    main = page(results(8, record), tmp_path).find("main")[0]
+    text = main.text
+    assert "baseline" not in text
+    assert "initialisation" not in text
+    assert "none" not in main.find("section", id="setting")[0].text
+    assert "x (plain)" in text
+    assert "x (mine)" in text
+    bare = results(8)
+    bare["provenance"].attrs.clear()
+    assert "No study was recorded" in page(bare, tmp_path).text
+
+
 def test_what_a_record_by_hand_leaves_out_is_not_needed(tmp_path: Path) -> None:
     record = {
         "alpha": 0.05,

@@ -104,6 +104,8 @@ def test_studies_that_cannot_be_judged():
     del damaged["metric"]
     with pytest.raises(IntegrityError, match="damaged"):
         judge(make_study(VALUES, make_spec([damaged])))
+    for arms in ("lstm", ["lstm"], None):
+        assert judge(make_study(VALUES, make_spec([hypothesis()]) | {"arms": arms}))[0].comparison.arm == "zoneout"
     with pytest.raises(UsageError, match="no arm"):
         judge(make_study(VALUES, make_spec([hypothesis("gru")])))
 

@@ -40,6 +40,12 @@ def test_one_enormous_difference_hides_no_other(enormous):
     assert effect.sd > 0
 
 
+@pytest.mark.parametrize("value", [0.02, -0.1, 1e-9, 7e300])
+def test_the_ends_of_an_interval_are_in_order(value):
+    low, high = sign_flip([value] * 7).interval(0.05)
+    assert low <= high
+
+
 def test_a_small_difference_between_two_enormous_ones_is_a_difference():
     # the two largest all but cancel, and leave one: no tie with zero
     differences = [1e12, -1e12 + 1, 3.0, 2.0, 5.0, 4.0]
@@ -97,7 +103,9 @@ def test_ties_of_rounded_scores_are_ties_where_the_scores_are_known(scores, unit
 
 def test_an_interval_that_ends_on_the_margin_up_to_rounding_ends_on_it():
     arm, against = np.array([0.9 + 0.002] * 8), np.array([0.9] * 8)
-    (decision,) = decide([arm - against], [Claim("higher", 0.002)], sizes=[arm])
-    assert decision.interval == pytest.approx((0.002, 0.002))
-    assert not decision.interval[0] > 0.002
-    assert decision.verdict == "inconclusive"
+    for sign, claim in ((1, Claim("higher", 0.002)), (-1, Claim("lower", 0.002)), (1, Claim("same", 0.002))):
+        (decision,) = decide([sign * (arm - against)], [claim], sizes=[arm])
+        assert decision.interval == (sign * 0.002, sign * 0.002)
+        assert decision.verdict == "inconclusive"
+        effect = paired_effect(sign * (arm - against), sizes=arm, marks=(-0.002, 0.0, 0.002))
+        assert effect.mean == effect.hodges_lehmann == effect.t_interval[0] == sign * 0.002

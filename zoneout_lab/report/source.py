@@ -14,7 +14,7 @@ from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.report.arms import Arm, Style
 from zoneout_lab.report.text import legible
-from zoneout_lab.results import Judgement, judge, open_results
+from zoneout_lab.results import Judgement, judge, labels_of, open_results
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Source:
             raise InputRefusedError(
                 "A report is made from a study's results; these are not. Give the study's folder or study.nc."
             )
-        return cls(tree)
+        return cls(schema.by_arm_and_seed(tree))
 
     def recorded(self, key: str) -> Any:
         """One provenance attribute, or None: nothing in a report fails because a detail was not recorded."""
@@ -61,18 +61,20 @@ class Source:
     def arms(self) -> tuple[Arm, ...]:
         """The arms in the order of the tree, the baseline in the palette's first place."""
         names = [str(name) for name in self.metrics.arm.values]
-        declared = {str(arm.get("name")): arm for arm in self.study.get("arms") or []}
-        baseline = self.study.get("baseline")
-        baseline = str(baseline) if str(baseline) in names else names[0]
+        recorded_arms = self.study.get("arms") or []
+        declared = {str(arm.get("name")): arm for arm in recorded_arms if isinstance(arm, Mapping)}
+        labels = labels_of(self.study)
+        recorded = str(self.study.get("baseline"))
+        baseline = recorded if recorded in names else names[0]
         places = {name: place for place, name in enumerate(sorted(names, key=lambda name: name != baseline))}
         return tuple(
             Arm(
                 name,
-                legible(declared.get(name, {}).get("label") or name),
+                legible(labels.get(name, name)),
                 Style(places[name]),
                 declared.get(name, {}).get("regularizer"),
                 declared.get(name, {}).get("change") or {},
-                name == baseline,
+                name == recorded,
             )
             for name in names
         )

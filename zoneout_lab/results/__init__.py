@@ -2,7 +2,7 @@
 
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.derived import DERIVED
-from zoneout_lab.results.family import compare, compare_family
+from zoneout_lab.results.family import compare, compare_family, labels_of
 from zoneout_lab.results.judgement import Judgement, judge
 from zoneout_lab.results.open import open_results
 from zoneout_lab.results.scalars import scalar
@@ -15,6 +15,7 @@ __all__ = [
     "compare",
     "compare_family",
     "judge",
+    "labels_of",
     "open_results",
     "scalar",
 ]

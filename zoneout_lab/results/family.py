@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -71,7 +72,7 @@ def compare_family(
         sizes=[pair.sizes for pair in paired],
         rng=np.random.default_rng(_SAMPLING_SEED),
     )
-    labels = _labels(tree)
+    labels = labels_of(schema.study_of(tree) or {})
     comparisons = []
     for pair, claim, decision in zip(paired, claims, decisions, strict=True):
         comparison = _comparison(pair, claim, decision, family=len(questions), alpha=alpha, declared=declared)
@@ -87,7 +88,8 @@ def _comparison(
 ) -> Comparison:
     # a generator of its own: what is sampled for one comparison must not depend on those before it
     rng = np.random.default_rng(_SAMPLING_SEED)
-    effect = stats.paired_effect(pair.differences, decision.level, sizes=pair.sizes, rng=rng)
+    marks = (-claim.margin, 0.0, claim.margin)
+    effect = stats.paired_effect(pair.differences, decision.level, sizes=pair.sizes, marks=marks, rng=rng)
     return Comparison(
         arm=pair.arm,
         against=pair.against,
@@ -127,9 +129,14 @@ def _comparison(
     )
 
 
-def _labels(tree: xr.DataTree) -> dict[str, str]:
-    """What the study calls its arms in prose: by their labels, and where two have one label, by their names beside it."""
-    arms = {str(arm.get("name")): arm for arm in (schema.study_of(tree) or {}).get("arms") or []}
+def labels_of(study: Mapping[str, Any]) -> dict[str, str]:
+    """What a study calls its arms in prose: by their labels, and where two have one label, by their names beside it.
+
+    >>> labels_of({"arms": [{"name": "a", "label": "LSTM"}, {"name": "b", "label": "LSTM"}, {"name": "c"}]})
+    {'a': 'LSTM (a)', 'b': 'LSTM (b)', 'c': 'c'}
+    """
+    recorded = study.get("arms") or []
+    arms = {str(arm.get("name")): arm for arm in recorded if isinstance(arm, Mapping)}
     labels = {name: str(arm.get("label") or name) for name, arm in arms.items()}
     shared = [label for label in labels.values() if list(labels.values()).count(label) > 1]
     return {name: f"{label} ({name})" if label in shared else label for name, label in labels.items()}

@@ -25,7 +25,8 @@ def decimals(values: Iterable[float], digits: int = 3) -> int:
 def number(value: float | None, places: int | None = None, beside: Iterable[float] = ()) -> str:
     """A number in three significant digits, or in so many decimal places.
 
-    It gets more digits where it would otherwise appear to be equal to, or beyond, one of the numbers ``beside`` it.
+    It gets more digits where it would otherwise appear to be equal to, or beyond, one of the numbers ``beside`` it, unless the twelfth
+    digit is the first to differ.
 
     >>> number(-0.01234), number(0.005, 4), number(3.2e-7), number(float("nan")), number(float("-inf"))
     ('−0.0123', '0.0050', '3.20 × 10⁻⁷', '–', '−∞')
@@ -36,7 +37,7 @@ def number(value: float | None, places: int | None = None, beside: Iterable[floa
         return ABSENT
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    others = [other for other in beside if math.isfinite(other) and other != value]
+    others = [other for other in beside if math.isfinite(other) and not math.isclose(other, value, rel_tol=1e-12)]
     for text in _texts(value, places):
         if all((float(text) > other) == (value > other) and float(text) != other for other in others):
             break
@@ -71,6 +72,15 @@ def full(value: float) -> str:
     return text if _typeset(f"{float(f'{value:.2e}'):.12g}") == _typeset(f"{value:.12g}") else _typeset(f"{value:.12g}")
 
 
+def sides(margin: float) -> tuple[float, float, float]:
+    """Zero and ± the margin, beside which bounds are printed: no rounding may hide on which side of them one lies.
+
+    >>> sides(0.5)
+    (-0.5, 0.0, 0.5)
+    """
+    return (-margin, 0.0, margin)
+
+
 def p_value(value: float | None, beside: Iterable[float] = ()) -> str:
     """A p value to three significant digits, or more where it would otherwise appear to reach a level ``beside`` it.
 
@@ -81,7 +91,7 @@ def p_value(value: float | None, beside: Iterable[float] = ()) -> str:
         return ABSENT
     if 0 < value < 1e-4:
         return number(value, beside=beside)
-    others = [other for other in beside if other != value]
+    others = [other for other in beside if not math.isclose(other, value, rel_tol=1e-12)]
     texts = (f"{value:.{digits}g}" for digits in range(3, 18))
     return next(t for t in texts if all((float(t) > o) == (value > o) and float(t) != o for o in others))
 

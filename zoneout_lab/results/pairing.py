@@ -52,6 +52,7 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
     Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself or a seed appears
     twice.
     """
+    tree = schema.by_arm_and_seed(tree)
     values = scalar(tree, metric)
     for name in (arm, against):
         if name not in values["arm"].values:

@@ -37,6 +37,7 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     >>> scalar(study, "valid_error").values
     array([[0.25,  nan]])
     """
+    tree = schema.by_arm_and_seed(tree)
     metrics = _metrics(tree)
     metric = _of_task(metrics, metric)
     finished = metrics["status"] == "finished"
@@ -50,7 +51,7 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
         values = _nothing(finished)
     else:
         numeric = [str(name) for name, v in metrics.data_vars.items() if np.issubdtype(v.dtype, np.number)]
-        scores = [f"{split}_score" for split in schema.SPLITS]
+        scores = [name for split in schema.SPLITS if _of_task(metrics, name := f"{split}_score") != name]
         raise unknown("metric", metric, [*numeric, *scores, *DERIVED])
     values = values.where(finished).transpose("arm", "seed").astype(np.float64).rename(metric)
     if metric in DERIVED:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from zoneout_lab import stats
 from zoneout_lab.results.comparison import Comparison
-from zoneout_lab.results.numbers import decimals, full, number, p_value, percent
+from zoneout_lab.results.numbers import decimals, full, number, p_value, percent, sides
 
 #: what a metric is called in prose, where its ``long_name`` would not fit into a sentence
 NOUNS: dict[str, str] = {
@@ -58,30 +58,29 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
     Fractions are given in percentage points. Where seeds are too few for a sign-flip interval, the t interval stands in, with
     what it assumes, and the sentence says how many seeds would do.
     """
-    noun, n, lost = NOUNS.get(c.metric, c.long_name), len(c.seeds), _lost(c)
+    noun, n = NOUNS.get(c.metric, c.long_name), len(c.seeds)
     if n == 0:
-        return _end(f"No seed has the {noun} of both {arm} and {against}", lost, c)
+        return _end(f"No seed has the {noun} of both {arm} and {against}", _lost(c), c)
     if c.mean_difference == 0:
         head = f"the {noun} of {arm} and of {against} is the same on average"
     else:
         head = f"the {noun} of {arm} is {_shift(c)} than that of {against}"
-    notes = [*_difference(c), *_margin(c), _p_values(c)]
-    if c.constant:
-        notes.append(f"all {n} differences are equal, so there is no spread to judge by")
+    notes = [*_difference(c), *_margin(c), _p_values(c), *_equal(c)]
     if c.skewed:
         notes.append("the differences look skewed, so the interval may cover less than it says")
-    return _end(f"Over {n} paired seed{'s' * (n != 1)}, {head}", [*notes, *lost], c)
+    notes += _lost(c)
+    return _end(f"Over {n} paired seed{'s' * (n != 1)}, {head}", notes, c)
 
 
 def short(c: Comparison, arm: str, against: str) -> str:
     """Both values, which is higher or lower and by how much, and the interval: a line that means what the sentence does."""
     if not c.seeds:
-        return "no seed has both values"
+        return "; ".join(["no seed has both values", *_lost(c)])
     places = _scaled(c)[3]
-    ours, theirs = (sum(values) / len(values) for values in (c.arm_values, c.against_values))
+    ours, theirs = (math.fsum(value / len(c.seeds) for value in values) for values in (c.arm_values, c.against_values))
     values = f"{_value(c, ours, places, theirs)} for {arm}, {_value(c, theirs, places, ours)} for {against}"
     head = "the same on average" if c.mean_difference == 0 else f"{arm} is {_shift(c)}"
-    notes = [*_interval(c), *_margin(c)]
+    notes = [*_interval(c), *_margin(c), *_equal(c), *(["differences look skewed"] if c.skewed else []), *_lost(c)]
     return f"{values}: {head}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
@@ -118,16 +117,24 @@ def _difference(c: Comparison) -> list[str]:
 def _interval(c: Comparison) -> list[str]:
     """The interval of the difference, in the digits that show where it lies; nothing where there is none."""
     _, low, high, places = _scaled(c)
+    normal = not math.isfinite(c.interval[0])
     if not math.isfinite(low):
         return []
-    normal = not math.isfinite(c.interval[0])
     low_end, high_end = (number(end, places, _sides(c)) for end in (low, high))
     text = f"{percent(c.alpha)} {'t ' if normal else ''}interval {low_end} to {high_end}"
     return [text + (", which assumes normal differences" if normal else "")]
 
 
+def _sides(c: Comparison) -> tuple[float, float, float]:
+    return sides(unit_of(c.metric, c.units)[0] * c.margin)
+
+
 def _margin(c: Comparison) -> list[str]:
     return [f"margin {full(unit_of(c.metric, c.units)[0] * c.margin)}"] if c.margin > 0 else []
+
+
+def _equal(c: Comparison) -> list[str]:
+    return [f"all {len(c.seeds)} differences are equal"] if c.constant else []
 
 
 def _scaled(c: Comparison) -> tuple[float, float, float, int]:
@@ -136,12 +143,6 @@ def _scaled(c: Comparison) -> tuple[float, float, float, int]:
     interval = c.interval if math.isfinite(c.interval[0]) else c.t_interval
     mean, low, high = (factor * value for value in (c.mean_difference, *interval))
     return mean, low, high, decimals([mean, low, high])
-
-
-def _sides(c: Comparison) -> tuple[float, float, float]:
-    """Zero and the margins, in the unit shown: no rounding may hide on which side of them a number lies."""
-    margin = unit_of(c.metric, c.units)[0] * c.margin
-    return (-margin, 0.0, margin)
 
 
 def _p_values(c: Comparison) -> str:
@@ -175,9 +176,8 @@ def _lost(c: Comparison) -> list[str]:
 def _end(head: str, notes: Sequence[str], c: Comparison) -> str:
     body = f"{head} ({'; '.join(notes)})" if notes else head
     advice = ""
-    enough = stats.seeds_needed(c.alpha)
-    if c.verdict == "underpowered" and len(c.seeds) < enough:
-        advice = f", where {enough} paired seeds would be enough to decide"
+    if c.verdict == "underpowered" and stats.can_decide(stats.EXACT_UP_TO, c.alpha):
+        advice = f", where {stats.seeds_needed(c.alpha)} paired seeds would be enough to decide"
     standing = "" if c.declared else " (exploratory: not declared before the runs)"
     return f"{body}: {c.verdict}{advice}{standing}."
 

@@ -12,10 +12,11 @@ from zoneout_lab.stats.paired import (
     wilcoxon_p,
 )
 from zoneout_lab.stats.power import detectable_effect, equivalence_power, power, seeds_for, seeds_for_equivalence
-from zoneout_lab.stats.signflip import Alternative, SignFlip, sign_flip
+from zoneout_lab.stats.signflip import EXACT_UP_TO, Alternative, SignFlip, sign_flip
 from zoneout_lab.stats.verdict import VERDICTS, Claim, Decision, Direction, Verdict, decide
 
 __all__ = [
+    "EXACT_UP_TO",
     "MINIMUM_SEEDS",
     "VERDICTS",
     "Alternative",

@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats.signflip import check_alpha
+from zoneout_lab.stats.signflip import EXACT_UP_TO, MOST_RESAMPLES, check_alpha
 
 #: below six seeds the two-sided sign-flip test cannot reach .05, and no verdict is given at any level
 MINIMUM_SEEDS = 6
 
 
 def smallest_p(n: int) -> float:
-    """The smallest two-sided sign-flip p that ``n`` paired seeds can give: 2/2ⁿ, at most 1.
+    """The smallest two-sided sign-flip p that ``n`` paired seeds can give: 2/2ⁿ, at most 1, and at least what sampled flips can.
 
     >>> [smallest_p(n) for n in (0, 1, 3, 6)]
     [1.0, 1.0, 0.25, 0.03125]
     """
     if n < 0:
         raise InputRefusedError(f"A number of seeds is not negative; {n} is.")
-    return min(1.0, math.ldexp(1.0, 1 - n))
+    return min(1.0, max(math.ldexp(1.0, 1 - n), 2 / (MOST_RESAMPLES + 1) if n > EXACT_UP_TO else 0.0))
 
 
 def smallest_adjusted_p(n: int, m: int = 1) -> float:
@@ -37,12 +37,18 @@ def seeds_needed(alpha: float = 0.05, m: int = 1) -> int:
     """Fewest paired seeds with which the first of ``m`` hypotheses can be decided under Holm at ``alpha``.
 
     The smallest n with 2/2ⁿ ≤ α/m, and never fewer than six. It says what is possible, not what is likely: for that see
-    :func:`zoneout_lab.stats.power.seeds_for`.
+    :func:`zoneout_lab.stats.power.seeds_for`. Raises InputRefusedError for levels that no number of seeds reaches: beyond 20 the flips are
+    sampled, and sampled p values are at least 2/2²⁰.
 
     >>> [seeds_needed(0.05, m) for m in (1, 2, 3, 10)]
     [6, 7, 7, 9]
     """
     check_alpha(alpha)
+    if alpha / m < smallest_p(EXACT_UP_TO):
+        raise InputRefusedError(
+            f"No number of seeds can decide at α/m = {alpha / m:.3g}: p values are at least {smallest_p(EXACT_UP_TO):.3g}. Take a larger α, or "
+            "fewer hypotheses."
+        )
     n = MINIMUM_SEEDS
     while smallest_adjusted_p(n, m) > alpha:
         n += 1

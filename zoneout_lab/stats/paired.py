@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from scipy import optimize, special, stats
 
 from zoneout_lab.stats.noncentral import noncentral_t_cdf, noncentrality_bounds
-from zoneout_lab.stats.signflip import FloatArray, SignFlip, as_differences, check_alpha, sign_flip, slack_of
+from zoneout_lab.stats.signflip import FloatArray, SignFlip, as_differences, check_alpha, sign_flip, slack_of, tied
 
 Interval = tuple[float, float]
 _ALL: Interval = (-math.inf, math.inf)
@@ -44,12 +45,13 @@ def paired_effect(
     alpha: float = 0.05,
     *,
     sizes: npt.ArrayLike | None = None,
+    marks: Sequence[float] = (0.0,),
     rng: np.random.Generator | None = None,
 ) -> PairedEffect:
     """Every description of paired differences [n] at once; ``rng`` is needed beyond 20 of them.
 
-    ``sizes`` [n] are the larger of |a| and |b| of the values that were subtracted: what their rounding can explain counts as nothing. Raises
-    InputRefusedError for differences that are not finite.
+    ``sizes`` [n] are the larger of |a| and |b| of the values that were subtracted: mean, shift and t interval that are tied with one of
+    ``marks`` but for their rounding are given as that mark. Raises InputRefusedError for differences that are not finite.
 
     >>> effect = paired_effect([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     >>> effect.mean, effect.hodges_lehmann, effect.p_wilcoxon
@@ -60,16 +62,22 @@ def paired_effect(
     mean, sd = _mean(values), _sd(values, slack)
     d_z, d_z_interval = _effect_size(values, sd, alpha)
     ranks = _signed_ranks(values, slack, rng)
+    rounding = float(slack.mean()) if len(values) else 0.0
+
+    def snapped(value: float) -> float:
+        return next((mark for mark in marks if tied(value, mark, rounding)), value)
+
+    low, high = _t_interval(values, sd, alpha)
     return PairedEffect(
         n=len(values),
-        mean=0.0 if len(values) and abs(mean) <= slack.mean() else mean,
+        mean=snapped(mean),
         sd=sd,
-        t_interval=_t_interval(values, sd, alpha),
+        t_interval=(snapped(low), snapped(high)),
         p_wilcoxon=ranks.p(),
-        wilcoxon_method=ranks.method,
+        wilcoxon_method=ranks.method.replace("sign-flip", "signed ranks"),
         d_z=d_z,
         d_z_interval=d_z_interval,
-        hodges_lehmann=hodges_lehmann(values),
+        hodges_lehmann=snapped(hodges_lehmann(values)),
         skewed=_looks_skewed(values, sd),
     )
 

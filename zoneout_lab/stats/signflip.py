@@ -32,8 +32,8 @@ FloatArray = npt.NDArray[np.float64]
 #: above this many differences the flips are sampled: 2²⁰ subset means are 8 MiB
 EXACT_UP_TO = 20
 
-#: flips that are sampled, unless more are asked for
-RESAMPLES = 99_999
+#: flips that are sampled, unless a strict level asks for more, and the most that it can ask for: 16 MiB
+RESAMPLES, MOST_RESAMPLES = 99_999, 2**20 - 1
 
 #: what rounding may have changed of a value, as a share of it: sixteen units in the last place
 _ROUNDING = 2.0**-48
@@ -80,6 +80,15 @@ def slack_of(differences: FloatArray, sizes: npt.ArrayLike | None = None) -> Flo
             f"Sizes are one finite number for each of the {len(differences)} differences; got shape {given.shape}."
         )
     return _ROUNDING * np.maximum(np.abs(given), np.abs(differences))
+
+
+def tied(value: float, mark: float, slack: float) -> bool:
+    """Whether rounding, which may have moved ``value`` by ``slack``, explains that it is not ``mark``.
+
+    >>> tied(0.3 - 0.2, 0.1, 1e-15), tied(0.1001, 0.1, 1e-15)
+    (True, False)
+    """
+    return abs(value - mark) <= slack + _ROUNDING * abs(mark)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +171,7 @@ class SignFlip:
         if allowed < 0 or not len(self.means):
             return (-math.inf, math.inf)
         low, high = self._end(allowed, marks, 1.0), -self._end(allowed, [-mark for mark in marks], -1.0)
-        return (low, high)
+        return (min(low, high), max(low, high))
 
     def _reaching(self, alpha: float) -> int:
         """The most flips on one side with 2 · flips / total ≤ α, by the division that :meth:`p` makes."""
@@ -178,8 +187,8 @@ class SignFlip:
         least = sign * self.means - self.slack
         at = int(np.argpartition(least, allowed)[allowed])
         end = sign * float(self.means[at])
-        tied = [mark for mark in marks if least[at] - _ROUNDING * abs(mark) <= mark < end]
-        return min([end, *tied])
+        # of several, the one that the test is least sure of
+        return min((mark for mark in marks if tied(end, mark, float(self.slack[at]))), default=end)
 
 
 def sign_flip(

@@ -27,13 +27,11 @@ import numpy.typing as npt
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.design import MINIMUM_SEEDS
 from zoneout_lab.stats.families import holm, holm_levels
-from zoneout_lab.stats.signflip import RESAMPLES, SignFlip, check_alpha, sign_flip
+from zoneout_lab.stats.signflip import MOST_RESAMPLES, RESAMPLES, SignFlip, check_alpha, sign_flip
 
 Direction = Literal["lower", "higher", "same"]
 Verdict = Literal["supported", "contradicted", "equivalent", "inconclusive", "underpowered"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-
-_MOST_RESAMPLES = 2**20 - 1  # 16 MiB for each claim
 
 _Finding = Literal["below", "above", "within"]
 _MEANING: dict[Direction, dict[_Finding, Verdict]] = {
@@ -136,7 +134,7 @@ def decide(
 
 def _resamples(level: float) -> int:
     """Flips to sample: enough that at the strictest level of the family about a hundred lie beyond either end of an interval."""
-    return max(RESAMPLES, min(_MOST_RESAMPLES, round(2 * 100 / level)))
+    return max(RESAMPLES, min(MOST_RESAMPLES, round(2 * 100 / level)))
 
 
 def _decision(

@@ -7,7 +7,7 @@ import math
 from markupsafe import Markup
 
 from zoneout_lab.report.figures.canvas import frame
-from zoneout_lab.results.numbers import full, number
+from zoneout_lab.results.numbers import full, number, sides
 
 _WIDTH, _HEIGHT, _MIDDLE = 180.0, 28.0, 14.0
 
@@ -45,13 +45,9 @@ def glance(name: str, *, mean: float, low: float, high: float, margin: float, ti
         parts.append(
             f'<circle cx="{x(mean)}" cy="{_MIDDLE}" r="5" style="fill: var(--ink); stroke: var(--raised); stroke-width: 1.5"/>'
         )
-        sides = (-margin, 0.0, margin)
-        low_end, high_end = (number(end, beside=sides) for end in (low, high))
+        middle, low_end, high_end = (number(value, beside=sides(margin)) for value in (mean, low, high))
         about = f", margin ±{full(margin)}" if margin > 0 else ""
-        words = (
-            f"Mean difference {number(mean, beside=sides)}, interval {low_end} to {high_end}{about} {unit}".rstrip()
-            + "."
-        )
+        words = f"Mean difference {middle}, interval {low_end} to {high_end}{about} {unit}".rstrip() + "."
     else:
         words = "No difference could be measured."
     return frame(name, title, words, "".join(parts), width=_WIDTH, height=_HEIGHT)

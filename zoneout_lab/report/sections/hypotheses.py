@@ -15,7 +15,7 @@ from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import count, legible, listing
 from zoneout_lab.results import Comparison, Judgement
-from zoneout_lab.results.numbers import decimals, full, number, p_value, percent
+from zoneout_lab.results.numbers import decimals, full, number, p_value, percent, sides
 
 
 def build(source: Source) -> Section | None:
@@ -111,14 +111,13 @@ def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[s
     places, margin = decimals(about.factor * shift for shift in shifts), about.factor * comparison.margin
 
     def shown(*values: float) -> list[tuple[float, str]]:
-        return [(value, number(about.factor * value, places, (-margin, 0.0, margin))) for value in values]
+        return [(value, number(about.factor * value, places, sides(margin))) for value in values]
 
     def effect(*values: float) -> list[tuple[float, str]]:
         return [(value, number(value, 2)) for value in values]
 
-    p = "p, exact sign-flip" if not comparison.p_error else f"p, {comparison.method}"
     few = "unbounded: too few seeds for this level" if math.isinf(comparison.interval[0]) else ""
-    equal = "all differences are equal: there is no spread to judge by" if comparison.constant else ""
+    equal = "all differences are equal" if comparison.constant else ""
     skew = "differences look skewed: intervals may cover less than stated" if comparison.skewed else ""
     return [
         {
@@ -134,7 +133,7 @@ def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[s
             "note": "assumes normal differences",
         },
         {
-            "what": p,
+            "what": f"p, {comparison.method}",
             "values": [(comparison.p, p_value(comparison.p, [comparison.alpha]))],
             "note": _precision(comparison),
         },
@@ -146,7 +145,7 @@ def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[s
         {
             "what": "p, Wilcoxon",
             "values": [(comparison.p_wilcoxon, p_value(comparison.p_wilcoxon))],
-            "note": f"sensitivity check, {comparison.wilcoxon_method.replace('sign-flip', 'signed ranks')}",
+            "note": f"sensitivity check, {comparison.wilcoxon_method}",
         },
         {
             "what": Markup("Effect size d<sub>z</sub>"),

@@ -26,7 +26,7 @@ def build(source: Source) -> Section:
         "provenance",
         "Provenance",
         "provenance.html",
-        {"groups": groups, "seeds": source.seeds, "files": _files(source)},
+        {"groups": groups, "seeds": source.seeds, "files": _files(source), "trained_here": source.trained_here},
     )
 
 

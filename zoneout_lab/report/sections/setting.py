@@ -9,6 +9,7 @@ from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections.deviations import changes
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import legible, plain, regularizer, words
+from zoneout_lab.results.numbers import ABSENT
 
 
 def build(source: Source) -> Section:
@@ -33,7 +34,7 @@ def build(source: Source) -> Section:
         "arms": [
             (
                 arm,
-                legible(regularizer(arm.regularizer)),
+                ABSENT if arm.regularizer is None else legible(regularizer(arm.regularizer)),
                 f"found by search: {legible(plain(found[arm.name]))}" if arm.name in found else "",
                 legible(plain(_resolved(arm.change, setting))) if arm.change else "",
             )

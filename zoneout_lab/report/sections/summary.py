@@ -52,6 +52,8 @@ def build(source: Source) -> Section:
 def _verdicts(source: Source) -> str:
     found = Counter[str](judgement.comparison.verdict for judgement in source.judgements)
     if not found:
+        if not source.study:
+            return "No study was recorded with these results, so nothing is judged."
         return "This study declares no hypothesis: it describes and does not test."
     parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
     return f"Of {count(sum(found.values()), 'hypothesis', 'hypotheses')}, {listing(parts)}."
