@@ -38,7 +38,7 @@ class Seeded(nn.Module):
         self._draw: int | Tensor = 0
         self._mask_seeds: tuple[int, ...] = ()
         self._seeds_given = False
-        self._set_in = backward_pass()
+        self._set_in = _nowhere()
         self._kin = _Kin()
 
     @property
@@ -58,7 +58,8 @@ class Seeded(nn.Module):
 
     @update.setter
     def update(self, value: Any) -> None:
-        self._update, self._set_in = counter(value, "update"), backward_pass()
+        self._update = counter(value, "update")
+        self._set_in["update"] = backward_pass()
 
     @property
     def draw(self) -> int | Tensor:
@@ -67,17 +68,20 @@ class Seeded(nn.Module):
 
     @draw.setter
     def draw(self, value: Any) -> None:
-        self._draw, self._set_in = counter(value, "draw"), backward_pass()
+        self._draw = counter(value, "draw")
+        self._set_in["draw"] = backward_pass()
 
     def _about_to_draw(self, *, fixed: bool) -> None:
         """Raise InputRefusedError where this pass would draw other masks than it should. ``fixed``: every pass draws the same."""
+        name = "update" if self.training else "draw"
         refuse_draws(
             type(self).__name__,
-            again=not fixed and self._set_in != backward_pass(),
+            again=not fixed and self._set_in[name] != backward_pass(),
             shared=self.training and not fixed and self._kin.shares_seeds(),
             replicated=not fixed and getattr(self, "_is_replica", False),
-            counter="update" if self.training else "draw",
+            counter=name,
         )
+        self._set_in[name] = None  # here and not at the end of the pass, which checkpointing may cut short
 
     def _count(self, *, drew: bool) -> None:
         if self.training:
@@ -104,6 +108,9 @@ class Seeded(nn.Module):
         return put_back
 
     def __getstate__(self) -> dict[str, Any]:
+        return self._state()
+
+    def _state(self) -> dict[str, Any]:
         """Without the penalty of the last pass, a part of its graph, and the layers that it shares seeds with here."""
         return {name: value for name, value in self.__dict__.items() if name != "_kin"} | {"penalty": None}
 
@@ -111,12 +118,13 @@ class Seeded(nn.Module):
         plain = {
             f"_{name}" if name in ("update", "draw", "mask_seeds") else name: value for name, value in state.items()
         }
-        super().__setstate__({"_set_in": backward_pass(), "_seeds_given": True} | plain | {"_kin": _Kin()})  # type: ignore[no-untyped-call]
+        super().__setstate__({"_seeds_given": True} | plain | {"_set_in": _nowhere(), "_kin": _Kin()})  # type: ignore[no-untyped-call]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Seeded:
         other = type(self).__new__(type(self))
         memo[id(self)] = other
-        other.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        # not __getstate__, which torch replaces by a refusal where a parametrization makes the weights
+        other.__setstate__(copy.deepcopy(self._state(), memo))
         other._kin = _Kin(self._kin)
         warn_of_a_copied_schedule(type(self).__name__, self.regularizers)
         return other
@@ -134,14 +142,19 @@ class Seeded(nn.Module):
         if not any(name.startswith(prefix) for name in state_dict):
             return
         saved, update = local_metadata.get(_DRAWS), int(self.update)
-        # without a word from the layer that was saved, what was set by hand is taken to be right
-        elsewhere = update == 0 if saved is None else saved["update"] != update
+        # without a word from the layer that was saved, what was set by hand since the last pass is taken to be right
+        elsewhere = self._set_in["update"] is None if saved is None else saved["update"] != update
         other = not self._seeds_given if saved is None else tuple(saved["mask_seeds"]) != self.mask_seeds
         warn_of_what_a_state_dict_lacks(
             type(self).__name__,
             position=elsewhere and is_scheduled(self.regularizers),
             seed=other and is_static(self.regularizers),
         )
+
+
+def _nowhere() -> dict[str, int | None]:
+    """Counter → the backward pass in which it was set since the last pass that used it, −1 outside of any; None: it was not."""
+    return {"update": None, "draw": None}
 
 
 #: where a state_dict's metadata says what its layer drew from
