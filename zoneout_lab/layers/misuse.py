@@ -40,8 +40,8 @@ def refuse_draws(name: str, *, again: bool, shared: bool, replicated: bool, coun
     if again and backward_pass() != -1:
         raise InputRefusedError(
             f"This {name} draws masks, and activation checkpointing runs it again in the backward pass, where it would draw others: the "
-            f"gradients would be wrong. Set its {counter} inside the checkpointed function (rnn.{counter} = step), so that both passes "
-            "draw the same, or leave it outside."
+            f"gradients would be wrong. Set its {counter} inside the checkpointed function, before each pass (rnn.{counter} = step), so that "
+            "both runs draw the same, or leave it outside."
         )
     if shared:
         raise InputRefusedError(

@@ -48,7 +48,7 @@ class Recurrent(Seeded):
     then adds one to it; set it to resume or to repeat. A sampled pass in evaluation mode does the same with ``draw``.
 
     Under autocast the layer computes in its weights' dtype. Activation checkpointing runs a forward pass again: where masks are
-    drawn it is refused, unless ``update`` is set inside the checkpointed function. So is tracing (``torch.jit.trace``, and with it
+    drawn it is refused, unless ``update`` is set inside the checkpointed function, before each pass. So is tracing (``torch.jit.trace``, and with it
     ``torch.onnx.export(dynamo=False)``), and a training pass of a deep copy whose original lives: set its ``mask_seeds``.
 
     Attributes:
