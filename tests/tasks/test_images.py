@@ -226,6 +226,13 @@ def test_larger_whole_numbers_fill_the_range_in_all_parts_alike(tmp_path: Path) 
     assert examples(data)[0].inputs.max() == 0.5
 
 
+def test_real_numbers_of_another_scale_in_another_part_are_refused(tmp_path: Path) -> None:
+    whole, shares = PIXELS[:100] / 16 * 255.0, PIXELS[100:200] / 16
+    path = npz(tmp_path / "a.npz", x_train=whole, y_train=LABELS[:100], x_test=shares, y_test=LABELS[100:200])
+    with pytest.raises(InputRefusedError, match="up to 255 in the train images and up to 1 in the test images"):
+        Images(path).load()
+
+
 def test_true_and_false_are_one_and_zero(tmp_path: Path) -> None:
     data = Images(npz(tmp_path / "a.npz", X=PIXELS > 7, y=LABELS > 4), permute=False).load()
     assert every(data) == {bytes(i): int(k > 4) for i, k in zip((PIXELS > 7).astype(np.float32), LABELS, strict=True)}

@@ -15,6 +15,8 @@ from zoneout_lab.errors import InputRefusedError
 BYTE = 255
 # real pixels beyond this are said: they were hardly meant for a network as they are
 _LARGE = 10
+# parts whose largest pixels differ by more than this factor were scaled differently
+_OTHER_SCALE = 50
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def divisor(where: str, parts: Mapping[str, Labelled]) -> tuple[int, tuple[str, 
 
     Whole numbers that fit a byte are divided by 255, larger ones by the largest in any part. Real numbers, true and false stay.
 
-    Raises InputRefusedError where some parts have whole numbers and others have not.
+    Raises InputRefusedError where some parts have whole numbers and others have not, or real numbers of another size.
 
     >>> small = Labelled(np.full((2, 3, 3), 4095, np.uint16), np.array([0, 1]))
     >>> divisor("a.npz", {"train": small})
@@ -133,6 +135,7 @@ def divisor(where: str, parts: Mapping[str, Labelled]) -> tuple[int, tuple[str, 
         )
     kind, most = types["train"].kind, max(part.images.max() for part in parts.values())
     if kind == "f":
+        _refuse_other_scales(where, parts)
         least = min(part.images.min() for part in parts.values())
         if max(most, -least) <= _LARGE:
             return 1, ()
@@ -145,6 +148,16 @@ def divisor(where: str, parts: Mapping[str, Labelled]) -> tuple[int, tuple[str, 
     if most < BYTE / 8 or any(dtype != np.uint8 for dtype in types.values()):
         return BYTE, (f"Pixels are whole numbers up to {most} and are divided by {BYTE}, as bytes are.",)
     return BYTE, ()
+
+
+def _refuse_other_scales(where: str, parts: Mapping[str, Labelled]) -> None:
+    largest = {name: float(np.abs(part.images).max()) for name, part in parts.items()}
+    low, high = min(largest, key=lambda name: largest[name]), max(largest, key=lambda name: largest[name])
+    if largest[low] > 0 and largest[high] > _OTHER_SCALE * largest[low]:
+        raise InputRefusedError(
+            f"{where} has pixels up to {largest[high]:g} in the {high} images and up to {largest[low]:g} in the {low} images. Scale all "
+            "parts alike."
+        )
 
 
 def without_example(labels: NDArray[np.int64], classes: int) -> str:
