@@ -177,9 +177,7 @@ class Recurrent(Seeded):
             return self._uncast(input, hx)
         trace.undo.setdefault(id(self), self.as_it_stands())
         given = None if hx is None or not all(isinstance(state, Tensor) for state in hx) else hx
-        # one timestep at a time is a loop, whose states may be changed on their way
-        stepping = isinstance(input, Tensor) and input.dim() > 1 and input.shape[self._time(input)] == 1
-        return one_call(trace, self, given, lambda: self._uncast(input, hx), when_unsure=stepping)
+        return one_call(trace, self, given, lambda: self._uncast(input, hx))
 
     def _uncast(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
@@ -314,10 +312,6 @@ class Recurrent(Seeded):
             if state.dtype != x.dtype:
                 raise RuntimeError(f"Expected {kind} state of {x.dtype} as the input is, got {state.dtype}")
         return tuple(state.reshape(R, rows, B, self.hidden_size) for state in hx)
-
-    def _time(self, input: Tensor) -> int:
-        """The axis of the timesteps."""
-        return (self.replicas is not None) + (self.batch_first and not self._unbatched(input))
 
     def _unbatched(self, input: Tensor) -> bool:
         return input.dim() == (2 if self.replicas is None else 3)

@@ -19,7 +19,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.measures.shown import modules_announced, refuse_if_empty, refuse_what_is_no_model, warn_of_hidden
+from zoneout_lab.measures.shown import (
+    modules_announced,
+    ordinary,
+    refuse_if_empty,
+    refuse_what_is_no_model,
+    warn_of_hidden,
+)
 from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.ops.trace import POINTS, Trace, recording
 
@@ -45,7 +51,8 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
         under ``torch.no_grad()``.
         A model with R > 1 replicas has a first dimension ``replica``. Layers have torch's suffixes (``l0``, ``l0_reverse``, whose
         time runs as it does, from the end), after the module's name where the model holds several recurrent modules. A second call
-        makes a second recurrence, ``l0#2``, unless it starts from the states that the first ended in.
+        makes a second recurrence, ``l0#2``, unless it starts from the states that the first ended in, or from what autograd knows to be
+        computed from them.
 
     Raises:
         InputRefusedError: the model announces no states (``torch.nn.LSTM`` hides its own), the loss is no scalar or no gradient
@@ -73,7 +80,7 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
             "gradient_flow was called under torch.no_grad() or inference_mode(), where there are no gradients; call it outside."
         )
     several = isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence)
-    arguments = inputs if several else (inputs,)
+    arguments = ordinary(inputs if several else (inputs,))
     with unmoved(), recording(norms_suffice=True) as trace:
         with modules_announced(model, trace) as hidden:
             value = loss(model(*arguments))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
@@ -104,9 +103,9 @@ def _scope(trace: Trace, scope: str) -> Callable[..., None]:
 def _announcer(layer: str, trace: Trace) -> Callable[[nn.Module, Any, Any, Any], Any]:
     def announce_output(module: nn.Module, arguments: Any, keywords: Any, output: Tensor | tuple[Tensor, ...]) -> Any:
         # views: torch makes h from the very tensor that it returns as c, whose gradient would count that way too
-        states = tuple(state.view_as(state) for state in ((output,) if isinstance(output, Tensor) else output))
-        if torch.is_grad_enabled():
-            states = in_graph(states)
+        states = in_graph(
+            tuple(state.view_as(state) for state in ((output,) if isinstance(output, Tensor) else output))
+        )
 
         def show() -> tuple[None, tuple[Tensor, ...]]:
             for kind, state in zip(("hidden", "cell"), states, strict=False):
@@ -114,7 +113,7 @@ def _announcer(layer: str, trace: Trace) -> Callable[[nn.Module, Any, Any, Any],
             return None, states
 
         given = keywords.get("hx", arguments[1] if len(arguments) > 1 else None)
-        one_call(trace, module, (given,) if isinstance(given, Tensor) else given, show, label=layer, when_unsure=True)
+        one_call(trace, module, (given,) if isinstance(given, Tensor) else given, show, label=layer)
         return states[0] if isinstance(output, Tensor) else states
 
     return announce_output
@@ -168,6 +167,17 @@ def refuse_if_empty(trace: Trace, hidden: list[nn.Module]) -> None:
         fused = [_kind(module) for module in hidden if isinstance(module, nn.RNNBase)]
         why = _instead_of(fused[0]) if fused else _CELL_REMEDY
     raise InputRefusedError(f"The model showed no recurrent states. {why}")
+
+
+def ordinary(given: Any) -> Any:
+    """What a model is given, with copies of inference tensors, also inside tuples, lists and dicts: autograd cannot keep those."""
+    if isinstance(given, Tensor):
+        return given.clone() if given.is_inference() else given
+    if isinstance(given, dict):
+        return {name: ordinary(value) for name, value in given.items()}
+    if isinstance(given, tuple) and hasattr(given, "_fields"):
+        return type(given)(*map(ordinary, given))
+    return type(given)(map(ordinary, given)) if type(given) in (tuple, list) else given
 
 
 def refuse_what_is_no_model(model: Any) -> None:
