@@ -48,8 +48,9 @@ class Recurrent(Seeded):
     then adds one to it; set it to resume or to repeat. A sampled pass in evaluation mode does the same with ``draw``.
 
     Under autocast the layer computes in its weights' dtype. Activation checkpointing runs a forward pass again: where masks are
-    drawn it is refused, unless ``update`` is set inside the checkpointed function. So is tracing (``torch.jit.trace``, and with it
-    ``torch.onnx.export(dynamo=False)``), and a training pass of a deep copy whose original lives: set its ``mask_seeds``.
+    drawn it is refused, unless ``update`` is set inside the checkpointed function. So is tracing (``torch.jit.trace``, ``torch.export``, ``torch.onnx.export``), and a training pass of a deep copy whose original lives: set its ``mask_seeds``. A sampled evaluation of
+    a copy is not refused: it draws its original's masks, so that a best model that was kept, or an average, is compared with the original
+    under the same noise. Members of an ensemble need ``mask_seeds`` of their own.
 
     Attributes:
         regularizers: one for each replica.
@@ -171,7 +172,9 @@ class Recurrent(Seeded):
     def _forward(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
-        refuse_tracing(type(self).__name__)
+        data = input.data if isinstance(input, PackedSequence) else input
+        # the reference alone computes shapes without data
+        refuse_tracing(type(self).__name__, None if self.engine == "reference" else data)
         trace = listening()
         if trace is None:
             return self._uncast(input, hx)
