@@ -28,7 +28,7 @@ class Sizes(NamedTuple):
 
 
 def sizes(input_size: int, hidden_size: int, num_layers: int, dropout: float, replicas: int | None) -> Sizes:
-    """Sizes, checked: raise InputRefusedError for those below 1 or a dropout that is no probability; warn where a dropout does nothing."""
+    """Sizes, checked: they must be at least 1 (inputs: 0) and dropout must lie in [0, 1]. Warn where a dropout does nothing."""
     found = Sizes(
         whole(input_size, "input_size", 0),
         whole(hidden_size, "hidden_size", 1),

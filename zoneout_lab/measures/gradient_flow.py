@@ -1,10 +1,11 @@
 """How much of the loss's gradient reaches each timestep of a recurrence.
 
 For a state s_t (memory cell c_t or hidden state h_t) the measure is the mean over examples of ‖∂L/∂s_t‖₂, and that divided by
-its sum over t (Krueger et al. 2017, Figure 6). In a packed batch the mean is over the examples that have the timestep. It is taken at the *state* that the next timestep sees and at the *candidate*
-before zoneout, which is where the authors' own probe sits. ∂L/∂s_t is the total derivative: through every later timestep.
-An LSTM's h̃_t is made from the candidate c̃_t, so the way through h_t counts at the candidate and not at the state c_t; this
-holds without zoneout too, where the two have one value.
+its sum over t (Krueger et al. 2017, Figure 6). It is taken at the *state* that the next timestep sees and at the
+*candidate* before zoneout, which is where the authors' own probe sits. ∂L/∂s_t is the total derivative: through every later
+timestep. An LSTM's h̃_t is made from the candidate c̃_t, so the way through h_t counts at the candidate and not at the state
+c_t; this holds without zoneout too, where the two have one value. In a packed batch the mean is over the examples that have
+the timestep.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from zoneout_lab.measures.shown import (
     modules_announced,
     ordinary,
     refuse_if_empty,
-    refuse_what_is_no_model,
+    refuse_unless_callable,
     warn_of_hidden,
 )
 from zoneout_lab.measures.unmoved import unmoved
-from zoneout_lab.ops.trace import POINTS, Trace, recording
+from zoneout_lab.ops.trace import POINTS, Trace
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,7 +71,7 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
 
     from zoneout_lab.schema import gradient_dataset
 
-    refuse_what_is_no_model(model)
+    refuse_unless_callable(model)
     if not callable(loss):
         raise InputRefusedError(
             f"The loss is of type {type(loss).__name__}; give a function that makes one number of the model's output."
@@ -81,7 +82,7 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
         )
     several = isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence)
     arguments = ordinary(inputs if several else (inputs,))
-    with unmoved(), recording(norms_suffice=True) as trace:
+    with unmoved(norms_suffice=True) as trace:
         with modules_announced(model, trace) as hidden:
             value = loss(model(*arguments))
         trace.closed = True  # what is checkpointed runs again below

@@ -24,12 +24,12 @@ from zoneout_lab.measures.shown import (
     modules_announced,
     ordinary,
     refuse_if_empty,
-    refuse_what_is_no_model,
+    refuse_unless_callable,
     warn_of_hidden,
 )
 from zoneout_lab.measures.unmoved import unmoved
-from zoneout_lab.ops.trace import Trace, recording
-from zoneout_lab.regularizers.checked import whole
+from zoneout_lab.ops.trace import Trace
+from zoneout_lab.regularizers.checked import above_zero, whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,12 +102,11 @@ def growth(
     layers: Sequence[str] | None = None,
 ) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
     """As :func:`perturbation_growth`: values [replica, layer, state, lag], the layers' labels and the states' names."""
-    refuse_what_is_no_model(model)
-    if isinstance(size, bool) or not isinstance(size, float | int | np.number) or not 0 < size < np.inf:
-        raise InputRefusedError(f"A perturbation's size is {size}; it must be a finite number above 0.")
+    refuse_unless_callable(model)
+    size = above_zero(size, "The perturbation's size")
     given = states if isinstance(states, tuple) else (states,)
-    _refuse_what_is_no_state(given)
-    generator = torch.Generator().manual_seed(whole(seed, "the seed of the direction"))
+    _refuse_wrong_states(given)
+    generator = torch.Generator().manual_seed(whole(seed, "The seed of the direction") % 2**64)
     moved, sizes = zip(*(_moved(state, size, generator) for state in given), strict=True)
     starts = [start[0] if isinstance(states, Tensor) else start for start in (given, moved)]
     traces, hidden = _runs(model, inputs, starts)
@@ -140,13 +139,13 @@ def growth(
     return torch.stack(by_layer, 1).cpu().numpy(), labels, list(kinds)
 
 
-def _refuse_what_is_no_state(given: tuple[Any, ...]) -> None:
+def _refuse_wrong_states(given: tuple[Any, ...]) -> None:
     form = "give h, or the tuple (h, c), each [B, H], [layers, B, H] or [R, layers, B, H]."
     if not 1 <= len(given) <= len(KINDS):
         raise InputRefusedError(f"{len(given)} states were given; {form}")
     for state in given:
         if not isinstance(state, Tensor):
-            raise InputRefusedError(f"A state is a {type(state).__name__}, which is no tensor; {form}")
+            raise InputRefusedError(f"A state is a {type(state).__name__}, not a tensor; {form}")
         if not 2 <= state.dim() <= 4 or not state.is_floating_point():
             raise InputRefusedError(f"A state has shape {list(state.shape)} and type {state.dtype}; {form}")
     # sizes of h and c may differ, as where h is projected
@@ -162,7 +161,7 @@ def _runs(model: Callable[[Any, Any], Any], inputs: Any, starts: list[Any]) -> t
     for start in starts:
         # clones: a model may write to its states
         own = start.clone() if isinstance(start, Tensor) else tuple(state.clone() for state in start)
-        with unmoved(), recording() as trace, modules_announced(model, trace) as hidden:
+        with unmoved() as trace, modules_announced(model, trace) as hidden:
             model(inputs, own)
         traces.append(trace)
     return traces, hidden

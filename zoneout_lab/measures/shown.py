@@ -180,7 +180,7 @@ def ordinary(given: Any) -> Any:
     return type(given)(map(ordinary, given)) if type(given) in (tuple, list) else given
 
 
-def refuse_what_is_no_model(model: Any) -> None:
+def refuse_unless_callable(model: Any) -> None:
     """Raise InputRefusedError for what cannot be called."""
     if not callable(model):
         raise InputRefusedError(f"The model is of type {type(model).__name__}; give a module or a function.")
