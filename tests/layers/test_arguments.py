@@ -116,3 +116,8 @@ def test_what_is_printed_names_the_regularizer_and_the_replicas():
     assert repr(LSTM(4, 5, regularizer=RecurrentDropout(0.5))) == "LSTM(4, 5, regularizer=RecurrentDropout(p=0.5))"
     two = LSTM(4, 5, replicas=2, regularizer=[None, RecurrentDropout(0.5)])
     assert repr(two) == "LSTM(4, 5, replicas=2, regularizer=[NoRegularizer(), RecurrentDropout(p=0.5)])"
+
+
+def test_a_word_is_refused_as_a_whole():
+    with pytest.raises(InputRefusedError, match="regularizer is 'zoneout'"):
+        LSTM(3, 4, regularizer="zoneout")  # type: ignore[arg-type]

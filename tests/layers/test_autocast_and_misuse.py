@@ -27,7 +27,7 @@ def test_autocast_gives_the_numbers_of_the_weights_dtype(layer, dtype):
 
 
 @pytest.mark.parametrize("wrong", [0.5, zl.Zoneout, "zoneout", [0.5]])
-def test_what_is_no_regularizer_is_refused(wrong):
+def test_only_regularizers_are_taken(wrong):
     with pytest.raises(InputRefusedError, match="give a value such as Zoneout"):
         zl.LSTM(3, 5, regularizer=wrong)
 

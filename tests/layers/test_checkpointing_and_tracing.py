@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
@@ -162,9 +164,25 @@ def proxied(rnn: nn.Module) -> Any:
     return make_fx(lambda x: rnn(x)[0])(X)
 
 
+def exported_anew(rnn: nn.Module) -> Any:
+    return torch.export.export(rnn, (X,), strict=False)
+
+
+def exported_packed(rnn: nn.Module) -> Any:
+    class Packs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = rnn
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.rnn(PackedSequence(x[0], torch.tensor([B])))[0].data  # type: ignore[no-any-return]
+
+    return torch.export.export(Packs(), (X,), strict=False)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @ENGINES
-@pytest.mark.parametrize("how", [traced, exported, proxied])
+@pytest.mark.parametrize("how", [traced, exported, exported_anew, exported_packed, proxied])
 @pytest.mark.parametrize("regularizer", [NoRegularizer(), Zoneout(hidden=0.5)], ids=str)
 def test_tracing_is_refused_by_name(how: Callable[[nn.Module], Any], engine: str, regularizer: Any):
     rnn = made(GRU, N, H, engine=engine, regularizer=regularizer).eval()
@@ -173,6 +191,20 @@ def test_tracing_is_refused_by_name(how: Callable[[nn.Module], Any], engine: str
     ):
         how(rnn)
     rnn(X)  # and afterwards it runs as before
+
+
+def test_a_strict_export_is_refused_with_the_same_words():
+    with pytest.raises(torch._dynamo.exc.Unsupported, match=r"zoneout_lab\.GRU cannot be traced"):
+        torch.export.export(made(GRU, N, H), (X,), strict=True)
+
+
+def test_inputs_without_data_are_refused_where_the_reference_does_not_run():
+    with FakeTensorMode():
+        with pytest.raises(InputRefusedError, match=r"zoneout_lab\.LSTM cannot be traced"):
+            LSTM(N, H)(torch.ones(T, B, N))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of our look at an address
+            assert LSTM(N, H, engine="reference")(torch.ones(T, B, N))[0].shape == (T, B, H)
 
 
 def replica(rnn: Recurrent) -> Recurrent:

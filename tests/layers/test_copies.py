@@ -156,3 +156,33 @@ def test_a_file_of_weights_alone_still_loads(tmp_path: Path):
     LSTM(4, 5, regularizer=STATIC, mask_seed=1).load_state_dict(weights)
     with pytest.warns(UserWarning, match="static mask's seed"):
         LSTM(4, 5, regularizer=STATIC, mask_seed=2).load_state_dict(weights)
+
+
+def test_a_sampled_evaluation_of_a_copy_is_paired_with_its_originals():
+    """The best model that was kept and the last one are compared under the same noise; members of an ensemble have seeds."""
+    rnn = LSTM(4, 5, regularizer=ZONEOUT, mask_seed=1, evaluation="sampled").eval()
+    rnn(X)
+    best, member = copy.deepcopy(rnn), copy.deepcopy(rnn)
+    member.mask_seeds = 7
+    drawn = [[one(X)[0] for one in (rnn, best, member)] for _ in range(2)]
+    for original, kept, other in drawn:
+        assert torch.equal(original, kept)
+        assert not torch.equal(original, other)
+    assert not torch.equal(drawn[0][0], drawn[1][0])
+
+
+def test_the_best_model_is_kept_evaluated_and_loaded_back_without_a_word():
+    model = nn.ModuleDict({"rnn": LSTM(4, 5, 2, dropout=0.2, regularizer=ZONEOUT), "out": nn.Linear(5, 1)})
+    average, best = AveragedModel(model), None
+    optimiser = torch.optim.SGD(model.parameters(), 0.1)
+    for _ in range(3):
+        model["out"](model["rnn"](X)[0]).square().sum().backward()
+        optimiser.step()
+        average.update_parameters(model)
+        best = copy.deepcopy(model)
+        best.eval()["rnn"](X)
+        average.eval().module["rnn"](X)
+    expected = best["rnn"](X)[0]
+    model.load_state_dict(best.state_dict())
+    model["rnn"](X)
+    assert torch.equal(model.eval()["rnn"](X)[0], expected)

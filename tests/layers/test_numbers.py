@@ -1,4 +1,4 @@
-"""Numbers of NumPy's and torch's where a layer or a regularizer takes Python's, and what is no number."""
+"""Numbers of NumPy's and torch's where a layer or a regularizer takes Python's, and values that are not numbers."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_a_mask_seed_is_any_whole_number(case: str):
 @pytest.mark.parametrize(
     "seed", [0.5, 3.0, True, np.True_, "3", {3: 4}, {3}, [1.5], [None], torch.tensor(0.5), np.array([True])], ids=repr
 )
-def test_what_is_no_mask_seed_is_refused(seed: Any):
+def test_a_mask_seed_that_is_not_a_whole_number_is_refused(seed: Any):
     with pytest.raises(InputRefusedError, match=r"mask_seed is .*; it must be a whole number"):
         LSTM(4, 5, mask_seed=seed)
 
 
-def test_sizes_of_numpys_are_pythons():
+def test_numpy_sizes_become_python_ints():
     options = {"num_layers": np.int64(2), "replicas": np.int32(2), "dropout": np.float32(0.5)}
     rnn = LSTM(np.int64(4), np.int16(5), mask_seed=1, regularizer=Zoneout(0.5), **options)
     plain = LSTM(4, 5, num_layers=2, replicas=2, dropout=0.5, mask_seed=1, regularizer=Zoneout(0.5))
@@ -73,7 +73,7 @@ SIZES = {
 
 
 @pytest.mark.parametrize("case", SIZES)
-def test_sizes_that_are_none_are_refused(case: str):
+def test_wrong_sizes_are_refused(case: str):
     options, message = SIZES[case]
     with pytest.raises(InputRefusedError, match=message):
         LSTM(**({"input_size": 4, "hidden_size": 5} | options))
@@ -110,8 +110,12 @@ def test_rates_for_each_unit_come_from_arrays_too(case: str):
     assert from_json(to_json(given)) == plain
 
 
-@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), np.array(0.5), torch.tensor(0.5)], ids=repr)
-def test_one_rate_of_numpys_is_pythons(value: Any):
+@pytest.mark.parametrize(
+    "value",
+    [np.float32(0.5), np.float64(0.5), np.array(0.5), torch.tensor(0.5), torch.tensor(0.5, requires_grad=True)],
+    ids=repr,
+)
+def test_a_single_numpy_rate_becomes_a_python_float(value: Any):
     for made in (Zoneout(cell=value), RecurrentDropout(value), VariationalDropout(recurrent=value), WeightNoise(value)):
         assert from_json(json.loads(json.dumps(to_json(made)))) == made
         assert "float" not in repr(made)
@@ -126,12 +130,13 @@ NO_RATES: dict[str, tuple[Any, str]] = {
     "not a number": (torch.tensor([0.5, torch.nan]), r"must lie in \[0, 1\]"),
     "truth values": (np.array([True, False]), r"must lie in \[0, 1\]"),
     "one truth value": (np.True_, r"must lie in \[0, 1\]"),
+    "complex": (torch.tensor(0.5 + 0j), r"must lie in \[0, 1\]"),
     "bytes": (b"\x00\x01", r"must lie in \[0, 1\]"),
 }
 
 
 @pytest.mark.parametrize("case", NO_RATES)
-def test_what_is_no_rate_for_each_unit_is_refused(case: str):
+def test_wrong_rates_for_each_unit_are_refused(case: str):
     value, message = NO_RATES[case]
     with pytest.raises(InputRefusedError, match=message):
         Zoneout(hidden=value)
@@ -152,7 +157,7 @@ def test_whole_numbers_of_regularizers():
     assert to_json(Zoneout(cell=0, cell_end=0.5, over_share=1))["over_share"] == 1
 
 
-def test_what_is_no_regularizer_does_not_combine():
+def test_only_regularizers_combine():
     for made in (
         lambda: Zoneout(0.5) + 0.5,
         lambda: Zoneout(0.5) + None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -180,17 +182,26 @@ def test_states_watched_around_a_cell_of_torchs():
         perturbation_growth(Wrapped("cell"), x, h)
 
 
-def test_a_seed_of_numpys_and_one_label_are_taken():
+def test_a_numpy_seed_and_a_single_label_are_taken():
     rnn, x, h = GRU(F, H, dtype=torch.float64), random(T, B, F), random(1, B, H)
     found = perturbation_growth(rnn, x, h, seed=np.int64(3), layers="l0").growth
     np.testing.assert_array_equal(found, perturbation_growth(rnn, x, h, seed=3).growth)
 
 
+@pytest.mark.parametrize(
+    "size", [torch.tensor(0.25), torch.tensor(0.25, requires_grad=True), np.float32(0.25), np.array(0.25)], ids=repr
+)
+def test_a_size_may_be_a_number_of_numpy_or_torch(size):
+    rnn, x, h = GRU(F, H, dtype=torch.float64), random(T, B, F), random(1, B, H)
+    expected = perturbation_growth(rnn, x, h, size=0.25, seed=2**64 + 3).growth
+    np.testing.assert_array_equal(perturbation_growth(rnn, x, h, size=size, seed=torch.tensor(3)).growth, expected)
+
+
 def test_what_cannot_be_measured_is_refused():
     x, h = random(T, B, F).float(), random(1, B, H).float()
-    for size in (0, -1, float("inf"), "large", True):
+    for size in (0, -1, float("inf"), "large", "0.1", True, torch.tensor(0.0), np.ones(2), None, torch.tensor(1j)):
         with pytest.raises(
-            InputRefusedError, match=f"perturbation's size is {size}; it must be a finite number above 0"
+            InputRefusedError, match=re.escape(f"perturbation's size is {size}; it must be a finite number above 0")
         ):
             perturbation_growth(GRU(F, H), x, h, size=size)
     with pytest.raises(InputRefusedError, match=r"seed of the direction is 0\.5; it must be a whole number"):
@@ -219,7 +230,7 @@ NO_STATES = {
 
 
 @pytest.mark.parametrize(("states", "said"), NO_STATES.values(), ids=NO_STATES)
-def test_what_is_no_state_is_refused(states, said: str):
+def test_wrong_states_are_refused(states, said: str):
     with pytest.raises(InputRefusedError, match=f"{said}.*give h, or"):
         perturbation_growth(LSTM(F, H), torch.zeros(T, B, F), states)
 

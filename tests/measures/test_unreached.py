@@ -198,3 +198,18 @@ def test_a_perturbation_needs_no_gradient_but_tensors():
         perturbation_growth(lambda x, h: watch(hidden=h.numpy()), X, torch.ones(B, H))
     with pytest.raises(InputRefusedError, match="The model is of type NoneType"):
         perturbation_growth(None, X, torch.ones(B, H))
+
+
+def test_a_watched_copy_that_nothing_uses_is_refused():
+    cell, x = nn.LSTMCell(3, 4), torch.randn(5, 2, 3)
+
+    def model(x: Tensor) -> Tensor:
+        h = c = torch.zeros(2, 4)
+        for x_t in x:
+            h, c = cell(x_t, (h, c))
+            c = c.view_as(c)
+            zl.watch(cell=c, hidden=h * 1)
+        return h
+
+    with pytest.raises(InputRefusedError, match="hidden state that is watched as 'l0'"):
+        zl.gradient_flow(model, x, torch.sum)

@@ -98,7 +98,7 @@ def test_a_rate_becomes_a_mask_with_that_rate(kind: str, name: str, rate: float)
 
 @pytest.mark.parametrize(("kind", "name"), ONE_RATE)
 @pytest.mark.parametrize("value", [-0.01, 1.01, math.nan, math.inf, "half", None, True])
-def test_what_is_no_probability_is_refused(kind: str, name: str, value: object):
+def test_values_that_are_not_probabilities_are_refused(kind: str, name: str, value: object):
     with pytest.raises(InputRefusedError, match=r"must lie in \[0, 1\]"):
         REGULARIZERS[kind](**{name: value})
 
@@ -181,7 +181,7 @@ def test_zero_rates_change_nothing_at_all(kind: str, cell: str, training: bool):
 
 @pytest.mark.parametrize(("kind", "name"), ONE_STRENGTH)
 @pytest.mark.parametrize("value", [-0.01, math.nan, math.inf, "half", None, True])
-def test_what_is_no_strength_is_refused(kind: str, name: str, value: object):
+def test_values_that_are_not_strengths_are_refused(kind: str, name: str, value: object):
     with pytest.raises(InputRefusedError, match="finite number of at least 0"):
         REGULARIZERS[kind](**{name: value})
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_tasks import TinyExamples, TinyStream, make_run
+from torch import nn
 from torch.nn import functional as F
 
 from zoneout_lab import NoRegularizer, Zoneout
@@ -260,3 +261,16 @@ def test_a_stream_is_also_read_as_one_sequence():
     assert set(outcome.by_epoch) == {
         "train_loss", "gradient_norm", "valid_loss", "valid_bpc", "train_eval_loss", "train_eval_bpc",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("measure", [measured.gradients, measured.perturbations])
+def test_a_measurement_in_training_moves_neither_buffers_nor_generators(measure: Any):
+    """Spectral norm steps whenever its weight is asked for, and a hook draws from torch's generator."""
+    task = TinyExamples()
+    split, model = task.load().train, made(task, ARMS)
+    nn.utils.parametrizations.spectral_norm(model.rnn, "weight_hh_l0")
+    model.rnn.register_forward_pre_hook(lambda *_: torch.rand(1) and None)
+    before = [torch.get_rng_state(), *(buffer.clone() for buffer in model.buffers())]
+    measure(model, split, 3)
+    assert len(before) == 3
+    assert all(torch.equal(a, b) for a, b in zip(before, [torch.get_rng_state(), *model.buffers()], strict=True))

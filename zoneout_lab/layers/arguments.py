@@ -28,7 +28,7 @@ class Sizes(NamedTuple):
 
 
 def sizes(input_size: int, hidden_size: int, num_layers: int, dropout: float, replicas: int | None) -> Sizes:
-    """Sizes, checked: raise InputRefusedError for those below 1 or a dropout that is no probability; warn where a dropout does nothing."""
+    """Sizes, checked: they must be at least 1 (inputs: 0) and dropout must lie in [0, 1]. Warn where a dropout does nothing."""
     found = Sizes(
         whole(input_size, "input_size", 0),
         whole(hidden_size, "hidden_size", 1),
@@ -52,7 +52,8 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 def one_each(regularizer: Regularizers, replicas: int) -> tuple[Regularizer, ...]:
     """A regularizer for each replica, from one for all or a list. Raises InputRefusedError where it is neither."""
-    each = regularizer if isinstance(regularizer, Sequence) else [regularizer]
+    given: Any = regularizer  # a word is a sequence too
+    each = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     if strange := [one for one in each if not (one is None or isinstance(one, Regularizer))]:
         raise InputRefusedError(
             f"regularizer is {strange[0]!r}; give a value such as Zoneout(cell=0.5, hidden=0.05), or one for each replica."

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import Mask
@@ -17,14 +20,24 @@ def backward_pass() -> int:
     return int(torch._C._current_graph_task_id())
 
 
-def refuse_tracing(name: str) -> None:
-    """Raise InputRefusedError while torch traces: compiled code leaves nothing in a graph, and masks and lengths become constants."""
+def refuse_tracing(name: str, data: Any) -> None:
+    """Raise InputRefusedError while torch traces: compiled code leaves nothing in a graph, and masks and lengths become constants.
+
+    Args:
+        name: of the layer's class.
+        data: its input; one that has a shape and no data (``FakeTensor``) is refused too. None, and it may be such a one.
+    """
+    if torch.compiler.is_exporting() or isinstance(data, FakeTensor | FunctionalTensor):
+        raise InputRefusedError(_TRACED.format(name=name))
     proxies = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY)
     if torch._C._get_tracing_state() is not None or proxies is not None:
-        raise InputRefusedError(
-            f"zoneout_lab.{name} cannot be traced: the graph that torch.jit.trace, torch.onnx.export or make_fx makes would not depend "
-            f"on its input. Without a regularizer, load its state_dict into torch.nn.{name} and export that."
-        )
+        raise InputRefusedError(_TRACED.format(name=name))
+
+
+_TRACED = (
+    "zoneout_lab.{name} cannot be traced: the graph that torch.jit.trace, torch.export, torch.onnx.export or make_fx makes would not "
+    "depend on its input. Without a regularizer, load its state_dict into torch.nn.{name} and export that."
+)
 
 
 def refuse_draws(name: str, *, again: bool, shared: bool, replicated: bool, counter: str) -> None:

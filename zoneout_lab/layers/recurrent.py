@@ -48,8 +48,10 @@ class Recurrent(Seeded):
     then adds one to it; set it to resume or to repeat. A sampled pass in evaluation mode does the same with ``draw``.
 
     Under autocast the layer computes in its weights' dtype. Activation checkpointing runs a forward pass again: where masks are
-    drawn it is refused, unless ``update`` is set inside the checkpointed function, before each pass. So is tracing (``torch.jit.trace``, and with it
-    ``torch.onnx.export(dynamo=False)``), and a training pass of a deep copy whose original lives: set its ``mask_seeds``.
+    drawn it is refused, unless ``update`` is set inside the checkpointed function, before each pass. So are tracing (``torch.jit.trace``,
+    ``torch.export``, ``torch.onnx.export``) and a training pass of a deep copy whose original lives: set its ``mask_seeds``. A sampled
+    evaluation of a copy is not refused: it draws its original's masks, so that a best model that was kept, or an average, is compared
+    with the original under the same noise. Members of an ensemble need ``mask_seeds`` of their own.
 
     Attributes:
         regularizers: one for each replica.
@@ -171,15 +173,15 @@ class Recurrent(Seeded):
     def _forward(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
-        refuse_tracing(type(self).__name__)
+        data = input.data if isinstance(input, PackedSequence) else input
+        # the reference alone computes shapes without data
+        refuse_tracing(type(self).__name__, None if self.engine == "reference" else data)
         trace = listening()
         if trace is None:
             return self._uncast(input, hx)
         trace.undo.setdefault(id(self), self.as_it_stands())
         given = None if hx is None or not all(isinstance(state, Tensor) for state in hx) else hx
-        # one timestep at a time is a loop, whose states may be changed on their way
-        stepping = isinstance(input, Tensor) and input.dim() > 1 and input.shape[self._time(input)] == 1
-        return one_call(trace, self, given, lambda: self._uncast(input, hx), when_unsure=stepping)
+        return one_call(trace, self, given, lambda: self._uncast(input, hx))
 
     def _uncast(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
@@ -314,10 +316,6 @@ class Recurrent(Seeded):
             if state.dtype != x.dtype:
                 raise RuntimeError(f"Expected {kind} state of {x.dtype} as the input is, got {state.dtype}")
         return tuple(state.reshape(R, rows, B, self.hidden_size) for state in hx)
-
-    def _time(self, input: Tensor) -> int:
-        """The axis of the timesteps."""
-        return (self.replicas is not None) + (self.batch_first and not self._unbatched(input))
 
     def _unbatched(self, input: Tensor) -> bool:
         return input.dim() == (2 if self.replicas is None else 3)

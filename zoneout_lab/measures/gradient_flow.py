@@ -1,10 +1,11 @@
 """How much of the loss's gradient reaches each timestep of a recurrence.
 
 For a state s_t (memory cell c_t or hidden state h_t) the measure is the mean over examples of ‖∂L/∂s_t‖₂, and that divided by
-its sum over t (Krueger et al. 2017, Figure 6). In a packed batch the mean is over the examples that have the timestep. It is taken at the *state* that the next timestep sees and at the *candidate*
-before zoneout, which is where the authors' own probe sits. ∂L/∂s_t is the total derivative: through every later timestep.
-An LSTM's h̃_t is made from the candidate c̃_t, so the way through h_t counts at the candidate and not at the state c_t; this
-holds without zoneout too, where the two have one value.
+its sum over t (Krueger et al. 2017, Figure 6). It is taken at the *state* that the next timestep sees and at the
+*candidate* before zoneout, which is where the authors' own probe sits. ∂L/∂s_t is the total derivative: through every later
+timestep. An LSTM's h̃_t is made from the candidate c̃_t, so the way through h_t counts at the candidate and not at the state
+c_t; this holds without zoneout too, where the two have one value. In a packed batch the mean is over the examples that have
+the timestep.
 """
 
 from __future__ import annotations
@@ -19,9 +20,16 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.measures.shown import modules_announced, refuse_if_empty, refuse_what_is_no_model, warn_of_hidden
+from zoneout_lab.measures.shown import (
+    WATCH,
+    modules_announced,
+    ordinary,
+    refuse_if_empty,
+    refuse_unless_callable,
+    warn_of_hidden,
+)
 from zoneout_lab.measures.unmoved import unmoved
-from zoneout_lab.ops.trace import POINTS, Trace, recording
+from zoneout_lab.ops.trace import POINTS, Trace
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,7 +53,8 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
         under ``torch.no_grad()``.
         A model with R > 1 replicas has a first dimension ``replica``. Layers have torch's suffixes (``l0``, ``l0_reverse``, whose
         time runs as it does, from the end), after the module's name where the model holds several recurrent modules. A second call
-        makes a second recurrence, ``l0#2``, unless it starts from the states that the first ended in.
+        makes a second recurrence, ``l0#2``, unless it starts from the states that the first ended in, or from what autograd knows to be
+        computed from them.
 
     Raises:
         InputRefusedError: the model announces no states (``torch.nn.LSTM`` hides its own), the loss is no scalar or no gradient
@@ -63,7 +72,7 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
 
     from zoneout_lab.schema import gradient_dataset
 
-    refuse_what_is_no_model(model)
+    refuse_unless_callable(model)
     if not callable(loss):
         raise InputRefusedError(
             f"The loss is of type {type(loss).__name__}; give a function that makes one number of the model's output."
@@ -73,8 +82,8 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
             "gradient_flow was called under torch.no_grad() or inference_mode(), where there are no gradients; call it outside."
         )
     several = isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence)
-    arguments = inputs if several else (inputs,)
-    with unmoved(), recording(norms_suffice=True) as trace:
+    arguments = ordinary(inputs if several else (inputs,))
+    with unmoved(norms_suffice=True) as trace:
         with modules_announced(model, trace) as hidden:
             value = loss(model(*arguments))
         trace.closed = True  # what is checkpointed runs again below
@@ -165,19 +174,25 @@ def _of_tensors(trace: Trace, gradients: Sequence[Tensor | None]) -> dict[tuple[
     """Mean norms [R, T] of the gradients of announced tensors, in the order of their announcement."""
     remaining, found = iter(gradients), {}
     for key, series in trace.tensors.items():
-        by_time = []
+        by_time, used = [], False
         for tensor, present in zip(series, trace.present[key], strict=True):
             R = _replicas(tensor)
             if not tensor.requires_grad:  # made where autograd records nothing: not zero, but not measured
                 by_time.append(torch.full((R,), torch.nan, dtype=torch.float64))
                 continue
             gradient = next(remaining)
+            used |= gradient is not None
             # a state the loss does not depend on has gradient zero; autograd says None
             norm = torch.zeros(R, 1) if gradient is None else torch.linalg.vector_norm(gradient, dim=-1)
             norm = norm.reshape(R, -1)
             if present is not None and gradient is not None:
                 norm = norm[:, present]
             by_time.append(norm.double().mean(1).cpu())
+        if not used and trace.owners.get(key[0]) == WATCH and any(tensor.requires_grad for tensor in series):
+            raise InputRefusedError(
+                f"Nothing that the loss depends on was made of the {key[1]} state that is watched as {key[0]!r}: watch the very tensor that "
+                "the next timestep uses, and not a copy."
+            )
         if len({len(norm) for norm in by_time}) > 1:
             raise InputRefusedError(
                 f"The {key[1]} states of {key[0]!r} have different numbers of dimensions or replicas from timestep to timestep; show "

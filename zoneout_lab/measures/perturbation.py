@@ -17,13 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.measures.shown import modules_announced, refuse_if_empty, refuse_what_is_no_model, warn_of_hidden
+from zoneout_lab.measures.shown import (
+    modules_announced,
+    ordinary,
+    refuse_if_empty,
+    refuse_unless_callable,
+    warn_of_hidden,
+)
 from zoneout_lab.measures.unmoved import unmoved
-from zoneout_lab.ops.trace import Trace, recording
-from zoneout_lab.regularizers.checked import whole
+from zoneout_lab.ops.trace import Trace
+from zoneout_lab.regularizers.checked import above_zero, whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,8 +50,9 @@ def perturbation_growth(
     """What is left of a perturbation of the states, by the number of timesteps since.
 
     Args:
-        model: called as ``model(inputs, states)``, twice. It shows its states as for :func:`~zoneout_lab.gradient_flow`. Both calls
-            draw the same noise, and counters, generators and buffers are afterwards as before.
+        model: called as ``model(inputs, states)``, twice, and where only autograd can tell its recurrences apart twice more. It
+            shows its states as for :func:`~zoneout_lab.gradient_flow`. All calls draw the same noise, and counters, generators and
+            buffers are afterwards as before.
         inputs: passed on.
         states: what the recurrence starts from: h, or (h, c). Each [B, H], [layers, B, H], or with replicas [R, layers, B, H]. Take
             them from a first part of the sequence: states of zero cannot be perturbed by a share of their norm.
@@ -56,11 +63,12 @@ def perturbation_growth(
     Returns:
         Dataset with ``growth`` over (layer, state, lag); lag counts timesteps from 1. A model with R > 1 replicas has a first
         dimension ``replica``. NaN for h or c where every example's was zero. In a packed batch the mean is over the examples that
-        have the timestep.
+        have the timestep. Recurrences are told apart as for :func:`~zoneout_lab.gradient_flow`, under ``torch.no_grad()`` too.
 
     Raises:
         InputRefusedError: a size that is not positive, states that are no such tensors or all zero, no states shown, or states that do not
-            belong to what was shown.
+            belong to what was shown. Or a loop inside the model that runs under ``torch.no_grad()`` and changes states on their way, which
+            nothing tells from a second recurrence.
 
     >>> import zoneout_lab as zl
     >>> rnn = zl.RNN(3, 4, regularizer=zl.Zoneout(hidden=1.0))
@@ -94,18 +102,19 @@ def growth(
     layers: Sequence[str] | None = None,
 ) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
     """As :func:`perturbation_growth`: values [replica, layer, state, lag], the layers' labels and the states' names."""
-    refuse_what_is_no_model(model)
-    if isinstance(size, bool) or not isinstance(size, float | int | np.number) or not 0 < size < np.inf:
-        raise InputRefusedError(f"A perturbation's size is {size}; it must be a finite number above 0.")
+    refuse_unless_callable(model)
+    size = above_zero(size, "The perturbation's size")
     given = states if isinstance(states, tuple) else (states,)
-    _refuse_what_is_no_state(given)
-    generator = torch.Generator().manual_seed(whole(seed, "the seed of the direction"))
+    _refuse_wrong_states(given)
+    generator = torch.Generator().manual_seed(whole(seed, "The seed of the direction") % 2**64)
     moved, sizes = zip(*(_moved(state, size, generator) for state in given), strict=True)
-    traces = []
-    for start in (given, moved):
-        with unmoved(), recording() as trace, modules_announced(model, trace) as hidden:
-            model(inputs, start[0] if isinstance(states, Tensor) else start)
-        traces.append(trace)
+    starts = [start[0] if isinstance(states, Tensor) else start for start in (given, moved)]
+    traces, hidden = _runs(model, inputs, starts)
+    if any(trace.series.untold for trace in traces):
+        # autograd knows which call goes on with which recurrence
+        with torch.inference_mode(False), torch.enable_grad():
+            traces, hidden = _runs(model, ordinary(inputs), ordinary(starts))
+        _refuse_untold(traces)
     kinds = KINDS[: len(given)]
     refuse_if_empty(traces[0], hidden)
     warn_of_hidden(model, hidden, traces[0], stacklevel=5)
@@ -130,13 +139,13 @@ def growth(
     return torch.stack(by_layer, 1).cpu().numpy(), labels, list(kinds)
 
 
-def _refuse_what_is_no_state(given: tuple[Any, ...]) -> None:
+def _refuse_wrong_states(given: tuple[Any, ...]) -> None:
     form = "give h, or the tuple (h, c), each [B, H], [layers, B, H] or [R, layers, B, H]."
     if not 1 <= len(given) <= len(KINDS):
         raise InputRefusedError(f"{len(given)} states were given; {form}")
     for state in given:
         if not isinstance(state, Tensor):
-            raise InputRefusedError(f"A state is a {type(state).__name__}, which is no tensor; {form}")
+            raise InputRefusedError(f"A state is a {type(state).__name__}, not a tensor; {form}")
         if not 2 <= state.dim() <= 4 or not state.is_floating_point():
             raise InputRefusedError(f"A state has shape {list(state.shape)} and type {state.dtype}; {form}")
     # sizes of h and c may differ, as where h is projected
@@ -144,6 +153,30 @@ def _refuse_what_is_no_state(given: tuple[Any, ...]) -> None:
         raise InputRefusedError(
             f"The states have shapes {' and '.join(str(list(state.shape)) for state in given)}, of different examples or layers; {form}"
         )
+
+
+def _runs(model: Callable[[Any, Any], Any], inputs: Any, starts: list[Any]) -> tuple[list[Trace], list[nn.Module]]:
+    """What the model showed from each start, and which modules ran and showed nothing."""
+    traces = []
+    for start in starts:
+        # clones: a model may write to its states
+        own = start.clone() if isinstance(start, Tensor) else tuple(state.clone() for state in start)
+        with unmoved() as trace, modules_announced(model, trace) as hidden:
+            model(inputs, own)
+        traces.append(trace)
+    return traces, hidden
+
+
+def _refuse_untold(traces: list[Trace]) -> None:
+    untold = [series for trace in traces for series in trace.series.untold]
+    if not untold:
+        return
+    name = type(untold[0].owner).__name__
+    raise InputRefusedError(
+        f"The model calls a {name} more than once under torch.no_grad(), and from states that it had neither "
+        "returned nor started from: whether that is one recurrence or two cannot be told. Let the model run with gradients, or hand "
+        "on the very states that were returned."
+    )
 
 
 def _moved(state: Tensor, size: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -177,9 +210,12 @@ def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...]
             "give h, or (h, c) where there are memory cells."
         )
     if len(layers) != rows:
+        again = any("#" in label for label in layers)
         raise InputRefusedError(
             f"The states have {rows} layer{'s' * (rows != 1)} and the model showed {len(layers)} ({', '.join(layers)}): "
             "give states of [layers, B, H], in the order in which the model runs them, or name with layers= those that they are of."
+            + again
+            * " A # counts the recurrences of one layer; states that are detached and then changed begin another."
         )
 
 

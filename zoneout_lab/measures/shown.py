@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.trace import POINTS, Trace, announce, in_graph, is_recording, listening, one_call
 
-_WATCH = "zoneout_lab.watch"
+WATCH = "zoneout_lab.watch"
 
 
 def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
@@ -61,7 +60,7 @@ def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
                 f"{what} has no gradient: it was detached, made under torch.no_grad(), or nothing that it was made of is trained. Watch "
                 "the very tensor that the next timestep uses; where all weights are frozen, start from a state with requires_grad=True."
             )
-        announce(layer, state, point, tensor, by=_WATCH)
+        announce(layer, state, point, tensor, by=WATCH)
 
 
 @contextmanager
@@ -104,9 +103,9 @@ def _scope(trace: Trace, scope: str) -> Callable[..., None]:
 def _announcer(layer: str, trace: Trace) -> Callable[[nn.Module, Any, Any, Any], Any]:
     def announce_output(module: nn.Module, arguments: Any, keywords: Any, output: Tensor | tuple[Tensor, ...]) -> Any:
         # views: torch makes h from the very tensor that it returns as c, whose gradient would count that way too
-        states = tuple(state.view_as(state) for state in ((output,) if isinstance(output, Tensor) else output))
-        if torch.is_grad_enabled():
-            states = in_graph(states)
+        states = in_graph(
+            tuple(state.view_as(state) for state in ((output,) if isinstance(output, Tensor) else output))
+        )
 
         def show() -> tuple[None, tuple[Tensor, ...]]:
             for kind, state in zip(("hidden", "cell"), states, strict=False):
@@ -114,7 +113,7 @@ def _announcer(layer: str, trace: Trace) -> Callable[[nn.Module, Any, Any, Any],
             return None, states
 
         given = keywords.get("hx", arguments[1] if len(arguments) > 1 else None)
-        one_call(trace, module, (given,) if isinstance(given, Tensor) else given, show, label=layer, when_unsure=True)
+        one_call(trace, module, (given,) if isinstance(given, Tensor) else given, show, label=layer)
         return states[0] if isinstance(output, Tensor) else states
 
     return announce_output
@@ -132,7 +131,7 @@ def warn_of_hidden(model: Any, hidden: list[nn.Module], trace: Trace, stacklevel
     names = {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
     for module in dict.fromkeys(hidden):
         kind, name = _kind(module), names.get(module)
-        if not isinstance(module, nn.RNNBase) and _WATCH in trace.owners.values():
+        if not isinstance(module, nn.RNNBase) and WATCH in trace.owners.values():
             continue  # a loop of one's own around a cell, whose states are watched
         remedy = _instead_of(kind) if isinstance(module, nn.RNNBase) else _CELL_REMEDY
         warnings.warn(
@@ -170,7 +169,18 @@ def refuse_if_empty(trace: Trace, hidden: list[nn.Module]) -> None:
     raise InputRefusedError(f"The model showed no recurrent states. {why}")
 
 
-def refuse_what_is_no_model(model: Any) -> None:
+def ordinary(given: Any) -> Any:
+    """What a model is given, with copies of inference tensors, also inside tuples, lists and dicts: autograd cannot keep those."""
+    if isinstance(given, Tensor):
+        return given.clone() if given.is_inference() else given
+    if isinstance(given, dict):
+        return {name: ordinary(value) for name, value in given.items()}
+    if isinstance(given, tuple) and hasattr(given, "_fields"):
+        return type(given)(*map(ordinary, given))
+    return type(given)(map(ordinary, given)) if type(given) in (tuple, list) else given
+
+
+def refuse_unless_callable(model: Any) -> None:
     """Raise InputRefusedError for what cannot be called."""
     if not callable(model):
         raise InputRefusedError(f"The model is of type {type(model).__name__}; give a module or a function.")

@@ -12,20 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from zoneout_lab.ops.trace import is_recording
+from zoneout_lab.ops.trace import Trace, listening, recording
 
 
 @contextmanager
-def unmoved() -> Iterator[None]:
-    """What runs inside, and torch's, NumPy's and Python's global generators, stand afterwards where they stood before.
+def unmoved(*, norms_suffice: bool = False) -> Iterator[Trace]:
+    """A recording (:func:`~zoneout_lab.ops.trace.recording`), after which all stands where it stood before.
 
-    Kept are the buffers of every module that is called, as of batch norm and spectral norm. The layers' own counters are kept by
-    :func:`zoneout_lab.ops.trace.recording`.
+    Put back are torch's, NumPy's and Python's global generators, the buffers of every module that was called, as of batch norm and
+    spectral norm, and by the recording the layers' own counters.
     """
     buffers: dict[int, tuple[nn.Module, dict[str, tuple[Tensor | None, Tensor | None]]]] = {}
 
     def keep(module: nn.Module, _arguments: Any) -> None:
-        if is_recording() and id(module) not in buffers:
+        if listening() is trace and id(module) not in buffers:
             own = module._buffers.items()
             buffers[id(module)] = (
                 module,
@@ -34,12 +34,14 @@ def unmoved() -> Iterator[None]:
 
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
     numpys, pythons = np.random.get_state(), random.getstate()
-    handle = register_module_forward_pre_hook(keep)
     try:
-        with torch.random.fork_rng(devices):
-            yield
+        with torch.random.fork_rng(devices), recording(norms_suffice=norms_suffice) as trace:
+            handle = register_module_forward_pre_hook(keep)
+            try:
+                yield trace
+            finally:
+                handle.remove()
     finally:
-        handle.remove()
         np.random.set_state(numpys)
         random.setstate(pythons)
         for module, kept in buffers.values():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node, get_gradient_edge
 
 States = tuple[Tensor, ...]
 
@@ -32,49 +31,51 @@ class Series:
         """Whether these are the very states of its last timestep, detached or not."""
         return any(_same(a, b) for a, b in zip(given, self.last, strict=False))
 
-    def leads_to(self, given: States) -> bool:
-        """Whether these were computed from the states of its last timestep, as far as autograd knows."""
-        targets = [last.grad_fn for last in self.last]
-        return any(_reaches(state, targets) for state in given)
-
 
 @dataclass
 class AllSeries:
-    """The recurrences of one recording, in the order in which they began."""
+    """The recurrences of one recording, in the order in which they began.
+
+    ``untold`` are those that may go on from an earlier one: no gradient is recorded that would tell. ``searched`` are for each owner
+    the nodes behind which none of its recurrences stands; none ever will, for what is computed later is not behind them.
+    """
 
     every: list[Series] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
+    untold: list[Series] = field(default_factory=list)
+    searched: dict[int, set[Node]] = field(default_factory=dict)
 
-    def of(self, owner: object, label: str, given: States | None, *, when_unsure: bool) -> Series:
+    def of(self, owner: object, label: str, given: States | None) -> Series:
         """The recurrence that a call of ``owner`` with the states ``given`` goes on with, or a new one.
 
         Args:
             owner: the module that is called.
             label: what the recurrences of one name have in common; they are counted under it.
             given: the states it is called with; None, and it starts from its own.
-            when_unsure: whether a call goes on with the owner's latest recurrence where no gradient is recorded that would tell.
         """
         mine = [series for series in self.every if series.owner is owner]
-        found = _continued(mine, given, when_unsure=when_unsure) if mine and given else None
+        found = None
+        if mine and given:
+            found = _continued(mine, given, self.searched.setdefault(id(owner), set()))
         if found is None:
             number = self.numbers[label] = self.numbers.get(label, 0) + 1
             found = Series(owner, number, given, tuple(map(_version, given or ())))
             self.every.append(found)
+            if mine and given and not torch.is_grad_enabled() and not _is_beginning(mine, given):
+                self.untold.append(found)
         return found
 
 
-def _continued(mine: Sequence[Series], given: States, *, when_unsure: bool) -> Series | None:
-    newest = mine[::-1]
-    if at := next((series for series in newest if series.stands_at(given)), None):
+def _continued(mine: Sequence[Series], given: States, searched: set[Node]) -> Series | None:
+    if at := next((series for series in reversed(mine) if series.stands_at(given)), None):
         return at
-    if any(series.began_from(given) for series in newest):
-        return None
-    if not torch.is_grad_enabled():
-        # states of zero are a beginning
-        return newest[0] if when_unsure and any(state.any() for state in given) else None
-    if not any(state.requires_grad for state in given):
-        return None
-    return next((series for series in newest if series.leads_to(given)), None)
+    return None if _is_beginning(mine, given) else _computed_from(mine, given, searched)
+
+
+def _is_beginning(mine: Sequence[Series], given: States) -> bool:
+    """Whether these are states of zero outside of any graph, or those that an earlier recurrence began from."""
+    zeros = not any(state.requires_grad or state.any() for state in given)
+    return zeros or any(series.began_from(given) for series in mine)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
@@ -86,15 +87,29 @@ def _version(state: Tensor) -> int:
     return 0 if state.is_inference() else state._version
 
 
-def _reaches(state: Tensor, targets: Sequence[Any]) -> bool:
-    """Whether the graph of a tensor has one of these nodes, nearest nodes first."""
-    waiting, seen = deque([state.grad_fn]), {None}
+def _computed_from(mine: Sequence[Series], given: States, searched: set[Node]) -> Series | None:
+    """The series from whose last states these were computed, as far as autograd knows; of several the newest."""
+    ends = {node: place for place, series in enumerate(mine) for node in _nodes(series.last)}
+    places = _reached(_nodes(given), ends, searched) if ends else set()
+    return mine[max(places)] if places else None
+
+
+def _nodes(states: States) -> set[Node]:
+    return {get_gradient_edge(state).node for state in states if state.requires_grad and not state.is_inference()}
+
+
+def _reached(begin: set[Node], ends: Mapping[Node, int], searched: set[Node]) -> set[int]:
+    """Which ends the graph of these nodes has; what lies behind an end, or was searched without finding one, is not looked at."""
+    waiting = list(begin - searched)
+    seen, found = set(waiting), set()
     while waiting:
-        node: Any = waiting.popleft()
-        if node in seen:
+        node = waiting.pop()
+        if node in ends:
+            found.add(ends[node])
             continue
-        if any(node is target for target in targets):
-            return True
-        seen.add(node)
-        waiting += [after for after, _ in node.next_functions]
-    return False
+        after = {one for one, _ in node.next_functions if one is not None} - seen - searched
+        seen |= after
+        waiting += after
+    if not found:
+        searched |= seen
+    return found

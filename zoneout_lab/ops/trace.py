@@ -100,7 +100,6 @@ def one_call(
     run: Callable[[], tuple[_Out, States]],
     *,
     label: str = "",
-    when_unsure: bool = False,
 ) -> tuple[_Out, States]:
     """Run one call of a recurrent module; what it announces goes to the recurrence that the call belongs to.
 
@@ -110,11 +109,10 @@ def one_call(
         given: the states it is called with, or None.
         run: makes the call; returns what it does and the states it ends at.
         label: of a module with a single recurrence.
-        when_unsure: as for :meth:`zoneout_lab.ops.series.AllSeries.of`.
     """
     if trace.closed:
         return run()
-    series = trace.series.of(owner, trace.scope + label, given, when_unsure=when_unsure)
+    series = trace.series.of(owner, trace.scope + label, given)
     before, trace.call = trace.call, "" if series.number == 1 else f"#{series.number}"
     try:
         out, series.last = run()
@@ -124,11 +122,11 @@ def one_call(
 
 
 def in_graph(states: States) -> States:
-    """States whose gradients can be taken, where gradients are measured: weights and inputs may all be frozen."""
-    trace = _LISTENER.get()
-    if trace is None or not trace.norms_suffice:
+    """States that autograd follows, while a recording is open and gradients are on: weights and inputs may all be frozen."""
+    if not is_recording() or not torch.is_grad_enabled():
         return states
-    return tuple(state if state.requires_grad else state.detach().requires_grad_() for state in states)
+    # clones, because a leaf could not be written to in the model
+    return tuple(state if state.requires_grad else state.detach().requires_grad_().clone() for state in states)
 
 
 def announce(
@@ -140,7 +138,7 @@ def announce(
     by: str = "a zoneout_lab layer",
     present: Tensor | None = None,
 ) -> None:
-    """Show a state's tensor [..., B, H] of the next timestep to whoever is recording.
+    """Show a state's tensor [..., B, H] of the next timestep to the open recording.
 
     Args:
         layer: label of the layer, torch's suffix: ``l0``, ``l0_reverse``.
@@ -181,7 +179,8 @@ def promise_norms(layer: str, kinds: tuple[str, ...], root: Tensor, like: Tensor
     if trace.closed:
         return lambda _state, _point, _norms: None
     label = trace.label(layer)
-    trace.roots.append(root)
+    if root.requires_grad:
+        trace.roots.append(root)
     _note_outside(trace, label)
     slots = {}
     for state in kinds:

@@ -62,6 +62,19 @@ def strength(value: Any, what: str) -> float:
     return number
 
 
+def above_zero(value: Any, what: str) -> float:
+    """A finite number above 0, checked.
+
+    >>> above_zero(0, "the size")
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: the size is 0; it must be a finite number above 0.
+    """
+    number = math.nan if isinstance(value, str | bytes) else _number(value)
+    if not 0 < number < math.inf:
+        raise InputRefusedError(f"{what} is {value}; it must be a finite number above 0.")
+    return number
+
+
 def whole(value: Any, what: str, least: int | None = None) -> int:
     """A whole number, checked: Python's, NumPy's, or a tensor's without dimensions.
 
@@ -82,12 +95,13 @@ def whole(value: Any, what: str, least: int | None = None) -> int:
 
 
 def _number(value: Any) -> float:
-    """A value as a float, NaN where it is no number: a truth value, an array, a word."""
+    """A value as a float, NaN if it is not a number: a truth value, an array, a word, a complex number."""
     array = _array(value)
-    if _is_truth(value) or (array is not None and array.ndim > 0):
+    if _is_truth(value) or (array is not None and (array.ndim > 0 or array.dtype.kind not in "iufO")):
         return math.nan
     try:
-        return float(value)
+        # what is trained would warn as a tensor
+        return float(value if array is None else array)
     except (TypeError, ValueError):
         return math.nan
 

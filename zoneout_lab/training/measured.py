@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from zoneout_lab.measures import growth, norms
-from zoneout_lab.ops.trace import recording
+from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.tasks.base import Split
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.step import reads
@@ -33,7 +33,7 @@ def gradients(model: SequenceModel, split: Split, examples: int) -> list[Measure
     inputs, targets = next(split.in_order(examples))
     found = []
     for noisy in (True, False):
-        with _noise(model, on=noisy), recording(norms_suffice=True) as trace:
+        with _noise(model, on=noisy), unmoved(norms_suffice=True) as trace:
             logits = model(inputs[None], reads=reads(targets[None]))
             # times the number of examples: the norm of one example's gradient must not depend on how many there are
             loss = loss_by_replica(logits, targets[None]).sum() * targets.shape[-1]
@@ -54,7 +54,7 @@ def perturbations(model: SequenceModel, split: Split, examples: int) -> list[Mea
     found = []
     for noisy in (True, False):
         with _noise(model, on=noisy):
-            with torch.no_grad(), recording():
+            with torch.no_grad(), unmoved():
                 _, states = model.run(inputs[None, :half])
             found.append(growth(model, inputs[None, half:], states))
     return _by_replica(found)
