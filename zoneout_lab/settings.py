@@ -6,13 +6,20 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from zoneout_lab.checked import plain
 
 
 class Frozen(BaseModel):
-    """An immutable value read from JSON as strictly as it was written: unknown fields are errors."""
+    """An immutable value read from JSON as strictly as it was written: unknown fields are errors. Numbers may be NumPy's or torch's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, values: Any) -> Any:
+        return plain(values)
 
 
 class Model(Frozen):

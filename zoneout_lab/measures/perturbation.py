@@ -19,11 +19,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoneout_lab.checked import whole
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.measures.shown import modules_announced, refuse_if_empty, refuse_what_is_no_model, warn_of_hidden
 from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.ops.trace import Trace, recording
-from zoneout_lab.regularizers.checked import whole
 
 if TYPE_CHECKING:
     import xarray as xr

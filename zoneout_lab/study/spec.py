@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, ValidationError, model_validator
 
+from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
 from zoneout_lab.report.claims import CLAIMS
@@ -234,7 +235,7 @@ def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
     0.001
     """
     value = setting.model_dump()
-    for path, new in changes.items():
+    for path, new in plain(changes).items():
         group, _, name = path.partition(".")
         if group not in value or not name or (group != "options" and name not in value[group]):
             known = [f"{g}.{n}" for g in ("model", "training") for n in value[g]] + ["options.NAME"]
