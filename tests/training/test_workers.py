@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures.process
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -93,7 +95,7 @@ def children() -> set[str]:
     return found
 
 
-def test_who_stops_listening_leaves_no_process(digits):
+def test_who_stops_listening_leaves_no_process_and_no_thread(digits, monkeypatch):
     long = [
         run.model_copy(
             update={
@@ -104,12 +106,19 @@ def test_who_stops_listening_leaves_no_process(digits):
         )
         for run in RUNS[:1]
     ]
-    before = children()
+    wakeup = concurrent.futures.process._ThreadWakeup
+    close = wakeup.close
+    monkeypatch.setattr(
+        wakeup, "close", lambda self: (time.sleep(0.5), close(self))
+    )  # the pool's thread takes its time
+    before, threads = children(), set(threading.enumerate())
     results = train_batches([RUNS[1:2], long, long], *digits, device="cpu", workers=2, report=lambda *_: None)
     assert next(results)[0] == 0
     assert len(children() - before) == 2
     results.close()
     assert not children() - before
+    # at exit, Python writes to the pool's pipe without looking whether the pool's thread is closing it
+    assert not set(threading.enumerate()) - threads
 
 
 DRIVER = """
