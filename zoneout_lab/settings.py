@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from zoneout_lab.checked import plain
+
+# an infinite number is refused by the field or the task that it is for, which can say so in one sentence
+Option = int | Annotated[float, Field(allow_inf_nan=True)] | str | bool
 
 
 class Frozen(BaseModel):
-    """An immutable value read from JSON as strictly as it was written: unknown fields are errors."""
+    """An immutable value read from JSON as strictly as it was written: unknown fields are errors. Numbers are finite; they may be NumPy's or torch's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, values: Any) -> Any:
+        return plain(values)
 
 
 class Model(Frozen):
@@ -88,7 +98,7 @@ class Setting(Frozen):
     Every task offers named settings (``laptop``, ``paper``); a study starts from one and may change any field.
     """
 
-    options: dict[str, int | float | str | bool] = Field(default_factory=dict, description="passed to the task's class")
+    options: dict[str, Option] = Field(default_factory=dict, description="passed to the task's class")
     model: Model = Model()
     training: Training = Training()
 

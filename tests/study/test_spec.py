@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 from small_study import ARMS, HELPS, SMALL, searching, small
 
 from zoneout_lab import Arm, Study, Tuning, Zoneout
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.settings import Training
 from zoneout_lab.study import builtin_studies, load_study
 from zoneout_lab.study.plan import metrics_of
 from zoneout_lab.study.spec import changed, overridden
@@ -58,6 +61,46 @@ MATTERS = {
 def test_the_id_changes_with_what_results_depend_on():
     ids = {"as it is": small().id} | {why: overridden(small(), **change).id for why, change in MATTERS.items()}
     assert len(set(ids.values())) == len(ids), ids
+
+
+def test_numbers_from_numpy_make_the_same_study():
+    def study(number, rate, flag, word, strange):
+        change = {"training.lr": rate(1e-3), "training.epochs": number(2), "options.permute": flag(False)}
+        arms = (
+            Arm(name="lstm", change={"model.hidden": number(4), "training.optimizer": word("sgd")}),
+            Arm(
+                name="zoneout",
+                regularizer={"kind": "zoneout", "cell": rate(0.5)},
+                search={"cell": (rate(0), rate(0.5))},
+            ),
+        )
+        tuning = Tuning(trials=number(2), seeds=number(1))
+        helps = HELPS.model_dump() | {"margin": strange(0.1), "claims": (number(1),)}
+        return small(change, arms=arms, tuning=tuning, hypotheses=(helps,), seeds=number(8), seed=number(3),
+                     alpha=strange(0.05), gradient_epochs=number([0, -1]), gradient_examples=number(8))  # fmt: skip
+
+    def single(value):
+        return float(np.float32(value))
+
+    python = study(lambda n: n, float, bool, str, single)
+    for each in (
+        study(np.int64, np.float64, np.bool_, np.str_, np.float32),
+        study(np.array, np.array, np.array, np.array, lambda value: np.array(value, np.float32)),
+        study(torch.tensor, lambda value: torch.tensor(value, dtype=torch.float64), torch.tensor, str, torch.tensor),
+    ):
+        assert json.dumps(each.model_dump()) == json.dumps(python.model_dump())
+        assert each.model_dump_json() == python.model_dump_json()
+        assert (each.id, [run.id for run in each.runs()]) == (python.id, [run.id for run in python.runs()])
+        assert repr(each) == repr(python)
+
+
+def test_a_changed_setting_keeps_pythons_own_numbers():
+    given = {"training.lr": np.float64(1e-3), "training.epochs": np.int64(2), "options.permute": np.bool_(False)}
+    setting = changed(small().setting(), given)
+    assert repr(setting) == repr(changed(small().setting(), {name: value.item() for name, value in given.items()}))
+    with pytest.raises(InputRefusedError, match=r"training\.epochs is 2 and takes a number, got true"):
+        changed(setting, {"training.epochs": np.bool_(True)})
+    assert Training(lr=np.float32(0.5), epochs=np.int64(3)) == Training(lr=0.5, epochs=3)
 
 
 def test_the_preset_is_part_of_the_id():

@@ -76,6 +76,38 @@ def test_refused(case):
     assert all(word in str(error.value) for word in words), str(error.value)
 
 
+INF, NAN = float("inf"), float("nan")
+REAL = ("training.lr", "training.clip", "training.decay", "model.init_range", "model.forget_bias")
+
+
+@pytest.mark.parametrize("value", [INF, -INF, NAN, "inf", "*1e400", "*1e308"])
+@pytest.mark.parametrize("field", REAL)
+def test_no_setting_is_infinite_or_nan(field, value):
+    thousand = dict.fromkeys(REAL, 1e3)
+    with pytest.raises(InputRefusedError, match=field):
+        overridden(small(), change=thousand, **arm_change(**{field: value})).runs()
+
+
+@pytest.mark.parametrize("value", [INF, -INF, NAN])
+def test_no_number_of_a_study_is_infinite_or_nan(value):
+    helps = HELPS.model_dump() | {"margin": value}
+    arms = [{"name": "lstm"}, {"name": "zoneout", "regularizer": {"kind": "zoneout"}, "search": {"cell": (0, value)}}]
+    for fields, said in (
+        ({"alpha": value}, "alpha: .* finite"),
+        ({"hypotheses": [helps]}, "margin: .* finite"),
+        ({"hypotheses": [helps | {"direction": "same"}]}, "margin: .* finite"),
+        ({"arms": arms, "tuning": Tuning()}, "search.*: .* finite"),
+        ({"change": {"options.permute": value}}, f"permute is {value}; it has to be true or false"),
+    ):
+        with pytest.raises(InputRefusedError, match=said):
+            overridden(small(), **fields).runs()
+
+
+def test_a_multiple_past_every_number_is_refused():
+    with pytest.raises(InputRefusedError, match=r"model\.hidden is 32 and cannot be multiplied by '1e308'"):
+        overridden(small(), change=SMALL | {"model.hidden": "*1e308"}).runs()
+
+
 METRICS = {
     "valid_eror": ["'helps'", "'valid_eror'", "mean 'valid_error'"],
     "valid_bpc": ["'valid_bpc'", "valid_error"],

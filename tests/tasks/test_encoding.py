@@ -43,6 +43,44 @@ def test_wide_characters_without_a_mark_are_refused_with_their_encoding(
         characters([packed])
 
 
+UNSPACED = {
+    "Russian": "сохранитьилиобновить" * 20,
+    "Russian capitals": "СОХРАНИТЬИЛИОБНОВИТЬ" * 20,
+    "Greek": "διατήρησηήενημέρωση" * 20,
+    "Hebrew": "לשמוראולעדכןאתהמצב" * 20,
+    "Arabic": "احتفظأوحدثالحالة" * 20,
+    "Hindi": "अवस्थाकोबनाएरखेंयाबदलें" * 20,
+    "Thai": "รักษาหรือปรับปรุงสถานะ" * 20,
+    "Georgian": "შენარჩუნებაანგანახლება" * 20,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("named", ["utf-8", "cp1251", "the other order"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("language", UNSPACED)
+def test_wide_characters_without_a_nul_are_refused_with_their_encoding(
+    tmp_path: Path, language: str, encoding: str, named: str
+) -> None:
+    path = put(tmp_path / "a.txt", UNSPACED[language].encode(encoding))
+    other = {"utf-16-le": "utf-16-be", "utf-16-be": "utf-16-le"}[encoding] if named == "the other order" else named
+    with pytest.raises(InputRefusedError, match=f"It looks like {encoding}. .* set options.encoding={encoding} "):
+        characters([path], encoding=other)
+    assert spelled(characters([path], encoding=encoding)) == UNSPACED[language]
+
+
+@pytest.mark.parametrize("control", [*range(8), 14, 20, 26, 27, 8, 12, 11, 31, 127])
+def test_control_characters_that_no_text_is_full_of_are_counted_as_nul_is(tmp_path: Path, control: int) -> None:
+    text = ("é" * 98 + chr(control)) * 50
+    path = put(tmp_path / "a.txt", text.encode())
+    if control in (27, 8, 12, 11, 31, 127):  # terminals, pages and records have these
+        assert spelled(characters([path])) == text
+    else:
+        with pytest.raises(InputRefusedError, match=r"50 of its 4,950 characters are (NUL|control characters)"):
+            characters([path])
+    rare = text.replace("é" * 98, "é" * 99)
+    assert spelled(characters([put(tmp_path / "b.txt", rare.encode())])) == rare
+
+
 @pytest.mark.parametrize("piece", [1, 2, 3, 1 << 20])
 @pytest.mark.parametrize(
     ("text", "encoding"),

@@ -73,6 +73,18 @@ def test_options_that_do_not_exist_or_cannot_be_are_refused(name: str) -> None:
                 make_task(name, {field.name: wrong})  # type: ignore[dict-item]
 
 
+def test_options_from_numpy_are_kept_as_pythons_own(name: str) -> None:
+    kinds = {bool: np.bool_, int: np.int64, float: np.float32, str: np.str_}
+    fields = dataclasses.fields(TASKS[name])  # type: ignore[arg-type]
+    given = {field.name: kinds[type(field.default)](field.default) for field in fields}
+    same = {option: value.item() for option, value in given.items()}
+    for options in (given, {option: np.array(value) for option, value in given.items()}):
+        task = make_task(name, options)  # type: ignore[arg-type]
+        assert json.dumps(dataclasses.asdict(task)) == json.dumps(same)  # type: ignore[call-overload]
+        assert {type(getattr(task, option)) for option in same} <= set(kinds)
+        assert repr(task) == repr(make_task(name, same))
+
+
 def test_shapes_types_and_ranges(name: str, options: dict[str, Any], data: Data) -> None:
     task = make_task(name, options)
     for split in splits(data):

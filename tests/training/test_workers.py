@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures.process
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -110,6 +113,18 @@ def test_who_stops_listening_leaves_no_process(digits):
     assert len(children() - before) == 2
     results.close()
     assert not children() - before
+
+
+def test_a_stopped_pool_leaves_no_thread(monkeypatch):
+    """At exit, Python writes to the pool's pipe without looking whether the pool's thread is closing it: "Bad file descriptor"."""
+    wakeup = concurrent.futures.process._ThreadWakeup
+    close = wakeup.close
+    monkeypatch.setattr(wakeup, "close", lambda self: (time.sleep(0.5), close(self)))  # takes its time
+    before = set(threading.enumerate())
+    pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    pool.submit(time.sleep, 60)
+    workers._stop(pool)
+    assert not set(threading.enumerate()) - before
 
 
 DRIVER = """

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoneout_lab.checked import rate, whole
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, WeightNoise, part_of
-from zoneout_lab.regularizers.checked import rate, whole
 
 Regularizers = Regularizer | Sequence[Regularizer | None] | None
 

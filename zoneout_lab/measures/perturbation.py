@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from zoneout_lab.checked import above_zero, whole
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.measures.shown import (
     modules_announced,
@@ -29,7 +30,6 @@ from zoneout_lab.measures.shown import (
 )
 from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.ops.trace import Trace
-from zoneout_lab.regularizers.checked import above_zero, whole
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
+from zoneout_lab.checked import rate
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers.base import Regularizer
-from zoneout_lab.regularizers.checked import rate
 
 Reading = Literal["printed", "intended"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zoneout_lab.checked import strength, whole
 from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers.base import Regularizer
-from zoneout_lab.regularizers.checked import strength, whole
 
 
 @dataclass(frozen=True)

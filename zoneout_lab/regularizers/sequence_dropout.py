@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zoneout_lab.checked import rate
 from zoneout_lab.ops.masks import AXES, Mask
 from zoneout_lab.regularizers.base import Regularizer
-from zoneout_lab.regularizers.checked import rate
 
 _KEPT = frozenset(AXES) - {"timestep"}
 

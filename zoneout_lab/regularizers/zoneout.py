@@ -8,10 +8,10 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
+from zoneout_lab.checked import rate, rates, whole
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import AXES, Mask, Rate
 from zoneout_lab.regularizers.base import Regularizer
-from zoneout_lab.regularizers.checked import rate, rates, whole
 
 Per = Literal["unit", "layer"]
 Resample = Literal["step", "sequence", "never"]

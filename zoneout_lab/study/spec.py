@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, ValidationError, model_validator
 
+from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
 from zoneout_lab.report.claims import CLAIMS
 from zoneout_lab.schema import SPLITS
-from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
+from zoneout_lab.settings import Frozen, Option, Run, Seeds, Setting, content_hash
 from zoneout_lab.tasks import make_task, task_class
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
@@ -23,7 +24,7 @@ RegularizerField = Annotated[
     BeforeValidator(lambda value: from_json(value) if isinstance(value, Mapping) else value),
     PlainSerializer(to_json),
 ]
-Scalar = int | float | str | bool | None
+Scalar = Option | None
 
 
 class Arm(Frozen):
@@ -234,7 +235,7 @@ def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
     0.001
     """
     value = setting.model_dump()
-    for path, new in changes.items():
+    for path, new in plain(changes).items():
         group, _, name = path.partition(".")
         if group not in value or not name or (group != "options" and name not in value[group]):
             known = [f"{g}.{n}" for g in ("model", "training") for n in value[g]] + ["options.NAME"]
@@ -256,7 +257,7 @@ def _multiple(path: str, old: Any, new: Scalar) -> Scalar:
         factor = float(new[1:])
     except ValueError:
         factor = math.nan
-    if isinstance(old, bool) or not isinstance(old, int | float) or not math.isfinite(factor):
+    if isinstance(old, bool) or not isinstance(old, int | float) or not math.isfinite(old * factor):
         raise InputRefusedError(f"{path} is {old!r} and cannot be multiplied by {new[1:]!r}; give its value.")
     return round(old * factor) if isinstance(old, int) else old * factor
 

@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from zoneout_lab.training import Outcome
 
 CONFIRM, TUNE = "confirm", "tune"
 Warn = Callable[[str], None]
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 @dataclass
@@ -208,7 +210,8 @@ def taking_turns(out: Path, warn: Warn) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path, timeout: float, warn: Warn) -> Iterator[None]:
-    """Hold a lock, which ends with this process however it ends. Where there are no locks, warn and go on without.
+    """Hold a lock, which ends with this process however it ends. Where it cannot be had, for another reason than that another process
+    holds it, warn and go on without.
 
     Raises filelock's Timeout where another process holds the lock after ``timeout`` seconds; a negative one waits as long as it takes.
     """
@@ -216,15 +219,28 @@ def _locked(path: Path, timeout: float, warn: Warn) -> Iterator[None]:
     lock = FileLock(path, fallback_to_soft=False)
     with ExitStack() as held:
         try:
-            held.enter_context(lock.acquire(timeout=timeout))
+            try:
+                held.enter_context(lock.acquire(timeout=0))
+            except Timeout:
+                _raise_unless_held(path)
+                held.enter_context(lock.acquire(timeout=timeout))
         except Timeout:
             raise
         except OSError as error:
+            why = ": the file system has no locks" if error.errno in _NO_LOCKS else ""
             warn(
-                f"{path} cannot be locked ({error.strerror or error}): the file system may have no locks. Going on without; make sure "
-                f"that no other process writes to {path.parent}."
+                f"{path} cannot be locked ({error.strerror or error}){why}. Going on without; make sure that no other process writes to "
+                f"{path.parent}."
             )
         yield
+
+
+def _raise_unless_held(path: Path) -> None:
+    """Raise the OSError for which a lock is refused, unless it is that another process holds it: filelock takes EACCES for that too."""
+    with path.open("a") as file, suppress(ImportError, BlockingIOError):
+        import fcntl  # Windows has none
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _json(value: Any) -> bytes:

@@ -14,7 +14,7 @@ import torch
 from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Sources
-from zoneout_lab.tasks.options import check_count
+from zoneout_lab.tasks.options import check_count, keep_plain
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Adding:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         check_count("length", self.length, least=2)
         for name in ("train_examples", "valid_examples", "test_examples"):
             check_count(name, getattr(self, name), least=1)

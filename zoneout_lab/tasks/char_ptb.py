@@ -15,7 +15,7 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Score, Stream
 from zoneout_lab.tasks.files import Source, Sources, difference, find, read, refusal
-from zoneout_lab.tasks.options import check_choice, check_count
+from zoneout_lab.tasks.options import check_choice, check_count, keep_plain
 
 SYMBOLS = 50
 
@@ -81,6 +81,7 @@ class CharPTB:
     test_chars: int = 0
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         check_count("length", self.length, least=2)
         check_choice("chunks", self.chunks, ("apart", "overlapping"))
         # From any offset of an epoch, at least one chunk has to fit.

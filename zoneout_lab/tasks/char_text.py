@@ -13,7 +13,7 @@ from zoneout_lab.tasks.base import Data, Score, Stream
 from zoneout_lab.tasks.corpus import Corpus, characters
 from zoneout_lab.tasks.encoding import UTF_8
 from zoneout_lab.tasks.files import Sources
-from zoneout_lab.tasks.options import check_count
+from zoneout_lab.tasks.options import check_count, keep_plain
 from zoneout_lab.tasks.own_text import check_own, own_parts, own_paths, refuse_alike, refuse_short
 
 
@@ -60,6 +60,7 @@ class CharText:
     encoding: str = UTF_8
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         check_own(self)
         check_count("length", self.length, least=2)
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Sources
-from zoneout_lab.tasks.options import check_count
+from zoneout_lab.tasks.options import check_count, keep_plain
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Copying:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         check_count("symbols", self.symbols, least=2)
         for name in ("blanks", "items", "train_examples", "valid_examples", "test_examples"):
             check_count(name, getattr(self, name), least=1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Sources
-from zoneout_lab.tasks.options import check_count, check_flag
+from zoneout_lab.tasks.options import check_count, check_flag, keep_plain
 
 PIXELS = 64
 SIZES = (1097, 350, 350)
@@ -59,6 +59,7 @@ class Digits:
     permutation_seed: int = 1
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         check_flag("permute", self.permute)
         check_count("permutation_seed", self.permutation_seed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +13,10 @@ import numpy as np
 from zoneout_lab.errors import InputRefusedError
 
 UTF_8 = "utf-8"
-#: one character in so many may be NUL
-NULS_ONE_IN = 100
+#: one character in so many may be NUL or another control character that texts do without
+CONTROLS_ONE_IN = 100
+# not white space (records are separated by some), nor what terminals are told: backspace, escape, delete
+_CONTROLS = re.compile("[\0-\x07\x0e-\x1a]")
 # The first two are of host names; what the others decode may hold halves of characters.
 _NOT_OF_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7")
 _WIDE = ("utf-16", "utf-32")
@@ -61,8 +64,8 @@ def decoded(pieces: Iterable[bytes], encoding: str, path: Path) -> Iterator[str]
     """The text of ``pieces`` in pieces, without a byte-order mark; ``path`` is named in errors.
 
     Raises InputRefusedError where the bytes are not of this ``encoding`` or show that they are of another: more than one character in
-    a hundred is NUL, a byte-order mark or the places of NULs are another encoding's, or what should be UTF-16 is UTF-8. Also where
-    there is nothing but white space.
+    a hundred is a control character that texts do without, a byte-order mark or the places of such bytes are another encoding's, or
+    what should be UTF-16 is UTF-8. Also where there is nothing but white space.
 
     >>> list(decoded([b"zo", b"ne"], "utf-8", Path("a.txt")))
     ['zo', 'ne', '']
@@ -74,7 +77,7 @@ def decoded(pieces: Iterable[bytes], encoding: str, path: Path) -> Iterator[str]
     codec = canonical(encoding)
     decode = codecs.getincrementaldecoder(codec)().decode
     seen = _Seen(codec)
-    count, nuls, blank = 0, 0, True
+    count, nuls, controls, blank = 0, 0, 0, True
 
     def texts() -> Iterator[str]:
         for piece in pieces:
@@ -88,13 +91,16 @@ def decoded(pieces: Iterable[bytes], encoding: str, path: Path) -> Iterator[str]
             kept = text if count else text.removeprefix("\ufeff")
             count += len(text)
             nuls += text.count("\0")
+            controls += len(_CONTROLS.findall(text))
             blank = blank and (not kept or kept.isspace())
             yield kept
     except UnicodeError as error:
         fault = f"{getattr(error, 'reason', error)} within the megabyte before byte {seen.size:,}"
         raise _refusal(path, codec, fault, seen.likely()) from error
-    if nuls * NULS_ONE_IN > count:
-        raise _refusal(path, codec, f"{nuls:,} of its {count:,} characters are NUL", seen.likely())
+    if controls * CONTROLS_ONE_IN > count:
+        found = f"{nuls:,}" if nuls * CONTROLS_ONE_IN > count else f"{controls:,}"
+        kind = "NUL" if nuls * CONTROLS_ONE_IN > count else "control characters"
+        raise _refusal(path, codec, f"{found} of its {count:,} characters are {kind}", seen.likely())
     other = seen.other()
     if other:
         raise _refusal(path, codec, "its bytes are those of another encoding", other)
@@ -112,10 +118,14 @@ class _Seen:
         self.size = 0
         self.start = b""
         self.nuls = np.zeros(4, np.int64)  # by their place in each four bytes
+        self.low = np.zeros(2, np.int64)  # bytes below 32, by their place in each two
         self.utf8 = None if codec == UTF_8 else codecs.getincrementaldecoder(UTF_8)()  # while they are UTF-8
 
     def add(self, piece: bytes) -> None:
         self.start = (self.start + piece[:4])[:4]
+        low = np.frombuffer(piece, np.uint8) < 32
+        self.low[self.size % 2] += np.count_nonzero(low[::2])
+        self.low[1 - self.size % 2] += np.count_nonzero(low[1::2])
         if b"\0" in piece:
             places = np.flatnonzero(np.frombuffer(piece, np.uint8) == 0)
             self.nuls += np.bincount((places + self.size) % 4, minlength=4)
@@ -129,7 +139,7 @@ class _Seen:
 
     def likely(self) -> str:
         """The encoding that they speak for; empty where they speak for none."""
-        return self.mark() or self.by_nuls() or (UTF_8 if self.utf8 else "")
+        return self.mark() or self.by_nuls() or self.by_blocks() or (UTF_8 if self.utf8 else "")
 
     def mark(self) -> str:
         """The encoding of the byte-order mark; empty without one."""
@@ -147,6 +157,13 @@ class _Seen:
         even, odd = int(self.nuls[::2].sum()), int(self.nuls[1::2].sum())
         return "utf-16-le" if odd > 9 * even else "utf-16-be" if even > 9 * odd else ""
 
+    def by_blocks(self) -> str:
+        """The order of UTF-16 in which nearly every character is below U+2000: of an alphabet, whose numbers begin alike; or empty."""
+        if self.size < 8:
+            return ""
+        even, odd = self.low * 2 / self.size
+        return "utf-16-le" if odd > 0.9 and even < 0.8 else "utf-16-be" if even > 0.9 and odd < 0.8 else ""
+
     def other(self) -> str:
         """The encoding that the bytes are in beyond doubt, where it is not the one that decoded them; otherwise empty."""
         mark = self.mark()
@@ -154,10 +171,10 @@ class _Seen:
             return "" if mark == self.codec or mark[:6] == self.codec else mark
         if self.codec[:6] not in _WIDE:
             return ""
-        if self.utf8:  # UTF-16 makes characters of nearly any bytes
-            return UTF_8
         # As many as spaces and line ends make; some letters have a byte of zero too, in the other place.
-        found = self.by_nuls() if self.nuls.sum() * 20 > self.size else ""
+        found = self.by_nuls() if self.nuls.sum() * 20 > self.size else self.by_blocks()
+        if not found and self.utf8:  # UTF-16 makes characters of nearly any bytes
+            found = UTF_8
         return found if found != self.codec else ""
 
 

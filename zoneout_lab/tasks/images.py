@@ -19,7 +19,7 @@ from zoneout_lab.tasks.digits import stratified
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.image_arrays import Labelled, without_example
 from zoneout_lab.tasks.image_files import ImageSet, read_images
-from zoneout_lab.tasks.options import check_count, check_file, check_flag, check_fraction
+from zoneout_lab.tasks.options import check_count, check_file, check_flag, check_fraction, keep_plain
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Images:
     test_examples: int = 0
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         for option in ("path", "labels_path", "test_path", "test_labels_path"):
             check_file(option, getattr(self, option), folder=option == "path")
         check_fraction("valid", self.valid)

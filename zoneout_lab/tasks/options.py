@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.tasks.files import expanded
+
+
+def keep_plain(task: Any) -> None:
+    """Replace the options of a task, a frozen dataclass, that come from NumPy or torch by the same values as Python's own.
+
+    Every task does this before its checks: its options are written to JSON and are part of a run's identity.
+
+    >>> import numpy as np
+    >>> from zoneout_lab.tasks import Copying
+    >>> Copying(blanks=np.int64(20)).blanks
+    20
+    """
+    for field in fields(task):
+        object.__setattr__(task, field.name, plain(getattr(task, field.name)))
 
 
 def check_count(name: str, value: object, *, least: int = 0, most: int | None = None, zero: str = "") -> None:

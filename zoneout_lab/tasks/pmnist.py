@@ -17,7 +17,7 @@ from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Source, Sources, difference, find
 from zoneout_lab.tasks.idx import read_idx
-from zoneout_lab.tasks.options import check_choice, check_count
+from zoneout_lab.tasks.options import check_choice, check_count, keep_plain
 
 PIXELS, CLASSES = 784, 10
 TRAIN, VALID, TEST = 50_000, 10_000, 10_000
@@ -101,6 +101,7 @@ class PermutedMNIST:
     test_examples: int = 0
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         check_choice("index", self.index, ("permutation", "with_replacement"))
         # RandomState takes no larger seed.
         check_count("permutation_seed", self.permutation_seed, most=2**32 - 1)

@@ -12,7 +12,7 @@ from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Score, Stream
 from zoneout_lab.tasks.corpus import characters
 from zoneout_lab.tasks.files import Source, Sources, difference_of, find, refusal
-from zoneout_lab.tasks.options import check_count
+from zoneout_lab.tasks.options import check_count, keep_plain
 
 SYMBOLS = tuple(" abcdefghijklmnopqrstuvwxyz")
 TRAIN, VALID, TEST = 90_000_000, 5_000_000, 5_000_000
@@ -76,6 +76,7 @@ class Text8:
     test_chars: int = 0
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         check_count("length", self.length, least=2, most=TEST // 2)
         # From any offset of an epoch, at least one chunk has to fit.
         for name, most in (("train_chars", TRAIN), ("valid_chars", VALID), ("test_chars", TEST)):

@@ -17,7 +17,7 @@ from zoneout_lab.tasks.base import Carried, Data, Score
 from zoneout_lab.tasks.char_ptb import PTB, characters
 from zoneout_lab.tasks.corpus import EOS
 from zoneout_lab.tasks.files import Sources, difference, find, read, refusal
-from zoneout_lab.tasks.options import check_count
+from zoneout_lab.tasks.options import check_count, keep_plain
 
 WORDS = 10_000
 
@@ -88,6 +88,7 @@ class WordPTB:
     test_tokens: int = 0
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         check_count("length", self.length, least=1)
         check_count("streams", self.streams, least=1)
         for name, least in zip(("train_tokens", "valid_tokens", "test_tokens"), self._least(), strict=True):

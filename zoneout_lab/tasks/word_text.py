@@ -13,7 +13,7 @@ from zoneout_lab.tasks.base import Carried, Data, Score
 from zoneout_lab.tasks.corpus import Corpus, words
 from zoneout_lab.tasks.encoding import UTF_8
 from zoneout_lab.tasks.files import Sources
-from zoneout_lab.tasks.options import check_count
+from zoneout_lab.tasks.options import check_count, keep_plain
 from zoneout_lab.tasks.own_text import check_own, held_out, own_parts, own_paths, refuse_alike, refuse_short
 
 
@@ -65,6 +65,7 @@ class WordText:
     encoding: str = UTF_8
 
     def __post_init__(self) -> None:
+        keep_plain(self)
         check_own(self)
         check_count("vocabulary", self.vocabulary, least=2, zero="every word")
         check_count("length", self.length, least=1)

@@ -139,6 +139,7 @@ def _in_processes(
 def _stop(pool: ProcessPoolExecutor) -> None:
     """End the pool now: whatever still trains is not wanted any more."""
     processes = list((getattr(pool, "_processes", None) or {}).values())
+    manager = getattr(pool, "_executor_manager_thread", None)
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
@@ -147,6 +148,10 @@ def _stop(pool: ProcessPoolExecutor) -> None:
         if process.is_alive():
             process.kill()
             process.join()
+    if manager is not None:
+        # Python's own exit handler may otherwise write to a pipe while this thread closes it ("Bad file descriptor"). It may wait for
+        # ever for the rest of a result that a worker was ended in the middle of.
+        manager.join(3)
 
 
 def _start(messages: Any, task: Task, data: Data) -> None:

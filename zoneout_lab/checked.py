@@ -1,17 +1,34 @@
-"""Numbers that a person gives, checked and made Python's own: probabilities, strengths and whole numbers, from NumPy and torch too."""
+"""Values that a person gives, made Python's own where they come from NumPy or torch, and numbers among them checked.
+
+Without torch: a tensor is known by what it can do, so that results can be read where torch is not loaded.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.masks import Rate
+
+
+def plain(value: Any) -> Any:
+    """A value as Python's own: a scalar or an array without dimensions as a number, truth value or text, other arrays as lists.
+
+    Mappings, lists and tuples are gone through. Anything else is returned as it is.
+
+    >>> plain({"lr": np.float64(0.5), "permute": np.bool_(True), "epochs": np.arange(2)})
+    {'lr': 0.5, 'permute': True, 'epochs': [0, 1]}
+    """
+    if isinstance(value, Mapping):
+        return {plain(key): plain(each) for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(plain(each) for each in value)
+    array = _array(value)
+    return value if array is None else array.tolist()
 
 
 def rate(value: Any, what: str) -> float:
@@ -27,7 +44,7 @@ def rate(value: Any, what: str) -> float:
     return number
 
 
-def rates(value: Any, what: str) -> Rate:
+def rates(value: Any, what: str) -> float | tuple[float, ...]:
     """A probability, or a sequence of them as a tuple: one for each unit, or the first and the last unit's.
 
     >>> rates([0, 0.5], "z"), rates(np.linspace(0, 1, 3), "z")
@@ -112,6 +129,12 @@ def _is_truth(value: Any) -> bool:
 
 
 def _array(value: Any) -> np.ndarray | None:
-    if isinstance(value, Tensor):
-        return value.detach().cpu().double().numpy() if value.is_floating_point() else value.detach().cpu().numpy()
-    return np.asarray(value) if hasattr(value, "__array__") else None
+    if not hasattr(value, "__array__"):
+        return None
+    if hasattr(
+        value, "detach"
+    ):  # a tensor: NumPy has no bfloat16, and reads only what lies in main memory without a gradient
+        value = value.detach().cpu()
+        value = value.double() if value.is_floating_point() else value
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype == np.longdouble else array  # which Python has no number for
