@@ -31,7 +31,7 @@ from zoneout_lab.training import Outcome, Progress, default_workers, train_batch
 
 @dataclass
 class Watcher:
-    """What the driver tells whoever is watching. The defaults say nothing."""
+    """How the driver reports what happens. By default it is silent."""
 
     say: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
