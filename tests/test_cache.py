@@ -51,7 +51,7 @@ def test_a_folder_that_is_not_private_is_not_used(nobody: Path, monkeypatch: pyt
         other = os.getuid() + 1
         folder.rename(folder.with_name(f"zoneout_lab-{other}"))
         monkeypatch.setattr(os, "getuid", lambda: other)
-    with pytest.raises(OSError, match=r"belongs to somebody|not a folder|File exists"):
+    with pytest.raises(OSError, match=r"belongs to another user|not a folder|File exists"):
         cache_folder()
     assert cached("a") == []
 

@@ -67,4 +67,4 @@ def _check_private(folder: Path) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(f"{folder} is not a folder")
     if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022):
-        raise PermissionError(f"{folder} belongs to somebody else, or others can write to it")
+        raise PermissionError(f"{folder} belongs to another user, or others can write to it")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import FrameType
 
+#: whether the command that runs keeps what it has finished: it sets this, and what is said of an interrupt depends on it
+results_kept = False
 _asked = False
 
 

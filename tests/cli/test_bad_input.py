@@ -10,6 +10,8 @@ import pytest
 import torch
 from typed import process
 
+from zoneout_lab import cli
+
 TINY_IDX = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28])
 HYPOTHESIS = "Hypothesis(name='h', statement='', arm='{arm}', against='a', metric='{metric}')"
 
@@ -180,6 +182,24 @@ def test_in_a_process_of_its_own(tmp_path):
     assert (done.code, done.output) == (2, "")
     assert done.errors.startswith("Error: There is no study 'mask_sharin'. Did you mean 'mask_sharing'?")
     assert "Traceback" not in done.errors
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [(("run", "mask_sharing"), True), (("--", "run", "mask_sharing"), True), (("plan", "mask_sharing"), False),
+     (("--", "plan", "mask_sharing"), False)],
+)  # fmt: skip
+def test_only_run_says_that_results_are_kept_wherever_its_name_stands(command, monkeypatch, words, kept):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    from zoneout_lab.cli import app
+
+    monkeypatch.setattr(app.o, "chosen_study", stop)
+    done = command(*words)
+    assert (done.code, done.errors) == (130, f"Stopped.{' ' + cli.KEPT if kept else ''}\n")
+    monkeypatch.setattr(app.o, "chosen_study", lambda *_: 1 / 0)
+    assert ("finished runs are kept" in command(*words).errors) == kept
 
 
 def test_a_fault_of_ours_is_one_line(command, monkeypatch):

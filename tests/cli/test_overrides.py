@@ -139,7 +139,7 @@ def test_every_study_can_be_shortened(name):
 
 
 def test_a_file_that_measures_after_its_own_end_is_refused(small_file, tmp_path):
-    """Whoever reads the message can edit the file; an option cannot be at fault."""
+    """The user can edit the file; no command-line option is at fault."""
     path = tmp_path / "late.py"
     path.write_text(small_file.read_text().replace("(1,)", "(1, 3)"))
     for change in (None, ["training.epochs=1"]):

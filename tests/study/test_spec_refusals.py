@@ -1,4 +1,4 @@
-"""What cannot be a study is refused in words that say what is wrong and what was meant."""
+"""An invalid study is refused in words that say what is wrong and what was meant."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def test_where_it_goes(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("uri", "advice"),
     [
-        ("http://127.0.0.1:9", "Run again later to publish them"),
+        ("http://me:secret@127.0.0.1:9", "Run again later to publish them"),
         ("sqlite:////proc/nowhere/mlflow.db", "Put that right, or name another place with --tracking"),
         ("sqlite:///{tmp}/text.db", "Move that file away"),
     ],
@@ -196,19 +196,29 @@ def test_an_outage_costs_a_warning(published, tmp_path, uri, advice):
     assert time.monotonic() - started < 30
     assert summary.failed == []
     (text,) = heard
-    assert f"MLflow at {uri} was not updated" in text
+    assert f"MLflow at {uri.replace('secret', '***')} was not updated" in text
+    assert "secret" not in text
     assert "results are complete" in text
     assert advice in text
     assert ("later" in text) == uri.startswith("http")
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ  # the caller's environment is as it was
 
 
-NO_URLS = ["./mlruns", "mlruns", "file:///mlruns", "nonsense://x", "localhost:5000", "http:/x", "sqlite:/mlflow.db"]
+NO_URLS = [
+    "./mlruns",
+    "mlruns",
+    "file:///mlruns",
+    "nonsense://x",
+    "localhost:5000",
+    "http:/x",
+    "sqlite:/mlflow.db",
+    "http://[",
+]
 
 
 @pytest.mark.parametrize("how", ["--tracking", "$MLFLOW_TRACKING_URI"])
 @pytest.mark.parametrize("uri", NO_URLS)
-def test_what_is_no_uri_is_refused_before_anything_is_written(tmp_path, monkeypatch, uri, how):
+def test_an_invalid_uri_is_refused_before_anything_is_written(tmp_path, monkeypatch, uri, how):
     monkeypatch.chdir(tmp_path)
     if how != "--tracking":
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
@@ -225,6 +235,7 @@ def test_a_deleted_experiment_is_said_to_be_deleted(copy):
     run(STUDY, copy.parent, tracking="default", watcher=watcher)
     (text,) = heard
     assert f"experiment {STUDY.name!r} was deleted" in text
+    assert f"MLFLOW_TRACKING_URI=sqlite:///{copy.parent}/mlflow.db mlflow" in text
     assert f"mlflow experiments restore --experiment-id {experiment.experiment_id}" in text
     assert "later" not in text
     client.restore_experiment(experiment.experiment_id)

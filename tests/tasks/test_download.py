@@ -157,7 +157,7 @@ def test_a_busy_server_may_be_asked_again(server: Server, tmp_path: Path, code: 
         fetch(server.url + "a.txt", tmp_path / "a.txt", SHA)
 
 
-def test_a_server_nobody_vouches_for_is_not_called_passing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_untrusted_certificate_is_a_permanent_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def distrust(*_: object, **__: object) -> None:
         raise URLError(ssl.SSLCertVerificationError(1, "certificate verify failed"))
 

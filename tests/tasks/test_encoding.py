@@ -173,7 +173,7 @@ def test_a_chinese_text_of_one_line_is_not_taken_for_the_other_order(tmp_path: P
     "name",
     ["rot13", "base64", "zip", "undefined", "idna", "utf-7", "unicode_escape", "klingon", "", "a\0b", 1252, None],
 )
-def test_what_is_no_encoding_of_texts_is_refused(name: object) -> None:
+def test_an_unknown_encoding_is_refused(name: object) -> None:
     for task in (CharText, WordText):
         with pytest.raises(InputRefusedError, match=r"encoding is .*for example utf-8, utf-16-le or cp1252"):
             task(encoding=name)  # type: ignore[arg-type]

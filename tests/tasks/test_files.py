@@ -79,7 +79,7 @@ def test_what_a_folder_that_is_read_only_has_is_found(tmp_path: Path, monkeypatc
     assert {p.parent for p in find(SOURCES).values()} == {there}
 
 
-def test_a_home_of_nobody_is_a_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_of_an_unknown_user_is_a_folder_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZONEOUT_LAB_DATA", "~nobody_of_this_name/data")
     with pytest.raises(InputRefusedError, match="~nobody_of_this_name/data, which is not a folder"):
         find(SOURCES)

@@ -26,6 +26,7 @@ def main() -> NoReturn:
     from zoneout_lab.errors import LabError
 
     any_letters()
+    interrupts.results_kept = False
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, interrupts.handle)
     code = 1
@@ -45,9 +46,10 @@ def main() -> NoReturn:
     except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
             traceback.print_exc()
+        kept = "; finished runs are kept" if interrupts.results_kept else ""
         errors.print(
             f"[bold red]Internal error:[/] {_plain(f'{type(error).__name__}: {error}')}\n"
-            f"This is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where{'; finished runs are kept' * _runs()}.",
+            f"This is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where{kept}.",
             highlight=False,
             soft_wrap=True,
         )
@@ -56,13 +58,10 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _runs() -> bool:
-    """Whether the command keeps what it has finished: no other has anything to keep."""
-    return sys.argv[1:2] == ["run"]
-
-
 def _stopped() -> str:
-    return f"{STOPPED} {KEPT}" if _runs() else STOPPED
+    from zoneout_lab import interrupts
+
+    return f"{STOPPED} {KEPT}" if interrupts.results_kept else STOPPED
 
 
 def _plain(text: str) -> str:

@@ -21,6 +21,7 @@ from zoneout_lab.cli.console import errors, output, print_facts, print_json
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.ops.reference import CELLS
+from zoneout_lab.report.text import count
 from zoneout_lab.study import provenance
 from zoneout_lab.study.device import check_device
 
@@ -61,9 +62,9 @@ def show_bench(
         from zoneout_lab.bench.plot import check_target, draw
 
         check_target(plot)
-    count = threads or torch.get_num_threads()
+    used = threads or torch.get_num_threads()
     results: list[Measured | Sweep] = []
-    with settled(count):
+    with settled(used):
         for case in cases:
             with _telling(case) as say:
                 results.append(measure(case, setup, say))
@@ -72,7 +73,7 @@ def show_bench(
         raise InputRefusedError(
             "Nothing was timed: no case fits the memory. `zoneout-lab doctor` says how much is free."
         )
-    facts = _facts(setup, count, _command(names, everything, setup, threads))
+    facts = _facts(setup, used, _command(names, everything, setup, threads))
     if as_json:
         print_json(facts | {"cases": [result.to_json() for result in results]})
     else:
@@ -105,7 +106,7 @@ def _facts(setup: Setup, threads: int, command: str) -> dict[str, Any]:
 
 def _machine(facts: dict[str, Any]) -> str:
     machine = facts["machine"]
-    threads = f"{facts['threads']} thread{'s' * (facts['threads'] != 1)} of {machine['cores']} cores"
+    threads = f"{count(facts['threads'], 'thread')} of {machine['cores']} cores"
     return f"{machine.get('gpu', machine['processor'])}, {threads}, torch {facts['versions']['torch']}"
 
 

@@ -85,7 +85,7 @@ def show_plan(
         "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
-        "missing": f"{len(missing)}, trained in batches of {'at most ' * (expected is None)}{', '.join(str(len(b)) for b in work)}" if work else "none",
+        "missing": f"{len(missing)}, trained in batches of {'at most ' if expected is None else ''}{', '.join(str(len(b)) for b in work)}" if work else "none",
         "hypotheses": hypotheses(study),
         "time": "none: everything is there" if not work else "not known here" if expected is None
                 else f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once",

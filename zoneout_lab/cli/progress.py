@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from zoneout_lab.cli.console import errors
+from zoneout_lab.report.text import count
 from zoneout_lab.study.run import Watcher
 from zoneout_lab.training import Progress as Where
 
@@ -41,7 +42,7 @@ def watching(score: str) -> Iterator[Watcher]:
         counts.update(runs=runs, done=0)
         bars[:] = [bar.add_task("", total=runs, runs=runs, done=0, now="starting")]
         if bar.disable:
-            errors.print(f"Training {runs} run{'s' * (runs != 1)}.", highlight=False)
+            errors.print(f"Training {count(runs, 'run')}.", highlight=False)
 
     def progress(batch: int, runs: int, where: Where) -> None:
         shares[batch] = runs * where.done / where.total

@@ -6,6 +6,7 @@ import errno
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -23,6 +24,11 @@ _PASSING = re.compile(
 )
 
 
+# `//user:password@`, and what drivers take in the query, some of them with its `=` and `;` escaped
+_PASSWORD = re.compile(r"((?:^|/)[^\s/:@?#]*:)[^\s/?#]*@")
+_IN_QUERY = re.compile(r"((?:password|passwd|pwd|token|secret)(?:=|%3D))(?:(?!%3B)[^\s&;#'\"])+", re.IGNORECASE)
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of an SQLite file, wherever it lies.
 
@@ -33,7 +39,7 @@ def sqlite_url(path: Path) -> str:
     try:
         text = url.render_as_string()
     except UnicodeEncodeError:
-        # a name that is not UTF-8 is in no URL: whoever opens this says so
+        # a name that is not UTF-8 is in no URL: the caller reports it
         return f"sqlite:///{url.database}"
     # MLflow makes the folder of what looks like a path to it, escapes and all; not where the driver is named too
     return text if "%" not in text else url.set(drivername="sqlite+pysqlite").render_as_string()
@@ -52,8 +58,25 @@ def sqlite_path(url: str) -> Path | None:
     return Path(parts.database) if parts.get_backend_name() == "sqlite" and parts.database else None
 
 
+def without_password(url: str) -> str:
+    """A URL as it may be printed: with ``***`` for a password.
+
+    >>> without_password("postgresql://me:secret@host/name"), without_password("http://localhost:5000")
+    ('postgresql://me:***@host/name', 'http://localhost:5000')
+    """
+    if not url.startswith("http"):  # a database's password may have any letter but @
+        with suppress(ArgumentError, ValueError):
+            parts = make_url(url)
+            url = url if parts.password is None else parts.render_as_string(hide_password=True)
+    return _scrubbed(url)
+
+
+def _scrubbed(text: str) -> str:
+    return _IN_QUERY.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
+
+
 def check_database_url(url: str, option: str) -> None:
-    """Raise UsageError where ``url`` is no URL of a database that there could be.
+    """Raise UsageError where ``url`` is not a valid database URL.
 
     >>> check_database_url("study.db", "--storage")
     Traceback (most recent call last):
@@ -63,17 +86,18 @@ def check_database_url(url: str, option: str) -> None:
     try:
         make_url(url).get_dialect()
     except (ArgumentError, ValueError) as error:
-        file = url if url and "://" not in url else "study.db"
+        shown = without_password(url)
+        file = shown if url and "://" not in url else "study.db"
         raise UsageError(
-            f"{option} {url!r} is not the URL of a database. For a file: {option} sqlite:///{file}; for a server: {option} "
+            f"{option} {shown!r} is not the URL of a database. For a file: {option} sqlite:///{file}; for a server: {option} "
             "postgresql://user:password@host/name."
         ) from error
     except ImportError:
-        return  # its driver is not installed, which whoever uses it says
+        return  # its driver is not installed, which the caller reports
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same may succeed later: nobody answered, somebody else was at it, a disk was full.
+    """Whether the same may succeed later: no answer, a lock held elsewhere, a full disk.
 
     >>> may_pass(ConnectionRefusedError()), may_pass(PermissionError())
     (True, False)
@@ -87,13 +111,13 @@ def may_pass(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in a line, without the SQL of it.
+    """What went wrong, in a line, without the SQL of it and without passwords.
 
     >>> reason(ValueError("no such thing\\n[SQL: SELECT 1]"))
     'no such thing'
     """
     text = str(getattr(error, "orig", None) or error).strip()
-    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+    return _scrubbed(text.splitlines()[0].rstrip(".")) if text else type(error).__name__
 
 
 def remedy(error: BaseException, option: str, then: str) -> str:

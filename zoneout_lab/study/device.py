@@ -7,6 +7,7 @@ import gc
 import torch
 
 from zoneout_lab.errors import UsageError
+from zoneout_lab.report.text import count
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -43,7 +44,7 @@ def check_device(device: str) -> str:
 
 
 def why_missing(device: str) -> str | None:
-    """Why a GPU that might exist elsewhere is not here; None where the device is here. Raises UsageError for what is no device.
+    """Why a GPU that might exist elsewhere is not here; None where the device is here. Raises UsageError for an unknown device.
 
     >>> why_missing("cpu") is None
     True
@@ -54,8 +55,8 @@ def why_missing(device: str) -> str | None:
         raise UsageError(f"There is no device {device!r}. Known: cpu, cuda, cuda:0, …") from error
     if named.type not in ("cpu", "cuda"):
         raise UsageError(f"The device {device!r} is not supported. Known: cpu, cuda, cuda:0, …")
-    count = torch.cuda.device_count() if named.type == "cuda" and torch.cuda.is_available() else 0
-    if named.type == "cpu" or (named.index or 0) < count:
+    found = torch.cuda.device_count() if named.type == "cuda" and torch.cuda.is_available() else 0
+    if named.type == "cpu" or (named.index or 0) < found:
         return None
-    seen = "no CUDA GPU" if count == 0 else f"{count} CUDA GPU{'s' * (count != 1)}, cuda:0 to cuda:{count - 1}"
+    seen = "no CUDA GPU" if found == 0 else f"{count(found, 'CUDA GPU')}, cuda:0 to cuda:{found - 1}"
     return f"The device {device!r} is not here: torch sees {seen}. Use --device cpu, or see `zoneout-lab doctor`."

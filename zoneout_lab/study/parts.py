@@ -24,7 +24,7 @@ def check_parts(study: Study, task: Task, data: Data) -> None:
 
     Raises:
         UsageError: a regularizer that is on no list. Runs are trained, by other processes too, from what is written down of them.
-        InputRefusedError: a model that cannot be, or that cannot read the task.
+        InputRefusedError: an impossible model, or one that cannot read the task.
     """
     tried = set()
     for arm in study.arms:

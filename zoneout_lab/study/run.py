@@ -17,7 +17,7 @@ from zoneout_lab.ops.engine import describe
 from zoneout_lab.regularizers import from_json, to_json
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
-from zoneout_lab.study.databases import check_database_url, reason, remedy, sqlite_url
+from zoneout_lab.study.databases import check_database_url, reason, remedy, sqlite_url, without_password
 from zoneout_lab.study.device import check_device, device_memory, give_back_memory, out_of_memory
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
@@ -31,7 +31,7 @@ from zoneout_lab.training import Outcome, Progress, default_workers, train_batch
 
 @dataclass
 class Watcher:
-    """What the driver tells whoever is watching. The defaults say nothing."""
+    """How the driver reports what happens. By default it is silent."""
 
     say: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
@@ -148,7 +148,7 @@ def _publish(folder: Path, out: Path, tracking: str, watcher: Watcher, *, say: b
         from zoneout_lab.study.tracking import publish, tracking_uri
 
         uri = tracking_uri(None if tracking == "default" else tracking, out)
-        at = f" at {uri}"
+        at = f" at {without_password(uri)}"
         if say:
             watcher.say("Recording the runs in MLflow.")
         with taking_turns(out, watcher.warn):

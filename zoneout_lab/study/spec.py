@@ -227,7 +227,7 @@ def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
 
     A text such as ``"*0.5"`` multiplies the number that stands there: half the preset's learning rate, whichever preset it is.
 
-    Raises UsageError for a field that does not exist, InputRefusedError for a value that cannot be.
+    Raises UsageError for a field that does not exist, InputRefusedError for an impossible value.
 
     >>> changed(Setting(), {"training.epochs": 3}).training.epochs
     3

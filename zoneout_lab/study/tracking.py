@@ -24,7 +24,7 @@ from mlflow.exceptions import MlflowException
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.study.databases import check_database_url, sqlite_path, sqlite_url
+from zoneout_lab.study.databases import check_database_url, sqlite_path, sqlite_url, without_password
 from zoneout_lab.study.store import read_manifest
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -41,23 +41,24 @@ def tracking_uri(uri: str | None, out: Path) -> str:
 
 
 def check_tracking(uri: str | None) -> None:
-    """Raise UsageError where the URI given, or else $MLFLOW_TRACKING_URI, is none that MLflow takes. Nothing is asked of a server."""
+    """Raise UsageError where the URI given, or else $MLFLOW_TRACKING_URI, is not a URL that MLflow accepts. No server is
+    contacted."""
     origin = "--tracking" if uri else f"${_VARIABLE}"
     uri = uri or os.environ.get(_VARIABLE)
     if not uri:
         return
-    parts = urlsplit(uri)
-    if parts.scheme.partition("+")[0] in _DATABASES:
+    if uri.partition(":")[0].partition("+")[0] in _DATABASES:
         check_database_url(uri, origin)
         return
     try:
+        parts = urlsplit(uri)
         MlflowClient(tracking_uri=uri)
         taken = bool(parts.netloc) or not parts.scheme.startswith("http")
-    except MlflowException:
+    except (MlflowException, ValueError):
         taken = False
     if not taken:
         raise UsageError(
-            f"{origin} {uri!r} is not a place that MLflow can write to. It takes a URL: sqlite:///mlflow.db for a file, "
+            f"{origin} {without_password(uri)!r} is not a place that MLflow can write to. It takes a URL: sqlite:///mlflow.db for a file, "
             "http://localhost:5000 for a server. Without one the runs are recorded in --out; --no-tracking leaves MLflow out."
         )
 
@@ -117,8 +118,9 @@ def _publish(folder: Path, uri: str) -> int:
 def _experiment(client: MlflowClient, name: str, uri: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None and found.lifecycle_stage == LifecycleStage.DELETED:
+        at = shlex.quote(without_password(uri))
         raise InputRefusedError(
-            f"its experiment {name!r} was deleted. To have it back: MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
+            f"its experiment {name!r} was deleted. To have it back: MLFLOW_TRACKING_URI={at} mlflow experiments restore "
             f"--experiment-id {found.experiment_id}, and run again. Or name another place with --tracking"
         )
     if found is not None:

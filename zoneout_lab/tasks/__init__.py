@@ -53,7 +53,7 @@ def task_class(name: str) -> type[Task]:
 def make_task(name: str, options: Mapping[str, int | float | str | bool] | None = None) -> Task:
     """The task of this name with these options; an option left out keeps its default.
 
-    Raises UsageError where the task or an option does not exist, InputRefusedError where an option's value cannot be.
+    Raises UsageError where the task or an option does not exist, InputRefusedError for an impossible value of an option.
 
     >>> make_task("digits", {"permute": False})
     Digits(permute=False, permutation_seed=1)

@@ -118,7 +118,7 @@ def writable_cache() -> Path:
 
 
 def expanded(name: str) -> Path:
-    """A file's name as a person writes it, with ``~`` for the home folder; as it is where ``~`` stands for nobody's.
+    """A file's name as a person writes it, with ``~`` for the home folder; unchanged where that user does not exist.
 
     >>> expanded("~nobody_of_this_name/book.txt").as_posix()
     '~nobody_of_this_name/book.txt'

@@ -169,7 +169,8 @@ def without_example(labels: NDArray[np.int64], classes: int) -> str:
     missing = np.flatnonzero(np.bincount(labels, minlength=classes) == 0)
     if not len(missing):
         return ""
-    named = ", ".join(map(str, missing[:10])) + f" and {len(missing) - 10:,} more" * (len(missing) > 10)
+    more = f" and {len(missing) - 10:,} more" if len(missing) > 10 else ""
+    named = ", ".join(map(str, missing[:10])) + more
     return f"{len(missing):,} of {classes:,} classes have no training example: {named}."
 
 

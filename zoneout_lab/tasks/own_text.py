@@ -41,7 +41,7 @@ class OwnText(Protocol):
 
 
 def check_own(task: OwnText) -> None:
-    """Refuse options that cannot be: files that are not there, fractions that leave nothing or take nothing, no encoding.
+    """Refuse impossible options: files that do not exist, fractions that leave nothing or take nothing, an unknown encoding.
 
     Raises InputRefusedError.
     """
