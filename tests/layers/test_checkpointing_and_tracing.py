@@ -88,7 +88,7 @@ def test_with_masks_checkpointing_is_refused_by_name(case: str, engine: str, ree
     with pytest.raises(InputRefusedError, match=said):
         gradients_checkpointed(rnn, lambda x: outputs(rnn, x), reentrant=reentrant)
     rnn.eval()
-    gradients_checkpointed(rnn, lambda x: outputs(rnn, x), reentrant=reentrant)  # expectations are no draws
+    gradients_checkpointed(rnn, lambda x: outputs(rnn, x), reentrant=reentrant)  # expectations are not drawn
 
 
 @REENTRANT

@@ -1,4 +1,4 @@
-"""Weights that are no parameters: weight norm, spectral norm, weight drop, functional calls; with autocast and without."""
+"""Weights that are not parameters: weight norm, spectral norm, weight drop, functional calls; with autocast and without."""
 
 from __future__ import annotations
 

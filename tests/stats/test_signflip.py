@@ -139,6 +139,6 @@ def test_degenerate_differences(differences, p, interval):
 
 
 @pytest.mark.parametrize("differences", [[1.0, math.nan], [math.inf], [[1.0, 2.0]]])
-def test_what_is_no_vector_of_numbers_is_refused(differences):
+def test_other_than_one_finite_vector_is_refused(differences):
     with pytest.raises(InputRefusedError):
         sign_flip(differences)

@@ -94,7 +94,7 @@ FAULTS = {
 
 @pytest.fixture
 def places(tmp_path):
-    """A file that is no database, and a database that another process writes to."""
+    """A file that is not a database, and a database that another process writes to."""
     (tmp_path / "text.db").write_text("not a database, however far one reads. " * 30)
     other = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

@@ -165,7 +165,7 @@ def test_writing_to_symbols_leaves_the_codes(tmp_path: Path) -> None:
         ("a.docx", b"PK\3\4\x14\0\6\0zone", "a.docx in {} is compressed or an office document"),
     ],
 )
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(content)
     for code in (lambda: characters([tmp_path / name], tmp_path), lambda: words([tmp_path / name], 0, (), tmp_path)):
         with pytest.raises(InputRefusedError) as refused:

@@ -26,7 +26,7 @@ class _Console(Console):
 def any_letters() -> None:
     """Let stdout and stderr take every text, whatever their encoding: a letter they lack is written as its number.
 
-    A path stays the path it is: bytes of a name that are no letters are written as they are.
+    A path stays the path it is: bytes of a name that do not decode are written as they are.
     """
     codecs.register_error("zoneout_lab", _legible)
     for stream in (sys.stdout, sys.stderr):

@@ -57,7 +57,7 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
         computed from them.
 
     Raises:
-        InputRefusedError: the model announces no states (``torch.nn.LSTM`` hides its own), the loss is no scalar or no gradient
+        InputRefusedError: the model announces no states (``torch.nn.LSTM`` hides its own), the loss is not a scalar or no gradient
             of it reaches a state, or gradients are switched off.
 
     >>> import zoneout_lab as zl

@@ -31,7 +31,7 @@ def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
 
     Raises:
         InputRefusedError: in a measurement: the label is that of a layer or cell that shows its states by itself, the point is
-            unknown, or a state is no tensor, or for a gradient one that has none.
+            unknown, or a state is not a tensor, or for a gradient one that has none.
 
     >>> def model(x, h):
     ...     for x_t in x:

@@ -33,7 +33,7 @@ def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Pa
         TryAgainError: the disk is full.
     """
     target = Path(path)
-    # a path may hold bytes that are no letters
+    # a path may hold bytes that do not decode
     schema.write_bytes(target, render(Source.read(tree_or_path)).encode(errors="backslashreplace"))
     return target
 
