@@ -140,4 +140,4 @@ def test_refused_before_anything_is_timed(command, monkeypatch, tmp_path, typed,
 def test_without_a_gpu(command, small_file):
     done = command("bench", "small", "--device", "cuda")
     assert done.code == 2
-    assert done.errors == command("plan", str(small_file), "--device", "cuda").errors
+    assert done.errors == command("run", str(small_file), "--device", "cuda").errors
