@@ -44,7 +44,7 @@ def seeds_needed(alpha: float = 0.05, m: int = 1) -> int:
     [6, 7, 7, 9]
     """
     check_alpha(alpha)
-    if alpha / m < smallest_p(EXACT_UP_TO):
+    if smallest_adjusted_p(EXACT_UP_TO, m) > alpha:
         raise InputRefusedError(
             f"No number of seeds can decide at α/m = {alpha / m:.3g}: p values are at least {smallest_p(EXACT_UP_TO):.3g}. Take a larger α, or "
             "fewer hypotheses."
