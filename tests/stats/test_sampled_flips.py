@@ -61,5 +61,5 @@ def test_every_difference_is_flipped_half_of_the_time(n):
 
 
 def test_wilcoxon_says_that_it_was_sampled():
-    assert paired_effect(SAMPLE, rng=rng()).wilcoxon_method == "sign-flip, 99,999 random flips"
-    assert paired_effect(SAMPLE[:9]).wilcoxon_method == "exact sign-flip"
+    assert paired_effect(SAMPLE, rng=rng()).wilcoxon_method == "signed ranks, 99,999 random flips"
+    assert paired_effect(SAMPLE[:9]).wilcoxon_method == "exact signed ranks"
