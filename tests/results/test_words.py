@@ -33,7 +33,7 @@ def test_a_short_line_says_both_values_and_which_is_higher():
     c = compare(zoneout_higher_by(2.0), "zoneout", "lstm", metric="valid_error")
     assert c.verdict == "contradicted"
     assert c.short == (
-        "12.12% for zoneout, 10.09% for the LSTM: zoneout is 2.04 percentage points higher (95% interval 2.01 to 2.06)"
+        "validation error 12.12% for zoneout, 10.09% for the LSTM: zoneout is 2.04 percentage points higher (95% interval 2.01 to 2.06)"
     )
     c = compare(zoneout_higher_by(-2.0), "zoneout", "lstm", metric="valid_error", direction="higher")
     assert "zoneout is 1.97 percentage points lower (95% interval −1.99 to −1.94)" in c.short
@@ -51,7 +51,9 @@ def test_a_short_line_means_what_the_sentence_does(thousandths, margin):
         assert (caution in c.short) == (caution in c.sentence)
     shift = re.search(r"(is .* (?:higher|lower)) than|(the same on average)", c.sentence)
     assert (shift[1] or shift[2]) in c.short
-    ours, theirs = (parsed(x) for x in re.search(rf"^{NUMBER}% for a, {NUMBER}% for b: ", c.short).groups())
+    ours, theirs = (
+        parsed(x) for x in re.search(rf"^validation error {NUMBER}% for a, {NUMBER}% for b: ", c.short).groups()
+    )
     assert (ours > theirs, ours < theirs) == (c.mean_difference > 0, c.mean_difference < 0)
     assert (" higher" in c.short, " lower" in c.short) == (c.mean_difference > 0, c.mean_difference < 0)
 
@@ -192,4 +194,4 @@ def test_a_metric_of_one_s_own_is_shown_as_it_is(attrs):
     c = compare(tree, "a", "b", metric="acc", direction="higher")
     what, unit = attrs.get("long_name", "acc"), f" {attrs['units']}" if attrs else ""
     assert f"the {what} of a is 0.250{unit} higher than that of b (difference 0.250" in c.sentence
-    assert f"0.775{unit} for a, 0.525{unit} for b: a is 0.250{unit} higher" in c.short
+    assert f"{what} 0.775{unit} for a, 0.525{unit} for b: a is 0.250{unit} higher" in c.short

@@ -73,12 +73,13 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
 
 
 def short(c: Comparison, arm: str, against: str) -> str:
-    """Both values, which is higher or lower and by how much, and the interval: a line that means what the sentence does."""
+    """The metric, both values, which is higher or lower and by how much, and the interval: a line that means what the sentence does."""
     if not c.seeds:
         return "; ".join(["no seed has both values", *_lost(c)])
     places = _scaled(c)[3]
     ours, theirs = (math.fsum(value / len(c.seeds) for value in values) for values in (c.arm_values, c.against_values))
-    values = f"{_value(c, ours, places, theirs)} for {arm}, {_value(c, theirs, places, ours)} for {against}"
+    noun = NOUNS.get(c.metric, c.long_name)
+    values = f"{noun} {_value(c, ours, places, theirs)} for {arm}, {_value(c, theirs, places, ours)} for {against}"
     head = "the same on average" if c.mean_difference == 0 else f"{arm} is {_shift(c)}"
     notes = [*_interval(c), *_margin(c), *_equal(c), *(["differences look skewed"] if c.skewed else []), *_lost(c)]
     return f"{values}: {head}" + (f" ({'; '.join(notes)})" if notes else "")
