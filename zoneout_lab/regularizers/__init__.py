@@ -7,15 +7,11 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
-from zoneout_lab.ops.reference import CELLS
-from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Regularizer
-from zoneout_lab.regularizers.cell_shift import CellShift
-from zoneout_lab.regularizers.combined import Combined, OtherCell, cell_of, part_of
+from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Combined, Regularizer
 from zoneout_lab.regularizers.dropout import CellDropout, HiddenDropout, NonRecurrentDropout, RecurrentDropout
-from zoneout_lab.regularizers.input_mask import InputMask
+from zoneout_lab.regularizers.formerly import FORMERLY, CellShift, InputMask, LayerNorm, RecurrentBatchNorm, separated
 from zoneout_lab.regularizers.none import NoRegularizer
 from zoneout_lab.regularizers.norm_stabilizer import NormStabilizer
-from zoneout_lab.regularizers.normalised import LayerNorm, RecurrentBatchNorm
 from zoneout_lab.regularizers.sequence_dropout import RnnDrop, VariationalDropout
 from zoneout_lab.regularizers.weight_noise import WeightNoise
 from zoneout_lab.regularizers.zoneout import Zoneout
@@ -33,10 +29,6 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
         NonRecurrentDropout,
         WeightNoise,
         NormStabilizer,
-        InputMask,
-        CellShift,
-        RecurrentBatchNorm,
-        LayerNorm,
         Combined,
     )
 }
@@ -65,6 +57,8 @@ def from_json(value: Mapping[str, Any]) -> Regularizer:
     RecurrentDropout(p=0.05)
     """
     kind = str(value.get("kind"))
+    if kind in FORMERLY:
+        return FORMERLY[kind](**{name: option for name, option in value.items() if name != "kind"})
     if kind not in REGULARIZERS:
         raise unknown("regularizer", kind, REGULARIZERS)
     options = {name: option for name, option in value.items() if name != "kind"}
@@ -81,22 +75,6 @@ def from_json(value: Mapping[str, Any]) -> Regularizer:
     return REGULARIZERS[kind](**options)
 
 
-def structure(regularizer: Regularizer, cell: str) -> str:
-    """What replicas of one model have to agree in: the cell that computes them, and whether a fast path may.
-
-    >>> (
-    ...     structure(Zoneout(0.5), "lstm"),
-    ...     structure(VariationalDropout(recurrent=0.1), "lstm"),
-    ...     structure(LayerNorm(), "lstm"),
-    ... )
-    ('fast', 'reference', 'LayerNorm(gamma=1.0, epsilon=1e-05)')
-    """
-    other = cell_of(regularizer)
-    if other is not None:
-        return f"{other.kind} {other.reading}" if isinstance(other, InputMask) else repr(other)
-    return "fast" if regularizer.for_training(1).masks(cell).keys() <= set(CELLS[cell][2]) else "reference"
-
-
 __all__ = [
     "INVERTED",
     "REGULARIZERS",
@@ -110,7 +88,6 @@ __all__ = [
     "NoRegularizer",
     "NonRecurrentDropout",
     "NormStabilizer",
-    "OtherCell",
     "RecurrentBatchNorm",
     "RecurrentDropout",
     "Regularizer",
@@ -118,9 +95,7 @@ __all__ = [
     "VariationalDropout",
     "WeightNoise",
     "Zoneout",
-    "cell_of",
     "from_json",
-    "part_of",
-    "structure",
+    "separated",
     "to_json",
 ]

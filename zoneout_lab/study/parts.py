@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from zoneout_lab.errors import LabError, UsageError
-from zoneout_lab.regularizers import REGULARIZERS, Combined, Regularizer, from_json, structure, to_json
+from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json
 from zoneout_lab.settings import Run
 from zoneout_lab.study.spec import Arm, Study
 from zoneout_lab.tasks import Task
@@ -30,7 +30,7 @@ def check_parts(study: Study, task: Task, data: Data) -> None:
     for arm in study.arms:
         _check_written(arm)
         run = study.run(arm, 0)
-        kind = (run.shape, structure(arm.regularizer, run.setting.model.cell), str(to_json(arm.regularizer)))
+        kind = (run.shape, str(to_json(arm.regularizer)))
         if kind not in tried:
             tried.add(kind)
             _try(run, task, data)
@@ -48,7 +48,7 @@ def _check_written(arm: Arm) -> None:
 
 
 def _parts(regularizer: Regularizer) -> tuple[Regularizer, ...]:
-    return (regularizer, *regularizer.parts) if isinstance(regularizer, Combined) else (regularizer,)
+    return tuple(dict.fromkeys((regularizer, *regularizer.parts)))
 
 
 def _try(run: Run, task: Task, data: Data) -> None:

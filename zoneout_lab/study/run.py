@@ -13,6 +13,7 @@ from typing import Any
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.regularizers import from_json, to_json
 from zoneout_lab.settings import Run, Setting
@@ -321,7 +322,7 @@ def _origin(setting: Setting, data: Data, device: str, workers: int) -> dict[str
         "machine": provenance.machine(device) | {"workers": workers},
         "git": provenance.git_commit(),
         "data": {"digest": data.digest, "notes": list(data.notes)},
-        "engine": describe(setting.model.cell, device.partition(":")[0]),
+        "engine": describe(as_cell(setting.model.cell), device.partition(":")[0]),
     }
 
 

@@ -12,7 +12,9 @@ from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, Valida
 
 from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
-from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
+from zoneout_lab.ops.cells import LSTM, Cell, as_cell
+from zoneout_lab.ops.cells import to_json as cell_json
+from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
 from zoneout_lab.report.claims import CLAIMS
 from zoneout_lab.schema import SPLITS
 from zoneout_lab.settings import Frozen, Option, Run, Seeds, Setting, content_hash
@@ -25,6 +27,16 @@ RegularizerField = Annotated[
     PlainSerializer(to_json),
 ]
 Scalar = Option | None
+#: a cell in a change may be given as its class or a value, and is kept as JSON
+Changes = Annotated[
+    dict[str, Scalar | dict[str, Option]],
+    BeforeValidator(lambda change: {path: _written(value) for path, value in dict(change).items()}),
+]
+
+
+def _written(value: Any) -> Any:
+    is_cell = isinstance(value, Cell) or (isinstance(value, type) and issubclass(value, Cell))
+    return cell_json(as_cell(value)) if is_cell else value
 
 
 class Arm(Frozen):
@@ -38,10 +50,19 @@ class Arm(Frozen):
     name: Name
     label: str = Field("", description="how it is called in the report; by default its name")
     regularizer: RegularizerField = NoRegularizer()
-    change: dict[str, Scalar] = Field(default_factory=dict, description="dotted field of the setting → value")
+    change: Changes = Field(default_factory=dict, description="dotted field of the setting → value")
     search: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="field of the regularizer → range in which tuning looks for it"
     )
+
+    @model_validator(mode="after")
+    def _cell_apart(self) -> Self:
+        """A cell given as a regularizer, as before cells could be given as themselves, becomes a change of the setting."""
+        cell, regularizer = separated(LSTM(), self.regularizer)
+        if regularizer is not self.regularizer:
+            object.__setattr__(self, "regularizer", regularizer)
+            object.__setattr__(self, "change", self.change | {"model.cell": cell_json(cell)})
+        return self
 
 
 class Hypothesis(Frozen):
@@ -93,7 +114,7 @@ class Study(Frozen):
     background: str = ""
     task: str = "digits"
     preset: str = "laptop"
-    change: dict[str, Scalar] = Field(default_factory=dict)
+    change: Changes = Field(default_factory=dict)
     arms: tuple[Arm, ...] = Field(min_length=1)
     baseline: Name
     seeds: int = Field(8, ge=1, le=1000)
@@ -196,7 +217,7 @@ class Study(Frozen):
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
         setting = self.setting(arm)
-        arm.regularizer.for_training(1).masks(setting.model.cell)
+        arm.regularizer.for_training(1).masks(as_cell(setting.model.cell))
         return Run(
             arm=arm.name,
             seed=seed,
@@ -222,7 +243,7 @@ def derive(study_seed: int, seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{study_seed}/{seed}/{purpose}".encode()).digest()[:8]) >> 1
 
 
-def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
+def changed(setting: Setting, changes: Mapping[str, Any]) -> Setting:
     """A setting with dotted fields replaced: ``training.epochs``, ``model.hidden``, ``options.permute``.
 
     A text such as ``"*0.5"`` multiplies the number that stands there: half the preset's learning rate, whichever preset it is.
@@ -250,7 +271,7 @@ def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
         raise InputRefusedError(explain(error)) from error
 
 
-def _multiple(path: str, old: Any, new: Scalar) -> Scalar:
+def _multiple(path: str, old: Any, new: Any) -> Any:
     if not isinstance(new, str) or not new.startswith("*") or isinstance(old, str):
         return new
     try:
