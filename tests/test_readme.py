@@ -8,7 +8,7 @@ import pytest
 from zoneout_lab.cli.catalogue import studies_of
 from zoneout_lab.report.claims import CLAIMS
 from zoneout_lab.study import builtin_studies, load_study
-from zoneout_lab.study.plan import check_design, check_metrics
+from zoneout_lab.study.design import check_design, check_metrics
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -17,10 +17,11 @@ from zoneout_lab.ops.engine import describe
 from zoneout_lab.regularizers import from_json, to_json
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
+from zoneout_lab.study.batching import batches
 from zoneout_lab.study.databases import check_database_url, reason, remedy, sqlite_url, without_password
+from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import check_device, device_memory, give_back_memory, out_of_memory
 from zoneout_lab.study.parts import check_parts
-from zoneout_lab.study.plan import batches, check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Arm, Study, derive
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, only_driver, taking_turns
 from zoneout_lab.study.trials import Ledger, Params, Space, sampler_name, suggest
