@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from zoneout_lab.cli.catalogue import studies_of
-from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.paper import CLAIMS
 from zoneout_lab.study import builtin_studies, load_study
 from zoneout_lab.study.design import check_design, check_metrics
 

@@ -8,7 +8,7 @@ import pytest
 from pairwise import pairwise
 
 from zoneout_lab.errors import UsageError
-from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.paper import CLAIMS
 from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import builtin_studies, load_study
 from zoneout_lab.study.batching import batches

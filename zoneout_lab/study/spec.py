@@ -12,8 +12,8 @@ from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, Valida
 
 from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.paper import CLAIMS
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
-from zoneout_lab.report.claims import CLAIMS
 from zoneout_lab.schema import SPLITS
 from zoneout_lab.settings import Frozen, Option, Run, Seeds, Setting, content_hash
 from zoneout_lab.tasks import make_task, task_class
