@@ -56,8 +56,11 @@ def watching(score: str) -> Iterator[Watcher]:
         if bar.disable:
             errors.print(f"{counts['done']}/{counts['runs']} runs done.", highlight=False)
 
+    def say(text: str) -> None:
+        errors.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def warn(text: str) -> None:
         errors.print(f"[yellow]Warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
     with bar:
-        yield Watcher(say=errors.print, warn=warn, begin=begin, progress=progress, done=done)
+        yield Watcher(say=say, warn=warn, begin=begin, progress=progress, done=done)

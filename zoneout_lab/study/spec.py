@@ -14,8 +14,8 @@ from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.ops.cells import LSTM, Cell, as_cell
 from zoneout_lab.ops.cells import to_json as cell_json
+from zoneout_lab.paper import CLAIMS
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
-from zoneout_lab.report.claims import CLAIMS
 from zoneout_lab.schema import SPLITS
 from zoneout_lab.settings import Frozen, Option, Run, Seeds, Setting, content_hash
 from zoneout_lab.tasks import make_task, task_class

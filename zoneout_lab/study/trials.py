@@ -16,9 +16,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from zoneout_lab.settings import Run
-from zoneout_lab.study.databases import may_pass, reason, remedy
+from zoneout_lab.study.databases import may_pass, quiet, reason, remedy
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+_LOGGERS = ("optuna", "alembic")  # they announce each study, trial and table, and the driver reports what matters of it
 
 Space = Mapping[str, tuple[float, float]]
 Params = dict[str, float]
@@ -93,7 +93,8 @@ class Ledger:
     def _or_warn(self) -> Iterator[None]:
         """Give up on the database for the rest of this process where it does not answer, saying so once."""
         try:
-            yield
+            with quiet(*_LOGGERS):
+                yield
         except Exception as error:  # noqa: BLE001 - drivers raise their own kinds, and none may cost a run
             self._study = None
             fault = "does not answer" if may_pass(error) else "cannot be used"
@@ -123,7 +124,8 @@ def suggest(space: Space, finished: Sequence[tuple[Params, float]], count: int, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.TPESampler(seed=(seed + len(finished)) % 2**32, n_startup_trials=8)
-    study = optuna.create_study(sampler=sampler)
-    for params, score in finished:
-        study.add_trial(create_trial(params=params, distributions=distributions, value=score))
-    return [dict(study.ask(distributions).params) for _ in range(count)]
+    with quiet(*_LOGGERS):
+        study = optuna.create_study(sampler=sampler)
+        for params, score in finished:
+            study.add_trial(create_trial(params=params, distributions=distributions, value=score))
+        return [dict(study.ask(distributions).params) for _ in range(count)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.paper import CLAIMS
 from zoneout_lab.report.figures import Figure, differences, pairs
 from zoneout_lab.report.quantity import Quantity, quantity
 from zoneout_lab.report.section import Section
