@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from zoneout_lab.checked import plain
 
@@ -125,6 +125,14 @@ class Run(Frozen):
         description="epochs after which gradient flow and perturbations are measured; 0: untrained; −1: the run's last",
     )
     gradient_examples: int = Field(64, ge=1, description="validation examples the measurement is taken on")
+    code: dict[str, str] = Field(
+        default_factory=dict, description="own files that its parts come from → digest of what they do"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_absent_code(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A run of built-in parts is written, and called, as it was before there were others."""
+        return {name: value for name, value in serialize(self).items() if name != "code" or value}
 
     @property
     def id(self) -> str:
@@ -134,7 +142,7 @@ class Run(Frozen):
     @property
     def shape(self) -> str:
         """Runs of one shape train together as replicas: they differ in regularizer and seeds only."""
-        alone = {"arm", "seed", "regularizer", "seeds"}
+        alone = {"arm", "seed", "regularizer", "seeds", "code"}
         return json.dumps(self.model_dump(mode="json", exclude=alone), sort_keys=True)
 
 

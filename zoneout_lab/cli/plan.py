@@ -23,7 +23,10 @@ _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as th
 def show_plan(
     study: Study, *, data: Path | None, out: Path, device: str, workers: int | None, force: bool, as_json: bool
 ) -> None:
-    """Print runs, batches, time and memory; raises what ``run`` would raise, except where the GPU is on another machine."""
+    """Print runs, batches, time and memory; raises what ``run`` would raise, except where the GPU is on another machine.
+
+    The study's code has to be in use.
+    """
     missing_device = why_missing(device)
     workers = workers or default_workers(device)
     runs = study.runs()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.masks import Mask
 from zoneout_lab.ops.reference import CELLS, MORE_SITES
+from zoneout_lab.parts import Part
 
 if TYPE_CHECKING:
     from zoneout_lab.regularizers.combined import Combined
@@ -23,7 +24,7 @@ STACK_SITES = ("input", "top", "embedding")
 INVERTED = (*STACK_SITES, "recurrent")
 
 
-class Regularizer(ABC):
+class Regularizer(Part, ABC):
     """A frozen value that says what is done to a recurrent network in training.
 
     A member of the list in ``regularizers/__init__.py`` is a frozen dataclass with a ``kind`` and :meth:`sites`. At training a
@@ -31,7 +32,6 @@ class Regularizer(ABC):
     :data:`INVERTED` site. ``cells`` are the cell types that it is defined for. ``a + b`` is both at once.
     """
 
-    kind: ClassVar[str]
     cells: ClassVar[tuple[str, ...]] = tuple(CELLS)
 
     @abstractmethod
