@@ -12,6 +12,7 @@ from zoneout_lab.checked import plain
 
 # an infinite number is refused by the field or the task that it is for, which can say so in one sentence
 Option = int | Annotated[float, Field(allow_inf_nan=True)] | str | bool
+Value = Option | tuple[Option, ...]
 
 
 class Frozen(BaseModel):
@@ -98,7 +99,7 @@ class Setting(Frozen):
     Every task offers named settings (``laptop``, ``paper``); a study starts from one and may change any field.
     """
 
-    options: dict[str, Option] = Field(default_factory=dict, description="passed to the task's class")
+    options: dict[str, Value] = Field(default_factory=dict, description="passed to the task's class")
     model: Model = Model()
     training: Training = Training()
 

@@ -94,12 +94,12 @@ def run(
     from zoneout_lab.study import provenance
     from zoneout_lab.study.device import check_device
     from zoneout_lab.study.run import run_study
-    from zoneout_lab.tasks import TASKS
+    from zoneout_lab.tasks import task_class
 
     interrupts.results_kept = True
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)
     check_device(device)
-    with watching(TASKS[chosen.task].score) as watcher:
+    with watching(task_class(chosen.task).score) as watcher:
         summary = run_study(
             chosen,
             out=out,

@@ -14,7 +14,7 @@ from zoneout_lab.study.device import device_memory, why_missing
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.plan import batches, check_metrics, cost, refuse_unless_forced
 from zoneout_lab.study.store import read_manifest
-from zoneout_lab.tasks import make_task
+from zoneout_lab.tasks import load_task, make_task, task_name
 from zoneout_lab.training import default_workers
 
 _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as they could be
@@ -42,7 +42,7 @@ def show_plan(
             for seed in range(study.tuning.seeds)
         ]
     task = make_task(study.task, study.setting().options)
-    loaded = task.load(data)
+    loaded = load_task(task, data)
     check_parts(study, task, loaded)
     folder = out / study.id
     there = read_manifest(folder)["runs"] if (folder / "MANIFEST.json").exists() else {}
@@ -58,7 +58,7 @@ def show_plan(
     facts = {
         "study": study.id,
         "folder": str(folder),
-        "task": study.task,
+        "task": task_name(study.task),
         "preset": study.preset,
         "runs": len(runs),
         "tuning_runs": len(tuning_runs),

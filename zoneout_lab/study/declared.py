@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer
 
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
-from zoneout_lab.settings import Frozen, Option
+from zoneout_lab.settings import Frozen, Value
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 RegularizerField = Annotated[
@@ -16,7 +16,7 @@ RegularizerField = Annotated[
     BeforeValidator(lambda value: from_json(value) if isinstance(value, Mapping) else value),
     PlainSerializer(to_json),
 ]
-Scalar = Option | None
+Scalar = Value | None
 
 
 class Arm(Frozen):

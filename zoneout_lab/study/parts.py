@@ -10,7 +10,7 @@ from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, struc
 from zoneout_lab.settings import Run
 from zoneout_lab.study.declared import Arm
 from zoneout_lab.study.spec import Study
-from zoneout_lab.tasks import Task
+from zoneout_lab.tasks import TASKS, Task
 from zoneout_lab.tasks.base import Data
 from zoneout_lab.training.model import SequenceModel
 
@@ -28,6 +28,7 @@ def check_parts(study: Study, task: Task, data: Data) -> None:
         InputRefusedError: an impossible model, one that cannot read the task, or a part of one's own that cannot be made again from what
             is written down of it.
     """
+    check_part(task, TASKS, Task)  # type: ignore[type-abstract]
     tried = set()
     for arm in study.arms:
         _check_written(arm)

@@ -18,7 +18,7 @@ from zoneout_lab.study.plan import check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import CONFIRM, Store, only_driver, taking_turns
 from zoneout_lab.study.tuning import tune
-from zoneout_lab.tasks import make_task
+from zoneout_lab.tasks import load_task, make_task
 from zoneout_lab.training import default_workers
 
 
@@ -79,7 +79,7 @@ def run_study(
         problem = refuse_unless_forced(study, force=force)
         _check_mirrors(storage, tracking)
         task = make_task(study.task, study.setting().options)
-        loaded = task.load(data)
+        loaded = load_task(task, data)
         if not (out / study.id / "MANIFEST.json").exists():
             check_parts(study, task, loaded)
         with only_driver(out, study, watcher.warn):

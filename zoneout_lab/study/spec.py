@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.parts import Code, parts_of
@@ -16,7 +16,17 @@ from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.study.changes import changed, explain
 from zoneout_lab.study.declared import Arm, Hypothesis, Name, Scalar, Tuning
 from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit
-from zoneout_lab.tasks import make_task, task_class
+from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, task_name
+
+
+def _task(value: Any) -> Any:
+    """One of one's own is kept as its class, which says where it comes from; one that is built in by its name."""
+    if isinstance(value, str):
+        return task_class(value) if ":" in value else value
+    return task_name(task_class(value)) if value in TASKS.values() else task_class(value)
+
+
+TaskField = Annotated[str | type[Task], BeforeValidator(_task), PlainSerializer(task_name, return_type=str)]
 
 
 class Study(Frozen):
@@ -25,7 +35,7 @@ class Study(Frozen):
     Args:
         name: file-name-like identifier.
         title, question, background: for people.
-        task, preset: a task and one of its settings.
+        task, preset: a task, by name, as a class or as a value (whose fields are then its options), and one of its settings.
         change: dotted field of the setting → value, for all arms.
         arms, baseline: what is compared, and the arm the others are written against.
         seeds: how many seeds every arm is run with; seed: from which all randomness derives.
@@ -39,7 +49,7 @@ class Study(Frozen):
     title: str
     question: str
     background: str = ""
-    task: str = "digits"
+    task: TaskField = "digits"
     preset: str = "laptop"
     change: dict[str, Scalar] = Field(default_factory=dict)
     arms: tuple[Arm, ...] = Field(min_length=1)
@@ -51,6 +61,16 @@ class Study(Frozen):
     gradient_epochs: tuple[Annotated[int, Field(ge=-1)], ...] = ()
     gradient_examples: int = Field(64, ge=1)
     tuning: Tuning | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _options_of_task(cls, values: Any) -> Any:
+        """A task that is a value is its class, and its fields are changes of the setting's options."""
+        task = values.get("task") if isinstance(values, Mapping) else None
+        if not isinstance(task, Task):
+            return values
+        options = {f"options.{name}": value for name, value in options_of(task).items()}
+        return {**values, "task": type(task), "change": options | dict(values.get("change", {}))}
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -84,14 +104,13 @@ class Study(Frozen):
         """The task's preset with the study's changes, and an arm's."""
         presets = task_class(self.task).settings
         if self.preset not in presets:
-            raise unknown(f"preset of {self.task}", self.preset, presets)
+            raise unknown(f"preset of {task_name(self.task)}", self.preset, presets)
         # every option is written out, so that a run's identity does not depend on what a task takes for granted
         setting = self._with_options(presets[self.preset])
         return self._with_options(changed(changed(setting, self.change), arm.change if arm else {}))
 
     def _with_options(self, setting: Setting) -> Setting:
-        options = asdict(make_task(self.task, setting.options))  # type: ignore[call-overload]
-        return setting.model_copy(update={"options": options})
+        return setting.model_copy(update={"options": options_of(make_task(self.task, setting.options))})
 
     def runs(self) -> list[Run]:
         """Every arm × seed, seed by seed."""
@@ -104,7 +123,7 @@ class Study(Frozen):
         return Run(
             arm=arm.name,
             seed=seed,
-            task=self.task,
+            task=task_name(self.task),
             setting=setting,
             regularizer=to_json(arm.regularizer),
             seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
@@ -125,7 +144,7 @@ class Study(Frozen):
 
     def _classes(self, arm: Arm) -> list[type]:
         """The classes of the parts that a run of this arm is made of."""
-        return [type(part) for part in parts_of(arm.regularizer)]
+        return [task_class(self.task), *(type(part) for part in parts_of(arm.regularizer))]
 
 
 def derive(study_seed: int, seed: int, purpose: str) -> int:
