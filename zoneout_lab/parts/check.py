@@ -159,9 +159,11 @@ def _check_signature(where: str, name: str, wanted: Any, given: Any) -> None:
     try:
         inspect.signature(given).bind(*in_order, **by_name)
     except TypeError as error:
-        shown = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters)
+        shown = ", ".join(
+            p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters if p.name != "self"
+        )
         raise InputRefusedError(
-            f"{where}: {name}{inspect.signature(given)} is called as {name}({shown.removeprefix('self, ')}): {error}."
+            f"{where}: {name}{inspect.signature(given)} is called as {name}({shown}): {error}."
         ) from error
 
 

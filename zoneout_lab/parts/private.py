@@ -27,13 +27,14 @@ _numbers = itertools.count(1)
 class Space:
     """A private package: the modules of one folder, loaded from its files or from sources that were read earlier.
 
-    ``sources`` are file (relative to ``folder``) → source: given, they are used in place of what the folder holds now; and each file
-    that is loaded is added.
+    ``sources`` are file (relative to ``folder``) → source. Those that are there from the beginning are used in place of what the folder
+    holds now; each file that is loaded is added.
     """
 
     name: str
     folder: Path
     sources: dict[str, bytes]
+    from_folder: bool
 
     def load(self, file: str) -> ModuleType:
         """The module of a file, relative to the folder; loaded once.
@@ -77,7 +78,7 @@ def space(folder: Path, sources: Mapping[str, bytes] | None = None) -> Space:
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     importlib.invalidate_caches()  # a file may be younger than what Python remembers of its folder
-    made = Space(f"{_PREFIX}{next(_numbers)}", folder, dict(sources or {}))
+    made = Space(f"{_PREFIX}{next(_numbers)}", folder, dict(sources or {}), from_folder=sources is None)
     package = ModuleType(made.name)
     package.__path__ = [str(folder)]
     sys.modules[made.name] = package
@@ -96,8 +97,8 @@ def is_private(cls: type) -> bool:
 
 
 def spaces() -> Sequence[Space]:
-    """Every private package of this process, the oldest first."""
-    return list(_SPACES.values())
+    """The private packages of this process that were loaded from their folders, the oldest first."""
+    return [space for space in _SPACES.values() if space.from_folder]
 
 
 def dotted(file: str) -> str:

@@ -32,12 +32,13 @@ def reference(cls: type, builtin: Mapping[str, type]) -> str:
         raise InputRefusedError(
             f"{cls.__name__} is defined inside {where}(), where other processes cannot import it; move the class to the top level of its file."
         )
-    file = code.file_of(cls)
-    if _member(sys.modules[cls.__module__], cls.__qualname__) is not cls:
+    module = sys.modules.get(cls.__module__)
+    if module is not None and _member(module, cls.__qualname__) is not cls:
         raise InputRefusedError(
-            f"{file.path} has no class {cls.__qualname__} that is this one; write it as a class statement at the top level, under a name "
-            "that nothing else takes."
+            f"{getattr(module, '__file__', cls.__module__)} has no class {cls.__qualname__} that is this one; write it as a class statement at "
+            "the top level of its file, under a name that nothing else takes."
         )
+    file = code.file_of(cls)
     return f"{file.key}:{cls.__qualname__}"
 
 

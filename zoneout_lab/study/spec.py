@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
-from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
 from zoneout_lab.parts import Code, parts_of
 from zoneout_lab.regularizers import to_json
 from zoneout_lab.schema import SPLITS
@@ -119,7 +119,15 @@ class Study(Frozen):
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
         setting = self.setting(arm)
-        arm.regularizer.for_training(1).masks(setting.model.cell)
+        try:
+            arm.regularizer.for_training(1).masks(setting.model.cell)
+        except LabError:
+            raise
+        except Exception as error:
+            kind = to_json(arm.regularizer)["kind"]
+            raise InputRefusedError(
+                f"arm {arm.name!r}: {kind} has no masks: {type(error).__name__}: {error}."
+            ) from error
         return Run(
             arm=arm.name,
             seed=seed,
