@@ -7,13 +7,22 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from zoneout_lab.checked import plain
 from zoneout_lab.ops.cells import as_cell, to_json
 
 # an infinite number is refused by the field or the task that it is for, which can say so in one sentence
 Option = int | Annotated[float, Field(allow_inf_nan=True)] | str | bool
+Value = Option | tuple[Option, ...]
 
 
 class Frozen(BaseModel):
@@ -115,7 +124,7 @@ class Setting(Frozen):
     Every task offers named settings (``laptop``, ``paper``); a study starts from one and may change any field.
     """
 
-    options: dict[str, Option] = Field(default_factory=dict, description="passed to the task's class")
+    options: dict[str, Value] = Field(default_factory=dict, description="passed to the task's class")
     model: Model = Model()
     training: Training = Training()
 
@@ -142,6 +151,14 @@ class Run(Frozen):
         description="epochs after which gradient flow and perturbations are measured; 0: untrained; −1: the run's last",
     )
     gradient_examples: int = Field(64, ge=1, description="validation examples the measurement is taken on")
+    code: dict[str, str] = Field(
+        default_factory=dict, description="own files that its parts come from → digest of what they do"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_absent_code(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A run of built-in parts is written, and called, as it was before there were others."""
+        return {name: value for name, value in serialize(self).items() if name != "code" or value}
 
     @property
     def id(self) -> str:
@@ -151,7 +168,7 @@ class Run(Frozen):
     @property
     def shape(self) -> str:
         """Runs of one shape train together as replicas: they differ in regularizer and seeds only."""
-        alone = {"arm", "seed", "regularizer", "seeds"}
+        alone = {"arm", "seed", "regularizer", "seeds", "code"}
         return json.dumps(self.model_dump(mode="json", exclude=alone), sort_keys=True)
 
 

@@ -12,7 +12,7 @@ from html_page import Element, parse
 from zoneout_lab import schema
 from zoneout_lab.report import write_report
 from zoneout_lab.results import judge
-from zoneout_lab.study.spec import Arm, Hypothesis, Study
+from zoneout_lab.study import Arm, Hypothesis, Study
 
 STUDY = Study(
     name="by_hand",

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from zoneout_lab import Arm, Hypothesis, RecurrentDropout, Study, Tuning, Zoneout, schema
-from zoneout_lab.study.run import Summary, Watcher, run_study
+from zoneout_lab.study.driver import Watcher
+from zoneout_lab.study.run import Summary, run_study
 
 SMALL = {"model.hidden": 4, "training.epochs": 2, "training.batch": 256}
 ARMS = (Arm(name="lstm"), Arm(name="zoneout", regularizer=Zoneout(cell=0.5, hidden=0.05)))

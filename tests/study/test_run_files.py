@@ -11,7 +11,7 @@ from small_study import arrays, assert_same_bits, file_of, manifest, run, search
 
 from zoneout_lab import schema
 from zoneout_lab.results import open_results
-from zoneout_lab.study.run import Watcher
+from zoneout_lab.study.driver import Watcher
 
 STUDY = small(gradient_epochs=(1,))
 

@@ -8,7 +8,7 @@ from small_study import ARMS, DIVERGES, arrays, assert_same_bits, manifest, run,
 from zoneout_lab import schema
 from zoneout_lab.regularizers import to_json
 from zoneout_lab.results import open_results
-from zoneout_lab.study.run import Watcher
+from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.store import Store
 
 STUDY = searching()

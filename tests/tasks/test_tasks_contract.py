@@ -44,7 +44,7 @@ def splits(data: Data) -> list[Split]:
 
 def test_a_task_is_a_frozen_value_under_its_own_name(name: str) -> None:
     task = make_task(name)
-    assert TASKS[name].name == name
+    assert TASKS[name].kind == name
     assert task.title
     assert task.score in get_args(Score)
     assert task == make_task(name, {})

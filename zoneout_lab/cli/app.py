@@ -65,7 +65,8 @@ def plan(
     from zoneout_lab.cli.plan import show_plan
 
     chosen, _, _, _ = o.chosen_study(study, task, preset, seeds, seed, change)
-    show_plan(chosen, data=data, out=out, device=device, workers=workers, force=force, as_json=as_json)
+    with chosen.code.in_use():
+        show_plan(chosen, data=data, out=out, device=device, workers=workers, force=force, as_json=as_json)
 
 
 @app.command()
@@ -93,12 +94,12 @@ def run(
     from zoneout_lab.study import provenance
     from zoneout_lab.study.device import check_device
     from zoneout_lab.study.run import run_study
-    from zoneout_lab.tasks import TASKS
+    from zoneout_lab.tasks import task_class
 
     interrupts.results_kept = True
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)
     check_device(device)
-    with watching(TASKS[chosen.task].score) as watcher:
+    with watching(task_class(chosen.task).score) as watcher:
         summary = run_study(
             chosen,
             out=out,
@@ -157,10 +158,12 @@ def verify(folder: o.Folder) -> None:
     """Check every file of a study against its manifest."""
     from zoneout_lab import schema
     from zoneout_lab.results import open_results
-    from zoneout_lab.study.store import TUNE, read_manifest
+    from zoneout_lab.study.store import TUNE, check_code, read_manifest
 
-    entries = read_manifest(folder)["runs"].values()
+    manifest = read_manifest(folder)
+    entries = manifest["runs"].values()
     open_results(folder)
+    check_code(folder, manifest)
     for entry in entries:
         if entry["phase"] == TUNE:  # these enter no result, so that opening the results does not read them
             schema.read_tree(folder / entry["file"], entry["sha256"])

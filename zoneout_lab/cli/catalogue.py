@@ -8,6 +8,7 @@ from rich.table import Table
 from zoneout_lab.cli.console import output, print_json
 from zoneout_lab.paper import CLAIMS
 from zoneout_lab.study import Study, builtin_studies, load_study
+from zoneout_lab.tasks import task_name
 
 
 def show_catalogue(*, as_json: bool) -> None:
@@ -28,7 +29,7 @@ def show_catalogue(*, as_json: bool) -> None:
     for title in ("study", "task", "runs", "question"):
         table.add_column(title, no_wrap=title != "question", overflow="fold")
     for study in studies:
-        table.add_row(study.name, study.task, f"{len(study.arms)} × {study.seeds}", escape(study.question))
+        table.add_row(study.name, task_name(study.task), f"{len(study.arms)} × {study.seeds}", escape(study.question))
     output.print(table)
 
 

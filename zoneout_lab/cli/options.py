@@ -12,9 +12,10 @@ from zoneout_lab.cli.console import errors
 from zoneout_lab.errors import UsageError
 from zoneout_lab.settings import Model, Training
 from zoneout_lab.study import Study, load_study
+from zoneout_lab.study.catalogue import load_file
 from zoneout_lab.study.design import shortened
 from zoneout_lab.study.spec import overridden
-from zoneout_lab.tasks import task_class
+from zoneout_lab.tasks import Task, task_class, task_name
 
 StudyName = Annotated[
     str, typer.Argument(metavar="STUDY", help="A built-in study's name, or a Python file with STUDY = Study(...).")
@@ -44,6 +45,7 @@ def chosen_study(
     """The study to run, the study as declared, what differs in words, and the options that make the difference."""
     declared = load_study(name)
     changes: dict[str, Any] = {}
+    now = {"task": task_name(declared.task), "preset": declared.preset, "seeds": declared.seeds, "seed": declared.seed}
     words, options = [], []
     for field, value, flag in (
         ("task", task, "--task"),
@@ -51,12 +53,16 @@ def chosen_study(
         ("seeds", seeds, "--seeds"),
         ("seed", seed, "--seed"),
     ):
-        if value is not None and value != getattr(declared, field):
+        if value is not None and value != now[field]:
             changes[field] = value
-            words.append(f"{field}: {getattr(declared, field)} → {value}")
+            words.append(f"{field}: {now[field]} → {value}")
             options += [flag, str(value)]
+    if "task" in changes:
+        changes["task"] = _task(changes["task"])
+        # an option belongs to its task
+        changes["change"] = {path: value for path, value in declared.change.items() if not path.startswith("options.")}
     if change:
-        settings = dict(declared.change)
+        settings = dict(changes.get("change", declared.change))
         for item in change:
             path, equals, text = item.partition("=")
             if not equals:
@@ -75,6 +81,17 @@ def chosen_study(
     return study, declared, words, options
 
 
+def _task(name: str) -> str | type[Task]:
+    """A task by name, or of one's own: ``./mine.py:MyTask``, ``mypkg.tasks:MyTask``."""
+    file, colon, member = name.partition(":")
+    if not colon or not file.endswith(".py"):
+        return name
+    found = getattr(load_file(Path(file)), member, None)
+    if not isinstance(found, type):
+        raise UsageError(f"{file} defines no task {member}.")
+    return found
+
+
 def again(data: Path | None, out: Path, usual: Path, device: str, *, force: bool) -> list[str]:
     """What a command that reruns a study needs besides its changes: data, device and folder as they were given."""
     given = (("--data", data, None), ("--out", out, usual), ("--device", device, "cpu"))
@@ -82,7 +99,7 @@ def again(data: Path | None, out: Path, usual: Path, device: str, *, force: bool
     return [*words, "--force"] if force else words
 
 
-def _typed(path: str, text: str, task: str) -> int | float | str | bool | None:
+def _typed(path: str, text: str, task: str | type[Task]) -> int | float | str | bool | None:
     """A value as a person writes it, of the type that the field has: a file may be called 1984.
 
     >>> [_typed(f"options.{name}", "1984", "char_text") for name in ("path", "length")]

@@ -17,7 +17,7 @@ from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import device_memory, why_missing
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.store import read_manifest
-from zoneout_lab.tasks import make_task
+from zoneout_lab.tasks import load_task, make_task, task_name
 from zoneout_lab.training import default_workers
 
 _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as they could be
@@ -26,7 +26,10 @@ _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as th
 def show_plan(
     study: Study, *, data: Path | None, out: Path, device: str, workers: int | None, force: bool, as_json: bool
 ) -> None:
-    """Print runs, batches, time and memory; raises what ``run`` would raise, except where the GPU is on another machine."""
+    """Print runs, batches, time and memory; raises what ``run`` would raise, except where the GPU is on another machine.
+
+    The study's code has to be in use.
+    """
     missing_device = why_missing(device)
     workers = workers or default_workers(device)
     runs = study.runs()
@@ -42,7 +45,7 @@ def show_plan(
             for seed in range(study.tuning.seeds)
         ]
     task = make_task(study.task, study.setting().options)
-    loaded = task.load(data)
+    loaded = load_task(task, data)
     check_parts(study, task, loaded)
     folder = out / study.id
     there = read_manifest(folder)["runs"] if (folder / "MANIFEST.json").exists() else {}
@@ -58,7 +61,7 @@ def show_plan(
     facts = {
         "study": study.id,
         "folder": str(folder),
-        "task": study.task,
+        "task": task_name(study.task),
         "preset": study.preset,
         "runs": len(runs),
         "tuning_runs": len(tuning_runs),

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from zoneout_lab.cli.console import errors
 from zoneout_lab.report.text import count
-from zoneout_lab.study.run import Watcher
+from zoneout_lab.study.driver import Watcher
 from zoneout_lab.training import Progress as Where
 
 

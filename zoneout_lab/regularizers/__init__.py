@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from typing import Any
 
-from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab import parts
 from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Combined, Regularizer
 from zoneout_lab.regularizers.dropout import CellDropout, HiddenDropout, NonRecurrentDropout, RecurrentDropout
 from zoneout_lab.regularizers.formerly import FORMERLY, CellShift, InputMask, LayerNorm, RecurrentBatchNorm, separated
@@ -40,15 +39,10 @@ def to_json(regularizer: Regularizer) -> dict[str, Any]:
     >>> to_json(RecurrentDropout(0.25))
     {'kind': 'recurrent_dropout', 'p': 0.25}
     """
-    if isinstance(regularizer, Combined):
-        return {"kind": regularizer.kind, "parts": [to_json(part) for part in regularizer.parts]}
-    values = asdict(regularizer)  # type: ignore[call-overload]
-    return {"kind": regularizer.kind} | {
-        name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v is not None
-    }
+    return parts.to_json(regularizer, REGULARIZERS)
 
 
-def from_json(value: Mapping[str, Any]) -> Regularizer:
+def from_json(value: Mapping[str, Any] | str) -> Regularizer:
     """The regularizer that :func:`to_json` wrote.
 
     Raises UsageError for an unknown kind or field, InputRefusedError for a value that cannot be.
@@ -56,23 +50,10 @@ def from_json(value: Mapping[str, Any]) -> Regularizer:
     >>> from_json({"kind": "recurrent_dropout", "p": 0.05})
     RecurrentDropout(p=0.05)
     """
-    kind = str(value.get("kind"))
-    if kind in FORMERLY:
-        return FORMERLY[kind](**{name: option for name, option in value.items() if name != "kind"})
-    if kind not in REGULARIZERS:
-        raise unknown("regularizer", kind, REGULARIZERS)
-    options = {name: option for name, option in value.items() if name != "kind"}
-    known = {field.name for field in fields(REGULARIZERS[kind])}  # type: ignore[arg-type]
-    if set(options) - known:
-        raise UsageError(
-            f"{kind} has no option {sorted(set(options) - known)[0]!r}. Known: {', '.join(sorted(known))}."
-        )
-    if kind == Combined.kind:
-        parts = options.get("parts", ())
-        if not isinstance(parts, list | tuple) or not all(isinstance(part, Mapping) for part in parts):
-            raise InputRefusedError(f"combined's parts are {parts!r}; give a list of regularizers.")
-        return Combined(tuple(from_json(part) for part in parts))
-    return REGULARIZERS[kind](**options)
+    options = {"kind": value} if isinstance(value, str) else dict(value)
+    if (kind := str(options.get("kind"))) in FORMERLY:
+        return FORMERLY[kind](**{name: option for name, option in options.items() if name != "kind"})
+    return parts.from_json(value, REGULARIZERS, Regularizer)
 
 
 __all__ = [

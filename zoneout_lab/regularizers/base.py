@@ -13,6 +13,7 @@ from torch import Tensor
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells import Cell
 from zoneout_lab.ops.masks import Mask
+from zoneout_lab.parts import Part
 
 #: sites outside the recurrence: a layer's input, the last layer's output, the symbols that are embedded
 STACK_SITES = ("input", "top", "embedding")
@@ -22,15 +23,12 @@ STACK_SITES = ("input", "top", "embedding")
 INVERTED = (*STACK_SITES, "recurrent")
 
 
-class Regularizer(ABC):
+class Regularizer(Part, ABC):
     """A frozen value that says what is done to a recurrent network in training.
 
     A regularizer of one's own is a frozen dataclass that overrides what it does; every method here does nothing. In training a site has a
     mask drawn with its rate; in evaluation the rate itself, the mask's mean, or nothing at an :data:`INVERTED` site. ``a + b`` is
     both at once.
-
-    Attributes:
-        kind: name in studies and JSON; by default the class's own.
 
     >>> from dataclasses import dataclass
     >>> from zoneout_lab import LSTM
@@ -43,14 +41,6 @@ class Regularizer(ABC):
     >>> LSTM(3, 4, regularizer=HalfZoneout(0.2))
     LSTM(3, 4, regularizer=HalfZoneout(z=0.2))
     """
-
-    kind: ClassVar[str]
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        # a subclass is another regularizer: it does not go by its parent's name
-        if "kind" not in cls.__dict__:
-            cls.kind = cls.__name__
 
     def sites(self) -> Mapping[str, Mask]:
         """Site → mask, for every site whose rate is not zero: those of cells, and :data:`STACK_SITES`."""

@@ -83,6 +83,16 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def part(kind: str) -> str:
+    """What a part is called: the words of a built-in kind, or a class of one's own with where it comes from.
+
+    >>> part("weight_noise"), part("./my_parts.py:HalfZoneout")
+    ('weight noise', 'HalfZoneout (./my_parts.py)')
+    """
+    where, colon, name = kind.partition(":")
+    return f"{name} ({where})" if colon else words(kind)
+
+
 def regularizer(value: Any) -> str:
     """A regularizer's JSON in one line; switches that are off are left out.
 
@@ -100,12 +110,12 @@ def regularizer(value: Any) -> str:
     if value.get("kind") == "combined":
         return regularizer(value.get("parts") or [])
     parts = []
-    for key, part in value.items():
-        if key == "kind" or part is False or part is None:
+    for key, field in value.items():
+        if key == "kind" or field is False or field is None:
             continue
-        shown = f"({regularizer(part)})" if _holds_regularizers(part) else plain(part)
-        parts.append(words(key) if part is True else f"{words(key)} {shown}")
-    kind = words(str(value.get("kind", "")))
+        shown = f"({regularizer(field)})" if _holds_regularizers(field) else plain(field)
+        parts.append(words(key) if field is True else f"{words(key)} {shown}")
+    kind = part(str(value.get("kind", "")))
     return ": ".join(text for text in (kind, ", ".join(parts)) if text) or "none"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
+import traceback
 from pathlib import Path
+from types import ModuleType
 
 from pydantic import ValidationError
 
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
-from zoneout_lab.study.spec import Study, explain
+from zoneout_lab.parts import private
+from zoneout_lab.study.changes import explain
+from zoneout_lab.study.spec import Study
 
 # a wheel carries studies inside the package; a checkout keeps them at its top
 _PLACES = (Path(__file__).parents[1] / "_studies", Path(__file__).parents[2] / "studies")
@@ -26,6 +29,35 @@ def builtin_studies() -> dict[str, Path]:
     return {}
 
 
+def load_file(path: Path) -> ModuleType:
+    """A Python file as a module, run anew. What lies beside it can be imported from it; this process's own modules stay as they are.
+
+    Raises InputRefusedError (UsageError for a name on no list) where the file cannot be run, with its line.
+    """
+    if not path.is_file():
+        raise InputRefusedError(f"There is no study file at {path}.")
+    try:
+        return private.space(path.absolute().parent).load(path.name)
+    except ValidationError as error:
+        raise InputRefusedError(f"{path} does not fit together.\n{explain(error)}") from error
+    except LabError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise InputRefusedError(
+            f"{path} could not be run: {_line(error, path.absolute().parent)}{type(error).__name__}: {error}"
+        ) from error
+
+
+def _line(error: BaseException, folder: Path) -> str:
+    """Where in the files of a folder an error arose, the innermost place."""
+    if isinstance(error, SyntaxError):
+        return ""  # says so itself
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).is_relative_to(folder):
+            return f"line {frame.lineno} of {Path(frame.filename).relative_to(folder)}: "
+    return ""
+
+
 def load_study(name: str | Path) -> Study:
     """A built-in study by name, or the ``STUDY`` of a Python file by path.
 
@@ -40,20 +72,7 @@ def load_study(name: str | Path) -> Study:
         if Path(f"{name}.py").is_file():
             raise UsageError(f"There is no built-in study {str(name)!r}. For the file that is here: ./{name}.py.")
         raise unknown("study", str(name), builtin)
-    if not path.is_file():
-        raise InputRefusedError(f"There is no study file at {path}.")
-    spec = importlib.util.spec_from_file_location(f"study_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ValidationError as error:
-        raise InputRefusedError(f"{path} does not fit together.\n{explain(error)}") from error
-    except LabError as error:
-        raise type(error)(f"{path}: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise InputRefusedError(f"{path} could not be run: {type(error).__name__}: {error}") from error
+    module = load_file(path)
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):
         raise InputRefusedError(f"{path} defines no study: it needs a line STUDY = Study(...).")

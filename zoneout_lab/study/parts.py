@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from zoneout_lab.errors import LabError, UsageError
+from zoneout_lab.errors import InputRefusedError, LabError
+from zoneout_lab.ops.cells import CELLS, Cell, as_cell
+from zoneout_lab.parts import check_part, parts_of
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json
 from zoneout_lab.settings import Run
-from zoneout_lab.study.spec import Arm, Study
-from zoneout_lab.tasks import Task
+from zoneout_lab.study.declared import Arm
+from zoneout_lab.study.spec import Study
+from zoneout_lab.tasks import TASKS, Task
 from zoneout_lab.tasks.base import Data
 from zoneout_lab.training.model import SequenceModel
 
@@ -23,32 +26,27 @@ def check_parts(study: Study, task: Task, data: Data) -> None:
         task, data: of the study.
 
     Raises:
-        UsageError: a regularizer that is on no list. Runs are trained, by other processes too, from what is written down of them.
-        InputRefusedError: an impossible model, or one that cannot read the task.
+        InputRefusedError: an impossible model, one that cannot read the task, or a part of one's own that cannot be made again from what
+            is written down of it.
     """
+    check_part(task, TASKS, Task)  # type: ignore[type-abstract]
     tried = set()
     for arm in study.arms:
-        _check_written(arm)
         run = study.run(arm, 0)
+        _check_written(arm, as_cell(run.setting.model.cell))
         kind = (run.shape, str(to_json(arm.regularizer)))
         if kind not in tried:
             tried.add(kind)
             _try(run, task, data)
 
 
-def _check_written(arm: Arm) -> None:
-    """What is read back of a regularizer has to be the regularizer: a class of one's own would be trained as another, or not at all."""
-    for part in _parts(arm.regularizer):
-        if REGULARIZERS.get(part.kind) is not type(part):
-            raise UsageError(
-                f"arm {arm.name!r}: there is no regularizer {type(part).__name__} on the list in zoneout_lab/regularizers/__init__.py, from "
-                f"which runs are trained. Put its class there under a kind of its own, or use one of {', '.join(sorted(REGULARIZERS))}."
-            )
-    from_json(to_json(arm.regularizer))
-
-
-def _parts(regularizer: Regularizer) -> tuple[Regularizer, ...]:
-    return tuple(dict.fromkeys((regularizer, *regularizer.parts)))
+def _check_written(arm: Arm, cell: Cell) -> None:
+    """Runs are trained, by other processes too, from what is written down of them: it has to come to the same regularizer."""
+    try:
+        check_part(arm.regularizer, REGULARIZERS, Regularizer)
+        check_part(cell, CELLS, Cell)  # type: ignore[type-abstract]
+    except LabError as error:
+        raise type(error)(f"arm {arm.name!r}: {error}") from error
 
 
 def _try(run: Run, task: Task, data: Data) -> None:
@@ -56,12 +54,13 @@ def _try(run: Run, task: Task, data: Data) -> None:
     batch = next(iter(data.train.in_order(run.setting.training.batch)), None)
     if batch is None:
         return
+    regularizer = from_json(run.regularizer)
     try:
         model = SequenceModel(
             run.setting.model,
             task.input_size,
             task.output_size,
-            regularizers=[from_json(run.regularizer).for_training(1)],
+            regularizers=[regularizer.for_training(1)],
             seeds=[run.seeds],
             evaluation=run.setting.training.evaluation,
         )
@@ -69,5 +68,11 @@ def _try(run: Run, task: Task, data: Data) -> None:
             model(batch[0][None, :_STEPS])
     except LabError as error:
         raise type(error)(f"arm {run.arm!r}: {error}") from error
-    except Exception:  # noqa: BLE001, S110 - the machine's, not the study's
-        pass
+    except Exception as error:
+        made = (*parts_of(as_cell(run.setting.model.cell)), *parts_of(regularizer))
+        own = [part for part in made if type(part) not in (*CELLS.values(), *REGULARIZERS.values())]
+        if own and not isinstance(error, MemoryError | torch.OutOfMemoryError):
+            raise InputRefusedError(
+                f"arm {run.arm!r}: the model with {own[0]} cannot be run: {type(error).__name__}: {error}."
+            ) from error
+        # otherwise it is the machine's, not the study's

@@ -3,93 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
-from zoneout_lab.checked import plain
-from zoneout_lab.errors import InputRefusedError, UsageError, unknown
-from zoneout_lab.ops.cells import LSTM, Cell, as_cell
-from zoneout_lab.ops.cells import to_json as cell_json
-from zoneout_lab.paper import CLAIMS
-from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
+from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
+from zoneout_lab.ops.cells import as_cell
+from zoneout_lab.parts import Code, parts_of
+from zoneout_lab.regularizers import to_json
 from zoneout_lab.schema import SPLITS
-from zoneout_lab.settings import Frozen, Option, Run, Seeds, Setting, content_hash
-from zoneout_lab.tasks import make_task, task_class
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-RegularizerField = Annotated[
-    InstanceOf[Regularizer],
-    BeforeValidator(lambda value: from_json(value) if isinstance(value, Mapping) else value),
-    PlainSerializer(to_json),
-]
-Scalar = Option | None
-#: a cell in a change may be given as its class or a value, and is kept as JSON
-Changes = Annotated[
-    dict[str, Scalar | dict[str, Option]],
-    BeforeValidator(lambda change: {path: _written(value) for path, value in dict(change).items()}),
-]
+from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
+from zoneout_lab.study.changes import changed, explain
+from zoneout_lab.study.declared import Arm, Change, Hypothesis, Name, Tuning
+from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit
+from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, task_name
 
 
-def _written(value: Any) -> Any:
-    is_cell = isinstance(value, Cell) or (isinstance(value, type) and issubclass(value, Cell))
-    return cell_json(as_cell(value)) if is_cell else value
+def _task(value: Any) -> Any:
+    """One of one's own is kept as its class, which says where it comes from; one that is built in by its name."""
+    if isinstance(value, str):
+        return task_class(value) if ":" in value else value
+    return task_name(task_class(value)) if value in TASKS.values() else task_class(value)
 
 
-class Arm(Frozen):
-    """One setting under comparison, written as a difference from the study's own.
-
-    >>> from zoneout_lab import Zoneout
-    >>> Arm(name="zoneout", label="zoneout", regularizer=Zoneout(cell=0.5, hidden=0.05)).search
-    {}
-    """
-
-    name: Name
-    label: str = Field("", description="how it is called in the report; by default its name")
-    regularizer: RegularizerField = NoRegularizer()
-    change: Changes = Field(default_factory=dict, description="dotted field of the setting → value")
-    search: dict[str, tuple[float, float]] = Field(
-        default_factory=dict, description="field of the regularizer → range in which tuning looks for it"
-    )
-
-    @model_validator(mode="after")
-    def _cell_apart(self) -> Self:
-        """A cell given as a regularizer, as before cells could be given as themselves, becomes a change of the setting."""
-        cell, regularizer = separated(LSTM(), self.regularizer)
-        if regularizer is not self.regularizer:
-            object.__setattr__(self, "regularizer", regularizer)
-            object.__setattr__(self, "change", self.change | {"model.cell": cell_json(cell)})
-        return self
-
-
-class Hypothesis(Frozen):
-    """A claim that data can decide: ``arm`` has a lower (higher, the same) ``metric`` than ``against``, by more than ``margin``.
-
-    ``margin`` is in the metric's units, the smallest difference that matters in practice, with its ``reason``; for ``same`` it is
-    the largest difference that does not. ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the
-    study runs on.
-    """
-
-    name: Name
-    statement: str
-    claims: tuple[int, ...] = Field((), description="numbers of the paper's claims it tests")
-    arm: Name
-    against: Name
-    metric: str
-    direction: Literal["lower", "higher", "same"] = "lower"
-    margin: float = Field(0.0, ge=0)
-    reason: str = ""
-
-
-class Tuning(Frozen):
-    """Every arm with a search space gets the same budget, on seeds that no comparison uses afterwards."""
-
-    trials: int = Field(16, ge=1, description="settings tried for each arm")
-    seeds: int = Field(2, ge=1, description="runs for each setting; their mean score is minimised")
-    at_once: int = Field(8, ge=1, description="settings asked for before the next are chosen")
+TaskField = Annotated[str | type[Task], BeforeValidator(_task), PlainSerializer(task_name, return_type=str)]
 
 
 class Study(Frozen):
@@ -98,7 +36,7 @@ class Study(Frozen):
     Args:
         name: file-name-like identifier.
         title, question, background: for people.
-        task, preset: a task and one of its settings.
+        task, preset: a task, by name, as a class or as a value (whose fields are then its options), and one of its settings.
         change: dotted field of the setting → value, for all arms.
         arms, baseline: what is compared, and the arm the others are written against.
         seeds: how many seeds every arm is run with; seed: from which all randomness derives.
@@ -112,9 +50,9 @@ class Study(Frozen):
     title: str
     question: str
     background: str = ""
-    task: str = "digits"
+    task: TaskField = "digits"
     preset: str = "laptop"
-    change: Changes = Field(default_factory=dict)
+    change: Change = Field(default_factory=dict)
     arms: tuple[Arm, ...] = Field(min_length=1)
     baseline: Name
     seeds: int = Field(8, ge=1, le=1000)
@@ -125,56 +63,21 @@ class Study(Frozen):
     gradient_examples: int = Field(64, ge=1)
     tuning: Tuning | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _options_of_task(cls, values: Any) -> Any:
+        """A task that is a value is its class, and its fields are changes of the setting's options."""
+        task = values.get("task") if isinstance(values, Mapping) else None
+        if not isinstance(task, Task):
+            return values
+        options = {f"options.{name}": value for name, value in options_of(task).items()}
+        return {**values, "task": type(task), "change": options | dict(values.get("change", {}))}
+
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
-        names = [arm.name for arm in self.arms]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InputRefusedError(f"The arm {twice[0]!r} is there twice; give every arm its own name.")
-        labels = [" ".join((arm.label or arm.name).split()) for arm in self.arms]
-        same = sorted({label for label in labels if [other.casefold() for other in labels].count(label.casefold()) > 1})
-        if same:
-            raise InputRefusedError(
-                f"Several arms are called {same[0]!r}, and no sentence could tell them apart; give every arm a label of its own."
-            )
-        if self.baseline not in names:
-            raise InputRefusedError(f"baseline: {unknown('arm', self.baseline, names)}")
-        seen = set()
-        for hypothesis in self.hypotheses:
-            if hypothesis.name in seen:
-                raise InputRefusedError(f"The hypothesis {hypothesis.name!r} is there twice.")
-            seen.add(hypothesis.name)
-            if strange := sorted(set(hypothesis.claims) - set(CLAIMS)):
-                raise InputRefusedError(
-                    f"hypothesis {hypothesis.name!r} is about claim {strange[0]}, and the paper's are 1 to {max(CLAIMS)} (zoneout-lab "
-                    "list shows them). A question of your own needs no claim."
-                )
-            for role in (hypothesis.arm, hypothesis.against):
-                if role not in names:
-                    raise InputRefusedError(f"hypothesis {hypothesis.name!r}: {unknown('arm', role, names)}")
-            if hypothesis.arm == hypothesis.against:
-                raise InputRefusedError(f"hypothesis {hypothesis.name!r} compares {hypothesis.arm!r} with itself.")
-            if hypothesis.direction == "same" and hypothesis.margin == 0:
-                raise InputRefusedError(
-                    f"hypothesis {hypothesis.name!r} claims sameness and needs a margin: the largest difference that does not matter."
-                )
-        for arm in self.arms:
-            fields = set(to_json(arm.regularizer)) - {"kind"}
-            if set(arm.search) - fields:
-                raise InputRefusedError(
-                    f"arm {arm.name!r}: {unknown('option to search', min(set(arm.search) - fields), fields)}"
-                )
-            for option, (low, high) in arm.search.items():
-                if type(getattr(arm.regularizer, option)) is not float or not low < high:
-                    raise InputRefusedError(
-                        f"arm {arm.name!r}: {option} cannot be searched from {low} to {high}; it takes a rate and a range that rises."
-                    )
-                for end in (low, high):
-                    from_json(to_json(arm.regularizer) | {option: end})
-            if arm.search and self.tuning is None:
-                raise InputRefusedError(
-                    f"arm {arm.name!r} has a search space but the study has no tuning budget: add tuning=Tuning(...)."
-                )
+        arms_fit(self.arms, self.baseline)
+        hypotheses_fit(self.hypotheses, [arm.name for arm in self.arms])
+        searches_fit(self.arms, self.tuning)
         return self
 
     def settled(self) -> Study:
@@ -188,6 +91,7 @@ class Study(Frozen):
     def id(self) -> str:
         """Name and hash of the study with its settings resolved: the name of its results folder."""
         text = content_hash(self.settled()) + "".join(content_hash(self.setting(arm)) for arm in self.arms)
+        text += "".join(f"{key} {digest}" for key, digest in self.code.digests().items())
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
     def arm(self, name: str) -> Arm:
@@ -201,14 +105,13 @@ class Study(Frozen):
         """The task's preset with the study's changes, and an arm's."""
         presets = task_class(self.task).settings
         if self.preset not in presets:
-            raise unknown(f"preset of {self.task}", self.preset, presets)
+            raise unknown(f"preset of {task_name(self.task)}", self.preset, presets)
         # every option is written out, so that a run's identity does not depend on what a task takes for granted
         setting = self._with_options(presets[self.preset])
         return self._with_options(changed(changed(setting, self.change), arm.change if arm else {}))
 
     def _with_options(self, setting: Setting) -> Setting:
-        options = asdict(make_task(self.task, setting.options))  # type: ignore[call-overload]
-        return setting.model_copy(update={"options": options})
+        return setting.model_copy(update={"options": options_of(make_task(self.task, setting.options))})
 
     def runs(self) -> list[Run]:
         """Every arm × seed, seed by seed."""
@@ -217,21 +120,41 @@ class Study(Frozen):
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
         setting = self.setting(arm)
-        arm.regularizer.for_training(1).masks(as_cell(setting.model.cell))
+        try:
+            arm.regularizer.for_training(1).masks(as_cell(setting.model.cell))
+        except LabError:
+            raise
+        except Exception as error:
+            kind = to_json(arm.regularizer)["kind"]
+            raise InputRefusedError(
+                f"arm {arm.name!r}: {kind} has no masks: {type(error).__name__}: {error}."
+            ) from error
         return Run(
             arm=arm.name,
             seed=seed,
-            task=self.task,
+            task=task_name(self.task),
             setting=setting,
             regularizer=to_json(arm.regularizer),
             seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
+            code=Code.of(self._classes(arm)).digests(),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The study as JSON, with the setting that its task, preset and changes come to."""
-        return self.model_dump(mode="json") | {"setting": self.setting().model_dump(mode="json")}
+        """The study as JSON, with the setting that its task, preset and changes come to, and the digests of its own code if it has any."""
+        written = self.model_dump(mode="json") | {"setting": self.setting().model_dump(mode="json")}
+        return written | ({"code": self.code.digests()} if self.code.files else {})
+
+    @property
+    def code(self) -> Code:
+        """The files of one's own that the study's parts come from."""
+        return Code.of(cls for arm in self.arms for cls in self._classes(arm))
+
+    def _classes(self, arm: Arm) -> list[type]:
+        """The classes of the parts that a run of this arm is made of."""
+        cell = as_cell(self.setting(arm).model.cell)
+        return [task_class(self.task), *(type(part) for part in (*parts_of(arm.regularizer), *parts_of(cell)))]
 
 
 def derive(study_seed: int, seed: int, purpose: str) -> int:
@@ -241,66 +164,6 @@ def derive(study_seed: int, seed: int, purpose: str) -> int:
     False
     """
     return int.from_bytes(hashlib.sha256(f"{study_seed}/{seed}/{purpose}".encode()).digest()[:8]) >> 1
-
-
-def changed(setting: Setting, changes: Mapping[str, Any]) -> Setting:
-    """A setting with dotted fields replaced: ``training.epochs``, ``model.hidden``, ``options.permute``.
-
-    A text such as ``"*0.5"`` multiplies the number that stands there: half the preset's learning rate, whichever preset it is.
-
-    Raises UsageError for a field that does not exist, InputRefusedError for an impossible value.
-
-    >>> changed(Setting(), {"training.epochs": 3}).training.epochs
-    3
-    >>> changed(Setting(), {"training.lr": "*0.5"}).training.lr
-    0.001
-    """
-    value = setting.model_dump()
-    for path, new in plain(changes).items():
-        group, _, name = path.partition(".")
-        if group not in value or not name or (group != "options" and name not in value[group]):
-            known = [f"{g}.{n}" for g in ("model", "training") for n in value[g]] + ["options.NAME"]
-            raise unknown("setting", path, known)
-        old = value[group].get(name)
-        if isinstance(new, bool) and isinstance(old, int | float) and not isinstance(old, bool):
-            raise InputRefusedError(f"{path} is {old!r} and takes a number, got {str(new).lower()}.")
-        value[group][name] = _multiple(path, old, new)
-    try:
-        return Setting.model_validate(value)
-    except ValidationError as error:
-        raise InputRefusedError(explain(error)) from error
-
-
-def _multiple(path: str, old: Any, new: Any) -> Any:
-    if not isinstance(new, str) or not new.startswith("*") or isinstance(old, str):
-        return new
-    try:
-        factor = float(new[1:])
-    except ValueError:
-        factor = math.nan
-    if isinstance(old, bool) or not isinstance(old, int | float) or not math.isfinite(old * factor):
-        raise InputRefusedError(f"{path} is {old!r} and cannot be multiplied by {new[1:]!r}; give its value.")
-    return round(old * factor) if isinstance(old, int) else old * factor
-
-
-def explain(error: ValidationError) -> str:
-    """A validation error in a sentence for each field.
-
-    >>> try:
-    ...     Tuning(trials=0)
-    ... except ValidationError as error:
-    ...     print(explain(error))
-    trials: input should be greater than or equal to 1, got 0.
-    """
-    lines = []
-    for item in error.errors(include_url=False):
-        where = ".".join(str(part) for part in item["loc"] if part != "function-before[from_json()]")
-        if item["type"] == "value_error":
-            lines.append(f"{where}: {item['ctx']['error']}".removeprefix(": "))
-        else:
-            message = item["msg"][0].lower() + item["msg"][1:]
-            lines.append(f"{where}: {message}, got {item['input']!r}.")
-    return "\n".join(lines)
 
 
 def overridden(study: Study, **changes: Any) -> Study:

@@ -1,8 +1,11 @@
 """A study's folder: the files are the truth, the manifest says what was written and its SHA-256.
 
 ```
-<out>/<study id>/  spec.json  MANIFEST.json  runs/*.nc  study.nc  report.html
+<out>/<study id>/  spec.json  MANIFEST.json  code/*.py  runs/*.nc  study.nc  report.html
 ```
+
+``code/`` is there where a study has parts of one's own: copies of their files, for whoever asks later what was run. Nothing reads them to
+show results.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+from zoneout_lab.parts import Code
 from zoneout_lab.settings import Run
 from zoneout_lab.study.spec import Study
 from zoneout_lab.tasks import task_class
@@ -61,6 +65,8 @@ class Store:
                     "Runs on different data are never mixed: choose another folder with --out, or name the first data again."
                 )
             store = cls(folder, manifest)
+            check_code(folder, manifest, missing=True)
+            store.keep(study.code)
             if not (folder / "spec.json").exists():
                 store.save_spec()
             return store
@@ -84,6 +90,7 @@ class Store:
         )
         store.save()  # first: from here on the folder is known for this study's
         store.save_spec()
+        store.keep(study.code)
         return store
 
     def save(self) -> None:
@@ -91,6 +98,17 @@ class Store:
 
     def save_spec(self) -> None:
         schema.write_bytes(self.folder / "spec.json", _json(self.manifest["study"]))
+
+    def keep(self, code: Code) -> None:
+        """Copy the files of one's own that are not there yet. One that differs in its comments only stays as it was."""
+        kept = self.manifest.get("code", {})
+        missing = [file for file in code.files if not (self.folder / f"code/{file.file}").exists()]
+        for file in missing:
+            schema.write_bytes(self.folder / f"code/{file.file}", file.source)
+            kept[file.key] = {"file": f"code/{file.file}", "sha256": file.sha256}
+        if missing:
+            self.manifest["code"] = kept
+            self.save()
 
     def has(self, run: Run) -> bool:
         """Whether the run's file is there. Raises IntegrityError where it is not the file that was written."""
@@ -176,6 +194,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} cannot be read ({error}). Restore it, or move the folder away and run the study again."
         ) from error
     return dict(manifest)
+
+
+def check_code(folder: Path, manifest: Mapping[str, Any], *, missing: bool = False) -> None:
+    """Raise IntegrityError where a copy of one's own code is not the file that was written; ``missing``: it may be gone."""
+    for entry in manifest.get("code", {}).values():
+        path = folder / entry["file"]
+        if not path.exists() and missing:
+            continue
+        if not path.exists() or schema.digest(path) != entry["sha256"]:
+            raise IntegrityError(
+                f"{path} is not the file that was written: {'its SHA-256 differs from the manifest' if path.exists() else 'it is gone'}. "
+                "Delete it and run the study again to write the copy anew."
+            )
 
 
 @contextmanager

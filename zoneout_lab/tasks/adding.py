@@ -15,10 +15,11 @@ from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, keep_plain
+from zoneout_lab.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Adding:
+class Adding(Task):
     """Numbers from U[0, 1), two of which are marked, one in each half of the sequence: say their sum at the end.
 
     Inputs [N, length, 2] float32 are the number and its mark, 0 or 1. Targets [N] float32 are the sum of the marked numbers, in
@@ -36,7 +37,7 @@ class Adding:
     (torch.Size([50, 7, 2]), torch.float32)
     """
 
-    name: ClassVar[str] = "adding"
+    kind: ClassVar[str] = "adding"
     title: ClassVar[str] = "Adding"
     score: ClassVar[Score] = "mse"
     sources: ClassVar[Sources | str] = "made when it is loaded"

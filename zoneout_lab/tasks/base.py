@@ -8,16 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.settings import Setting
-from zoneout_lab.tasks.files import Sources
 
 Score = Literal["error", "bpc", "ppl", "mse"]
 
@@ -287,33 +284,3 @@ def digest(splits: Mapping[str, Split]) -> str:
             total.update(f"{name} {field} {values.dtype.name} {values.shape}\n".encode())
             total.update(values.data)
     return total.hexdigest()
-
-
-class Task(Protocol):
-    """A task is a frozen dataclass whose fields are its options; ``load`` reads real data and nothing else does.
-
-    ``score`` names what the task is judged by beside its loss: ``error`` is the fraction of predictions whose class is wrong, ``bpc``
-    the cross-entropy in bits per character, ``ppl`` the perplexity per word, ``mse`` the mean squared error. Lower is better for each.
-    ``sources`` are the published files it reads, or in words where its data come from otherwise.
-    ``input_size`` is the number of features, or of symbols where the inputs are symbols; ``output_size`` the number of classes, or 1
-    where a real value is predicted.
-    """
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    score: ClassVar[Score]
-    sources: ClassVar[Sources | str]
-    settings: ClassVar[Mapping[str, Setting]]
-
-    @property
-    def input_size(self) -> int: ...
-
-    @property
-    def output_size(self) -> int: ...
-
-    def load(self, folder: Path | None = None) -> Data:
-        """Read the data from ``folder``, or from where an earlier download left them, or download them.
-
-        Raises InputRefusedError where a file is missing, truncated or not what it should be.
-        """
-        ...

@@ -16,6 +16,7 @@ from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Score, Stream
 from zoneout_lab.tasks.files import Source, Sources, difference, find, read, refusal
 from zoneout_lab.tasks.options import check_choice, check_count, keep_plain
+from zoneout_lab.tasks.task import Task
 
 SYMBOLS = 50
 
@@ -34,7 +35,7 @@ PTB = Sources(
 
 
 @dataclass(frozen=True)
-class CharPTB:
+class CharPTB(Task):
     """The Penn Treebank in Mikolov's preprocessing, one character a step (section 4.1 of the Zoneout paper).
 
     Streams of 5,059,550 training, 396,412 validation and 446,184 test characters: every line without its leading space, with
@@ -54,7 +55,7 @@ class CharPTB:
     50
     """
 
-    name: ClassVar[str] = "char_ptb"
+    kind: ClassVar[str] = "char_ptb"
     title: ClassVar[str] = "Character-level Penn Treebank"
     score: ClassVar[Score] = "bpc"
     sources: ClassVar[Sources | str] = PTB

@@ -15,10 +15,11 @@ from zoneout_lab.tasks.encoding import UTF_8
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, keep_plain
 from zoneout_lab.tasks.own_text import check_own, own_parts, own_paths, refuse_alike, refuse_short
+from zoneout_lab.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class CharText:
+class CharText(Task):
     """A plain text file: predict its next character.
 
     The symbols are all characters in the files, newlines among them: uint8 for up to 256, otherwise int16 or int32, mapped from a
@@ -38,7 +39,7 @@ class CharText:
     'bpc'
     """
 
-    name: ClassVar[str] = "char_text"
+    kind: ClassVar[str] = "char_text"
     title: ClassVar[str] = "Characters of a text"
     score: ClassVar[Score] = "bpc"
     sources: ClassVar[Sources | str] = "your own file, named by options.path"

@@ -16,10 +16,11 @@ from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, keep_plain
+from zoneout_lab.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Copying:
+class Copying(Task):
     """Read ``items`` random symbols, then blanks, then a delimiter; say the symbols again, in order, over the last ``items`` steps.
 
     Inputs are one-hot [N, 2·items + blanks, symbols + 2] float32: the symbols, the blank, the delimiter. Of the ``blanks`` + ``items``
@@ -44,7 +45,7 @@ class Copying:
     (torch.Size([50, 7, 6]), 2)
     """
 
-    name: ClassVar[str] = "copying"
+    kind: ClassVar[str] = "copying"
     title: ClassVar[str] = "Copying"
     score: ClassVar[Score] = "error"
     sources: ClassVar[Sources | str] = "made when it is loaded"

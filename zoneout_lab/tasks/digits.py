@@ -16,6 +16,7 @@ from zoneout_lab.settings import Model, Setting, Training
 from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, check_flag, keep_plain
+from zoneout_lab.tasks.task import Task
 
 PIXELS = 64
 SIZES = (1097, 350, 350)
@@ -23,7 +24,7 @@ SPLIT_SEED = 0
 
 
 @dataclass(frozen=True)
-class Digits:
+class Digits(Task):
     """The 1,797 handwritten digits of 8×8 pixels that come with scikit-learn, read one pixel a step in a permuted order.
 
     Inputs [N, 64, 1] float32 in [0, 1] (17 gray levels, divided by 16); targets [N] int64 in 0–9. Train, valid and test are
@@ -42,7 +43,7 @@ class Digits:
     (1097, 350, 350, 64)
     """
 
-    name: ClassVar[str] = "digits"
+    kind: ClassVar[str] = "digits"
     title: ClassVar[str] = "Permuted sequential digits (8×8)"
     score: ClassVar[Score] = "error"
     sources: ClassVar[Sources | str] = "inside scikit-learn"

@@ -20,10 +20,11 @@ from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.image_arrays import Labelled, without_example
 from zoneout_lab.tasks.image_files import ImageSet, read_images
 from zoneout_lab.tasks.options import check_count, check_file, check_flag, check_fraction, keep_plain
+from zoneout_lab.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(Task):
     """Images of one size with a class each, one pixel a step. The classes are 0 to the largest label, and no more than training images.
 
     Inputs [N, height · width, channels] float32: bytes are divided by 255, real numbers are taken as they are; see
@@ -49,7 +50,7 @@ class Images:
     zoneout_lab.errors.InputRefusedError: valid is 1; it has to be a fraction, from 0 to below 1.
     """
 
-    name: ClassVar[str] = "images"
+    kind: ClassVar[str] = "images"
     title: ClassVar[str] = "Images pixel by pixel"
     score: ClassVar[Score] = "error"
     sources: ClassVar[Sources | str] = "your own file, named by options.path"

@@ -24,7 +24,7 @@ class OwnText(Protocol):
     the files.
     """
 
-    name: ClassVar[str]
+    kind: ClassVar[str]
 
     @property
     def path(self) -> str: ...
@@ -65,7 +65,7 @@ def own_paths(task: OwnText) -> list[Path]:
     """The files in order: training, and those for validation and test that there are. Raises InputRefusedError without a path."""
     if not task.path:
         raise InputRefusedError(
-            f"{task.name} reads a text of your own, and none is named: set options.path to a file, for example "
+            f"{task.kind} reads a text of your own, and none is named: set options.path to a file, for example "
             "--set options.path=book.txt."
         )
     return [expanded(path) for path in (task.path, task.valid_path, task.test_path) if path]

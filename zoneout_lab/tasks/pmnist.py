@@ -18,6 +18,7 @@ from zoneout_lab.tasks.base import Data, Examples, Score
 from zoneout_lab.tasks.files import Source, Sources, difference, find
 from zoneout_lab.tasks.idx import read_idx
 from zoneout_lab.tasks.options import check_choice, check_count, keep_plain
+from zoneout_lab.tasks.task import Task
 
 PIXELS, CLASSES = 784, 10
 TRAIN, VALID, TEST = 50_000, 10_000, 10_000
@@ -56,7 +57,7 @@ SHAPES = ((TRAIN + VALID, 28, 28), (TRAIN + VALID,), (TEST, 28, 28), (TEST,))
 
 
 @dataclass(frozen=True)
-class PermutedMNIST:
+class PermutedMNIST(Task):
     """MNIST read one pixel a step in a fixed random order (Le, Jaitly & Hinton 2015; section 4.3 of the Zoneout paper).
 
     Inputs [N, 784, 1] float32 in [0, 1]; targets [N] int64 in 0–9. Train is the first 50,000 of the 60,000 training images,
@@ -75,7 +76,7 @@ class PermutedMNIST:
     100
     """
 
-    name: ClassVar[str] = "pmnist"
+    kind: ClassVar[str] = "pmnist"
     title: ClassVar[str] = "Permuted sequential MNIST"
     score: ClassVar[Score] = "error"
     sources: ClassVar[Sources | str] = MNIST

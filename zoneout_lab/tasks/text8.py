@@ -13,6 +13,7 @@ from zoneout_lab.tasks.base import Data, Score, Stream
 from zoneout_lab.tasks.corpus import characters
 from zoneout_lab.tasks.files import Source, Sources, difference_of, find, refusal
 from zoneout_lab.tasks.options import check_count, keep_plain
+from zoneout_lab.tasks.task import Task
 
 SYMBOLS = tuple(" abcdefghijklmnopqrstuvwxyz")
 TRAIN, VALID, TEST = 90_000_000, 5_000_000, 5_000_000
@@ -33,7 +34,7 @@ TEXT8 = Sources(
 
 
 @dataclass(frozen=True)
-class Text8:
+class Text8(Task):
     """Wikipedia of March 2006, cut down to the letters a–z and single spaces (section 4.1 of the Zoneout paper).
 
     Streams of 90,000,000 training, 5,000,000 validation and 5,000,000 test characters, in the order of the text. Symbols are the
@@ -49,7 +50,7 @@ class Text8:
     27
     """
 
-    name: ClassVar[str] = "text8"
+    kind: ClassVar[str] = "text8"
     title: ClassVar[str] = "Text8"
     score: ClassVar[Score] = "bpc"
     sources: ClassVar[Sources | str] = TEXT8

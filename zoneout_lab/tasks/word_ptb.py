@@ -18,12 +18,13 @@ from zoneout_lab.tasks.char_ptb import PTB, characters
 from zoneout_lab.tasks.corpus import EOS
 from zoneout_lab.tasks.files import Sources, difference, find, read, refusal
 from zoneout_lab.tasks.options import check_count, keep_plain
+from zoneout_lab.tasks.task import Task
 
 WORDS = 10_000
 
 
 @dataclass(frozen=True)
-class WordPTB:
+class WordPTB(Task):
     """The Penn Treebank in Mikolov's preprocessing, one word a step (section 4.2 of the Zoneout paper).
 
     929,589 training, 73,760 validation and 82,430 test words, with ``<eos>`` for each newline. Symbols are the 10,000 words of the
@@ -42,7 +43,7 @@ class WordPTB:
     (10000, 1500)
     """
 
-    name: ClassVar[str] = "word_ptb"
+    kind: ClassVar[str] = "word_ptb"
     title: ClassVar[str] = "Word-level Penn Treebank"
     score: ClassVar[Score] = "ppl"
     sources: ClassVar[Sources | str] = PTB

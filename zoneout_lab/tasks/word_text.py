@@ -15,10 +15,11 @@ from zoneout_lab.tasks.encoding import UTF_8
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, keep_plain
 from zoneout_lab.tasks.own_text import check_own, held_out, own_parts, own_paths, refuse_alike, refuse_short
+from zoneout_lab.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class WordText:
+class WordText(Task):
     """A plain text file: predict its next word. Words are what white space separates, with ``<eos>`` for each line end.
 
     The symbols are ``<unk>`` and the most frequent words of the training part; every other word is read as ``<unk>``, and a
@@ -40,7 +41,7 @@ class WordText:
     zoneout_lab.errors.InputRefusedError: vocabulary is 1; it has to be a whole number of at least 2, or 0 for every word.
     """
 
-    name: ClassVar[str] = "word_text"
+    kind: ClassVar[str] = "word_text"
     title: ClassVar[str] = "Words of a text"
     score: ClassVar[Score] = "ppl"
     sources: ClassVar[Sources | str] = "your own file, named by options.path"

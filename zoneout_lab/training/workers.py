@@ -21,8 +21,10 @@ from typing import Any
 import torch
 
 from zoneout_lab import interrupts
+from zoneout_lab.parts.code import Code, in_use
+from zoneout_lab.parts.private import is_private
 from zoneout_lab.settings import Run
-from zoneout_lab.tasks import Task
+from zoneout_lab.tasks import Task, make_task
 from zoneout_lab.tasks.base import Data
 from zoneout_lab.training.loop import Outcome, Progress, train
 
@@ -30,7 +32,7 @@ Report = Callable[[int, Progress], None]
 Result = list[Outcome] | Exception
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 _QUEUE: Any = None
-_WORK: tuple[Task, Data] | None = None
+_WORK: tuple[Task | None, Data] | None = None
 
 
 def train_batches(
@@ -109,10 +111,14 @@ def _keeps_subnormal() -> bool:
 def _in_processes(
     batches: Sequence[Sequence[Run]], task: Task, data: Data, workers: int, report: Report
 ) -> Iterator[tuple[int, Result]]:
+    # a process that starts cannot import a class of one's own by its module's name: it makes the task from the run
+    made_here = None if ":" in batches[0][0].task else task
     # spawn: a forked torch may hang in its thread pools
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(messages, task, data))
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start, initargs=(messages, made_here, data, in_use())
+    )
     try:
         futures: dict[Future[list[Outcome]], int] = {
             pool.submit(_train_here, number, batch): number for number, batch in enumerate(batches)
@@ -154,11 +160,12 @@ def _stop(pool: ProcessPoolExecutor) -> None:
         manager.join(3)
 
 
-def _start(messages: Any, task: Task, data: Data) -> None:
+def _start(messages: Any, task: Task | None, data: Data, code: Code) -> None:
     global _QUEUE, _WORK
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
     threading.Thread(target=_leave_with_driver, daemon=True).start()
     settle_process()
+    code.use()
     _QUEUE, _WORK = messages, (task, data)
 
 
@@ -172,7 +179,14 @@ def _leave_with_driver() -> None:
 
 def _train_here(number: int, batch: Sequence[Run]) -> list[Outcome]:
     assert _WORK is not None
-    return train(batch, *_WORK, report=_of(lambda n, progress: _QUEUE.put((n, progress)), number))
+    task, data = _WORK
+    try:
+        task = task or make_task(batch[0].task, batch[0].setting.options)
+        return train(batch, task, data, report=_of(lambda n, progress: _QUEUE.put((n, progress)), number))
+    except Exception as error:
+        if type(error).__module__ == "__mp_main__" or is_private(type(error)):  # the driver cannot read such a class
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
 
 
 def _of(report: Report, number: int) -> Callable[[Progress], None]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from inspect import isabstract
 from typing import Any
 
-from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab import parts
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells.base import Cell, Masks, Parameter, States, Step, Weights
 from zoneout_lab.ops.cells.batch_norm import BatchNormLSTM
 from zoneout_lab.ops.cells.gru import GRU
@@ -36,15 +36,15 @@ FAST: dict[str, type[Cell]] = {kind: cell for kind, cell in CELLS.items() if cel
 
 
 def to_json(cell: Cell) -> str | dict[str, Any]:
-    """A cell as JSON: its kind, with its fields where it has any.
+    """A cell as JSON: its name, with its fields where it has any.
 
     >>> to_json(LSTM()), to_json(ShiftedLSTM())
     ('lstm', 'shifted_lstm')
     >>> to_json(LayerNormLSTM())
     {'kind': 'layer_norm_lstm', 'gamma': 1.0, 'epsilon': 1e-05}
     """
-    values = asdict(cell)  # type: ignore[call-overload]
-    return {"kind": cell.kind, **values} if values else cell.kind
+    written = parts.to_json(cell, CELLS)
+    return written if len(written) > 1 else str(written["kind"])
 
 
 def from_json(value: str | Mapping[str, Any]) -> Cell:
@@ -55,14 +55,7 @@ def from_json(value: str | Mapping[str, Any]) -> Cell:
     >>> from_json("gru"), from_json({"kind": "output_gate_lstm", "reading": "printed"})
     (GRU(), OutputGateLSTM(reading='printed'))
     """
-    options = {} if isinstance(value, str) else {name: option for name, option in value.items() if name != "kind"}
-    kind = value if isinstance(value, str) else str(value.get("kind"))
-    if kind not in CELLS:
-        raise unknown("cell", kind, CELLS)
-    known = {field.name for field in fields(CELLS[kind])}  # type: ignore[arg-type]
-    if strange := sorted(set(options) - known):
-        raise UsageError(f"{kind} has no option {strange[0]!r}. Known: {', '.join(sorted(known)) or 'none'}.")
-    return CELLS[kind](**options)
+    return parts.from_json(value, CELLS, Cell)  # type: ignore[type-abstract]
 
 
 def as_cell(value: object) -> Cell:

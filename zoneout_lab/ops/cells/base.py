@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
 from zoneout_lab.ops.products import project
+from zoneout_lab.parts import Part
 
 States = tuple[Tensor, ...]
 #: site → mask of zeros and ones, or its expectation: fractions in [0, 1]
@@ -32,7 +33,7 @@ class Parameter(NamedTuple):
     start: float | Tensor | None = None
 
 
-class Cell(ABC):
+class Cell(Part, ABC):
     """A recurrent cell as a value: a frozen dataclass, its fields the cell's options, that says all there is to know of it.
 
     A cell of one's own defines ``states``, ``sites`` and :meth:`step`; the rest has defaults that suit a cell with torch's parameters
@@ -40,7 +41,6 @@ class Cell(ABC):
     site has a mask.
 
     Attributes:
-        kind: name in studies and JSON; by default the class's own.
         noun: what sentences call it; by default the class's own name.
         gates: G, blocks of H columns of the weights.
         states: state → the site whose mask preserves it, in the order in which layers take and return them. The first is the output.
@@ -67,7 +67,6 @@ class Cell(ABC):
     torch.Size([5, 2, 4])
     """
 
-    kind: ClassVar[str]
     noun: ClassVar[str]
     gates: ClassVar[int] = 1
     states: ClassVar[Mapping[str, str]] = {"hidden": "hidden"}
@@ -77,12 +76,11 @@ class Cell(ABC):
     held: ClassVar[tuple[int, int]] = (13, 45)
     mixes_examples: ClassVar[bool] = False
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
         # a subclass is another cell: it does not go by its parent's name
-        for name in ("kind", "noun"):
-            if name not in cls.__dict__:
-                setattr(cls, name, cls.__name__)
+        if "noun" not in cls.__dict__:
+            cls.noun = cls.__name__
 
     def parameters(self, inputs: int, units: int) -> Mapping[str, Parameter]:
         """Stem → parameter of one recurrence, in the order in which they are drawn. Those named ``bias…`` are left out with ``bias=False``.

@@ -16,11 +16,12 @@ def build(source: Source) -> Section:
         for title, key in (
             ("Data", "data"),
             ("Code", "git"),
+            ("Own code", "code"),
             ("Libraries", "versions"),
             ("Machine", "machine"),
             ("Recurrences", "engine"),
         )
-        if (records := _records(source.recorded(key), key))
+        if (records := _records(source.study.get(key) if key == "code" else source.recorded(key), key))
     ]
     return Section(
         "provenance",
@@ -44,7 +45,7 @@ def _records(found: Any, key: str) -> list[list[tuple[str, str]]]:
 
 
 def _name(name: str, key: str) -> str:
-    return legible(name if key == "versions" else words(name))  # a library's name is spelt as it is installed
+    return legible(name if key in ("versions", "code") else words(name))  # as it is installed, or called
 
 
 def _value(value: Any) -> str:

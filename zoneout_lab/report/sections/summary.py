@@ -8,7 +8,7 @@ from zoneout_lab.report.figures import glance
 from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
-from zoneout_lab.report.text import count, legible, listing
+from zoneout_lab.report.text import count, legible, listing, part
 from zoneout_lab.report.verdicts import VERDICTS
 
 
@@ -69,9 +69,13 @@ def _scale(source: Source) -> str:
         return ""
     size = f"{model['layers']} × {model['hidden']} units and {count(training['epochs'], 'epoch')}"
     return (
-        f"These verdicts are for {legible(str(study.get('task')))} at the laptop preset: {size}. "
+        f"These verdicts are for {legible(_task(str(study.get('task'))))} at the laptop preset: {size}. "
         "The paper's claims are about larger models trained for longer, and need not hold or fail with them."
     )
+
+
+def _task(task: str) -> str:
+    return part(task) if ":" in task else task
 
 
 def _runs(source: Source) -> str:

@@ -1,0 +1,160 @@
+"""What cannot be a part of a study is refused in one sentence that names it, before anything is written or trained."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from own_files import HALF, edit, written
+
+from zoneout_lab import load_study
+from zoneout_lab.errors import InputRefusedError, LabError
+from zoneout_lab.study.run import run_study
+
+SITES = HALF[HALF.index("    def sites") : HALF.index("STUDY")]
+
+# what is changed in the study's file → words of the message
+FILES = {
+    "not frozen": [("@dataclass(frozen=True)", "@dataclass"), "./half.py:HalfZoneout can change after it was made"],
+    "not a dataclass": [("@dataclass(frozen=True)\n", ""), "HalfZoneout() takes no arguments"],
+    "a field of its own without a decorator": [
+        ("STUDY =", "class More(HalfZoneout):\n    more: float = 0.1\n\nSTUDY ="), ("HalfZoneout(0.4)", "More(0.4)"),
+        "./half.py:More is not a dataclass",
+    ],
+    "in a function": [
+        ("STUDY =", "def make():\n    class Mine(HalfZoneout): ...\n    return Mine()\n\nSTUDY ="), ("HalfZoneout(0.4)", "make()"),
+        "Mine is defined inside make(), where other processes cannot import it",
+    ],
+    "made in passing": [
+        ("STUDY =", "value = type('Mine', (HalfZoneout,), {})()\nSTUDY ="), ("HalfZoneout(0.4)", "value"),
+        "has no class Mine that is this one",
+    ],
+    "overwritten": [
+        ("STUDY =", "value = HalfZoneout()\nHalfZoneout = None\nSTUDY ="), ("HalfZoneout(0.4)", "value"), ("HalfZoneout(0.2) + ", ""),
+        "has no class HalfZoneout that is this one",
+    ],
+    "lacks a method": [("def sites", "def places"), "line", "HalfZoneout", "abstract method", "sites"],
+    "a wrong signature": [("def sites(self)", "def sites(self, cell)"), ("HalfZoneout(0.2) + ", ""), "./half.py:HalfZoneout: sites(self, cell)", "is called as sites()"],
+    "no method": [(SITES, "    sites = {}\n\n"), ("HalfZoneout(0.2) + ", ""), "sites has to be a method: def sites(self)"],
+    "a built-in kind": [("    z: float = 0.5", "    kind = 'zoneout'\n    z: float = 0.5"), "has the kind 'zoneout', which is built in"],
+    "not a regularizer": [("regularizer=HalfZoneout(0.4)", "regularizer=Majority()"), "regularizer", "Majority"],
+    "two of one kind": [
+        ("STUDY =", "@dataclass(frozen=True)\nclass Other(HalfZoneout):\n    kind = 'HalfZoneout'\n    def sites(self):\n        return {}\n\n"
+         "STUDY ="), ("+ WeightNoise(0.01)", "+ Other()"), "HalfZoneout", "of one kind",
+    ],
+    "a file that raises": [("STUDY =", "def broken():\n    1 / 0\nbroken()\nSTUDY ="), "could not be run: line 26 of half.py: ZeroDivisionError"],
+    "a neighbour that raises": [("from zoneout_lab import Arm", "import broken\nfrom zoneout_lab import Arm"), "line 2 of broken.py: KeyError: 'x'"],
+    "no neighbour": [("from majority", "from minority"), "could not be run: line 7 of half.py: ModuleNotFoundError", "minority"],
+    "a task that is none": [("task=Majority(length=7)", "task=HalfZoneout"), "task: HalfZoneout is not a task: it has to inherit from Task"],
+    "no such option": [("task=Majority(length=7)", "task=Majority"), ('"model.hidden": 3', '"options.lenght": 3'), "'lenght'", "mean 'length'"],
+}  # fmt: skip
+
+# what is refused by the trial before the first run
+TRIALS = {
+    "a set": [("    z: float = 0.5", "    z: float = 0.5\n    units: frozenset = frozenset({1})"), "arm 'half'", "field units", "JSON cannot carry"],
+    "infinite": [("HalfZoneout(0.4)", "HalfZoneout(float('inf'))"), "arm 'half'", "field z is inf", "JSON cannot carry"],
+    "a list": [("    z: float = 0.5", "    z: float = 0.5\n    units: list = None"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, [1])"),
+               "field units is [1] and comes back from JSON as (1,)"],
+    "an array": [("    z: float = 0.5", "    z: float = 0.5\n    units: object = None"), ("import Majority", "import Majority\nimport numpy"),
+                 ("HalfZoneout(0.4)", "HalfZoneout(0.4, numpy.ones(2))"), "field units is array([1., 1.]) and comes back"],
+    "None for a number": [("    z: float = 0.5", "    z: float = 0.5\n    units: int | None = 3"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, None)"),
+                          "field units is None and comes back from JSON as 3"],
+    "half of nothing": [("HalfZoneout(0.4)", "HalfZoneout(None)"), "arm 'half'", "./half.py:HalfZoneout has no masks: TypeError"],
+    "a condition": [
+        ("from majority", "import sys\nfrom majority"),
+        ("@dataclass(frozen=True)\nclass HalfZoneout", "first = not hasattr(sys, 'a_test')\nsys.a_test = 1\n@dataclass(frozen=True)\nclass HalfZoneout"),
+        ("\n\nSTUDY =", "\nif not first:\n    del HalfZoneout\n    HalfZoneout = lambda z: WeightNoise(z)\n    del HalfZoneout\n    class Arm: ...\nSTUDY ="),
+        "half.py",
+    ],
+    "raises when it is used": [("half(self.z)", "half(self.zed)"), "no attribute 'zed'"],
+    "a site that is none": [('"hidden": Mask', '"hiden": Mask'), "site 'hiden'"],
+}  # fmt: skip
+
+TASKS = {
+    "not data": [("return Data.of(*splits)", "return splits"), "Majority: load() returned list; return Data.of(train, valid, test)"],
+    "empty": [("(64, 32, 32)", "(64, 0, 32)"), "Majority: its valid split is empty"],
+    "float64": [("bits.float()", "bits.double()"), "train split has inputs of type torch.float64", "inputs.float()"],
+    "two dimensions": [("bits.float()", "bits.float()[:, :, 0]"), "inputs of shape [64, 7]", "[64 examples, timesteps, input_size = 1]"],
+    "NaN": [("bits.float()", "bits.float().sqrt().log()"), "inputs that are NaN or infinite"],
+    "too many classes": [("return 2", "return 1"), "targets from 0 to 1; with 1 classes they go from 0 to 0"],
+    "targets of no class": [(".long()))", ".float()))"), "targets of type torch.float32"],
+    "another kind of split": [('score = "error"', 'score = "bpc"'), "train split is Examples; with the score 'bpc' it has to be Stream"],
+    "real targets": [('score = "error"', 'score = "mse"'), "output_size is 2; it has to be 1"],
+    "no score": [('    score = "error"\n', ""), "Majority has the score None; it has to be one of error"],
+    "no such score": [('score = "error"', 'score = "accuracy"'), "Majority has the score 'accuracy'"],
+    "raises": [("splits = []", "splits = {}['x']"), "Majority could not load its data: KeyError: 'x' (line 32 of "],
+    "its own refusal": [("splits = []", "from zoneout_lab.errors import InputRefusedError\n        raise InputRefusedError('No such corpus.')"),
+                        "No such corpus."],
+    "a method for a property": [("    @property\n    def input_size", "    def input_size"), "input_size is a method and has to be a property"],
+    "load without a folder": [("def load(self, folder: Path | None = None)", "def load(self)"), "load(self)", "is called as load(folder=None)"],
+    "no load": [("def load", "def read"), "Majority", "abstract method", "load"],
+    "a setting that is none": [('score = "error"', 'score = "error"\n    settings = {"laptop": {}}'), "settings have to be a mapping"],
+    "no size": [("return 1\n", "return 1.5\n"), "input_size is 1.5"],
+}  # fmt: skip
+
+
+def refused(path, file, case, out):
+    """The message for a study after the case's changes of a file, which has to hold the case's words; nothing is written."""
+    for old, new in (each for each in case if isinstance(each, tuple)):
+        edit(file, old, new)
+    with pytest.raises(LabError) as error:
+        run_study(load_study(path), out=out, workers=1, tracking=None)
+    message = str(error.value)
+    assert isinstance(error.value, ValueError)
+    assert not out.exists()
+    assert all(word in message for word in case if isinstance(word, str)), message
+    assert len(message.splitlines()) <= 2, message
+
+
+@pytest.mark.parametrize("case", [*FILES, *TRIALS])
+def test_regularizers_and_files(tmp_path, case):
+    path = written(tmp_path, broken="\n{}['x']")
+    refused(path, path, (FILES | TRIALS)[case], tmp_path / "o")
+
+
+@pytest.mark.parametrize("case", TASKS)
+def test_tasks(tmp_path, case):
+    refused(written(tmp_path), tmp_path / "majority.py", TASKS[case], tmp_path / "o")
+
+
+SESSION = """
+from dataclasses import dataclass
+from zoneout_lab import Arm, Study, Zoneout
+{guard}@dataclass(frozen=True)
+{guard}class Mine(Zoneout): ...
+from zoneout_lab.study.parts import check_parts
+from zoneout_lab.tasks import make_task
+study = Study(name="s", title="", question="", arms=(Arm(name="a", regularizer=Mine(cell=0.5)),), baseline="a")
+task = make_task("digits")
+with study.code.in_use():
+    check_parts(study, task, task.load())
+print(study.runs()[0].regularizer["kind"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "guard", "found"),
+    [
+        ("-c", "", "written in an interactive session or a notebook"),
+        ("file", "if __name__ == '__main__':\n", "only under a condition that does not hold in other processes"),
+        ("file", "", "./script.py:Mine"),
+    ],
+)
+def test_scripts_and_sessions(tmp_path, how, guard, found):
+    text = SESSION.replace("{guard}@", "{guard} @" if guard else "@").replace(
+        "{guard}class", " class" if guard else "class"
+    )
+    text = text.replace("{guard}", guard)
+    (tmp_path / "script.py").write_text(text)
+    words = ["-c", text] if how == "-c" else ["script.py"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=tmp_path)
+    assert found in done.stdout + done.stderr, done.stderr
+    assert (done.returncode == 0) == (found == "./script.py:Mine")
+
+
+def test_refusals_are_of_input(tmp_path):
+    path = written(tmp_path)
+    edit(path, "@dataclass(frozen=True)", "@dataclass")
+    with pytest.raises(InputRefusedError, match=r"half\.py does not fit together"):
+        load_study(path)

@@ -1,0 +1,23 @@
+"""Parts of studies, built in or from anyone's own file: their base, their JSON, the files they come from, and what is refused.
+
+A kind of part is a base class (a :class:`Part`) and a mapping of what is built in; every function here takes the two.
+"""
+
+from zoneout_lab.parts.base import Part
+from zoneout_lab.parts.check import check_class, check_part, parts_of
+from zoneout_lab.parts.code import Code, File
+from zoneout_lab.parts.written import field_values, from_json, reference, resolve, to_json
+
+__all__ = [
+    "Code",
+    "File",
+    "Part",
+    "check_class",
+    "check_part",
+    "field_values",
+    "from_json",
+    "parts_of",
+    "reference",
+    "resolve",
+    "to_json",
+]

@@ -1,0 +1,23 @@
+"""What every part of a study has in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Part:
+    """Base of regularizers, cells, tasks and measures: frozen dataclasses whose fields are all that they are made from.
+
+    ``kind`` is the name that people read. A class that gives none is called by its own name.
+
+    >>> class Half(Part): ...
+    >>> Half.kind
+    'Half'
+    """
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "kind" not in cls.__dict__:
+            cls.kind = cls.__name__

@@ -1,0 +1,172 @@
+"""What a part of one's own has to be, found out before anything is written or trained."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from types import FunctionType
+from typing import Any, TypeVar
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.parts.base import Part
+from zoneout_lab.parts.code import Code
+from zoneout_lab.parts.source import defines
+from zoneout_lab.parts.written import field_values, from_json, reference, to_json
+
+P = TypeVar("P", bound=Part)
+
+
+def check_class(cls: type, builtin: Mapping[str, type[P]], base: type[P]) -> None:
+    """Refuse a class that cannot be a part: by name, in a sentence that says what to change.
+
+    Args:
+        cls: built in or of one's own.
+        builtin, base: what there is of the kind, and the class it has to inherit from.
+
+    Raises InputRefusedError.
+    """
+    if any(member is cls for member in builtin.values()):
+        return
+    name, noun = cls.__name__, base.__name__.lower()
+    if not issubclass(cls, base):
+        raise InputRefusedError(f"{name} is not a {noun}: it has to inherit from {base.__name__}.")
+    where = reference(cls, builtin)
+    # without a decorator of its own a class has its base's __init__, and would lose its own fields
+    own_fields = [n for n, kind in inspect.get_annotations(cls).items() if "ClassVar" not in str(kind)]
+    made = getattr(cls, "__dataclass_params__", None)
+    if made is None or ("__dataclass_params__" not in cls.__dict__ and own_fields):
+        raise InputRefusedError(f"{where} is not a dataclass: write @dataclass(frozen=True) above the class.")
+    if not made.frozen:
+        raise InputRefusedError(f"{where} can change after it was made: write @dataclass(frozen=True) above the class.")
+    if cls.kind in builtin:
+        raise InputRefusedError(f"{where} has the kind {cls.kind!r}, which is built in; give it another.")
+    if absent := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise InputRefusedError(f"{where} lacks {absent[0]}, which every {noun} has: {_first_line(base, absent[0])}")
+    for method, given in _overridden(cls, base):
+        _check_signature(where, method, inspect.getattr_static(base, method), given)
+
+
+def check_part(part: P, builtin: Mapping[str, type[P]], base: type[P]) -> None:
+    """Refuse a part that another process could not make again from its JSON. Parts that it holds are looked at, too.
+
+    Raises InputRefusedError.
+    """
+    own = [type(each) for each in parts_of(part) if type(each) not in builtin.values()]
+    for cls in own:
+        check_class(cls, builtin, base)
+    if not own:
+        return
+    kinds: dict[str, type] = {}
+    for cls in own:
+        if kinds.setdefault(cls.kind, cls) is not cls:
+            raise InputRefusedError(
+                f"{reference(cls, builtin)} and {reference(kinds[cls.kind], builtin)} are both called {cls.kind!r}; give one another kind."
+            )
+    written = _check_json(part, builtin)
+    _check_again(part, own, builtin)
+    with Code.of(own).in_use():
+        back = from_json(written, builtin, base)
+    for field in fields(part):  # type: ignore[arg-type]
+        before, after = getattr(part, field.name), getattr(back, field.name)
+        if not _equal(before, after):
+            raise InputRefusedError(
+                f"{reference(type(part), builtin)}: its field {field.name} is {before!r} and comes back from JSON as {after!r}. "
+                "A field may hold a number, a text, true or false, a tuple of these, or another part; None only as its default."
+            )
+
+
+def parts_of(part: Part) -> list[Part]:
+    """The part and the parts that its fields hold, however deep."""
+    found = [part]
+    for name in getattr(part, "__dataclass_fields__", ()):
+        value = getattr(part, name)
+        for each in value if isinstance(value, list | tuple) else (value,):
+            found += parts_of(each) if isinstance(each, Part) else []
+    return found
+
+
+def _check_json(part: Part, builtin: Mapping[str, type]) -> Any:
+    for each in parts_of(part):
+        for name, value in field_values(each, builtin).items():
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise InputRefusedError(
+                    f"{reference(type(each), builtin)}: its field {name} is {value!r}, which JSON cannot carry. A field may hold a finite "
+                    "number, a text, true or false, a tuple of these, or another part."
+                ) from error
+    return json.loads(json.dumps(to_json(part, builtin)))
+
+
+def _check_again(part: Part, own: list[type], builtin: Mapping[str, type]) -> None:
+    """Load the files again, as a worker does, and look whether the classes are there."""
+    code = Code.of(own)
+    for cls in own:
+        where = reference(cls, builtin)
+        key = where.partition(":")[0]
+        file = next(file for file in code.files if file.key == key)
+        if file.module == "__main__":  # not run again here: it may begin a study
+            there = defines(file.source, cls.__qualname__.partition(".")[0])
+        elif key.startswith("./"):
+            try:
+                module = code.again(key)
+            except Exception as error:
+                raise InputRefusedError(
+                    f"{file.path} cannot be imported again, as other processes do: {type(error).__name__}: {error}."
+                ) from error
+            there = hasattr(module, cls.__qualname__.partition(".")[0])
+        else:
+            there = True
+        if not there:
+            raise InputRefusedError(
+                f"{file.path} defines {cls.__qualname__} only under a condition that does not hold in other processes; define it at the top "
+                "level."
+            )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, Part) and isinstance(other, Part):
+        return type(one).__qualname__ == type(other).__qualname__ and all(
+            _equal(getattr(one, field.name), getattr(other, field.name))
+            for field in fields(one)  # type: ignore[arg-type]
+        )
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError, RuntimeError):  # an array is equal in places
+        return False
+
+
+def _overridden(cls: type, base: type) -> list[tuple[str, Any]]:
+    """What a class has in place of its base's methods and properties."""
+    names = (n for n, v in vars(base).items() if not n.startswith("_") and isinstance(v, FunctionType | property))
+    return [(n, inspect.getattr_static(cls, n)) for n in names if inspect.getattr_static(cls, n) is not vars(base)[n]]
+
+
+def _check_signature(where: str, name: str, wanted: Any, given: Any) -> None:
+    if isinstance(wanted, property):
+        if callable(given):
+            raise InputRefusedError(f"{where}: {name} is a method and has to be a property; write @property above it.")
+        return
+    if not isinstance(given, FunctionType):
+        raise InputRefusedError(f"{where}: {name} has to be a method: def {name}{inspect.signature(wanted)}.")
+    parameters = inspect.signature(wanted).parameters.values()
+    by_name = {p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY}
+    in_order = [None for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    try:
+        inspect.signature(given).bind(*in_order, **by_name)
+    except TypeError as error:
+        shown = ", ".join(
+            p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters if p.name != "self"
+        )
+        raise InputRefusedError(
+            f"{where}: {name}{inspect.signature(given)} is called as {name}({shown}): {error}."
+        ) from error
+
+
+def _first_line(base: type, name: str) -> str:
+    text = inspect.getdoc(inspect.getattr_static(base, name)) or f"see {base.__name__}.{name}."
+    return text.splitlines()[0]

@@ -1,0 +1,257 @@
+"""The files that parts of one's own come from: found, told apart by what is in them, and loaded again in another process.
+
+A file beside the study, or beside the script that runs, is named by where it lies (``./half.py``), a module that can be imported from
+anywhere by its name (``mypkg.cells``). With a file go those that it imports: from its own folder, or of its own package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.parts import private
+from zoneout_lab.parts.source import digest, imports
+
+
+@dataclass(frozen=True)
+class File:
+    """A source file as it was when it was loaded.
+
+    ``key`` names it in JSON: ``./half.py`` or ``mypkg.cells``. ``file`` is its path below ``folder``, the one its imports start from;
+    ``module`` the name that this process has it under.
+    """
+
+    key: str
+    folder: Path
+    file: str
+    source: bytes = field(repr=False)
+    module: str
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.file
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.source).hexdigest()
+
+    @cached_property
+    def digest(self) -> str:
+        """What the file does, as :func:`zoneout_lab.parts.source.digest`."""
+        return digest(self.source)
+
+
+@dataclass(frozen=True)
+class Code:
+    """Files of one's own, ordered by their keys. Plain data: what another process needs to make the same classes."""
+
+    files: tuple[File, ...] = ()
+
+    @classmethod
+    def of(cls, classes: Iterable[type]) -> Code:
+        """The files that these classes come from, and those that these import. Nothing for classes of this package.
+
+        Raises InputRefusedError for a class that no other process could find, and for two files of one name.
+        """
+        found: dict[str, File] = {}
+        for each in classes:
+            if each.__module__.partition(".")[0] == "zoneout_lab":
+                continue
+            for file in _with_imports(file_of(each)):
+                other = found.setdefault(file.key, file)
+                if other.source != file.source:
+                    raise InputRefusedError(
+                        f"{each.__name__}: {other.path} and {file.path} are both called {file.key} and are not the same. "
+                        "Give one another name, or load both anew after one was changed."
+                    )
+        return cls(tuple(found[key] for key in sorted(found)))
+
+    def digests(self) -> dict[str, str]:
+        """Key → digest: what enters the identity of a run."""
+        return {file.key: file.digest for file in self.files}
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While this is open, references such as ``./half.py:Half`` mean the classes of these files."""
+        token = _IN_USE.set(self)
+        try:
+            yield
+        finally:
+            _IN_USE.reset(token)
+
+    def use(self) -> None:
+        """The same for the rest of this process: for a worker."""
+        _IN_USE.set(self)
+
+    def module(self, key: str) -> ModuleType | None:
+        """The module of a file, loaded from the source that is kept here where this process does not have it; None for another key."""
+        file = next((file for file in self.files if file.key == key), None)
+        if file is None:
+            return None
+        known = sys.modules.get(file.module)
+        if known is not None and _source(known) == file.source:
+            return known
+        if not key.startswith("./") and _importable(file):
+            return importlib.import_module(file.module)
+        return self.again(key)
+
+    def again(self, key: str) -> ModuleType:
+        """The module of a file as a process that has none of them gets it."""
+        file = next(file for file in self.files if file.key == key)
+        return _space(self, file.folder).load(file.file)
+
+
+def in_use() -> Code:
+    """What :meth:`Code.in_use` is open for, or no code at all."""
+    return _IN_USE.get()
+
+
+def file_of(cls: type) -> File:
+    """The file a class was written in. Raises InputRefusedError where there is none that another process could load."""
+    name = f"{cls.__name__} (module {cls.__module__})"
+    module = sys.modules.get(cls.__module__)
+    if module is None:
+        raise InputRefusedError(
+            f"{name}: its module is not loaded; write the class in a file and import it from there."
+        )
+    path = getattr(module, "__file__", None)
+    if path is None:
+        raise InputRefusedError(
+            f"{cls.__name__} was written in an interactive session or a notebook, where other processes cannot import it. Write it in a "
+            "file, for example parts.py, and import it from there."
+        )
+    if Path(path).suffix != ".py":
+        raise InputRefusedError(f"{name} comes from {path}; a part has to come from a Python source file.")
+    found = _file(module)
+    if found.module != "__main__" and not private.space_of(module) and not _findable(module, found):
+        raise InputRefusedError(f"{name} comes from {path}, and no other process could import that module by its name.")
+    return found
+
+
+def loaded(file: str) -> ModuleType | None:
+    """The module of ``./file`` that this process has, where no code is in use and no two folders have such a file."""
+    found: dict[Path, ModuleType] = {}
+    for space in private.spaces():
+        module = sys.modules.get(f"{space.name}.{private.dotted(file)}")
+        if module is not None:
+            found[space.folder] = module  # the youngest
+    folder = _script_folder()
+    if folder is not None and folder not in found:
+        for module in list(sys.modules.values()):
+            if _is_at(module, folder / file):
+                found[folder] = module
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+_IN_USE: ContextVar[Code] = ContextVar("code in use", default=Code())  # noqa: B039 - it is frozen
+
+
+@cache
+def _space(code: Code, folder: Path) -> private.Space:
+    return private.space(folder, {file.file: file.source for file in code.files if file.folder == folder})
+
+
+def _file(module: ModuleType) -> File:
+    path = Path(str(module.__file__)).absolute()
+    space = private.space_of(module)
+    if space is not None:
+        file = path.relative_to(space.folder).as_posix()
+        return File(f"./{file}", space.folder, file, space.sources[file], module.__name__)
+    if module.__name__ == "__main__":
+        return File(f"./{path.name}", path.parent, path.name, _source(module), "__main__")
+    depth = module.__name__.count(".") + (path.name == "__init__.py")
+    folder = path.parents[depth] if depth < len(path.parents) else path.parent
+    file = path.relative_to(folder).as_posix()
+    key = f"./{file}" if folder == _script_folder() else module.__name__
+    return File(key, folder, file, _source(module), module.__name__)
+
+
+_SOURCES: dict[tuple[str, str], bytes] = {}
+
+
+def _source(module: ModuleType) -> bytes:
+    """The source that the module runs: of one that was imported as usual, what its file held when it was first asked for."""
+    space = private.space_of(module)
+    path = str(getattr(module, "__file__", None) or "")
+    if space is not None:
+        return space.sources.get(Path(path).relative_to(space.folder).as_posix(), b"")
+    key = module.__name__, path
+    if key not in _SOURCES:
+        try:
+            _SOURCES[key] = Path(path).read_bytes()
+        except OSError:
+            return b""
+    return _SOURCES[key]
+
+
+def _script_folder() -> Path | None:
+    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    return None if path is None else Path(path).absolute().parent
+
+
+def _is_at(module: ModuleType | None, path: Path) -> bool:
+    where = getattr(module, "__file__", None)
+    return isinstance(where, str) and Path(where).name == path.name and Path(where).absolute() == path
+
+
+def _findable(module: ModuleType, file: File) -> bool:
+    """Whether an import by its name, in a process that has the same path, finds the module's file."""
+    if private.dotted(file.file) != module.__name__:
+        return False
+    try:
+        spec = find_spec(module.__name__)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and spec.origin is not None and _is_at(module, Path(spec.origin).absolute())
+
+
+def _importable(file: File) -> bool:
+    """Whether an ordinary import gives the very file."""
+    try:
+        spec = find_spec(file.module)
+        return spec is not None and spec.origin is not None and Path(spec.origin).read_bytes() == file.source
+    except (ImportError, ValueError, OSError):
+        return False
+
+
+@cache
+def _with_imports(file: File) -> tuple[File, ...]:
+    """The file and what it imports of its own folder or package, by way of others too."""
+    found, left = {file.key: file}, [file]
+    while left:
+        for each in _imported(left.pop()):
+            if each.key not in found:
+                found[each.key] = each
+                left.append(each)
+    return tuple(found.values())
+
+
+def _imported(file: File) -> Iterator[File]:
+    module = private.dotted(file.file)
+    package = module if file.file.endswith("__init__.py") else module.rpartition(".")[0]
+    own = file.key.startswith("./")
+    top = module.partition(".")[0]
+    prefix = f"{file.module.partition('.')[0]}." if file.module.startswith(private._PREFIX) else ""
+    space = private.space_of(sys.modules[file.module]) if prefix else None
+    for name in imports(file.source, package):
+        if not own and name.partition(".")[0] != top:
+            continue
+        for candidate in (f"{name.replace('.', '/')}.py", f"{name.replace('.', '/')}/__init__.py"):
+            if space is not None and (not space.provides(name.partition(".")[0]) and candidate not in space.sources):
+                continue
+            known = sys.modules.get(prefix + name)
+            if known is not None and _is_at(known, file.folder / candidate):
+                yield _file(known)
+            elif (file.folder / candidate).is_file():
+                key = f"./{candidate}" if own else name
+                yield File(key, file.folder, candidate, (file.folder / candidate).read_bytes(), prefix + name)

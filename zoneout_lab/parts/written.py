@@ -1,0 +1,127 @@
+"""Parts as JSON: where a class comes from, and the fields that a value of it was made with."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
+
+from zoneout_lab.checked import plain
+from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.parts import code
+from zoneout_lab.parts.base import Part
+
+P = TypeVar("P", bound=Part)
+
+
+def reference(cls: type, builtin: Mapping[str, type]) -> str:
+    """How JSON names a class: by its kind if it is built in, otherwise by its file or module and its name in there.
+
+    ``"zoneout"``, ``"mypkg.cells:MinGRU"``, ``"./half.py:HalfZoneout"``.
+
+    Raises InputRefusedError for a class that no other process could import: one inside a function, of an interactive session, made in
+    passing, or no longer there under its name.
+    """
+    for kind, member in builtin.items():
+        if member is cls:
+            return kind
+    if "<locals>" in cls.__qualname__:
+        where = cls.__qualname__.partition(".<locals>")[0]
+        raise InputRefusedError(
+            f"{cls.__name__} is defined inside {where}(), where other processes cannot import it; move the class to the top level of its file."
+        )
+    module = sys.modules.get(cls.__module__)
+    if module is not None and _member(module, cls.__qualname__) is not cls:
+        raise InputRefusedError(
+            f"{getattr(module, '__file__', cls.__module__)} has no class {cls.__qualname__} that is this one; write it as a class statement at "
+            "the top level of its file, under a name that nothing else takes."
+        )
+    file = code.file_of(cls)
+    return f"{file.key}:{cls.__qualname__}"
+
+
+def resolve(name: str, builtin: Mapping[str, type[P]], base: type[P]) -> type[P]:
+    """The class that :func:`reference` named.
+
+    A file's class is looked up in the code that is in use (:meth:`zoneout_lab.parts.code.Code.in_use`), and otherwise among the study
+    files that this process has loaded.
+
+    Raises UsageError for a name on no list, InputRefusedError for a file or module that is missing, cannot be run or lacks the class.
+    """
+    if name in builtin:
+        return builtin[name]
+    noun = base.__name__.lower()
+    key, colon, qualname = name.partition(":")
+    if not colon:
+        raise unknown(noun, name, builtin)
+    try:
+        module = code.in_use().module(key)
+        if module is None:
+            module = code.loaded(key.removeprefix("./")) if key.startswith("./") else importlib.import_module(key)
+    except Exception as error:
+        raise InputRefusedError(f"The {noun} {name} cannot be imported: {type(error).__name__}: {error}.") from error
+    if module is None:
+        raise InputRefusedError(f"The {noun} {name} comes from a file that is not loaded: load its study first.")
+    found = _member(module, qualname)
+    if found is None:
+        raise InputRefusedError(
+            f"{module.__file__} defines no {qualname} when it is imported again; define the {noun} at the top level of its file, under no "
+            "condition."
+        )
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise InputRefusedError(f"{name} is not a {noun}: it has to be a class that inherits from {base.__name__}.")
+    return found
+
+
+def to_json(part: Part, builtin: Mapping[str, type]) -> dict[str, Any]:
+    """A part as JSON: its :func:`reference` as ``kind`` and its fields, without those that are None. Parts may hold parts."""
+    return {"kind": reference(type(part), builtin)} | field_values(part, builtin)
+
+
+def field_values(part: Part, builtin: Mapping[str, type]) -> dict[str, Any]:
+    """The fields of a part as JSON, without those that are None."""
+    values = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
+    return {name: _written(value, builtin) for name, value in values.items() if value is not None}
+
+
+def from_json(value: Mapping[str, Any] | str, builtin: Mapping[str, type[P]], base: type[P]) -> P:
+    """The part that :func:`to_json` wrote; a text is a part with every field at its default.
+
+    Raises UsageError for an unknown kind or field, InputRefusedError for a value that cannot be.
+    """
+    options = {"kind": value} if isinstance(value, str) else dict(value)
+    kind = str(options.pop("kind", None))
+    cls = resolve(kind, builtin, base)
+    if not hasattr(cls, "__dataclass_fields__"):
+        raise InputRefusedError(f"{kind} is not a dataclass: write @dataclass(frozen=True) above the class.")
+    known = {field.name: field for field in fields(cls) if field.init}  # type: ignore[arg-type]
+    if set(options) - set(known):
+        raise UsageError(f"{kind} has no option {min(set(options) - set(known))!r}. Known: {', '.join(sorted(known))}.")
+    needed = [name for name, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
+    if missing := [name for name in needed if name not in options]:
+        raise UsageError(f"{kind} needs a value for {missing[0]!r}.")
+    return cls(**{name: _read(option, builtin, base) for name, option in options.items()})
+
+
+def _written(value: Any, builtin: Mapping[str, type]) -> Any:
+    if isinstance(value, Part):
+        return to_json(value, builtin)
+    if isinstance(value, list | tuple):
+        return [_written(each, builtin) for each in value]
+    return plain(value)
+
+
+def _read(value: Any, builtin: Mapping[str, type[P]], base: type[P]) -> Any:
+    if isinstance(value, Mapping) and "kind" in value:
+        return from_json(value, builtin, base)
+    # fields of frozen values are tuples
+    return tuple(_read(each, builtin, base) for each in value) if isinstance(value, list | tuple) else value
+
+
+def _member(module: Any, qualname: str) -> Any:
+    found = module
+    for name in qualname.split("."):
+        found = getattr(found, name, None)
+    return found

@@ -1,0 +1,90 @@
+"""What a study is declared with: arms, hypotheses, a budget for tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
+
+from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
+from zoneout_lab.ops.cells import to_json as cell_as_json
+from zoneout_lab.parts import check_class
+from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
+from zoneout_lab.settings import Frozen, Value
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+RegularizerField = Annotated[
+    InstanceOf[Regularizer],
+    BeforeValidator(lambda value: from_json(value) if isinstance(value, Mapping) else value),
+    PlainSerializer(to_json),
+]
+Scalar = Value | None
+
+
+def _written(value: Any) -> Any:
+    cls = value if isinstance(value, type) else type(value)
+    if not issubclass(cls, Cell):
+        return value
+    check_class(cls, CELLS, Cell)  # type: ignore[type-abstract]
+    return cell_as_json(as_cell(value))
+
+
+#: dotted field of the setting → value. A cell is given by name, as its class or as a value, and kept as JSON
+Change = Annotated[
+    dict[str, Scalar | dict[str, Scalar]],
+    BeforeValidator(lambda change: {path: _written(value) for path, value in dict(change).items()}),
+]
+
+
+class Arm(Frozen):
+    """One setting under comparison, written as a difference from the study's own.
+
+    >>> from zoneout_lab import Zoneout
+    >>> Arm(name="zoneout", label="zoneout", regularizer=Zoneout(cell=0.5, hidden=0.05)).search
+    {}
+    """
+
+    name: Name
+    label: str = Field("", description="how it is called in the report; by default its name")
+    regularizer: RegularizerField = NoRegularizer()
+    change: Change = Field(default_factory=dict, description="dotted field of the setting → value")
+    search: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="field of the regularizer → range in which tuning looks for it"
+    )
+
+    @model_validator(mode="after")
+    def _cell_apart(self) -> Self:
+        """A cell given as a regularizer, as before cells could be given as themselves, becomes a change of the setting."""
+        cell, regularizer = separated(LSTM(), self.regularizer)
+        if regularizer is not self.regularizer:
+            object.__setattr__(self, "regularizer", regularizer)
+            object.__setattr__(self, "change", self.change | {"model.cell": cell_as_json(cell)})
+        return self
+
+
+class Hypothesis(Frozen):
+    """A claim that data can decide: ``arm`` has a lower (higher, the same) ``metric`` than ``against``, by more than ``margin``.
+
+    ``margin`` is in the metric's units, the smallest difference that matters in practice, with its ``reason``; for ``same`` it is
+    the largest difference that does not. ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the
+    study runs on.
+    """
+
+    name: Name
+    statement: str
+    claims: tuple[int, ...] = Field((), description="numbers of the paper's claims it tests")
+    arm: Name
+    against: Name
+    metric: str
+    direction: Literal["lower", "higher", "same"] = "lower"
+    margin: float = Field(0.0, ge=0)
+    reason: str = ""
+
+
+class Tuning(Frozen):
+    """Every arm with a search space gets the same budget, on seeds that no comparison uses afterwards."""
+
+    trials: int = Field(16, ge=1, description="settings tried for each arm")
+    seeds: int = Field(2, ge=1, description="runs for each setting; their mean score is minimised")
+    at_once: int = Field(8, ge=1, description="settings asked for before the next are chosen")

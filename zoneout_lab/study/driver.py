@@ -1,0 +1,143 @@
+"""Training what is missing of a study: batches of runs to processes, each one's files written as it ends, mirrors told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from zoneout_lab.ops.cells import as_cell
+from zoneout_lab.ops.engine import describe
+from zoneout_lab.settings import Run, Setting
+from zoneout_lab.study import provenance
+from zoneout_lab.study.batching import batches
+from zoneout_lab.study.databases import sqlite_url
+from zoneout_lab.study.device import device_memory, give_back_memory, out_of_memory
+from zoneout_lab.study.spec import Study
+from zoneout_lab.study.store import Store, taking_turns
+from zoneout_lab.study.trials import Ledger, Space, sampler_name
+from zoneout_lab.tasks import Task
+from zoneout_lab.tasks.base import Data
+from zoneout_lab.training import Outcome, Progress, train_batches
+
+
+@dataclass
+class Watcher:
+    """How the driver reports what happens. By default it is silent."""
+
+    say: Callable[[str], None] = lambda _: None
+    warn: Callable[[str], None] = lambda _: None
+    begin: Callable[[int], None] = lambda _: None
+    progress: Callable[[int, int, Progress], None] = lambda _batch, _runs, _progress: None
+    done: Callable[[int, int], None] = lambda _batch, _runs: None
+
+
+@dataclass
+class Driver:
+    """A study in progress: what it trains on, where its files go, who is told."""
+
+    study: Study
+    store: Store
+    task: Task
+    data: Data
+    device: str
+    watcher: Watcher
+    ledger: Ledger
+    workers: int
+    origin: dict[str, Any]
+    trained: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def train_missing(self, runs: Iterable[Run], phase: str, spaces: dict[str, Space] | None = None) -> None:
+        """Train the runs whose files are missing, in batches, and write each batch's files as it ends."""
+        spaces = spaces or {}
+        missing = []
+        for run in runs:
+            if not self.store.has(run):
+                missing.append(run)
+                continue
+            # the ledger may not have heard of it: its database was out of reach, or the driver died just then
+            self.ledger.begin(run, spaces.get(run.arm))
+            self._tell(run)
+        if not missing:
+            return
+        self.watcher.begin(len(missing))
+        work = batches(
+            missing, self.data.train.steps, workers=self.workers, memory=device_memory(self.device), device=self.device
+        )
+        for run in missing:
+            self.ledger.begin(run, spaces.get(run.arm), again=True)
+        self._train(work, phase)
+
+    def _train(self, work: list[list[Run]], phase: str) -> None:
+        """Train batches and write each one's files as it ends; one that does not fit the memory is halved, one that fails is
+        reported and the others go on."""
+        sizes = [len(batch) for batch in work]
+        finished = train_batches(
+            work,
+            self.task,
+            self.data,
+            device=self.device,
+            workers=self.workers,
+            report=lambda number, progress: self.watcher.progress(number, sizes[number], progress),
+        )
+        again: list[list[Run]] = []
+        # closed here and now, whatever ends the loop: Python would wait at exit for workers that still train
+        with closing(finished):  # type: ignore[type-var]  # a generator
+            for number, result in finished:
+                batch = work[number]
+                if isinstance(result, list):
+                    self._keep(result, phase)
+                    self.watcher.done(number, len(batch))
+                elif out_of_memory(result) and len(batch) > 1:
+                    give_back_memory(result)
+                    self.watcher.warn(
+                        f"{len(batch)} runs do not fit the memory together; they are trained in two parts."
+                    )
+                    again += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+                else:
+                    self._fail(batch, result)
+        if again:
+            self._train(again, phase)
+
+    def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
+        record = self._record(len(outcomes))
+        for outcome in outcomes:
+            self.store.add(outcome, self.task.score, record, phase=phase)
+            self._tell(outcome.run)
+            self.trained += 1
+
+    def _tell(self, run: Run) -> None:
+        entry = self.store.entry(run)
+        self.ledger.end(run, entry["score"], {key: entry[key] for key in ("phase", "file", "sha256", "status")})
+
+    def _fail(self, batch: Sequence[Run], error: Exception) -> None:
+        names = [f"{run.arm} seed {run.seed}" for run in batch]
+        self.watcher.warn(f"Failed: {', '.join(names)}: {type(error).__name__}: {error}")
+        self.failed += names
+        for run in batch:
+            self.ledger.end(run, None, {"status": "failed"})
+
+    def _record(self, replicas: int) -> dict[str, Any]:
+        return {**self.origin, "replicas": replicas, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def origin(setting: Setting, data: Data, device: str, workers: int) -> dict[str, Any]:
+    """Where every run of this driver comes from; read once, so that a commit made meanwhile does not enter."""
+    return {
+        "versions": provenance.versions(),
+        "machine": provenance.machine(device) | {"workers": workers},
+        "git": provenance.git_commit(),
+        "data": {"digest": data.digest, "notes": list(data.notes)},
+        "engine": describe(as_cell(setting.model.cell), device.partition(":")[0]),
+    }
+
+
+def ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
+    sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
+    url = storage or sqlite_url(out / "optuna.db")
+    with taking_turns(out, watcher.warn):
+        return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)

@@ -1,0 +1,78 @@
+"""Whether what a study declares fits together. Each function raises InputRefusedError where it does not, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from zoneout_lab.errors import InputRefusedError, unknown
+from zoneout_lab.paper import CLAIMS
+from zoneout_lab.parts import check_class, parts_of
+from zoneout_lab.regularizers import REGULARIZERS, Regularizer, to_json
+from zoneout_lab.study.declared import Arm, Hypothesis, Tuning
+
+
+def arms_fit(arms: Sequence[Arm], baseline: str) -> None:
+    """Arms have names, and labels, of their own; the baseline is one of them; a regularizer of one's own is one."""
+    names = [arm.name for arm in arms]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputRefusedError(f"The arm {twice[0]!r} is there twice; give every arm its own name.")
+    labels = [" ".join((arm.label or arm.name).split()) for arm in arms]
+    same = sorted({label for label in labels if [other.casefold() for other in labels].count(label.casefold()) > 1})
+    if same:
+        raise InputRefusedError(
+            f"Several arms are called {same[0]!r}, and no sentence could tell them apart; give every arm a label of its own."
+        )
+    if baseline not in names:
+        raise InputRefusedError(f"baseline: {unknown('arm', baseline, names)}")
+    for arm in arms:
+        try:
+            for part in parts_of(arm.regularizer):
+                check_class(type(part), REGULARIZERS, Regularizer)
+        except InputRefusedError as error:
+            raise InputRefusedError(f"arm {arm.name!r}: {error}") from error
+
+
+def hypotheses_fit(hypotheses: Sequence[Hypothesis], names: Sequence[str]) -> None:
+    """Every hypothesis compares two arms of the study, by these names, and has the margin that its claim needs."""
+    seen = set()
+    for hypothesis in hypotheses:
+        if hypothesis.name in seen:
+            raise InputRefusedError(f"The hypothesis {hypothesis.name!r} is there twice.")
+        seen.add(hypothesis.name)
+        if strange := sorted(set(hypothesis.claims) - set(CLAIMS)):
+            raise InputRefusedError(
+                f"hypothesis {hypothesis.name!r} is about claim {strange[0]}, and the paper's are 1 to {max(CLAIMS)} (zoneout-lab "
+                "list shows them). A question of your own needs no claim."
+            )
+        for role in (hypothesis.arm, hypothesis.against):
+            if role not in names:
+                raise InputRefusedError(f"hypothesis {hypothesis.name!r}: {unknown('arm', role, names)}")
+        if hypothesis.arm == hypothesis.against:
+            raise InputRefusedError(f"hypothesis {hypothesis.name!r} compares {hypothesis.arm!r} with itself.")
+        if hypothesis.direction == "same" and hypothesis.margin == 0:
+            raise InputRefusedError(
+                f"hypothesis {hypothesis.name!r} claims sameness and needs a margin: the largest difference that does not matter."
+            )
+
+
+def searches_fit(arms: Sequence[Arm], tuning: Tuning | None) -> None:
+    """What is searched is a rate of the arm's regularizer, its range holds values that this can have, and there is a budget."""
+    for arm in arms:
+        fields = set(to_json(arm.regularizer)) - {"kind"}
+        if set(arm.search) - fields:
+            raise InputRefusedError(
+                f"arm {arm.name!r}: {unknown('option to search', min(set(arm.search) - fields), fields)}"
+            )
+        for option, (low, high) in arm.search.items():
+            if type(getattr(arm.regularizer, option)) is not float or not low < high:
+                raise InputRefusedError(
+                    f"arm {arm.name!r}: {option} cannot be searched from {low} to {high}; it takes a rate and a range that rises."
+                )
+            for end in (low, high):
+                replace(arm.regularizer, **{option: end})  # type: ignore[type-var]
+        if arm.search and tuning is None:
+            raise InputRefusedError(
+                f"arm {arm.name!r} has a search space but the study has no tuning budget: add tuning=Tuning(...)."
+            )

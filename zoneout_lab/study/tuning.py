@@ -1,0 +1,71 @@
+"""Tuning: every arm with a search space at the best setting its budget finds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.study.declared import Arm
+from zoneout_lab.study.driver import Driver
+from zoneout_lab.study.spec import Study, derive
+from zoneout_lab.study.store import TUNE
+from zoneout_lab.study.trials import Params, Space, sampler_name, suggest
+
+
+def tune(driver: Driver) -> Study:
+    """The study with every searched arm at the best setting its budget found; other arms as they are.
+
+    Each arm gets the same number of settings, each tried on the same seeds, none of which is used again. What to try
+    next is a pure function of the finished runs, so an interrupted search goes on as if it had not been.
+    """
+    study, store = driver.study, driver.store
+    tuning = study.tuning
+    searched = [arm for arm in study.arms if arm.search]
+    if tuning is None or not searched:
+        return study
+    finished: dict[str, list[tuple[Params, float]]] = {arm.name: [] for arm in searched}
+    spaces: dict[str, Space] = {arm.name: arm.search for arm in searched}
+    for first in range(0, tuning.trials, tuning.at_once):
+        count = min(tuning.at_once, tuning.trials - first)
+        asked = {
+            arm.name: suggest(arm.search, finished[arm.name], count, derive(study.seed, first, f"sampler/{arm.name}"))
+            for arm in searched
+        }
+        trials = [
+            (arm, params, [study.run(_with(arm, params), seed, phase="tune/") for seed in range(tuning.seeds)])
+            for arm in searched
+            for params in asked[arm.name]
+        ]
+        driver.train_missing((run for _, _, runs in trials for run in runs), TUNE, spaces)
+        for arm, params, runs in trials:
+            # without a score, a run counts as the worst there can be
+            scores = [store.score(run) for run in runs]
+            mean = sum(math.inf if score is None else score for score in scores) / len(scores)
+            finished[arm.name].append((params, mean))
+    best = {name: min(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
+    for name, (_, score) in best.items():
+        if not math.isfinite(score):
+            raise InputRefusedError(
+                f"Tuning {name!r} found no setting that trains without diverging; widen its search space."
+            )
+    tuned = {
+        name: {
+            "best": best[name][0],
+            "sampler": sampler_name(),
+            "trials": [
+                {"params": params, "value": value if math.isfinite(value) else None} for params, value in finished[name]
+            ],
+        }
+        for name in best
+    }
+    if store.manifest.get("tuning") != tuned:
+        store.manifest["tuning"] = tuned
+        store.save()
+    arms = tuple(_with(arm, best[arm.name][0]) if arm.name in best else arm for arm in study.arms)
+    return study.model_copy(update={"arms": arms})
+
+
+def _with(arm: Arm, params: Params) -> Arm:
+    regularizer = replace(arm.regularizer, **params)  # type: ignore[type-var]
+    return arm.model_copy(update={"regularizer": regularizer})
