@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoneout_lab.layers import GRU, LSTM, RNN
-    from zoneout_lab.measures import gradient_flow, perturbation_growth, watch
+    from zoneout_lab.measures import (
+        GradientFlow,
+        Measure,
+        PerturbationGrowth,
+        gradient_flow,
+        perturbation_growth,
+        watch,
+    )
+    from zoneout_lab.metrics import Metric, Score
     from zoneout_lab.regularizers import (
         CellDropout,
         CellShift,
@@ -33,7 +41,8 @@ if TYPE_CHECKING:
 
 _FROM = {
     "layers": ("GRU", "LSTM", "RNN"),
-    "measures": ("gradient_flow", "perturbation_growth", "watch"),
+    "measures": ("GradientFlow", "Measure", "PerturbationGrowth", "gradient_flow", "perturbation_growth", "watch"),
+    "metrics": ("Metric", "Score"),
     "regularizers": (
         "CellDropout",
         "CellShift",
@@ -63,16 +72,21 @@ __all__ = [
     "Arm",
     "CellDropout",
     "CellShift",
+    "GradientFlow",
     "HiddenDropout",
     "Hypothesis",
     "InputMask",
     "LayerNorm",
+    "Measure",
+    "Metric",
     "NoRegularizer",
     "NonRecurrentDropout",
     "NormStabilizer",
+    "PerturbationGrowth",
     "RecurrentBatchNorm",
     "RecurrentDropout",
     "RnnDrop",
+    "Score",
     "Study",
     "Tuning",
     "VariationalDropout",

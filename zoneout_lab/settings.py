@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from zoneout_lab.checked import plain
 
@@ -19,10 +27,20 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    #: fields that came later: left out of the JSON where they have their default, so that older values keep their hash
+    later: ClassVar[tuple[str, ...]] = ()
+
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, values: Any) -> Any:
         return plain(values)
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        out: dict[str, Any] = serialize(self)
+        fields = type(self).model_fields
+        same = [name for name in self.later if getattr(self, name) == fields[name].get_default()]
+        return {name: value for name, value in out.items() if info.mode != "json" or name not in same}
 
 
 class Model(Frozen):
@@ -82,7 +100,7 @@ class Training(Frozen):
     )
     patience: int | None = Field(None, ge=1, description="epochs without a better validation value before stopping")
     select: Literal["best", "last"] = Field(
-        "best", description="which checkpoint is tested: the lowest validation score's, or the last epoch's"
+        "best", description="which checkpoint is tested: the best validation score's, or the last epoch's"
     )
     evaluation: Literal["expectation", "sampled", "monte_carlo", "fresh"] = Field(
         "expectation",
@@ -122,9 +140,14 @@ class Run(Frozen):
     seeds: Seeds
     gradient_epochs: tuple[int, ...] = Field(
         (),
-        description="epochs after which gradient flow and perturbations are measured; 0: untrained; −1: the run's last",
+        description="epochs after which the measures are taken; 0: untrained; −1: the run's last",
     )
-    gradient_examples: int = Field(64, ge=1, description="validation examples the measurement is taken on")
+    gradient_examples: int = Field(64, ge=1, description="validation examples the measures are taken on")
+    measures: tuple[dict[str, Any], ...] = Field(
+        ({"kind": "gradient_flow"}, {"kind": "perturbation_growth"}), description="what is measured, as JSON"
+    )
+
+    later: ClassVar[tuple[str, ...]] = ("measures",)
 
     @property
     def id(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.metrics import Score, as_score
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.regularizers import from_json, to_json
 from zoneout_lab.settings import Run, Setting
@@ -116,7 +117,7 @@ def run_study(
             device=device,
             workers=workers,
             watcher=watcher,
-            ledger=_ledger(study, store, out, storage, watcher),
+            ledger=_ledger(study, store, out, storage, watcher, as_score(task.score)),
             origin=_origin(study.setting(), loaded, device, workers),
         )
         summary = Summary(store.folder, len(planned), failed=driver.failed)
@@ -186,6 +187,10 @@ class _Driver:
     trained: int = 0
     failed: list[str] = field(default_factory=list)
 
+    @property
+    def score(self) -> Score:
+        return as_score(self.task.score)
+
     def train_missing(self, runs: Iterable[Run], phase: str, spaces: dict[str, Space] | None = None) -> None:
         """Train the runs whose files are missing, in batches, and write each batch's files as it ends."""
         spaces = spaces or {}
@@ -241,7 +246,7 @@ class _Driver:
     def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
         record = self._record(len(outcomes))
         for outcome in outcomes:
-            self.store.add(outcome, self.task.score, record, phase=phase)
+            self.store.add(outcome, self.score, record, phase=phase)
             self._tell(outcome.run)
             self.trained += 1
 
@@ -272,7 +277,11 @@ class _Driver:
             count = min(tuning.at_once, tuning.trials - first)
             asked = {
                 arm.name: suggest(
-                    arm.search, finished[arm.name], count, derive(self.study.seed, first, f"sampler/{arm.name}")
+                    arm.search,
+                    finished[arm.name],
+                    count,
+                    derive(self.study.seed, first, f"sampler/{arm.name}"),
+                    better=self.score.better,
                 )
                 for arm in searched
             }
@@ -285,9 +294,10 @@ class _Driver:
             for arm, params, runs in trials:
                 # without a score, a run counts as the worst there can be
                 scores = [self.store.score(run) for run in runs]
-                mean = sum(math.inf if score is None else score for score in scores) / len(scores)
+                mean = sum(self.score.worst if score is None else score for score in scores) / len(scores)
                 finished[arm.name].append((params, mean))
-        best = {name: min(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
+        chosen = min if self.score.better == "lower" else max
+        best = {name: chosen(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
         for name, (_, score) in best.items():
             if not math.isfinite(score):
                 raise InputRefusedError(
@@ -329,8 +339,10 @@ def _with(arm: Arm, params: Params) -> Arm:
     return arm.model_copy(update={"regularizer": from_json(to_json(arm.regularizer) | params)})
 
 
-def _ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
+def _ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher, score: Score) -> Ledger:
     sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
     url = storage or sqlite_url(out / "optuna.db")
     with taking_turns(out, watcher.warn):
-        return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)
+        return Ledger(
+            url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn, better=score.better
+        )

@@ -6,15 +6,17 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, ValidationError, model_validator
 
 from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.measures import USUAL, Measure, as_measure, check_together
+from zoneout_lab.measures import to_json as measure_to_json
+from zoneout_lab.metrics import SPLITS, as_score
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
 from zoneout_lab.report.claims import CLAIMS
-from zoneout_lab.schema import SPLITS
 from zoneout_lab.settings import Frozen, Option, Run, Seeds, Setting, content_hash
 from zoneout_lab.tasks import make_task, task_class
 
@@ -24,6 +26,7 @@ RegularizerField = Annotated[
     BeforeValidator(lambda value: from_json(value) if isinstance(value, Mapping) else value),
     PlainSerializer(to_json),
 ]
+MeasureField = Annotated[InstanceOf[Measure], BeforeValidator(as_measure), PlainSerializer(measure_to_json)]
 Scalar = Option | None
 
 
@@ -67,7 +70,7 @@ class Tuning(Frozen):
     """Every arm with a search space gets the same budget, on seeds that no comparison uses afterwards."""
 
     trials: int = Field(16, ge=1, description="settings tried for each arm")
-    seeds: int = Field(2, ge=1, description="runs for each setting; their mean score is minimised")
+    seeds: int = Field(2, ge=1, description="runs for each setting; the mean of their scores is what is to be best")
     at_once: int = Field(8, ge=1, description="settings asked for before the next are chosen")
 
 
@@ -82,8 +85,9 @@ class Study(Frozen):
         arms, baseline: what is compared, and the arm the others are written against.
         seeds: how many seeds every arm is run with; seed: from which all randomness derives.
         hypotheses, alpha: the family of claims, corrected together at α.
-        gradient_epochs, gradient_examples: when gradient flow and the growth of a perturbation are measured, and on how many validation
-            examples; 0 is before training, −1 after each run's last epoch.
+        gradient_epochs, gradient_examples: when the measures are taken, and on how many validation examples; 0 is before training, −1
+            after each run's last epoch.
+        measures: what is measured then; by default gradient flow and the growth of a perturbation.
         tuning: budget for arms with a search space.
     """
 
@@ -102,10 +106,14 @@ class Study(Frozen):
     alpha: float = Field(0.05, gt=0, lt=1)
     gradient_epochs: tuple[Annotated[int, Field(ge=-1)], ...] = ()
     gradient_examples: int = Field(64, ge=1)
+    measures: tuple[MeasureField, ...] = USUAL
     tuning: Tuning | None = None
+
+    later: ClassVar[tuple[str, ...]] = ("measures",)
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
+        check_together(self.measures)
         names = [arm.name for arm in self.arms]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -158,8 +166,8 @@ class Study(Frozen):
 
     def settled(self) -> Study:
         """The study with ``…_score`` metrics named for its task: ``valid_score`` is ``valid_error`` or ``valid_bpc``."""
-        score = task_class(self.task).score
-        names = {f"{split}_score": f"{split}_{score}" for split in SPLITS}
+        score = as_score(task_class(self.task).score)
+        names = {f"{split}_score": f"{split}_{score.name}" for split in SPLITS}
         hypotheses = tuple(h.model_copy(update={"metric": names.get(h.metric, h.metric)}) for h in self.hypotheses)
         return self.model_copy(update={"hypotheses": hypotheses})
 
@@ -206,6 +214,7 @@ class Study(Frozen):
             seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
+            measures=tuple(measure_to_json(measure) for measure in self.measures),
         )
 
     def to_json(self) -> dict[str, Any]:

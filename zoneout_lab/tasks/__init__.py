@@ -12,7 +12,7 @@ from typing import cast
 
 from zoneout_lab.errors import unknown
 from zoneout_lab.tasks.adding import Adding
-from zoneout_lab.tasks.base import Carried, Data, Examples, Score, Split, Stream, Task
+from zoneout_lab.tasks.base import Carried, Data, Examples, Split, Stream, Task, TaskScore
 from zoneout_lab.tasks.char_ptb import CharPTB
 from zoneout_lab.tasks.char_text import CharText
 from zoneout_lab.tasks.copying import Copying
@@ -82,10 +82,10 @@ __all__ = [
     "Examples",
     "Images",
     "PermutedMNIST",
-    "Score",
     "Split",
     "Stream",
     "Task",
+    "TaskScore",
     "Text8",
     "WordPTB",
     "WordText",

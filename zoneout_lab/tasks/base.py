@@ -9,17 +9,19 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.metrics import Over, Score
 from zoneout_lab.settings import Setting
 from zoneout_lab.tasks.files import Sources
 
-Score = Literal["error", "bpc", "ppl", "mse"]
+#: what a task is judged by: a built-in score by name, or a record of its own
+TaskScore = str | Score
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,11 @@ def _whole(symbols: Tensor, window: int) -> Iterator[tuple[Tensor, Tensor]]:
 Split = Examples | Stream | Carried
 
 
+def kind_of(split: Split) -> Over:
+    """What a score is read over on such data."""
+    return "examples" if isinstance(split, Examples) else "chunks" if isinstance(split, Stream) else "streams"
+
+
 @dataclass(frozen=True)
 class Data:
     """A loaded task: three splits, a digest of exactly what was loaded, and notes a report has to repeat."""
@@ -292,8 +299,9 @@ def digest(splits: Mapping[str, Split]) -> str:
 class Task(Protocol):
     """A task is a frozen dataclass whose fields are its options; ``load`` reads real data and nothing else does.
 
-    ``score`` names what the task is judged by beside its loss: ``error`` is the fraction of predictions whose class is wrong, ``bpc``
-    the cross-entropy in bits per character, ``ppl`` the perplexity per word, ``mse`` the mean squared error. Lower is better for each.
+    ``score`` is what the task is judged by beside its loss: a :class:`~zoneout_lab.metrics.Score`, or the name of a built-in one, ``error``
+    (the fraction of predictions whose class is wrong), ``bpc`` (the cross-entropy in bits per character), ``ppl`` (the perplexity per
+    word) or ``mse`` (the mean squared error).
     ``sources`` are the published files it reads, or in words where its data come from otherwise.
     ``input_size`` is the number of features, or of symbols where the inputs are symbols; ``output_size`` the number of classes, or 1
     where a real value is predicted.
@@ -301,7 +309,7 @@ class Task(Protocol):
 
     name: ClassVar[str]
     title: ClassVar[str]
-    score: ClassVar[Score]
+    score: ClassVar[TaskScore]
     sources: ClassVar[Sources | str]
     settings: ClassVar[Mapping[str, Setting]]
 
