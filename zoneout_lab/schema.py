@@ -7,6 +7,7 @@ A *run* file holds one arm × seed; a *study* tree stacks runs along ``arm`` and
 | ``/metrics`` | ``epoch`` | ``train_loss``, ``valid_loss``, the task's score by epoch; the score of the selected checkpoint on the test split, ``best_epoch``, ``epochs_run``, ``status`` without it |
 | ``/gradients`` | ``epoch, layer, state, point, time`` | ``norm`` (mean over examples of ‖∂L/∂s_t‖₂) and ``normalised`` (divided by its sum over time), and both again ``…_without_noise`` |
 | ``/dynamics`` | ``epoch, layer, state, lag`` | ``growth`` (what is left of a perturbation of the states) and ``growth_without_noise`` |
+| ``/<measure>`` | ``epoch``, its own | the quantities of another measure, and by ``epoch`` alone its scalars; both again ``…_without_noise`` |
 | ``/provenance`` | | ``run_id``, ``seconds``, ``sha256`` (study tree), and JSON attributes |
 
 NaN means not measured and ``status`` says why: ``finished``, ``diverged``, or in a study tree ``missing``.
@@ -170,6 +171,12 @@ def score_of(tree: xr.DataTree) -> Score | None:
     recorded = provenance(tree, "score") if "provenance" in tree.children else None
     scores = recorded if isinstance(recorded, list) else [recorded]
     return Score.from_json(scores[0]) if len(scores) == 1 and scores[0] else None
+
+
+def measure_of(tree: xr.DataTree, group: str) -> dict[str, Any]:
+    """What a group records of the measure that it holds: ``kind``, its fields, ``title`` and ``about``; nothing where it does not say."""
+    recorded = json.loads(tree[group].attrs.get("measure", "{}"))
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def by_arm_and_seed(tree: xr.DataTree) -> xr.DataTree:

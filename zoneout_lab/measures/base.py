@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -99,10 +100,10 @@ class Measure(ABC):
     >>> from zoneout_lab import Metric
     >>> @dataclass(frozen=True)
     ... class StateLength(Measure):
-    ...     kind: ClassVar[str] = "state_length"
-    ...     dims: ClassVar[tuple[str, ...]] = ("time",)
-    ...     quantities: ClassVar[dict[str, Metric]] = {"length": Metric("mean length of the hidden state", "")}
-    ...     scalars: ClassVar[dict[str, Metric]] = {"last_length": Metric("length of the last hidden state", "")}
+    ...     kind = "state_length"
+    ...     dims = ("time",)
+    ...     quantities = {"length": Metric("mean length of the hidden state", "")}
+    ...     scalars = {"last_length": Metric("length of the last hidden state", "")}
     ...
     ...     def measure(self, model, batch):
     ...         with torch.no_grad():
@@ -139,6 +140,14 @@ class Measure(ABC):
         """Every metric that runs have of it, those without noise too."""
         silent = [f"{name}{WITHOUT_NOISE}" for name in self.scalars]
         return [*self.scalars, *(silent if self.without_noise and not self.reduced_when_read else ())]
+
+
+def about(measure: Measure) -> str:
+    """The first sentence of a measure's docstring, or nothing."""
+    text = inspect.getdoc(type(measure)) or ""
+    first = " ".join(text.split("\n\n")[0].split())
+    # a dataclass without a docstring is given its signature
+    return "" if first.startswith(f"{type(measure).__name__}(") else first
 
 
 def group_of(measure: Measure) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import numbers
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ import torch
 from torch import nn
 
 from zoneout_lab.errors import InputRefusedError, LabError
-from zoneout_lab.measures.base import Batch, Measure, Subject
+from zoneout_lab.measures.base import Batch, Measure, Subject, about
 from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.metrics import Metric
 from zoneout_lab.profiles import both
@@ -142,9 +144,14 @@ def _checked(measure: Measure, found: xr.Dataset) -> xr.Dataset:
     variables = {name: _quantity(measure, name, found[name]) for name in declared}
     used = [dim for dim in measure.dims if any(dim in variable.dims for variable in variables.values())]
     coords = {dim: _labels(dim, found) for dim in used}
-    return xr.Dataset(
-        {name: (v.dims, v.values, _attrs(measure.quantities[name])) for name, v in variables.items()}, coords
-    )
+    described = {name: (v.dims, v.values, _attrs(measure.quantities[name])) for name, v in variables.items()}
+    return xr.Dataset(described, coords, {"measure": json.dumps(_recorded(measure), sort_keys=True)})
+
+
+def _recorded(measure: Measure) -> dict[str, Any]:
+    """What a report says of a measure, whose class it may not have."""
+    fields = dataclasses.asdict(measure)  # type: ignore[call-overload]
+    return {"kind": measure.kind, "fields": fields, "title": measure.title, "about": about(measure)}
 
 
 def _quantity(measure: Measure, name: str, values: xr.DataArray) -> xr.DataArray:
@@ -155,6 +162,10 @@ def _quantity(measure: Measure, name: str, values: xr.DataArray) -> xr.DataArray
         )
     if values.dtype.kind not in "biuf":
         raise InputRefusedError(f"{name!r} is of type {values.dtype}; a quantity has to be real numbers.")
+    if not values.dims:
+        raise InputRefusedError(
+            f"{name!r} has no dimension; make it a scalar, which reduce() returns, or give it one of ({', '.join(measure.dims)})."
+        )
     if values.size == 0:
         raise InputRefusedError(f"{name!r} is empty, of shape {list(values.shape)}.")
     return values.transpose(*(dim for dim in measure.dims if dim in values.dims)).astype(np.float64)
@@ -183,7 +194,7 @@ def _with_scalars(measure: Measure, found: xr.Dataset) -> xr.Dataset:
             f"{', '.join(sorted(measure.scalars)) or 'none'}."
         )
     return found.assign(
-        {name: ((), _number(name, values[name]), _attrs(about)) for name, about in measure.scalars.items()}
+        {name: ((), _number(name, values[name]), _attrs(what)) for name, what in measure.scalars.items()}
     )
 
 
@@ -194,6 +205,6 @@ def _number(name: str, value: Any) -> float:
     return float(number)
 
 
-def _attrs(about: Metric) -> dict[str, str]:
-    attrs = {"long_name": about.long_name, "units": about.unit, "noun": about.noun, "better": about.better or ""}
+def _attrs(what: Metric) -> dict[str, str]:
+    attrs = {"long_name": what.long_name, "units": what.unit, "noun": what.noun, "better": what.better or ""}
     return {name: text for name, text in attrs.items() if text or name in ("long_name", "units")}

@@ -83,7 +83,7 @@ def check_metrics(study: Study) -> None:
         of = next((measure for measure in (*study.measures, *USUAL) if hypothesis.metric in measure.names()), None)
         if of is not None and of not in study.measures:
             raise UsageError(
-                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is of {type(of).__name__}(): add it to the study's measures."
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which {type(of).__name__}() measures: add it to the study's measures."
             )
         if of is not None and any(study.gradient_epochs):
             raise UsageError(

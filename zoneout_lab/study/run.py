@@ -99,7 +99,8 @@ def run_study(
     task = make_task(study.task, study.setting().options)
     loaded = task.load(data)
     if not (out / study.id / "MANIFEST.json").exists():
-        check_parts(study, task, loaded)
+        for warning in check_parts(study, task, loaded):
+            watcher.warn(warning)
     with only_driver(out, study, watcher.warn):
         store = Store.open(
             out,
