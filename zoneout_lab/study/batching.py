@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zoneout_lab.metrics import as_score
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import is_fast, path
 from zoneout_lab.regularizers import from_json
@@ -60,7 +61,7 @@ def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
         examples += run.setting.training.batch  # a captured update keeps its memory beside what runs outside it
     gates, states = cell.gates, model.layers * steps * examples * model.hidden
     task = make_task(run.task, run.setting.options)
-    reads, width = (steps if task.score in ("bpc", "ppl") else 1), model.embedding or task.input_size
+    reads, width = (1 if as_score(task.score).over == "examples" else steps), model.embedding or task.input_size
     # inputs as the layers take them; logits, their logarithms and two gradients
     ends = examples * (steps * width + 4 * reads * task.output_size)
     inside = gates * model.hidden * (max(width, model.hidden) + (2 * model.layers - 1) * model.hidden)

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
+from zoneout_lab.measures import Measure, as_measure
+from zoneout_lab.measures import to_json as measure_as_json
 from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
 from zoneout_lab.ops.cells import to_json as cell_as_json
 from zoneout_lab.parts import check_class
@@ -19,6 +21,7 @@ RegularizerField = Annotated[
     BeforeValidator(lambda value: from_json(value) if isinstance(value, Mapping) else value),
     PlainSerializer(to_json),
 ]
+MeasureField = Annotated[InstanceOf[Measure], BeforeValidator(as_measure), PlainSerializer(measure_as_json)]
 Scalar = Value | None
 
 
@@ -86,5 +89,5 @@ class Tuning(Frozen):
     """Every arm with a search space gets the same budget, on seeds that no comparison uses afterwards."""
 
     trials: int = Field(16, ge=1, description="settings tried for each arm")
-    seeds: int = Field(2, ge=1, description="runs for each setting; their mean score is minimised")
+    seeds: int = Field(2, ge=1, description="runs for each setting; the mean of their scores is what is to be best")
     at_once: int = Field(8, ge=1, description="settings asked for before the next are chosen")

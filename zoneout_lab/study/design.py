@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from zoneout_lab import schema, stats
+from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.measures import USUAL, check_together
+from zoneout_lab.metrics import SPLITS, as_score
 from zoneout_lab.ops.cells import as_cell
-from zoneout_lab.results import DERIVED
+from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.results.numbers import p_value
 from zoneout_lab.study.spec import Study
 from zoneout_lab.tasks import task_class
@@ -42,6 +44,7 @@ def check_metrics(study: Study) -> None:
 
     UsageError for a metric they cannot have, InputRefusedError for a measurement planned after the last epoch.
     """
+    check_together(study.measures, as_score(task_class(study.task).score))
     known = set(metrics_of(study))
     last = _last_epochs(study)
     shortest = min(study.arms, key=lambda arm: last[arm.name])
@@ -56,32 +59,33 @@ def check_metrics(study: Study) -> None:
     for hypothesis in study.hypotheses:
         if hypothesis.metric in known:
             continue
-        if hypothesis.metric in DERIVED and any(study.gradient_epochs):
+        of = next((measure for measure in (*study.measures, *USUAL) if hypothesis.metric in measure.names()), None)
+        if of is not None and of not in study.measures:
+            raise UsageError(
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which {type(of).__name__}() measures: add it to the study's measures."
+            )
+        if of is not None and any(study.gradient_epochs):
             raise UsageError(
                 f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, and not every arm has a memory cell: "
                 "only an LSTM does. Ask for the hidden state's."
             )
-        if hypothesis.metric in DERIVED:
+        if of is not None:
             raise UsageError(
                 f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is measured with gradient flow, and the study "
                 "measures none after training began: give it gradient_epochs=(-1,), for each run's last epoch."
             )
-        names = known | {f"{split}_score" for split in schema.SPLITS}
+        names = known | {f"{split}_score" for split in SPLITS}
         raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, names)}")
 
 
 def metrics_of(study: Study) -> list[str]:
     """Metrics that every run of the study will have."""
-    score = task_class(study.task).score
-    names = [f"{split}_{value}" for split in schema.SPLITS for value in ("loss", score)]
+    names = [*as_score(task_class(study.task).score).names, *(f"{split}_loss" for split in SPLITS)]
     names += ["train_loss", "gradient_norm", "best_epoch", "epochs_run"]
-    names += {
-        "bpc": ["train_eval_bpc_full", "valid_bpc_full", "test_bpc_full"],
-        "ppl": ["train_eval_ppl_full", "valid_ppl_full", "test_ppl_streams"],
-    }.get(score, [])
     if any(study.gradient_epochs):
         cells = all("cell" in as_cell(study.setting(arm).model.cell).states for arm in study.arms)
-        names += [name for name, derived in DERIVED.items() if cells or derived.state != "cell"]
+        measured = [name for measure in study.measures for name in measure.names()]
+        names += [name for name in measured if cells or name not in REDUCTIONS or REDUCTIONS[name].state != "cell"]
     return names
 
 

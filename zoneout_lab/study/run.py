@@ -11,6 +11,7 @@ from pathlib import Path
 
 from zoneout_lab import schema
 from zoneout_lab.errors import UsageError
+from zoneout_lab.metrics import as_score
 from zoneout_lab.study import provenance
 from zoneout_lab.study.databases import check_database_url, reason, remedy, without_password
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
@@ -84,7 +85,8 @@ def run_study(
         task = make_task(study.task, study.setting().options)
         loaded = load_task(task, data)
         if not (out / study.id / "MANIFEST.json").exists():
-            check_parts(study, task, loaded)
+            for warning in check_parts(study, task, loaded):
+                watcher.warn(warning)
         with only_driver(out, study, watcher.warn):
             store = Store.open(
                 out,
@@ -102,7 +104,7 @@ def run_study(
                 device=device,
                 workers=workers,
                 watcher=watcher,
-                ledger=ledger(study, store, out, storage, watcher),
+                ledger=ledger(study, store, out, storage, watcher, as_score(task.score)),
                 origin=origin(study.setting(), loaded, device, workers),
             )
             summary = Summary(store.folder, len(planned), failed=driver.failed)

@@ -47,7 +47,7 @@ def build(source: Source) -> Section | None:
 def _column(source: Source, metric: str) -> dict[str, Any]:
     """A metric's heading, its factor for people, and each arm's median and range over seeds."""
     values = scalar(source.tree, metric)
-    about = quantity(metric, str(values.attrs["units"]))
+    about = quantity(metric, *(str(values.attrs[name]) for name in ("units", "noun", "better")))
     places = 3 if metric.removesuffix("_full").endswith("bpc") else 1  # as the paper prints them
     of = {}
     for arm in values["arm"].values:
