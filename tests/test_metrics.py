@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from zoneout_lab.study.plan import metrics_of
+from zoneout_lab.study.design import metrics_of
 
 from zoneout_lab import Arm, Hypothesis, Score, Study, Tuning, Zoneout, schema, tasks
 from zoneout_lab.errors import InputRefusedError, IntegrityError, UsageError

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from zoneout_lab.study.plan import check_metrics, metrics_of
+from zoneout_lab.study.design import check_metrics, metrics_of
 
 from zoneout_lab import (
     Arm,

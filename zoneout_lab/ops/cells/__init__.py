@@ -14,6 +14,7 @@ from zoneout_lab.ops.cells.gru import GRU
 from zoneout_lab.ops.cells.layer_norm import LayerNormLSTM
 from zoneout_lab.ops.cells.lstm import LSTM
 from zoneout_lab.ops.cells.output_gate import OutputGateLSTM
+from zoneout_lab.ops.cells.peephole import PeepholeLSTM
 from zoneout_lab.ops.cells.rnn import ReluRNN, TanhRNN
 from zoneout_lab.ops.cells.shifted import ShiftedLSTM
 
@@ -28,6 +29,7 @@ CELLS: dict[str, type[Cell]] = {
         BatchNormLSTM,
         ShiftedLSTM,
         OutputGateLSTM,
+        PeepholeLSTM,
     )
 }
 
@@ -84,6 +86,7 @@ __all__ = [
     "Masks",
     "OutputGateLSTM",
     "Parameter",
+    "PeepholeLSTM",
     "ReluRNN",
     "ShiftedLSTM",
     "States",
