@@ -13,6 +13,7 @@ from zoneout_lab.ops.cells.batch_norm import BatchNormLSTM
 from zoneout_lab.ops.cells.gru import GRU
 from zoneout_lab.ops.cells.layer_norm import LayerNormLSTM
 from zoneout_lab.ops.cells.lstm import LSTM
+from zoneout_lab.ops.cells.min_gru import MinGRU
 from zoneout_lab.ops.cells.output_gate import OutputGateLSTM
 from zoneout_lab.ops.cells.peephole import PeepholeLSTM
 from zoneout_lab.ops.cells.rnn import ReluRNN, TanhRNN
@@ -30,6 +31,7 @@ CELLS: dict[str, type[Cell]] = {
         ShiftedLSTM,
         OutputGateLSTM,
         PeepholeLSTM,
+        MinGRU,
     )
 }
 
@@ -84,6 +86,7 @@ __all__ = [
     "Cell",
     "LayerNormLSTM",
     "Masks",
+    "MinGRU",
     "OutputGateLSTM",
     "Parameter",
     "PeepholeLSTM",
