@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
+from zoneout_lab.ops.arithmetic import preserve
 from zoneout_lab.ops.products import project
 from zoneout_lab.parts import Part
 
@@ -112,6 +113,14 @@ class Cell(Part, ABC):
             moves: whether it may write to buffers. A measurement and a pass that is run again may not.
         """
         return lambda x, states, masks: self.step(x, states, weights, masks)
+
+    def preserve(self, states: States, candidates: States, masks: Masks) -> States:
+        """The new states: z ⊙ s_{t−1} + (1 − z) ⊙ s̃_t with the mask z of each state's site (Krueger et al. 2017, eq. 3).
+
+        A cell overrides it whose states mean something only together.
+        """
+        pairs = zip(states, candidates, self.states.values(), strict=True)
+        return tuple(preserve(old, new, masks.get(site)) for old, new, site in pairs)
 
     @abstractmethod
     def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:
