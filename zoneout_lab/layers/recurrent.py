@@ -346,7 +346,9 @@ class Recurrent(Seeded):
         batch = () if self._unbatched(input) else (B,)
         shape = (*self._lead, rows, *batch, self.hidden_size)
         if len(hx) != len(kinds):
-            raise InputRefusedError(f"{len(hx)} states were given; {self.cell} has {len(kinds)}: {', '.join(kinds)}.")
+            raise InputRefusedError(
+                f"{len(hx)} states were given; {self.cell} has {len(kinds)}: give {', '.join(kinds)}."
+            )
         for kind, state in zip(kinds, hx, strict=True):
             if state.shape != shape:
                 raise RuntimeError(f"Expected {kind} state of shape {list(shape)}, got {list(state.shape)}")
