@@ -8,7 +8,7 @@ Decision rule: paired by seed, exact sign-flip tests, Holm over four hypotheses 
 (2/2⁸ = .0078 ≤ .05/4). Margin zero: "does well" says no more than a direction.
 """
 
-from zoneout_lab import Arm, Hypothesis, InputMask, RecurrentDropout, Study
+from zoneout_lab import Arm, Hypothesis, RecurrentDropout, Study, cells
 
 READINGS = {"input_mask": "the reading of its motivation", "input_mask_printed": "the printed reading"}
 
@@ -33,8 +33,18 @@ STUDY = Study(
     arms=(
         Arm(name="lstm", label="LSTM"),
         Arm(name="recurrent_dropout", label="recurrent dropout", regularizer=RecurrentDropout(0.25)),
-        Arm(name="input_mask", label="variant, as motivated", regularizer=InputMask(0.25)),
-        Arm(name="input_mask_printed", label="variant, as printed", regularizer=InputMask(0.25, reading="printed")),
+        Arm(
+            name="input_mask",
+            label="variant, as motivated",
+            change={"model.cell": cells.OutputGateLSTM("intended")},
+            regularizer=RecurrentDropout(0.25),
+        ),
+        Arm(
+            name="input_mask_printed",
+            label="variant, as printed",
+            change={"model.cell": cells.OutputGateLSTM("printed")},
+            regularizer=RecurrentDropout(0.25),
+        ),
     ),
     baseline="lstm",
     seeds=8,

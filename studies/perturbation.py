@@ -23,7 +23,7 @@ Decision rule: paired by seed, exact sign-flip tests, Holm over five hypotheses 
 (2/2⁸ = .0078 ≤ .05/5). Margin .01, one hundredth of the perturbation: less does not matter to what a network predicts.
 """
 
-from zoneout_lab import Arm, Hypothesis, LayerNorm, RecurrentDropout, RnnDrop, Study, Zoneout
+from zoneout_lab import Arm, Hypothesis, RecurrentDropout, RnnDrop, Study, Zoneout
 
 
 def keeps_less(name: str, statement: str, claim: int, arm: str, against: str, metric: str) -> Hypothesis:
@@ -55,7 +55,7 @@ STUDY = Study(
         Arm(name="zoneout_hidden", label="zoneout on hidden states", regularizer=Zoneout(hidden=0.05)),
         Arm(name="recurrent_dropout", label="recurrent dropout", regularizer=RecurrentDropout(0.25)),
         Arm(name="rnndrop", label="rnnDrop", regularizer=RnnDrop(0.5)),
-        Arm(name="layer_norm", label="layer norm", regularizer=LayerNorm()),
+        Arm(name="layer_norm", label="layer norm", change={"model.cell": "layer_norm_lstm"}),
     ),
     baseline="lstm",
     seeds=8,

@@ -12,9 +12,9 @@ Decision rule: paired by seed, exact sign-flip tests, Holm over five hypotheses 
 convergence. The normalised arms run the reference loop, several times slower than the others.
 """
 
-from zoneout_lab import Arm, Hypothesis, RecurrentBatchNorm, RecurrentDropout, Study, Zoneout
+from zoneout_lab import Arm, Hypothesis, RecurrentDropout, Study, Zoneout, cells
 
-NORM = RecurrentBatchNorm(steps=784)
+NORM = {"model.cell": cells.BatchNormLSTM(steps=784)}
 ZONEOUT = Zoneout(cell=0.15, hidden=0.15, share=True)
 
 
@@ -35,13 +35,13 @@ STUDY = Study(
         Arm(name="lstm", label="LSTM"),
         Arm(name="zoneout", label="zoneout", regularizer=ZONEOUT),
         Arm(name="recurrent_dropout", label="recurrent dropout", regularizer=RecurrentDropout(0.5)),
-        Arm(name="recurrent_batch_norm", label="batch norm", regularizer=NORM),
-        Arm(name="recurrent_batch_norm_zoneout", label="batch norm + zoneout", regularizer=NORM + ZONEOUT),
+        Arm(name="recurrent_batch_norm", label="batch norm", change=NORM),
+        Arm(name="recurrent_batch_norm_zoneout", label="batch norm + zoneout", change=NORM, regularizer=ZONEOUT),
         Arm(
             name="norm_zoneout_sampled",
             label="batch norm + zoneout, sampled",
-            regularizer=NORM + ZONEOUT,
-            change={"training.evaluation": "sampled"},
+            change=NORM | {"training.evaluation": "sampled"},
+            regularizer=ZONEOUT,
         ),
     ),
     baseline="lstm",

@@ -9,8 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoneout_lab.layers import GRU, LSTM, RNN
+    from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
     from zoneout_lab.measures import gradient_flow, perturbation_growth, watch
+    from zoneout_lab.ops import cells
+    from zoneout_lab.ops.cells import Cell
     from zoneout_lab.regularizers import (
         CellDropout,
         CellShift,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
         NormStabilizer,
         RecurrentBatchNorm,
         RecurrentDropout,
+        Regularizer,
         RnnDrop,
         VariationalDropout,
         WeightNoise,
@@ -32,8 +35,10 @@ if TYPE_CHECKING:
     from zoneout_lab.study import Arm, Hypothesis, Study, Tuning, load_study
 
 _FROM = {
-    "layers": ("GRU", "LSTM", "RNN"),
+    "layers": ("GRU", "LSTM", "RNN", "Recurrent"),
     "measures": ("gradient_flow", "perturbation_growth", "watch"),
+    "ops": ("cells",),
+    "ops.cells": ("Cell",),
     "regularizers": (
         "CellDropout",
         "CellShift",
@@ -45,6 +50,7 @@ _FROM = {
         "NormStabilizer",
         "RecurrentBatchNorm",
         "RecurrentDropout",
+        "Regularizer",
         "RnnDrop",
         "VariationalDropout",
         "WeightNoise",
@@ -61,6 +67,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Arm",
+    "Cell",
     "CellDropout",
     "CellShift",
     "HiddenDropout",
@@ -70,14 +77,17 @@ __all__ = [
     "NoRegularizer",
     "NonRecurrentDropout",
     "NormStabilizer",
+    "Recurrent",
     "RecurrentBatchNorm",
     "RecurrentDropout",
+    "Regularizer",
     "RnnDrop",
     "Study",
     "Tuning",
     "VariationalDropout",
     "WeightNoise",
     "Zoneout",
+    "cells",
     "compare",
     "gradient_flow",
     "judge",
@@ -99,7 +109,8 @@ def __getattr__(name: str) -> Any:
                 "zoneout_lab has no version here: it is imported from a folder and not installed."
             ) from None
     if name in _MODULE_OF:
-        return getattr(import_module(_MODULE_OF[name]), name)
+        module = import_module(_MODULE_OF[name])
+        return import_module(f"{module.__name__}.{name}") if name == "cells" else getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from zoneout_lab.checked import plain
+from zoneout_lab.ops.cells import as_cell, to_json
 
 # an infinite number is refused by the field or the task that it is for, which can say so in one sentence
 Option = int | Annotated[float, Field(allow_inf_nan=True)] | str | bool
@@ -26,6 +36,14 @@ class Frozen(BaseModel):
         return plain(values)
 
 
+def _cell_as_json(value: Any) -> Any:
+    """What :func:`~zoneout_lab.ops.cells.to_json` makes of a cell. One from elsewhere that is named already is imported where it is used."""
+    kind = value.get("kind") if isinstance(value, Mapping) else value
+    if isinstance(kind, str) and ":" in kind:
+        return value
+    return to_json(as_cell(value))
+
+
 class Model(Frozen):
     """The recurrent network under study: symbols encoded where inputs are symbols, a stack of one cell type, a linear readout.
 
@@ -36,16 +54,23 @@ class Model(Frozen):
     | ``semi_orthogonal`` | the whole G·H × H recurrent matrix with orthonormal columns, the rest as ``torch`` |
     | ``uniform`` | every parameter U[−``init_range``, ``init_range``], biases and learned states too (Zaremba et al. 2014) |
 
-    ``forget_bias`` is added in each of them. The gains and shifts of a normalised cell start as their regularizer says.
+    ``forget_bias`` is added in each of them. A cell's own parameters, such as gains, start as it says.
 
     >>> Model(hidden=100).cell
     'lstm'
+    >>> from zoneout_lab.ops.cells import LayerNormLSTM
+    >>> Model(cell=LayerNormLSTM(gamma=0.5)).cell
+    {'kind': 'layer_norm_lstm', 'gamma': 0.5, 'epsilon': 1e-05}
     """
 
-    cell: Literal["lstm", "gru", "rnn_tanh", "rnn_relu"] = "lstm"
+    cell: Annotated[str | dict[str, Value], BeforeValidator(_cell_as_json)] = Field(
+        "lstm", description="name of a cell, or its name and options; a cell or its class is turned into that"
+    )
     hidden: int = Field(32, ge=1, description="units per layer")
     layers: int = Field(1, ge=1)
-    forget_bias: float = Field(1.0, description="added to the LSTM's forget-gate bias at initialisation")
+    forget_bias: float = Field(
+        1.0, description="added to the forget gate's bias at initialisation, of cells that have one"
+    )
     learned_state: bool = Field(False, description="h0 and c0 are parameters, otherwise zero")
     embedding: int = Field(0, ge=0, description="features of each symbol's learned embedding; 0: symbols go in one-hot")
     init: Literal["torch", "block_orthogonal", "semi_orthogonal", "uniform"] = Field(

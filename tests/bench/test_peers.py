@@ -85,7 +85,7 @@ def test_the_masks_alone_are_those_of_our_steps():
     draw = BY_KEY["masks"].make(problem)
     first, second = list(draw()), list(draw())
     layer = peers.our_layer(problem)
-    drawn = layer.sampled_shares(0, (3, 2, 4), problem.x.device)
+    drawn = layer.sampled_masks(0, (3, 2, 4), problem.x.device)
     assert all(torch.equal(mask, own) for mask, own in zip(first, drawn.values(), strict=True))
     assert [mask.shape for mask in first] == [(1, 3, 2, 4)] * 2
     assert not all(map(torch.equal, first, second))

@@ -15,9 +15,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
-from zoneout_lab import GRU, LSTM, RNN, NoRegularizer, NormStabilizer, RecurrentBatchNorm, WeightNoise, Zoneout
+from zoneout_lab import GRU, LSTM, RNN, NoRegularizer, NormStabilizer, Recurrent, WeightNoise, Zoneout
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.layers import Recurrent
+from zoneout_lab.ops.cells import BatchNormLSTM
 
 T, B, N, H = 6, 3, 4, 5
 X = torch.randn(T, B, N, generator=torch.Generator().manual_seed(0))
@@ -25,7 +25,7 @@ REENTRANT = pytest.mark.parametrize("reentrant", [True, False], ids=["reentrant"
 ENGINES = pytest.mark.parametrize("engine", ["cpu", "reference"])
 
 
-def made(layer: type[Recurrent], *sizes: int, **options: Any) -> Recurrent:
+def made(layer: type[Recurrent], *sizes: Any, **options: Any) -> Recurrent:
     torch.manual_seed(1)
     return layer(*sizes, mask_seed=3, **options)
 
@@ -146,7 +146,7 @@ def test_packed_sequences_can_be_checkpointed():
 
 @REENTRANT
 def test_batch_norm_moves_its_population_once(reentrant: bool):
-    plain, twice = (made(LSTM, N, H, regularizer=RecurrentBatchNorm(steps=T)) for _ in range(2))
+    plain, twice = (made(Recurrent, BatchNormLSTM(steps=T), N, H) for _ in range(2))
     gradients(plain, lambda x: outputs(plain, x))
     gradients_checkpointed(twice, lambda x: outputs(twice, x), reentrant=reentrant)
     assert all(torch.equal(a, b) for a, b in zip(plain.buffers(), twice.buffers(), strict=True))

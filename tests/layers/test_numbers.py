@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from zoneout_lab import GRU, LSTM, RecurrentBatchNorm, RecurrentDropout, VariationalDropout, WeightNoise, Zoneout
+from zoneout_lab import GRU, LSTM, RecurrentDropout, VariationalDropout, WeightNoise, Zoneout
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops import cells
+from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers import Combined, Regularizer, from_json, to_json
 
@@ -143,15 +145,14 @@ def test_wrong_rates_for_each_unit_are_refused(case: str):
 
 
 def test_whole_numbers_of_regularizers():
-    assert RecurrentBatchNorm(steps=np.int64(7)) == RecurrentBatchNorm(steps=7)
-    assert json.dumps(to_json(RecurrentBatchNorm(steps=np.int64(7)))) == json.dumps(
-        to_json(RecurrentBatchNorm(steps=7))
-    )
+    assert BatchNormLSTM(steps=np.int64(7)) == BatchNormLSTM(steps=7)
+    written = [json.dumps(cells.to_json(BatchNormLSTM(steps=steps))) for steps in (np.int64(7), 7)]
+    assert written[0] == written[1]
     for steps in (0, 2.5, True, None):
         with pytest.raises(
             InputRefusedError, match=r"steps .the length of the sequences. is .*whole number of at least 1"
         ):
-            RecurrentBatchNorm(steps=steps)
+            BatchNormLSTM(steps=steps)
     with pytest.raises(InputRefusedError, match=r"over_share .* is True"):
         Zoneout(cell=0, cell_end=0.5, over_share=True)
     assert to_json(Zoneout(cell=0, cell_end=0.5, over_share=1))["over_share"] == 1

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoneout_lab import CellDropout, NoRegularizer, RecurrentDropout, Zoneout
 from zoneout_lab.layers import LSTM, Recurrent
-from zoneout_lab.ops.reference import CELLS
+from zoneout_lab.ops.cells import FAST
 from zoneout_lab.regularizers import Regularizer
 
 POOL: list[Regularizer] = [
@@ -35,7 +35,7 @@ SIZES = [
 
 
 def regularizers(name: str, R: int) -> list[Regularizer]:
-    _, _, sites = CELLS[name.split(",")[0]]
+    sites = FAST[name.split(",")[0]].fast_sites
     able = [value for value in POOL if set(value.sites()) <= set(sites)]
     return [able[r % len(able)] for r in range(R)]
 
@@ -120,7 +120,7 @@ def test_learned_states_start_at_zero_and_learn(name: str):
     assert torch.equal(learned(x)[0], plain(x)[0])
     learned(x)[0].sum().backward()
     states = {key: p for key, p in learned.named_parameters() if key.startswith("initial_")}
-    assert set(states) == {f"initial_{kind}" for kind in CELLS[name.split(",")[0]][1]}
+    assert set(states) == {f"initial_{kind}" for kind in FAST[name.split(",")[0]].states}
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in states.values())
     with torch.no_grad():
         for parameter in states.values():

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import GRU, LSTM
-from zoneout_lab.ops import cpu, engine, reference, uncompiled
-from zoneout_lab.ops.products import project
-from zoneout_lab.ops.reference import CELLS, Weights
+from zoneout_lab.ops import cpu, engine, reference
+from zoneout_lab.ops.cells import FAST
+from zoneout_lab.ops.reference import Matrices
 from zoneout_lab.ops.trace import POINTS, recording
 from zoneout_lab.regularizers import Zoneout
 
@@ -31,11 +31,11 @@ SHAPES: dict[str, Callable[..., tuple[int, ...]]] = {
     "rate per unit": lambda R, T, B, H: (R, 1, 1, H),
 }
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
-SMOOTH = [cell for cell in CELLS if cell != "rnn_relu"]
+SMOOTH = [cell for cell in FAST if cell != "rnn_relu"]
 
 
 def problem(cell: str, sizes: tuple[int, ...], dtype: torch.dtype, *, shared: bool = False) -> dict[str, Tensor]:
-    (T, B, H, R, inputs), (gates, states, _) = sizes, CELLS[cell]
+    (T, B, H, R, inputs), gates, states = sizes, FAST[cell].gates, FAST[cell].states
     generator = torch.Generator().manual_seed(1)
     shapes = {"x": (1 if shared else R, T, B, inputs), "w_in": (R, gates * H, inputs), "w_hidden": (R, gates * H, H),
               "b_in": (R, gates * H), "b_hidden": (R, gates * H), **dict.fromkeys(states, (R, B, H))}  # fmt: skip
@@ -48,29 +48,28 @@ def problem(cell: str, sizes: tuple[int, ...], dtype: torch.dtype, *, shared: bo
 def shares_at(cell: str, sizes: tuple[int, ...], kind: str, dtype: torch.dtype, *sites: str) -> dict[str, Tensor]:
     T, B, H, R, _ = sizes
     generator = torch.Generator().manual_seed(2)
-    shares = {site: torch.rand(SHAPES[kind](R, T, B, H), generator=generator) for site in sites or CELLS[cell][2]}
+    shares = {
+        site: torch.rand(SHAPES[kind](R, T, B, H), generator=generator) for site in sites or FAST[cell].fast_sites
+    }
     # drawn masks reach a recurrence as bytes, rates in its own type
     return {site: s.to(dtype) if "rate" in kind else (s < 0.4).to(torch.uint8) for site, s in shares.items()}
 
 
-def by_reference(cell, x, states, weights, shares):
-    return engine.run(cell, x, states, weights, shares, engine="reference")
+def by_engine(cell, x, states, weights, masks, **options):
+    return engine.run(FAST[cell](), x, states, weights.named(), masks, **options)
 
 
-def by_torch(cell, x, states, weights, shares):
-    """The LSTM that runs where there is no compiler."""
-    projected = project(x, weights.input, weights.input_bias + weights.hidden_bias)
-    return uncompiled.lstm(projected, states, weights.hidden, shares)
+def by_reference(cell, x, states, weights, masks):
+    return by_engine(cell, x, states, weights, masks, engine="reference")
 
 
-PATHS = [*((cell, cpu.run) for cell in CELLS), ("lstm", by_torch)]
-NAMED = pytest.mark.parametrize(("cell", "path"), PATHS, ids=[*CELLS, "lstm without a compiler"])
+NAMED = pytest.mark.parametrize("cell", FAST)
 
 
 def computed(path, cell: str, data: dict[str, Tensor], shares: dict[str, Tensor]) -> dict[str, Tensor]:
     leaves = {name: value.clone().requires_grad_() for name, value in data.items()}
-    weights = Weights(*(leaves[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
-    states = CELLS[cell][1]
+    weights = Matrices(*(leaves[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    states = FAST[cell].states
     out, last = path(cell, leaves["x"], tuple(leaves[name] for name in states), weights, shares)
     generator = torch.Generator().manual_seed(3)
     results = (out, *last)
@@ -91,36 +90,36 @@ def assert_alike(got: dict[str, Tensor], expected: dict[str, Tensor], tolerance:
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("masked", [True, False], ids=["all sites", "no site"])
 @NAMED
-def test_the_same_numbers_as_the_reference(path, cell: str, masked: bool, sizes: tuple[int, ...], dtype: torch.dtype):
+def test_the_same_numbers_as_the_reference(cell: str, masked: bool, sizes: tuple[int, ...], dtype: torch.dtype):
     data = problem(cell, sizes, dtype)
     if cell == "rnn_relu":
         data["w_in"].abs_(), data["w_hidden"].abs_(), data["x"].abs_()  # a rounded zero would turn relu's slope over
         data["w_hidden"] /= sizes[2] ** 0.5
     shares = shares_at(cell, sizes, "separate", dtype) if masked else {}
-    expected, got = (computed(each, cell, data, shares) for each in (by_reference, path))
+    expected, got = (computed(each, cell, data, shares) for each in (by_reference, cpu.run))
     assert_alike(got, expected, TOLERANCE[dtype])
 
 
 @pytest.mark.usefixtures("poisoned", "threads")
 @pytest.mark.parametrize("kind", SHAPES)
 @NAMED
-def test_every_site_with_every_shape_of_share(path, cell: str, kind: str):
+def test_every_site_with_every_shape_of_share(cell: str, kind: str):
     sizes = (5, 37, 7, 2, 3)
     data = problem(cell, sizes, torch.float64, shared=True)
-    for site in CELLS[cell][2]:
+    for site in FAST[cell].fast_sites:
         shares = shares_at(cell, sizes, kind, torch.float64, site)
-        assert_alike(computed(path, cell, data, shares), computed(by_reference, cell, data, shares), 1e-12)
+        assert_alike(computed(cpu.run, cell, data, shares), computed(by_reference, cell, data, shares), 1e-12)
 
 
 @NAMED
-def test_a_loss_on_one_part_of_the_result_alone(path, cell: str):
+def test_a_loss_on_one_part_of_the_result_alone(cell: str):
     data = problem(cell, (5, 3, 7, 2, 2), torch.float64)
-    for part in range(1 + len(CELLS[cell][1])):
+    for part in range(1 + len(FAST[cell].states)):
         grads = []
-        for each in (by_reference, path):
+        for each in (by_reference, cpu.run):
             leaves = {name: value.clone().requires_grad_() for name, value in data.items()}
-            weights = Weights(*(leaves[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
-            out, last = each(cell, leaves["x"], tuple(leaves[name] for name in CELLS[cell][1]), weights, {})
+            weights = Matrices(*(leaves[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+            out, last = each(cell, leaves["x"], tuple(leaves[name] for name in FAST[cell].states), weights, {})
             grads.append(torch.autograd.grad((out, *last)[part].square().sum(), list(leaves.values())))
         for expected, got in zip(*grads, strict=True):
             assert torch.dist(got, expected) <= 1e-12 * expected.norm()
@@ -133,12 +132,12 @@ def test_no_drift_over_784_timesteps(cell: str):
     assert_alike(computed(cpu.run, cell, data, shares), computed(by_reference, cell, data, shares), 1e-5)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_inputs_as_a_user_may_hold_them(cell: str):
     """Batch first, features not neighbours, without biases."""
     sizes = (6, 4, 9, 1, 3)
     data = problem(cell, sizes, torch.float64)
-    states, weights = tuple(data[name] for name in CELLS[cell][1]), Weights(data["w_in"], data["w_hidden"])
+    states, weights = tuple(data[name] for name in FAST[cell].states), Matrices(data["w_in"], data["w_hidden"])
     expected = by_reference(cell, data["x"], states, weights, {})[0]
     for order in ((0, 2, 1, 3), (0, 3, 2, 1), (3, 1, 2, 0)):
         x = data["x"].permute(order).contiguous().permute([order.index(k) for k in range(4)])
@@ -146,7 +145,7 @@ def test_inputs_as_a_user_may_hold_them(cell: str):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_bits_depend_on_neither_threads_nor_batch_nor_replicas(cell: str, dtype: torch.dtype):
     sizes = (4, 70, 33, 3, 5)
     data, shares = problem(cell, sizes, dtype), shares_at(cell, sizes, "separate", dtype)
@@ -163,35 +162,23 @@ def test_bits_depend_on_neither_threads_nor_batch_nor_replicas(cell: str, dtype:
     alone = {name: value[1:2] for name, value in data.items()}
     own = computed(cpu.run, cell, alone, {site: share[1:2] for site, share in shares.items()})
     assert torch.equal(own["out"][0], results[0]["out"][1])
-    weights = Weights(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     for first, last in ((0, 1), (3, 9)):
-        part = tuple(data[name][:, first:last] for name in CELLS[cell][1])
+        part = tuple(data[name][:, first:last] for name in FAST[cell].states)
         out, _ = cpu.run(
             cell, data["x"][:, :, first:last], part, weights, {s: m[:, :, first:last] for s, m in shares.items()}
         )
         assert torch.equal(out, results[0]["out"][:, :, first:last])
 
 
-@pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("sizes", [(5, 3, 129, 3, 2), (2, 1, 20, 4, 1), (3, 40, 100, 2, 5)], ids=str)
-def test_without_a_compiler_too_a_replica_is_the_same_alone(sizes: tuple[int, ...]):
-    data, shares = problem("lstm", sizes, torch.float32), shares_at("lstm", sizes, "separate", torch.float32)
-    together = computed(by_torch, "lstm", data, shares)
-    last = {name: value[-1:] for name, value in data.items()}
-    weights = Weights(*(last[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
-    masks = {site: share[-1:] for site, share in shares.items()}
-    alone = by_torch("lstm", last["x"], (last["hidden"], last["cell"]), weights, masks)[0]
-    assert torch.equal(alone[0], together["out"][-1])
-
-
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_norms_are_those_of_the_gradients_at_every_state(cell: str):
     sizes = (6, 4, 9, 2, 3)
     data, shares = problem(cell, sizes, torch.float64), shares_at(cell, sizes, "separate", torch.float64)
-    weights = Weights(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
-    states = tuple(data[name].requires_grad_() for name in CELLS[cell][1])
+    weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    states = tuple(data[name].requires_grad_() for name in FAST[cell].states)
     with recording() as slow:
-        out, last = engine.run(cell, data["x"], states, weights, shares)
+        out, last = by_engine(cell, data["x"], states, weights, shares)
     loss = out.square().sum() + sum(state.sum() for state in last)
     tensors = [tensor for series in slow.tensors.values() for tensor in series]
     gradients = iter(torch.autograd.grad(loss, tensors))
@@ -199,10 +186,10 @@ def test_norms_are_those_of_the_gradients_at_every_state(cell: str):
         key: torch.stack([next(gradients).norm(dim=-1) for _ in series], 1) for key, series in slow.tensors.items()
     }
     with recording(norms_suffice=True) as fast:
-        out, last = engine.run(cell, data["x"], states, weights, shares)
+        out, last = by_engine(cell, data["x"], states, weights, shares)
     torch.autograd.grad(out.square().sum() + sum(state.sum() for state in last), fast.roots)
     assert not fast.tensors
-    assert set(fast.norms) == {("l0", state, point) for state in CELLS[cell][1] for point in POINTS}
+    assert set(fast.norms) == {("l0", state, point) for state in FAST[cell].states for point in POINTS}
     for key, (norms,) in fast.norms.items():
         torch.testing.assert_close(norms, expected[key], rtol=1e-12, atol=1e-14)
 
@@ -214,7 +201,6 @@ class Calls:
         self.made: list[str] = []
         for name, module, function in (
             ("cpu", cpu, "run"),
-            ("without a compiler", uncompiled, "lstm"),
             ("reference", reference, "run"),
         ):
             monkeypatch.setattr(module, function, self._noting(name, getattr(module, function)))
@@ -234,7 +220,7 @@ CHOICES = {
     "a path for elsewhere": ({"engine": "triton"}, "lstm", torch.float32, True, "reference"),
     "lengths": ({"engine": "cpu", "lengths": torch.tensor([2, 1])}, "lstm", torch.float32, True, "reference"),
     "bfloat16": ({}, "rnn_tanh", torch.bfloat16, True, "reference"),
-    "no compiler": ({}, "lstm", torch.float32, False, "without a compiler"),
+    "no compiler": ({}, "lstm", torch.float32, False, "reference"),
     "no compiler, a GRU": ({"engine": "cpu"}, "gru", torch.float32, False, "reference"),
 }
 
@@ -244,10 +230,10 @@ def test_the_path_is_the_fastest_that_can(case: str, monkeypatch: pytest.MonkeyP
     options, cell, dtype, compiler, expected = CHOICES[case]
     monkeypatch.setattr(cpu, "is_compiled", lambda *_: compiler)
     monkeypatch.setattr(engine.triton, "is_interpreted", lambda: False)
-    calls, G = Calls(monkeypatch), CELLS[cell][0] * 3
-    states = tuple(torch.zeros(1, 2, 3, dtype=dtype) for _ in CELLS[cell][1])
-    weights = Weights(torch.ones(1, G, 2, dtype=dtype), torch.ones(1, G, 3, dtype=dtype))
-    engine.run(cell, torch.ones(1, 2, 2, 2, dtype=dtype), states, weights, {}, **options)
+    calls, G = Calls(monkeypatch), FAST[cell].gates * 3
+    states = tuple(torch.zeros(1, 2, 3, dtype=dtype) for _ in FAST[cell].states)
+    weights = Matrices(torch.ones(1, G, 2, dtype=dtype), torch.ones(1, G, 3, dtype=dtype))
+    by_engine(cell, torch.ones(1, 2, 2, 2, dtype=dtype), states, weights, {}, **options)
     assert calls.made == [expected]
 
 
@@ -291,7 +277,7 @@ def test_every_gradient_has_memory_of_its_own(layer):
     assert all(torch.equal(a, b) for a, b in zip(gradients[:-1], before[:-1], strict=True))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_what_was_saved_may_have_been_elsewhere_meanwhile(cell: str):
     data = problem(cell, (3, 3, 5, 2, 2), torch.float64)
     shares = shares_at(cell, (3, 3, 5, 2, 2), "separate", torch.float64)
@@ -313,13 +299,13 @@ def test_a_number_that_is_none_stays_none():
 
 
 @pytest.mark.parametrize("wrong", ["x", "w_in", "w_hidden", "b_in", "b_hidden", "hidden"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_shapes_that_do_not_belong_together_are_refused(cell: str, wrong: str):
     data = problem(cell, (3, 4, 5, 2, 6), torch.float32)
     data[wrong] = torch.cat([data[wrong], data[wrong]], -1)
-    weights = Weights(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     with pytest.raises(ValueError, match="do not belong together"):
-        cpu.run(cell, data["x"], tuple(data[name] for name in CELLS[cell][1]), weights, {})
+        cpu.run(cell, data["x"], tuple(data[name] for name in FAST[cell].states), weights, {})
 
 
 @pytest.mark.parametrize("wrong", ["x", "w_in", "w_hidden", "b_hidden", "hidden"])
@@ -327,7 +313,7 @@ def test_shapes_that_do_not_belong_together_are_refused(cell: str, wrong: str):
 def test_dtypes_and_devices_that_do_not_belong_together_are_refused(wrong: str, change):
     data = problem("gru", (3, 4, 5, 2, 6), torch.float32)
     data[wrong] = change(data[wrong])
-    weights = Weights(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     with pytest.raises(ValueError, match="do not belong together"):
         cpu.run("gru", data["x"], (data["hidden"],), weights, {})
 
@@ -347,7 +333,7 @@ def test_frozen_weights_cost_no_gradient():
 @pytest.mark.parametrize("shape", [(2, 3, 4, 4), (3, 3, 4, 5), (2, 2, 4, 5), (2, 3, 3, 1), (6,)])
 def test_shares_that_do_not_broadcast_are_refused(shape: tuple[int, ...]):
     data = problem("gru", (3, 4, 5, 2, 6), torch.float32)
-    weights = Weights(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     with pytest.raises(ValueError, match="share at 'hidden' is"):
         cpu.run("gru", data["x"], (data["hidden"],), weights, {"hidden": torch.zeros(shape)})
 
@@ -355,3 +341,16 @@ def test_shares_that_do_not_broadcast_are_refused(shape: tuple[int, ...]):
 def test_an_unknown_engine_is_refused():
     with pytest.raises(InputRefusedError, match="choose one of auto, reference, cpu, triton"):
         LSTM(2, 3, engine="gpu")  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("threads")
+@NAMED
+@pytest.mark.parametrize("sizes", [(5, 3, 129, 3, 2), (2, 1, 20, 4, 1), (3, 40, 100, 2, 5)], ids=str)
+def test_without_a_compiler_too_a_replica_is_the_same_alone(cell: str, sizes: tuple[int, ...]):
+    data, masks = problem(cell, sizes, torch.float32), shares_at(cell, sizes, "separate", torch.float32)
+    together = computed(by_reference, cell, data, masks)
+    last = {name: value[-1:] for name, value in data.items()}
+    weights = Matrices(*(last[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
+    states = tuple(last[name] for name in FAST[cell].states)
+    alone = by_reference(cell, last["x"], states, weights, {site: mask[-1:] for site, mask in masks.items()})[0]
+    assert torch.equal(alone[0], together["out"][-1])

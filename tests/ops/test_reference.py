@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from zoneout_lab.ops.reference import CELLS, run, sigmoid
+from zoneout_lab.ops.arithmetic import sigmoid
+from zoneout_lab.ops.cells import FAST
+from zoneout_lab.ops.reference import run
 
 R, T, B, H = 2, 4, 3, 5
 Scalars = dict[str, list[float]]
-SITES = {cell: CELLS[cell][2] for cell in CELLS}
+SITES = {cell: FAST[cell].fast_sites for cell in FAST}
 
 
 def logistic(a: float) -> float:
@@ -68,7 +70,7 @@ SLOW = {
 def problem(cell: str, shares: str) -> dict[str, np.ndarray]:
     """Inputs, states, weights and a share [R, T, B, H] at each site: masks, or anything in [0, 1]."""
     rng = np.random.default_rng(3)
-    G = CELLS[cell][0] * H
+    G = FAST[cell].gates * H
     sizes = {"x": (R, T, B, G), "h": (R, B, H), "c": (R, B, H), "W": (R, G, H), "bias": (R, G)}
     values = {name: rng.normal(size=size) for name, size in sizes.items()}
     draws = {site: rng.random((R, T, B, H)) for site in SITES[cell]}
@@ -78,7 +80,7 @@ def problem(cell: str, shares: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("cell", "shares"), [(cell, shares) for cell in CELLS for shares in ("masks", "fractions", *SITES[cell])]
+    ("cell", "shares"), [(cell, shares) for cell in FAST for shares in ("masks", "fractions", *SITES[cell])]
 )
 def test_equals_the_scalar_equations(cell: str, shares: str):
     """``shares``: masks or fractions at all sites, or masks at all sites but the one named."""
@@ -88,15 +90,16 @@ def test_equals_the_scalar_equations(cell: str, shares: str):
     for r, b in np.ndindex(R, B):
         h, c = list(p["h"][r, b]), list(p["c"][r, b])
         for t in range(T):
-            at = {site: list(p[site][r, t, b]) if site in p else [0.0] * H for site in CELLS["lstm"][2]}
+            at = {site: list(p[site][r, t, b]) if site in p else [0.0] * H for site in FAST["lstm"].fast_sites}
             h, c = SLOW[cell](p["x"][r, t, b], h, c, p["W"][r], p["bias"][r], at)
             outputs[r, t, b] = h
         finals[:, r, b] = h, c
 
     tensors = {name: torch.from_numpy(value) for name, value in p.items()}
-    states = (tensors["h"], tensors["c"])[: len(CELLS[cell][1])]
+    states = (tensors["h"], tensors["c"])[: len(FAST[cell].states)]
     sites = {site: tensors[site] for site in SITES[cell] if site in tensors}
-    out, last = run(cell, tensors["x"], states, tensors["W"], tensors["bias"] if cell == "gru" else None, sites)
+    weights = {"weight_hh": tensors["W"]} | ({"bias_hh": tensors["bias"]} if cell == "gru" else {})
+    out, last = run(FAST[cell](), FAST[cell]().begin(weights), tensors["x"], states, sites)
     np.testing.assert_allclose(out.numpy(), outputs, rtol=1e-12, atol=1e-13)
     for state, expected in zip(last, finals, strict=False):
         np.testing.assert_allclose(state.numpy(), expected, rtol=1e-12, atol=1e-13)
@@ -108,14 +111,16 @@ def test_sigmoid_is_the_logistic_function(dtype: torch.dtype):
     assert torch.allclose(sigmoid(x), torch.sigmoid(x.double()).to(dtype), rtol=0, atol=torch.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_past_an_examples_length_states_stand_still(cell: str):
     p = {name: torch.from_numpy(value) for name, value in problem(cell, "masks").items()}
-    states = (p["h"], p["c"])[: len(CELLS[cell][1])]
+    states = (p["h"], p["c"])[: len(FAST[cell].states)]
     lengths = torch.tensor([4, 1, 3])
-    out, last = run(cell, p["x"], states, p["W"], lengths=lengths)
+    made = FAST[cell]()
+    step = made.begin({"weight_hh": p["W"]})
+    out, last = run(made, step, p["x"], states, lengths=lengths)
     for b, length in enumerate(lengths.tolist()):
-        own, own_last = run(cell, p["x"][:, :length, [b]], tuple(s[:, [b]] for s in states), p["W"])
+        own, own_last = run(made, step, p["x"][:, :length, [b]], tuple(s[:, [b]] for s in states))
         assert torch.allclose(out[:, :length, [b]], own, rtol=1e-12)
         assert (out[:, length:, b] == 0).all()
         assert all(torch.allclose(s[:, [b]], o, rtol=1e-12) for s, o in zip(last, own_last, strict=True))

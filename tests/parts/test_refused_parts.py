@@ -34,7 +34,7 @@ FILES = {
         ("STUDY =", "value = HalfZoneout()\nHalfZoneout = None\nSTUDY ="), ("HalfZoneout(0.4)", "value"), ("HalfZoneout(0.2) + ", ""),
         "has no class HalfZoneout that is this one",
     ],
-    "lacks a method": [("def sites", "def places"), "line", "HalfZoneout", "abstract method", "sites"],
+    "does nothing": [("def sites", "def places"), "./half.py:HalfZoneout would do nothing: define one or more of sites, masks"],
     "a wrong signature": [("def sites(self)", "def sites(self, cell)"), ("HalfZoneout(0.2) + ", ""), "./half.py:HalfZoneout: sites(self, cell)", "is called as sites()"],
     "no method": [(SITES, "    sites = {}\n\n"), ("HalfZoneout(0.2) + ", ""), "sites has to be a method: def sites(self)"],
     "a built-in kind": [("    z: float = 0.5", "    kind = 'zoneout'\n    z: float = 0.5"), "has the kind 'zoneout', which is built in"],

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 from written_out import WIDTH, B, H, T, bits, factors, inputs, layer, lstm_twin
 
-from zoneout_lab import LSTM
+from zoneout_lab import LSTM, Cell
+from zoneout_lab.ops.cells import OutputGateLSTM
+from zoneout_lab.ops.cells.output_gate import Reading
 from zoneout_lab.ops.masks import EVALUATION
 from zoneout_lab.regularizers import (
     REGULARIZERS,
     CellDropout,
     HiddenDropout,
-    InputMask,
     NonRecurrentDropout,
     RecurrentDropout,
     Regularizer,
@@ -54,8 +55,6 @@ MEANS = [
     Zoneout(cell=(0.0, 0.6), hidden=0.2),
     NonRecurrentDropout(0.3),
     VariationalDropout(input=0.3, recurrent=0.3, output=0.2),
-    InputMask(0.3),
-    InputMask(0.3, "printed"),
     CellDropout(0.3),
     Zoneout(cell=0.5, hidden=0.2, share=True),
     Zoneout(cell=0.5, hidden=0.2, per="layer"),
@@ -64,7 +63,7 @@ MEANS = [
 ]
 #: no noise, or noise that this file or the twins treat by themselves
 OTHERS = {
-    "none", "norm_stabilizer", "cell_shift", "layer_norm", "recurrent_batch_norm", "rnn_drop", "weight_noise"
+    "none", "norm_stabilizer", "rnn_drop", "weight_noise"
 }  # fmt: skip
 
 
@@ -86,9 +85,9 @@ def quiet(rnn: LSTM) -> LSTM:
     return rnn
 
 
-def distance_from_mean(regularizer: Regularizer) -> Tensor:
+def distance_from_mean(regularizer: Regularizer, cell: str | Cell = "lstm") -> Tensor:
     """How far the evaluated outputs [T, B, H] lie from the mean over masks, in standard errors of that mean."""
-    draws, rnn = 4000, quiet(layer("lstm", regularizer))
+    draws, rnn = 4000, quiet(layer(cell, regularizer))
     with torch.no_grad():
         x = 1e-2 * inputs()
         sampled = rnn(x.repeat(1, draws, 1))[0].view(T, draws, B, H)
@@ -98,6 +97,11 @@ def distance_from_mean(regularizer: Regularizer) -> Tensor:
 @pytest.mark.parametrize("regularizer", MEANS, ids=str)
 def test_the_expectation_is_the_monte_carlo_mean_where_the_network_is_linear(regularizer: Regularizer):
     assert distance_from_mean(regularizer).max() < 5
+
+
+@pytest.mark.parametrize("reading", ["intended", "printed"])
+def test_so_it_is_where_output_gates_are_mixed(reading: Reading):
+    assert distance_from_mean(RecurrentDropout(0.3), OutputGateLSTM(reading)).max() < 5
 
 
 def test_evaluation_without_weight_noise_is_the_mean_over_it():

@@ -12,18 +12,13 @@ from torch.autograd import gradcheck
 from zoneout_lab import CellDropout, NoRegularizer, RecurrentDropout, Zoneout
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
-from zoneout_lab.ops.reference import CELLS, MORE_SITES
+from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.regularizers import (
     REGULARIZERS,
     STACK_SITES,
-    CellShift,
-    Combined,
     HiddenDropout,
-    InputMask,
-    LayerNorm,
     NonRecurrentDropout,
     NormStabilizer,
-    RecurrentBatchNorm,
     Regularizer,
     RnnDrop,
     VariationalDropout,
@@ -50,11 +45,7 @@ VALUES: dict[str, list[Regularizer]] = {
     "non_recurrent_dropout": [NonRecurrentDropout(0.4)],
     "weight_noise": [WeightNoise(0.1)],
     "norm_stabilizer": [NormStabilizer(3.0)],
-    "input_mask": [InputMask(0.4), InputMask(0.4, "printed")],
-    "recurrent_batch_norm": [RecurrentBatchNorm(steps=4, epsilon=0.1)],
-    "cell_shift": [CellShift()],
-    "layer_norm": [LayerNorm(epsilon=0.1)],
-    "combined": [NonRecurrentDropout(0.3) + Zoneout(hidden=0.3), LayerNorm() + Zoneout(hidden=0.3)],
+    "combined": [NonRecurrentDropout(0.3) + Zoneout(hidden=0.3)],
 }
 #: each layer with each value, every other one as in evaluation
 CASES = pairwise(list(LAYERS), [value for values in VALUES.values() for value in values], [True, False])
@@ -93,14 +84,13 @@ def made(
                 mask_seed=4 if replicas is None else list(range(replicas)), **options, **more)  # fmt: skip
     rows = rnn.num_layers * rnn.directions
     x, *states = (torch.randn(*lead, n, 2, k, dtype=torch.float64) for n, k in ((4, 2), (rows, 3), (rows, 3)))
-    return rnn, x, tuple(states[: len(CELLS[rnn.cell][1])])
+    return rnn, x, tuple(states[: len(rnn.cell.states)])
 
 
 def refused(name: str, value: Regularizer) -> bool:
     cell = name.split(",")[0]
-    known = (*CELLS[cell][2], *MORE_SITES, *STACK_SITES)
-    parts = value.parts if isinstance(value, Combined) else (value,)
-    return any(cell not in part.cells for part in parts) or any(site not in known for site in value.sites())
+    known = (*CELLS[cell].sites, *STACK_SITES)
+    return any(site not in known for site in value.sites())
 
 
 @pytest.mark.parametrize(("name", "value", "training"), CASES, ids=str)

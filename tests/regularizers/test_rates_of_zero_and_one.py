@@ -11,7 +11,6 @@ from zoneout_lab.regularizers import (
     INVERTED,
     CellDropout,
     HiddenDropout,
-    InputMask,
     NonRecurrentDropout,
     NoRegularizer,
     RecurrentDropout,
@@ -28,8 +27,6 @@ ALL_DROPPED: dict[Regularizer, tuple[str, ...]] = {
     RnnDrop(1.0): ("lstm",),
     RecurrentDropout(1.0): ("lstm", "gru"),
     RecurrentDropout.keeping(0.0): ("lstm", "gru"),
-    InputMask(1.0): ("lstm",),
-    InputMask(1.0, "printed"): ("lstm",),
     NonRecurrentDropout(1.0): ("lstm", "gru", "rnn_tanh"),
     VariationalDropout(output=1.0): ("lstm", "gru", "rnn_tanh"),
 }
@@ -70,15 +67,3 @@ def test_a_recurrent_mask_that_drops_all_leaves_every_timestep_by_itself():
         h = k * h + (1 - k) * n  # the memory itself is no product and is kept
         apart.append(h[0])
     assert (rnn(x)[0] - torch.stack(apart)).abs().max() < 1e-13
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_an_input_mask_that_drops_nothing_is_a_plain_lstm_as_intended_and_not_as_printed(training: bool):
-    x = inputs()
-    plain = layer("lstm", NoRegularizer()).train(training)(x)[0]
-    intended, printed = (
-        layer("lstm", InputMask(0.0, reading)).train(training)(x)[0] for reading in ("intended", "printed")
-    )
-    assert (intended - plain).abs().max() < 1e-14
-    assert (printed[0] - plain[0]).abs().max() < 1e-14  # there is no gate before the first
-    assert (printed[1:] - plain[1:]).abs().amax((1, 2)).min() > 1e-4

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoneout_lab import LayerNorm, NoRegularizer
+from zoneout_lab import NoRegularizer
+from zoneout_lab.ops.cells import LayerNormLSTM
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.training.initial import orthonormal
@@ -94,7 +95,7 @@ def test_a_replicas_parameters_are_those_of_its_own_seed(init: str):
 
 @pytest.mark.parametrize("init", INITS)
 def test_a_normalised_cells_gains_stay_its_own(init: str):
-    for name, value in start(1, init=init, regularizer=LayerNorm(gamma=0.25)).items():
+    for name, value in start(1, init=init, cell=LayerNormLSTM(gamma=0.25)).items():
         if ".gain_" in name:
             assert (value == 0.25).all()
         if ".shift_" in name:

@@ -7,8 +7,9 @@ import torch
 from tiny_tasks import TinyExamples, make_run
 from torch import Tensor
 
-from zoneout_lab import NormStabilizer, RecurrentBatchNorm, WeightNoise
+from zoneout_lab import NoRegularizer, NormStabilizer, WeightNoise
 from zoneout_lab.ops import noise
+from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.training import train
@@ -61,7 +62,9 @@ def test_the_readout_has_noise_in_training_alone():
 
 def test_a_checkpoint_keeps_the_statistics_that_it_was_validated_with():
     """The test split is the validation split: with the last epoch's statistics the score would be another one."""
-    runs = [make_run(seed, RecurrentBatchNorm(steps=6), lr=0.03, epochs=8, hidden=12) for seed in range(3)]
+    runs = [
+        make_run(seed, NoRegularizer(), cell=BatchNormLSTM(steps=6), lr=0.03, epochs=8, hidden=12) for seed in range(3)
+    ]
     outcomes = train(runs, TASK, TASK.load())
     assert any(outcome.best_epoch != 8 for outcome in outcomes)
     for outcome in outcomes:

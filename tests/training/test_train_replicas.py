@@ -13,17 +13,15 @@ from tiny_tasks import TinyExamples, TinyStream, make_run
 from zoneout_lab import (
     CellDropout,
     HiddenDropout,
-    InputMask,
-    LayerNorm,
     NonRecurrentDropout,
     NoRegularizer,
     NormStabilizer,
-    RecurrentBatchNorm,
     RecurrentDropout,
     VariationalDropout,
     WeightNoise,
     Zoneout,
 )
+from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.settings import Run
 from zoneout_lab.training import Outcome, train
 
@@ -94,11 +92,15 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "batch norm": (
         TinyExamples(),
         {
+            "cell": BatchNormLSTM(steps=6),
             "hidden": 20,
-            "arms": [RecurrentBatchNorm(steps=6), RecurrentBatchNorm(steps=6) + Zoneout(0.3, 0.3, share=True)],
+            "arms": [NoRegularizer(), Zoneout(0.3, 0.3, share=True)],
         },
     ),
-    "layer norm": (TinyStream(), {"hidden": 17, "arms": [LayerNorm(), LayerNorm() + RecurrentDropout(0.2)]}),
+    "layer norm": (
+        TinyStream(),
+        {"cell": "layer_norm_lstm", "hidden": 17, "arms": [NoRegularizer(), RecurrentDropout(0.2)]},
+    ),
     "by the reference": (
         TinyExamples(),
         {
@@ -109,7 +111,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
             ],
         },
     ),
-    "output gate": (TinyStream(), {"hidden": 17, "arms": [InputMask(0.3), InputMask(0.1)]}),
+    "output gate": (
+        TinyStream(),
+        {"cell": "output_gate_lstm", "hidden": 17, "arms": [RecurrentDropout(0.3), RecurrentDropout(0.1)]},
+    ),
 }
 
 

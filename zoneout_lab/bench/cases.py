@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from zoneout_lab.errors import unknown
-from zoneout_lab.ops.reference import CELLS
+from zoneout_lab.ops.cells import CELLS
 
 #: probabilities of preserving the previous value, in every peer that zones out (Krueger et al. 2017, §4.1)
 RATES = {"cell": 0.5, "hidden": 0.05}
@@ -54,7 +54,7 @@ class Case:
         >>> Case("tiny", "", batch=1, steps=1, hidden=1, input=1).products("rnn_tanh")
         10
         """
-        gates = CELLS[cell][0]
+        gates = CELLS[cell].gates
         return 2 * self.batch * self.steps * gates * self.hidden * (2 * (self.input + self.hidden) + self.hidden)
 
 

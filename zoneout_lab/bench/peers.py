@@ -20,8 +20,8 @@ from zoneout_lab.bench.cases import RATES, Case
 from zoneout_lab.bench.rounds import Step
 from zoneout_lab.layers import GRU, LSTM, RNN
 from zoneout_lab.layers.recurrent import Recurrent
+from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.ops.engine import Engine
-from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.regularizers import Zoneout
 
 #: cell → our layer, torch's, torch's of one timestep
@@ -76,7 +76,7 @@ def problem(
     torch.Size([1, 12, 5])
     """
     generator = torch.Generator().manual_seed(seed)
-    R, G, T, B, H, I = replicas, CELLS[cell][0] * case.hidden, case.steps, case.batch, case.hidden, case.input  # noqa: E741
+    R, G, T, B, H, I = replicas, CELLS[cell].gates * case.hidden, case.steps, case.batch, case.hidden, case.input  # noqa: E741
     weights = {
         name: (torch.rand(R, *shape, generator=generator, dtype=dtype) * 2 - 1).div(H**0.5).to(device)
         for name, shape in zip(_NAMES, ((G, I), (G, H), (G,), (G,)), strict=True)
@@ -84,7 +84,7 @@ def problem(
     x = torch.randn(R, T, B, I, generator=generator, dtype=dtype).to(device)
     d_out = torch.randn(R, T, B, H, generator=generator, dtype=dtype).to(device)
     wanted = RATES if rates is None else rates
-    states = CELLS[cell][1]
+    states = CELLS[cell].states
     return Problem(cell, weights, x, d_out, {state: wanted[state] for state in states})
 
 
@@ -127,7 +127,7 @@ def masks(p: Problem) -> Step:
         layer.update = torch.zeros((), dtype=torch.int64, device=p.x.device)
 
     def step() -> Sequence[Tensor]:
-        drawn = layer.sampled_shares(0, (T, B, p.hidden), p.x.device)
+        drawn = layer.sampled_masks(0, (T, B, p.hidden), p.x.device)
         layer.update += 1
         return list(drawn.values())
 
@@ -163,7 +163,7 @@ class ZoneoutCell(nn.Module):
     def __init__(self, p: Problem) -> None:
         super().__init__()
         self.cell = _cell(p)
-        self.rates = [p.rates[state] for state in CELLS[p.cell][1]]
+        self.rates = [p.rates[state] for state in CELLS[p.cell].states]
 
     def forward(self, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         new = self.cell(x, states if len(states) == 2 else states[0])
@@ -289,7 +289,7 @@ def _loop(p: Problem, module: nn.Module, cell: Callable[..., tuple[Tensor, ...]]
     x, d_out, parameters = p.x[0], p.d_out[0], list(module.parameters())
 
     def step() -> Sequence[Tensor]:
-        states = tuple(x.new_zeros(x.shape[1], p.hidden) for _ in CELLS[p.cell][1])
+        states = tuple(x.new_zeros(x.shape[1], p.hidden) for _ in CELLS[p.cell].states)
         outputs = []
         for x_t in x:
             states = cell(x_t, states)

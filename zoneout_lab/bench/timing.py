@@ -13,7 +13,7 @@ from torch import Tensor
 from zoneout_lab.bench.cases import Case
 from zoneout_lab.bench.peers import OURS, PEERS, TORCH, ours, problem, torch_layer
 from zoneout_lab.bench.rounds import Spread, Step, interleaved, on_cpu, on_cuda, ratio, spread, warm
-from zoneout_lab.ops.reference import CELLS
+from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.study.device import device_memory, out_of_memory
 from zoneout_lab.study.provenance import memory_available
 from zoneout_lab.training.step import on_device
@@ -300,7 +300,7 @@ def _square(device: str) -> tuple[Step, int]:
 
 def _short_of_memory(case: Case, setup: Setup, held: int, *, replicas: int = 1) -> str | None:
     """What is missing, in words; None where a step fits."""
-    gates = CELLS[setup.cell][0]
+    gates = CELLS[setup.cell].gates
     # weights, their gradients and what a product of them takes; input, output and its gradient
     weights = 4 * gates * case.hidden * (case.input + case.hidden)
     data = case.batch * case.steps * (case.input + 2 * case.hidden)

@@ -19,8 +19,8 @@ from zoneout_lab.bench.rounds import Spread, spread
 from zoneout_lab.bench.timing import Say
 from zoneout_lab.cli.console import errors, output, print_facts, print_json
 from zoneout_lab.errors import InputRefusedError, unknown
+from zoneout_lab.ops.cells import CELLS, as_cell
 from zoneout_lab.ops.engine import describe
-from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.report.text import count
 from zoneout_lab.study import provenance
 from zoneout_lab.study.device import check_device
@@ -90,10 +90,10 @@ def _facts(setup: Setup, threads: int, command: str) -> dict[str, Any]:
         "versions": provenance.versions(),
         "git": provenance.git_commit(),
         "threads": threads,
-        "engine": describe(setup.cell, setup.device.partition(":")[0]),
+        "engine": describe(as_cell(setup.cell), setup.device.partition(":")[0]),
         "cell": setup.cell,
         "dtype": "float32",
-        "zoneout": {state: rate for state, rate in RATES.items() if state in CELLS[setup.cell][1]},
+        "zoneout": {state: rate for state, rate in RATES.items() if state in CELLS[setup.cell].states},
         "rounds": setup.rounds,
         "warmup": setup.warmup,
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoneout_lab.cli.console import print_facts, print_json, size
+from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.ops.engine import describe
-from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.study import provenance
 from zoneout_lab.tasks import TASKS
 from zoneout_lab.tasks.files import where
@@ -21,7 +21,7 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
         name: task.sources if isinstance(task.sources, str) else where(task.sources, data)
         for name, task in TASKS.items()
     }
-    engines = {cell: describe(cell, device) for cell in CELLS}
+    engines = {kind: describe(cell(), device) for kind, cell in CELLS.items()}
     facts = {
         "versions": provenance.versions(),
         "machine": provenance.machine(device),

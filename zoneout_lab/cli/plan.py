@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from zoneout_lab.cli.console import duration, errors, print_facts, print_json, size
+from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.report.text import count
 from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import Study
@@ -84,7 +85,7 @@ def show_plan(
         "study": f"{study.title} ({study.id})",
         "task": f"{task.title}, preset {study.preset}",
         "data": f"{len(loaded.train):,} / {len(loaded.valid):,} / {len(loaded.test):,} train / validation / test, {loaded.train.steps} timesteps",
-        "model": f"{setting.model.cell}, {setting.model.layers} × {setting.model.hidden} units",
+        "model": f"{as_cell(setting.model.cell).kind}, {setting.model.layers} × {setting.model.hidden} units",
         "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from zoneout_lab.checked import rate, whole
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.regularizers import NoRegularizer, Regularizer, WeightNoise, part_of
+from zoneout_lab.ops.cells import Cell, as_cell
+from zoneout_lab.regularizers import NoRegularizer, Regularizer, separated
 
 Regularizers = Regularizer | Sequence[Regularizer | None] | None
 
@@ -50,6 +51,23 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise InputRefusedError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
 
 
+def cell_and_regularizers(cell: Any, given: Regularizers, replicas: int) -> tuple[Cell, tuple[Regularizer, ...]]:
+    """The cell, and a regularizer for each replica.
+
+    Raises InputRefusedError where they do not fit together, or where old regularizers name different cells.
+    """
+    pairs = [separated(as_cell(cell), regularizer) for regularizer in one_each(given, replicas)]
+    cells = list(dict.fromkeys(one for one, _ in pairs))
+    if len(cells) > 1:
+        raise InputRefusedError(
+            f"The replicas' regularizers put different cells in the LSTM's place ({', '.join(map(repr, cells))}); give each cell a layer "
+            "of its own."
+        )
+    for _, regularizer in pairs:
+        regularizer.masks(cells[0])  # refuses by name what this cell cannot do
+    return cells[0], tuple(regularizer for _, regularizer in pairs)
+
+
 def one_each(regularizer: Regularizers, replicas: int) -> tuple[Regularizer, ...]:
     """A regularizer for each replica, from one for all or a list. Raises InputRefusedError where it is neither."""
     given: Any = regularizer  # a word is a sequence too
@@ -72,7 +90,7 @@ def mask_seeds(given: Any, regularizers: Sequence[Regularizer], dropout: float) 
         return seeds_for(given, R)
     # torch's own generator decides, so that torch.manual_seed governs; without anything to draw it is left alone,
     # and a model built after this one gets the weights that it would get after torch's layer
-    if dropout == 0 and not any(each.sites() or part_of(each, WeightNoise) for each in regularizers):
+    if dropout == 0 and not any(each.sites() or each.weight_noise for each in regularizers):
         return (0,) * R
     return tuple(int(seed) for seed in torch.randint(2**62, (R,)))
 

@@ -28,16 +28,21 @@ def refuse_tracing(name: str, data: Any) -> None:
         data: its input; one that has a shape and no data (``FakeTensor``) is refused too. None, and it may be such a one.
     """
     if torch.compiler.is_exporting() or isinstance(data, FakeTensor | FunctionalTensor):
-        raise InputRefusedError(_TRACED.format(name=name))
+        raise InputRefusedError(_cannot_be_traced(name))
     proxies = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY)
     if torch._C._get_tracing_state() is not None or proxies is not None:
-        raise InputRefusedError(_TRACED.format(name=name))
+        raise InputRefusedError(_cannot_be_traced(name))
+
+
+def _cannot_be_traced(name: str) -> str:
+    return _TRACED.format(name=name) + (_INSTEAD.format(name=name) if name in ("LSTM", "GRU", "RNN") else "")
 
 
 _TRACED = (
     "zoneout_lab.{name} cannot be traced: the graph that torch.jit.trace, torch.export, torch.onnx.export or make_fx makes would not "
-    "depend on its input. Without a regularizer, load its state_dict into torch.nn.{name} and export that."
+    "depend on its input."
 )
+_INSTEAD = " Without a regularizer, load its state_dict into torch.nn.{name} and export that."
 
 
 def refuse_draws(name: str, *, again: bool, shared: bool, replicated: bool, counter: str) -> None:

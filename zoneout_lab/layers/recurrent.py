@@ -1,4 +1,4 @@
-"""The body common to LSTM, GRU and RNN: torch's parameters, shapes and options, plus a regularizer and a replica axis.
+"""A stack of recurrent layers of any cell: torch's parameters, shapes and options, plus a regularizer and a replica axis.
 
 Shapes: R replicas, T timesteps, B examples, I features, H units, L layers, D directions.
 """
@@ -6,23 +6,22 @@ Shapes: R replicas, T timesteps, B examples, I features, H units, L layers, D di
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, TypedDict, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.layers import other_cells, shares, shares_on_gpu
-from zoneout_lab.layers.arguments import Regularizers, check_choice, mask_seeds, one_each, sizes
-from zoneout_lab.layers.draws import Draws
-from zoneout_lab.layers.misuse import is_fixed, refuse_tracing
-from zoneout_lab.layers.penalty import norm_penalty
+from zoneout_lab.layers.arguments import Regularizers, cell_and_regularizers, check_choice, mask_seeds, sizes
+from zoneout_lab.layers.bits import Bits
+from zoneout_lab.layers.misuse import backward_pass, is_fixed, refuse_tracing
+from zoneout_lab.layers.noise import Noise, expected
 from zoneout_lab.layers.seeded import Seeded
+from zoneout_lab.ops.cells import Cell
 from zoneout_lab.ops.engine import Engine, run
-from zoneout_lab.ops.reference import CELLS, Weights
-from zoneout_lab.ops.trace import listening, one_call
+from zoneout_lab.ops.trace import is_recording, listening, one_call
 from zoneout_lab.regularizers import NoRegularizer
 
 Evaluation = Literal["expectation", "sampled"]
@@ -40,9 +39,12 @@ class Options(TypedDict, total=False):
 
 
 class Recurrent(Seeded):
-    """A stack of recurrent layers with torch's parameters and one regularizer per replica.
+    """A stack of recurrent layers of one cell, with torch's shapes and options and one regularizer per replica.
 
-    The public classes (:class:`~zoneout_lab.layers.LSTM` and its siblings) only choose the cell and the signature.
+    :class:`~zoneout_lab.layers.LSTM`, ``GRU`` and ``RNN`` choose the cell and have torch's signature; the keywords are those of
+    :mod:`zoneout_lab.layers.cells`. Here ``cell`` is a name (``"lstm"``), a class or a value (``LayerNormLSTM(gamma=0.5)``) of
+    :mod:`zoneout_lab.ops.cells`, or a :class:`~zoneout_lab.ops.cells.Cell` of one's own, and states come as a tuple, one for each of
+    ``cell.states``.
 
     Masks are a pure function of ``mask_seed`` and ``update``. Each forward pass in training mode uses the current ``update`` and
     then adds one to it; set it to resume or to repeat. A sampled pass in evaluation mode does the same with ``draw``.
@@ -54,6 +56,7 @@ class Recurrent(Seeded):
     with the original under the same noise. Members of an ensemble need ``mask_seeds`` of their own.
 
     Attributes:
+        cell: what is computed at every timestep.
         regularizers: one for each replica.
         mask_seeds: one for each replica. A ``state_dict`` holds neither them nor the counters.
         update: which training update's masks come next; also where a schedule of rates stands. On a GPU it may be an integer
@@ -61,8 +64,7 @@ class Recurrent(Seeded):
         draw: which draw of a sampled evaluation comes next.
         engine: ``auto``, or the path to compute with (:mod:`zoneout_lab.ops.engine`).
         evaluation: ``expectation`` uses the masks' means in ``eval()`` mode, ``sampled`` draws masks there too.
-        other_cell: the regularizer that puts another cell in the LSTM's place, or None.
-        penalty: after a pass in training mode what the norm stabilizer adds to each replica's loss, [R]; None without one.
+        penalty: after a pass in training mode what regularizers add to each replica's loss, [R]; None where none adds anything.
     """
 
     #: a measurement that finds several such modules in a model labels their layers with the modules' names
@@ -70,7 +72,7 @@ class Recurrent(Seeded):
 
     def __init__(
         self,
-        cell: str,
+        cell: Cell | type[Cell] | str | Mapping[str, Any],
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -94,35 +96,30 @@ class Recurrent(Seeded):
         )
         check_choice("evaluation", evaluation, get_args(Evaluation))
         check_choice("engine", engine, get_args(Engine))
-        self.cell = cell
+        self.cell, self.regularizers = cell_and_regularizers(cell, regularizer, replicas or 1)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.replicas = replicas
         self.evaluation: Evaluation = evaluation
         self.engine: Engine = engine
         self.learned_state = learned_state
-        self._tables: shares_on_gpu.Tables = {}
-        self.regularizers = one_each(regularizer, replicas or 1)
-        for each in self.regularizers:
-            each.masks(cell)  # refuses by name what this cell cannot do
-        self.other_cell = other_cells.other_cell(self.regularizers, cell)
+        self._rows = num_layers * self.directions
+        self._bits = Bits(interpreted=engine == "triton")
         self.penalty: Tensor | None = None
 
-        gates, states, _ = CELLS[cell]
-        lead = () if replicas is None else (replicas,)
+        #: initial values of parameters that are not drawn
+        self._starts: dict[str, float | Tensor] = {}
         for layer in range(num_layers):
             width = input_size if layer == 0 else hidden_size * self.directions
             for suffix in self._suffixes(layer):
-                self._new(f"weight_ih_{suffix}", (*lead, gates * hidden_size, width), device, dtype)
-                self._new(f"weight_hh_{suffix}", (*lead, gates * hidden_size, hidden_size), device, dtype)
-                if bias:
-                    self._new(f"bias_ih_{suffix}", (*lead, gates * hidden_size), device, dtype)
-                    self._new(f"bias_hh_{suffix}", (*lead, gates * hidden_size), device, dtype)
-                like = self.get_parameter(f"weight_hh_{suffix}")
-                other_cells.add_parameters(self, self.other_cell, suffix, lead, like.detach(), hidden_size)
+                self._register(suffix, width, device, dtype)
         if learned_state:
-            for state in states:
-                self._new(f"initial_{state}", (*lead, num_layers * self.directions, hidden_size), device, dtype)
+            for state in self.cell.states:
+                shape = (*self._lead, num_layers * self.directions, hidden_size)
+                self.register_parameter(
+                    f"initial_{state}", nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                )
+                self._starts[f"initial_{state}"] = 0.0
         self.reset_parameters()
         self.mask_seeds = mask_seeds(mask_seed, self.regularizers, self.dropout)
         self._seeds_given = mask_seed is not None
@@ -131,16 +128,38 @@ class Recurrent(Seeded):
     def directions(self) -> int:
         return 2 if self.bidirectional else 1
 
+    @property
+    def _lead(self) -> tuple[int, ...]:
+        return () if self.replicas is None else (self.replicas,)
+
+    def _register(self, suffix: str, inputs: int, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
+        """Parameters and buffers of one recurrence, named as torch names them."""
+        for stem, parameter in self.cell.parameters(inputs, self.hidden_size).items():
+            if self.bias or not stem.startswith("bias"):
+                value = torch.empty((*self._lead, *parameter.shape), device=device, dtype=dtype)
+                self.register_parameter(f"{stem}_{suffix}", nn.Parameter(value))
+                if parameter.start is not None:
+                    self._starts[f"{stem}_{suffix}"] = parameter.start
+        for stem, buffer in self.cell.buffers(self.hidden_size).items():
+            value = torch.zeros((*self._lead, *buffer.shape), device=device, dtype=dtype)
+            self.register_buffer(f"{stem}_{suffix}", value + (0.0 if buffer.start is None else buffer.start))
+
     def reset_parameters(self) -> None:
-        """Draw every weight and bias from U[−1/√H, 1/√H] as torch does, in torch's order; learned states start at zero."""
+        """Draw every weight and bias from U[−1/√H, 1/√H] as torch does, in torch's order; what has a value to start with gets it."""
         bound = 1 / math.sqrt(self.hidden_size)
         for name, parameter in self.named_parameters():
-            if name.startswith(("initial_", "shift_")):
-                nn.init.zeros_(parameter)
-            elif name.startswith("gain_"):
-                nn.init.constant_(parameter, getattr(self.other_cell, "gamma", 1.0))
-            else:
+            start = self._starts.get(name)
+            if start is None:
                 nn.init.uniform_(parameter, -bound, bound)
+            elif isinstance(start, Tensor):
+                with torch.no_grad():
+                    parameter.copy_(start.expand_as(parameter))
+            else:
+                nn.init.constant_(parameter, start)
+
+    def starts_drawn(self, name: str) -> bool:
+        """Whether a parameter's initial value is drawn, and not one that the cell or the layer gives it."""
+        return name not in self._starts or name.startswith("initial_")
 
     def flatten_parameters(self) -> None:
         """Nothing to do; here because torch's layers have it."""
@@ -148,9 +167,9 @@ class Recurrent(Seeded):
     @property
     def all_weights(self) -> list[list[Tensor]]:
         """Weights by layer and direction, in torch's order; parameters, unless a parametrization makes them of others."""
-        names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] if self.bias else ["weight_ih", "weight_hh"]
+        stems = [stem for stem in self.cell.parameters(1, 1) if self.bias or not stem.startswith("bias")]
         suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
-        return [[getattr(self, f"{name}_{suffix}") for name in names] for suffix in suffixes]
+        return [[getattr(self, f"{stem}_{suffix}") for stem in stems] for suffix in suffixes]
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -169,6 +188,13 @@ class Recurrent(Seeded):
         if kinds != [repr(NoRegularizer())]:
             parts.append(f"regularizer={kinds[0] if len(kinds) == 1 else '[' + ', '.join(kinds) + ']'}")
         return ", ".join(parts)
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """Run over the sequence; returns outputs and the final states, one for each of ``cell.states``.
+
+        Raises InputRefusedError for another number of states.
+        """
+        return self._forward(input, hx)
 
     def _forward(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
@@ -203,10 +229,8 @@ class Recurrent(Seeded):
     ) -> tuple[PackedSequence, tuple[Tensor, ...]]:
         if self.replicas is not None:
             raise InputRefusedError("Packed sequences do not work with replicas; pad them to one length instead.")
-        if self.other_cell is not None:
-            raise InputRefusedError(
-                f"Packed sequences do not work with {self.other_cell}; pad them to one length instead."
-            )
+        if self.cell.mixes_examples:
+            raise InputRefusedError(f"Packed sequences do not work with {self.cell}; pad them to one length instead.")
         padded, lengths = pad_packed_sequence(input)
         x = padded[None]
         out, states = self._stack(x, self._initial(hx, padded, x), lengths.to(x.device))
@@ -217,82 +241,94 @@ class Recurrent(Seeded):
         self, x: Tensor, initial: tuple[Tensor, ...], lengths: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """x [R or 1, T, B, I] and states [R, L·D, B, H] through all layers, to outputs [R, T, B, D·H] and final states."""
-        R, T, B = self.replicas or 1, x.shape[1], x.shape[2]
+        with self.one_pass() as noise:
+            out, finals = self._layers(x, initial, lengths, noise)
+        return out.expand(self.replicas or 1, -1, -1, -1), tuple(
+            torch.stack(kind, 1) for kind in zip(*finals, strict=True)
+        )
+
+    def _layers(
+        self, x: Tensor, initial: tuple[Tensor, ...], lengths: Tensor | None, noise: Noise
+    ) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
         samples = self.training or self.evaluation == "sampled"
-        draws = self.draws()
-        if samples and (masks := draws.masks(self.dropout if self.num_layers > 1 else 0.0)):
+        if samples and (masks := noise.sites(self.dropout if self.num_layers > 1 else 0.0)):
             self._about_to_draw(fixed=all(map(is_fixed, masks)))
         finals: list[tuple[Tensor, ...]] = []
         penalties: list[Tensor] = []
         for layer in range(self.num_layers):
             outputs = []
-            x = draws.stacked("input", layer, x) if samples else x
+            x = noise.stacked("input", layer, x) if samples else x
             for direction, suffix in enumerate(self._suffixes(layer)):
                 row = layer * self.directions + direction
-                if samples:
-                    site_shares = draws.within(self.cell, row, (T, B, self.hidden_size), x.device, x.dtype)
-                else:
-                    site_shares = shares.expected(
-                        self.regularizers, self.cell, int(self.update), self.hidden_size, device=x.device, dtype=x.dtype
-                    )
                 forward = x if direction == 0 else _reverse(x, lengths)
-                out, final = self._layer(
-                    forward, row, suffix, tuple(s[:, row] for s in initial), site_shares, lengths, draws
-                )
+                states = tuple(state[:, row] for state in initial)
+                out, final = self._recurrence(forward, row, suffix, states, lengths, noise, samples=samples)
                 outputs.append(out if direction == 0 else _reverse(out, lengths))
                 finals.append(final)
             x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
-            penalty = norm_penalty(x, self.regularizers) if self.training else None
-            penalties += [] if penalty is None else [penalty]
+            penalties += self._penalty(x) if self.training else []
             if self.dropout > 0 and self.training and layer < self.num_layers - 1:
-                x = x * draws.between(layer, self.dropout, x)
-        x = draws.stacked("top", self.num_layers, x) if samples else x
+                x = x * noise.between(layer, self.dropout, x)
+        x = noise.stacked("top", self.num_layers, x) if samples else x
         self.penalty = sum(penalties[1:], penalties[0]) if penalties else None
-        self._count(drew=draws.drew)
-        return x.expand(R, -1, -1, -1), tuple(torch.stack(kind, 1) for kind in zip(*finals, strict=True))
+        return x, finals
 
-    def draws(self) -> Draws:
-        """What the current pass draws; a model around this layer draws its own noise from it too."""
-        return Draws(
-            self.regularizers, self.mask_seeds, self.num_layers * self.directions, self.update, self.draw, self.training,
-            self._tables, self.engine == "triton",
-        )  # fmt: skip
-
-    def sampled_shares(self, row: int, sizes: tuple[int, int, int], device: torch.device) -> dict[str, Tensor]:
-        """Masks of one layer and direction, drawn on its device where that can be."""
-        return self.draws().within(self.cell, row, sizes, device)
-
-    def _layer(
+    def _recurrence(
         self,
         x: Tensor,
         row: int,
         suffix: str,
-        initial: tuple[Tensor, ...],
-        site_shares: dict[str, Tensor],
+        states: tuple[Tensor, ...],
         lengths: Tensor | None,
-        draws: Draws,
+        noise: Noise,
+        *,
+        samples: bool,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        w_ih, w_hh, b_ih, b_hh = (
-            self._stacked(f"{name}_{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        """One layer in one direction."""
+        H, T, B = self.hidden_size, x.shape[1], x.shape[2]
+        if samples:
+            masks = noise.within(self.cell, row, (T, B, H), x.device, x.dtype)
+        else:
+            masks = expected(self.regularizers, self.cell, int(self.update), H, device=x.device, dtype=x.dtype)
+        return run(
+            self.cell,
+            x,
+            states,
+            self._weights(row, suffix, noise),
+            masks,
+            lengths=lengths,
+            layer=suffix,
+            engine=self.engine,
+            training=self.training,
+            # a measurement must not move what it measures, nor a checkpointed pass that runs again move it twice
+            moves=self.training and not is_recording() and backward_pass() == -1,
         )
-        assert w_ih is not None
-        assert w_hh is not None
-        weights = Weights(draws.noisy(w_ih, 2 * row), draws.noisy(w_hh, 2 * row + 1), b_ih, b_hh)
-        if self.other_cell is not None:
-            return other_cells.run(
-                self.other_cell, self._required, x, initial, weights, site_shares, suffix, training=self.training
-            )
-        return run(self.cell, x, initial, weights, site_shares, lengths=lengths, layer=suffix, engine=self.engine)
+
+    def _weights(self, row: int, suffix: str, noise: Noise) -> dict[str, Tensor]:
+        """Stem → parameter or buffer with a leading replica axis, noise on the weights among them."""
+        found = {
+            stem: value
+            for stem in (*self.cell.parameters(1, 1), *self.cell.buffers(1))
+            if (value := self._stacked(f"{stem}_{suffix}")) is not None
+        }
+        matrices = [stem for stem in found if stem.startswith("weight")]
+        return found | {stem: noise.noisy(found[stem], _matrix(row, k)) for k, stem in enumerate(matrices)}
+
+    def _penalty(self, out: Tensor) -> list[Tensor]:
+        """What the regularizers add to each replica's loss for a layer's outputs [R, T, B, D·H]: [R], or nothing."""
+        each = [regularizer.penalty(h) for regularizer, h in zip(self.regularizers, out, strict=True)]
+        if all(penalty is None for penalty in each):
+            return []
+        return [torch.stack([out.new_zeros(()) if penalty is None else penalty for penalty in each])]
+
+    def sampled_masks(self, row: int, sizes: tuple[int, int, int], device: torch.device) -> dict[str, Tensor]:
+        """Masks of one layer and direction at the current counters, drawn on its device where that can be."""
+        return self._noise_now().within(self.cell, row, sizes, device)
 
     def _weights_dtype(self) -> torch.dtype:
         # a weight that others make is made anew whenever it is asked for: spectral norm then takes a step
         known = next(self.parameters(), None)
         return self.all_weights[0][0].dtype if known is None else known.dtype
-
-    def _required(self, name: str) -> Tensor:
-        value = self._stacked(name)
-        assert value is not None
-        return value
 
     def _stacked(self, name: str) -> Tensor | None:
         parameter: Tensor | None = getattr(self, name, None)
@@ -301,15 +337,16 @@ class Recurrent(Seeded):
     def _initial(self, hx: tuple[Tensor, ...] | None, input: Tensor, x: Tensor) -> tuple[Tensor, ...]:
         """Given, learned or zero initial states as [R, L·D, B, H] each."""
         R, B, rows = self.replicas or 1, x.shape[2], self.num_layers * self.directions
-        kinds = CELLS[self.cell][1]
+        kinds = tuple(self.cell.states)
         if hx is None:
             if not self.learned_state:
                 return tuple(x.new_zeros(R, rows, B, self.hidden_size) for _ in kinds)
             learned = (self._stacked(f"initial_{kind}") for kind in kinds)
             return tuple(s[:, :, None].expand(R, rows, B, self.hidden_size) for s in learned if s is not None)
-        lead = () if self.replicas is None else (R,)
         batch = () if self._unbatched(input) else (B,)
-        shape = (*lead, rows, *batch, self.hidden_size)
+        shape = (*self._lead, rows, *batch, self.hidden_size)
+        if len(hx) != len(kinds):
+            raise InputRefusedError(f"{len(hx)} states were given; {self.cell} has {len(kinds)}: {', '.join(kinds)}.")
         for kind, state in zip(kinds, hx, strict=True):
             if state.shape != shape:
                 raise RuntimeError(f"Expected {kind} state of shape {list(shape)}, got {list(state.shape)}")
@@ -361,10 +398,10 @@ class Recurrent(Seeded):
     def _suffixes(self, layer: int) -> list[str]:
         return [f"l{layer}", f"l{layer}_reverse"][: self.directions]
 
-    def _new(
-        self, name: str, shape: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None
-    ) -> None:
-        self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+
+def _matrix(row: int, k: int) -> int:
+    """Which matrix the k-th weight of a recurrence is for weight noise; a cell with more than torch's two has them far behind."""
+    return 2 * row + k if k < 2 else 2**20 + 64 * row + k
 
 
 def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
 from zoneout_lab.layers.arguments import counter, seeds_for
+from zoneout_lab.layers.bits import Bits, Where
 from zoneout_lab.layers.misuse import (
     backward_pass,
     is_scheduled,
@@ -18,6 +20,7 @@ from zoneout_lab.layers.misuse import (
     warn_of_a_copied_schedule,
     warn_of_what_a_state_dict_lacks,
 )
+from zoneout_lab.layers.noise import Noise
 from zoneout_lab.regularizers import Regularizer
 
 
@@ -31,6 +34,8 @@ class Seeded(nn.Module):
 
     regularizers: tuple[Regularizer, ...]
     penalty: Tensor | None
+    _rows: int
+    _bits: Bits
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +45,7 @@ class Seeded(nn.Module):
         self._seeds_given = False
         self._set_in = _nowhere()
         self._kin = _Kin()
+        self._noise: Noise | None = None
 
     @property
     def mask_seeds(self) -> tuple[int, ...]:
@@ -83,11 +89,28 @@ class Seeded(nn.Module):
         )
         self._set_in[name] = None  # here and not at the end of the pass, which checkpointing may cut short
 
-    def _count(self, *, drew: bool) -> None:
-        if self.training:
-            self._update += drew
-        else:
-            self._draw += drew
+    @contextmanager
+    def one_pass(self) -> Iterator[Noise]:
+        """One pass, and what it draws. Its counter counts once, at the end, where anything was drawn.
+
+        A model around this layer opens it first and draws its own noise from what it yields; the layer inside then goes on with that.
+        """
+        if self._noise is not None:
+            yield self._noise
+            return
+        noise = self._noise = self._noise_now()
+        try:
+            yield noise
+            if self.training:
+                self._update += noise.drew
+            else:
+                self._draw += noise.drew
+        finally:
+            self._noise = None
+
+    def _noise_now(self) -> Noise:
+        where = Where(self.mask_seeds, self.update, self.draw, self.training)
+        return Noise(self.regularizers, where, self._rows, self._bits)
 
     def as_it_stands(self) -> Callable[[], None]:
         """What puts counters and penalty back to where they stand now."""
@@ -112,7 +135,10 @@ class Seeded(nn.Module):
 
     def _state(self) -> dict[str, Any]:
         """Without the penalty of the last pass, a part of its graph, and the layers that it shares seeds with here."""
-        return {name: value for name, value in self.__dict__.items() if name != "_kin"} | {"penalty": None}
+        return {name: value for name, value in self.__dict__.items() if name != "_kin"} | {
+            "penalty": None,
+            "_noise": None,
+        }
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         plain = {

@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoneout_lab.ops.cells import CELLS, Masks, States
 from zoneout_lab.ops.compiled import library
-from zoneout_lab.ops.reference import CELLS, OnNorms, Shares, States, Weights, check
+from zoneout_lab.ops.reference import Matrices, OnNorms, check
 
 _KINDS = {"lstm": 0, "gru": 1, "rnn_tanh": 2, "rnn_relu": 3}
 _SAVED = {"lstm": 4, "gru": 4, "rnn_tanh": 1, "rnn_relu": 1}
@@ -56,21 +57,21 @@ def is_compiled(dtype: torch.dtype = torch.float32) -> bool:
 
 
 def run(
-    cell: str, x: Tensor, states: States, weights: Weights, shares: Shares, *, on_norms: OnNorms | None = None
+    cell: str, x: Tensor, states: States, weights: Matrices, masks: Masks, *, on_norms: OnNorms | None = None
 ) -> tuple[Tensor, States]:
     """A layer over time, as :func:`zoneout_lab.ops.engine.run` without lengths; differentiable once.
 
     Args:
-        cell: a key of :data:`~zoneout_lab.ops.reference.CELLS`.
+        cell: kind of a cell with a fast path.
         x: inputs [R or 1, T, B, I], float32 or float64.
-        states, weights, shares: as for the engine; all of one dtype but masks, which may be bytes.
+        states, weights, masks: as for the engine; all of one dtype but masks, which may be bytes.
         on_norms: called from the backward pass for every state and point, with the norms over units [R, T, B].
 
     Raises:
         ValueError: shapes, dtypes or devices that do not belong together.
     """
-    check(cell, x, states, weights, shares)
-    values = (shares.get(site) for site in _SITES)
+    check(CELLS[cell], x, states, weights, masks)
+    values = (masks.get(site) for site in _SITES)
     out, last_c = _Recurrence.apply(cell, on_norms, x, *weights, *states, *[None] * (2 - len(states)), *values)  # type: ignore[no-untyped-call]
     return out, (out[:, -1], last_c)[: len(states)]
 
@@ -123,7 +124,7 @@ class _Recurrence(torch.autograd.Function):
         _call("backward", problem, x.dtype)
         if norms is not None:
             for row, (state, point) in enumerate(_POINTS):
-                if state in CELLS[cell][1]:
+                if state in CELLS[cell].states:
                     ctx.on_norms(state, point, norms[row].sqrt_())
         parameters: list[Tensor | None] = [None] * 4
         if d_weights is not None and d_bias is not None:
@@ -141,7 +142,7 @@ def _of_parameters(
 ) -> list[Tensor | None]:
     """Gradients of both weights and both biases, from those of all products by x and h."""
     H = d_weights.shape[1] // _SAVED[cell]
-    N, inputs = CELLS[cell][0] * H, d_weights.shape[2] - H
+    N, inputs = CELLS[cell].gates * H, d_weights.shape[2] - H
     # a GRU's recurrent product made r, k and a part of n that has a gradient of its own
     own = torch.cat([torch.arange(2 * H), torch.arange(3 * H, 4 * H)]) if cell == "gru" else slice(None)
     # a clone: autograd keeps what it is given, and a caller may scale one bias's gradient in place

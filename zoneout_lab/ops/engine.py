@@ -2,99 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from zoneout_lab.ops import cpu, reference, triton, uncompiled
+from zoneout_lab.ops import cpu, reference, triton
+from zoneout_lab.ops.cells import Cell, Masks, States, Weights
 from zoneout_lab.ops.compiled import why_not
-from zoneout_lab.ops.products import project
-from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
+from zoneout_lab.ops.reference import Matrices, OnNorms
 from zoneout_lab.ops.trace import in_graph, is_recording, promise_norms, wants_states
 
 Engine = Literal["auto", "reference", "cpu", "triton"]
 
 
-def path(cell: str, device: str, dtype: torch.dtype = torch.float32) -> Engine:
+def path(cell: Cell, device: str, dtype: torch.dtype = torch.float32) -> Engine:
     """The path that ``auto`` takes for a cell, a device and a dtype; :func:`describe` says it in words.
 
-    >>> path("lstm", "meta"), path("lstm", "cpu", torch.bfloat16)
-    ('reference', 'reference')
+    >>> from zoneout_lab.ops.cells import LSTM, LayerNormLSTM
+    >>> path(LSTM(), "meta"), path(LSTM(), "cpu", torch.bfloat16), path(LayerNormLSTM(), "cpu")
+    ('reference', 'reference', 'reference')
     """
-    if device == "cpu" and dtype in (torch.float32, torch.float64) and (cpu.is_compiled(dtype) or cell == "lstm"):
+    if not cell.fast_sites or dtype not in (torch.float32, torch.float64):
+        return "reference"
+    if device == "cpu" and cpu.is_compiled(dtype):
         return "cpu"
-    if device == "cuda" and dtype in (torch.float32, torch.float64) and triton.is_installed():
-        return "triton"
-    return "reference"
+    return "triton" if device == "cuda" and triton.is_installed() else "reference"
 
 
-def is_fast(cell: str, device: str) -> bool:
-    """Whether ``auto`` runs a path there that keeps little more than the gates for its backward pass."""
-    return path(cell, device) == "triton" or (path(cell, device) == "cpu" and cpu.is_compiled())
-
-
-def describe(cell: str, device: str) -> str:
+def describe(cell: Cell, device: str) -> str:
     """What ``auto`` would run here, for people and for a run's provenance."""
     chosen = path(cell, device)
-    if device != "cpu":
+    if device != "cpu" or not cell.fast_sites:
         return str(chosen)
     return f"{chosen} (compiled)" if cpu.is_compiled() else f"{chosen} (not compiled: {why_not()})"
 
 
+def is_fast(cell: Cell, masks: Collection[str]) -> bool:
+    """Whether the fast paths know a cell with masks at these sites."""
+    return bool(cell.fast_sites) and set(masks) <= set(cell.fast_sites)
+
+
 def run(
-    cell: str,
+    cell: Cell,
     x: Tensor,
     states: States,
     weights: Weights,
-    shares: Shares,
+    masks: Masks,
     *,
     lengths: Tensor | None = None,
     layer: str = "l0",
     engine: Engine = "auto",
+    training: bool = False,
+    moves: bool = False,
 ) -> tuple[Tensor, States]:
     """One recurrent layer over time by the fastest path that can do it; ``engine`` names one instead of ``auto``.
 
     Args:
-        cell: a key of :data:`zoneout_lab.ops.reference.CELLS`.
+        cell: what to run.
         x: inputs [R or 1, T, B, I].
-        states: initial (h, c) or (h,), each [R, B, H].
-        weights: the layer's parameters.
-        shares: site → share preserved or dropped, broadcastable to [R, T, B, H]; masks may be of any dtype.
+        states: initial states in the cell's order, each [R, B, H].
+        weights: stem → parameter or buffer of the layer, with a leading replica axis.
+        masks: site → mask or its expectation, broadcastable to [R, T, B, H], of any dtype.
         lengths: valid timesteps of each example, [B].
         layer: label under which states are announced to a recording.
         engine: ``auto``, or a path's name.
+        training, moves: as for :meth:`~zoneout_lab.ops.cells.base.Cell.begin`.
 
     Returns:
         Outputs [R, T, B, H] and the final states.
 
-    The fast paths know sequences of one length and the sites of :data:`~zoneout_lab.ops.reference.CELLS`, show no states to a recording (though the norms of their gradients), and can be
-    differentiated once: the reference runs wherever more is asked for, and where ``engine`` names a path that is not for this
-    device, dtype or machine.
+    The fast paths know some cells and sites (``fast_sites`` of a cell) and sequences of one length, show no states to a recording (though
+    the norms of their gradients), and can be differentiated once: the reference runs wherever more is asked for, and where ``engine``
+    names a path that is not for this device, dtype or machine.
     """
     states = in_graph(states)
     fastest = path(cell, x.device.type, x.dtype)
     able = {fastest, "triton"} if triton.is_interpreted() else {fastest}
     wanted = fastest if engine == "auto" else engine
-    if (
-        wanted not in able
-        or lengths is not None
-        or wants_states()
-        or not shares.keys() <= set(reference.CELLS[cell][2])
-    ):
+    if wanted not in able or lengths is not None or wants_states() or not is_fast(cell, masks):
         wanted = "reference"
-    if wanted == "triton" or (wanted == "cpu" and cpu.is_compiled(x.dtype)):
+    if wanted != "reference":
         on_norms: OnNorms | None = None
         if is_recording():
-            zeros = x.new_zeros(weights.hidden.shape[0], *x.shape[1:3])
-            on_norms = promise_norms(layer, reference.CELLS[cell][1], states[0], zeros)
-        if wanted == "cpu":
-            return cpu.run(cell, x, states, weights, shares, on_norms=on_norms)
-        return triton.run(cell, x, states, weights, shares, on_norms=on_norms)
-    added, inner = weights.input_bias, weights.hidden_bias
-    if cell != "gru" and added is not None and inner is not None:
-        added, inner = added + inner, None  # only a GRU's reset gate tells the two apart
-    projected = project(x, weights.input, added)
-    if wanted == "cpu" and not is_recording():
-        return uncompiled.lstm(projected, states, weights.hidden, shares)
-    return reference.run(cell, projected, states, weights.hidden, inner, shares, lengths=lengths, layer=layer)
+            zeros = x.new_zeros(weights["weight_hh"].shape[0], *x.shape[1:3])
+            on_norms = promise_norms(layer, tuple(cell.states), states[0], zeros)
+        fast = cpu.run if wanted == "cpu" else triton.run
+        return fast(cell.kind, x, states, Matrices.of(weights), masks, on_norms=on_norms)
+    step = cell.begin(weights, training=training, moves=moves)
+    return reference.run(cell, step, cell.project(x, weights), states, masks, lengths=lengths, layer=layer)

@@ -9,7 +9,7 @@ stored to draw the same masks again, in any order of execution, for any tile of 
 |---|---|
 | 0 (low) | ``(example · T + timestep) · ⌈H/16⌉ + unit // 16``; an axis that is not varied over has extent 1 |
 | 1 | training update, or draw of a sampled evaluation |
-| 2 | ``layer · 16 + site``; the site counts 0 where sites share a mask |
+| 2 | ``layer · 16 + site`` (:func:`site_number`); the site counts 0 where sites share a mask |
 | 3 | stream: 0 training, 1 sampled evaluation; 0 always where the mask does not vary over updates |
 
 One block of 256 bits decides sixteen neighbouring units with 16 bits each, so a rate is resolved to 1/65,536; 0 and 1 are exact.
@@ -21,6 +21,7 @@ One block of 256 bits decides sixteen neighbouring units with 16 bits each, so a
 from __future__ import annotations
 
 import ctypes
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,8 +183,20 @@ def draw_into(
 
 def _counter(mask: Mask, place: Place, first: int) -> tuple[int, int, int, int]:
     update, stream = (place.update, place.stream) if "update" in mask.varies else (0, 0)
-    site = SITES.index(place.site) if "site" in mask.varies else 0
+    site = site_number(place.site) if "site" in mask.varies else 0
     return first, update, place.layer * 16 + site, stream
+
+
+def site_number(site: str) -> int:
+    """A site's number in the counter: its place among :data:`SITES`, or for one of a cell's own one above 2³² that its name gives.
+
+    >>> site_number("cell"), site_number("normaliser") > 2**32
+    (1, True)
+    """
+    if site in SITES:
+        return SITES.index(site)
+    digest = hashlib.blake2b(site.encode(), digest_size=4).digest()
+    return (int.from_bytes(digest) >> 1 | 1) << 32  # below 2⁶³, and no built-in site's whatever the layer
 
 
 def _thresholds(mask: Mask, place: Place, units: int) -> npt.NDArray[np.int32]:

@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoneout_lab import parts
-from zoneout_lab.ops.reference import CELLS
-from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Regularizer
-from zoneout_lab.regularizers.cell_shift import CellShift
-from zoneout_lab.regularizers.combined import Combined, OtherCell, cell_of, part_of
+from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Combined, Regularizer
 from zoneout_lab.regularizers.dropout import CellDropout, HiddenDropout, NonRecurrentDropout, RecurrentDropout
-from zoneout_lab.regularizers.input_mask import InputMask
+from zoneout_lab.regularizers.formerly import FORMERLY, CellShift, InputMask, LayerNorm, RecurrentBatchNorm, separated
 from zoneout_lab.regularizers.none import NoRegularizer
 from zoneout_lab.regularizers.norm_stabilizer import NormStabilizer
-from zoneout_lab.regularizers.normalised import LayerNorm, RecurrentBatchNorm
 from zoneout_lab.regularizers.sequence_dropout import RnnDrop, VariationalDropout
 from zoneout_lab.regularizers.weight_noise import WeightNoise
 from zoneout_lab.regularizers.zoneout import Zoneout
@@ -32,17 +28,13 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
         NonRecurrentDropout,
         WeightNoise,
         NormStabilizer,
-        InputMask,
-        CellShift,
-        RecurrentBatchNorm,
-        LayerNorm,
         Combined,
     )
 }
 
 
 def to_json(regularizer: Regularizer) -> dict[str, Any]:
-    """A regularizer as JSON: its kind and its fields, without those that are None.
+    """A regularizer as JSON: its kind, or where it comes from, and its fields, without those that are None.
 
     >>> to_json(RecurrentDropout(0.25))
     {'kind': 'recurrent_dropout', 'p': 0.25}
@@ -58,23 +50,7 @@ def from_json(value: Mapping[str, Any] | str) -> Regularizer:
     >>> from_json({"kind": "recurrent_dropout", "p": 0.05})
     RecurrentDropout(p=0.05)
     """
-    return parts.from_json(value, REGULARIZERS, Regularizer)  # type: ignore[type-abstract]
-
-
-def structure(regularizer: Regularizer, cell: str) -> str:
-    """What replicas of one model have to agree in: the cell that computes them, and whether a fast path may.
-
-    >>> (
-    ...     structure(Zoneout(0.5), "lstm"),
-    ...     structure(VariationalDropout(recurrent=0.1), "lstm"),
-    ...     structure(LayerNorm(), "lstm"),
-    ... )
-    ('fast', 'reference', 'LayerNorm(gamma=1.0, epsilon=1e-05)')
-    """
-    other = cell_of(regularizer)
-    if other is not None:
-        return f"{other.kind} {other.reading}" if isinstance(other, InputMask) else repr(other)
-    return "fast" if regularizer.for_training(1).masks(cell).keys() <= set(CELLS[cell][2]) else "reference"
+    return parts.from_json(value, REGULARIZERS, Regularizer, formerly=FORMERLY)
 
 
 __all__ = [
@@ -90,7 +66,6 @@ __all__ = [
     "NoRegularizer",
     "NonRecurrentDropout",
     "NormStabilizer",
-    "OtherCell",
     "RecurrentBatchNorm",
     "RecurrentDropout",
     "Regularizer",
@@ -98,9 +73,7 @@ __all__ = [
     "VariationalDropout",
     "WeightNoise",
     "Zoneout",
-    "cell_of",
     "from_json",
-    "part_of",
-    "structure",
+    "separated",
     "to_json",
 ]

@@ -1,20 +1,19 @@
-"""What a regularizer is: masks at sites of a recurrence and of the stack of layers, noise on weights, a penalty, or another cell."""
+"""What a regularizer is: masks at sites of a recurrence and of the stack of layers, noise on weights, a penalty; or several of them."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from abc import ABC
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.cells import Cell
 from zoneout_lab.ops.masks import Mask
-from zoneout_lab.ops.reference import CELLS, MORE_SITES
 from zoneout_lab.parts import Part
-
-if TYPE_CHECKING:
-    from zoneout_lab.regularizers.combined import Combined
-
-CELL_NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "tanh-RNN", "rnn_relu": "relu-RNN"}
 
 #: sites outside the recurrence: a layer's input, the last layer's output, the symbols that are embedded
 STACK_SITES = ("input", "top", "embedding")
@@ -27,43 +26,66 @@ INVERTED = (*STACK_SITES, "recurrent")
 class Regularizer(Part, ABC):
     """A frozen value that says what is done to a recurrent network in training.
 
-    A member of the list in ``regularizers/__init__.py`` is a frozen dataclass with a ``kind`` and :meth:`sites`. At training a
-    site's share is a mask drawn with the rate; at evaluation it is the rate itself, the mask's mean, or nothing at an
-    :data:`INVERTED` site. ``cells`` are the cell types that it is defined for. ``a + b`` is both at once.
+    A regularizer of one's own is a frozen dataclass that overrides what it does; every method here does nothing. In training a site has a
+    mask drawn with its rate; in evaluation the rate itself, the mask's mean, or nothing at an :data:`INVERTED` site. ``a + b`` is
+    both at once.
+
+    Attributes:
+        kind: name in studies and JSON; by default the class's own.
+
+    >>> from dataclasses import dataclass
+    >>> from zoneout_lab import LSTM
+    >>> @dataclass(frozen=True)
+    ... class HalfZoneout(Regularizer):
+    ...     z: float = 0.5
+    ...
+    ...     def sites(self):
+    ...         return {"cell": Mask(self.z), "hidden": Mask(self.z / 2)}
+    >>> LSTM(3, 4, regularizer=HalfZoneout(0.2))
+    LSTM(3, 4, regularizer=HalfZoneout(z=0.2))
     """
 
-    cells: ClassVar[tuple[str, ...]] = tuple(CELLS)
-
-    @abstractmethod
     def sites(self) -> Mapping[str, Mask]:
-        """Site → mask, for every site whose rate is not zero."""
+        """Site → mask, for every site whose rate is not zero: those of cells, and :data:`STACK_SITES`."""
+        return {}
 
-    def masks(self, cell: str) -> Mapping[str, Mask]:
-        """The masks within the recurrence of a cell type (``lstm``, ``gru``, ``rnn_tanh``, ``rnn_relu``).
+    def masks(self, cell: Cell) -> Mapping[str, Mask]:
+        """The masks within the recurrence of a cell.
 
         Raises InputRefusedError where the cell has no such site.
         """
-        if cell not in self.cells:
-            raise InputRefusedError(
-                f"{self} does not work with a {CELL_NAMES[cell]}: it is defined for {', '.join(CELL_NAMES[c] for c in self.cells)}."
-            )
         sites = {site: mask for site, mask in self.sites().items() if site not in STACK_SITES}
-        known = (*CELLS[cell][2], *MORE_SITES)
-        missing = [site for site in sites if site not in known]
+        missing = [site for site in sites if site not in cell.sites]
         if missing:
             raise InputRefusedError(
-                f"{self} does not work with a {CELL_NAMES[cell]}, which has no {WHAT.get(missing[0], f'site {missing[0]!r}')}. "
-                f"A {CELL_NAMES[cell]} can be regularized at: {', '.join(known)}."
+                f"{self} does not work with a {cell.noun}, which has no {WHAT.get(missing[0], f'site {missing[0]!r}')}. "
+                f"A {cell.noun} can be regularized at: {', '.join(cell.sites)}."
             )
         return sites
 
+    @property
+    def weight_noise(self) -> float:
+        """σ of normal noise on every weight matrix in training, drawn once for each update; 0 for none."""
+        return 0.0
+
+    def penalty(self, out: Tensor) -> Tensor | None:
+        """What is added to a replica's training loss for each layer, a tensor without dimensions; None for nothing.
+
+        Args:
+            out: the layer's outputs h_1 … h_T of one replica, [T, B, H].
+        """
+        return None
+
     def for_training(self, updates: int) -> Regularizer:
-        """The regularizer for a training of so many updates: what it gives as a share of training becomes updates."""
+        """The regularizer for a training of so many updates: what it gives as a fraction of training becomes updates."""
         return self
 
-    def __add__(self, other: Regularizer) -> Combined:
-        from zoneout_lab.regularizers.combined import Combined
+    @property
+    def parts(self) -> tuple[Regularizer, ...]:
+        """The regularizers that it consists of."""
+        return (self,)
 
+    def __add__(self, other: Regularizer) -> Combined:
         return Combined((self, other))
 
 
@@ -73,3 +95,70 @@ WHAT = {
     "update": "gated update to drop (its new state is not a sum)",
     "hidden": "hidden state",
 }
+
+
+@dataclass(frozen=True)
+class Combined(Regularizer):
+    """Several regularizers at once; ``a + b`` makes it.
+
+    Non-recurrent dropout with zoneout is Krueger et al.'s word-level model, a batch-normalised cell with zoneout their best
+    permuted-MNIST model.
+
+    Args:
+        parts: the regularizers, each acting at sites of its own.
+
+    Raises:
+        InputRefusedError: two parts act at one site or are of one kind.
+
+    >>> from zoneout_lab.regularizers import NonRecurrentDropout, Zoneout
+    >>> both = NonRecurrentDropout(0.65) + Zoneout(cell=0.25, hidden=0.025)
+    >>> sorted(both.sites())
+    ['cell', 'hidden', 'input', 'top']
+    """
+
+    kind: ClassVar[str] = "combined"
+
+    parts: tuple[Regularizer, ...] = ()  # a field in the property's place
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.parts, list | tuple):
+            raise InputRefusedError(f"combined's parts are {self.parts!r}; give a list of regularizers.")
+        flat: list[Regularizer] = []
+        for part in self.parts:
+            if not isinstance(part, Regularizer):
+                raise InputRefusedError(
+                    f"{part!r} cannot be combined with a regularizer; give values such as Zoneout(hidden=0.1)."
+                )
+            flat += part.parts
+        object.__setattr__(self, "parts", tuple(flat))
+        for k, part in enumerate(flat):
+            for other in flat[:k]:
+                _refuse_together(other, part)
+
+    def for_training(self, updates: int) -> Combined:
+        return Combined(tuple(part.for_training(updates) for part in self.parts))
+
+    def sites(self) -> Mapping[str, Mask]:
+        return {site: mask for part in self.parts for site, mask in part.sites().items()}
+
+    def masks(self, cell: Cell) -> Mapping[str, Mask]:
+        return {site: mask for part in self.parts for site, mask in part.masks(cell).items()}
+
+    @property
+    def weight_noise(self) -> float:
+        # independent normal noises add up in variance
+        sigmas = [sigma for part in self.parts if (sigma := part.weight_noise)]
+        return sigmas[0] if len(sigmas) == 1 else math.hypot(*sigmas)
+
+    def penalty(self, out: Tensor) -> Tensor | None:
+        found = [penalty for part in self.parts if (penalty := part.penalty(out)) is not None]
+        return sum(found[1:], found[0]) if found else None
+
+
+def _refuse_together(a: Regularizer, b: Regularizer) -> None:
+    both = sorted(a.for_training(1).sites().keys() & b.for_training(1).sites().keys())
+    why = f"both act at the site {both[0]!r}" if both else ""
+    if a.kind == b.kind and a.kind != "none":
+        why = why or "they are of one kind"
+    if why:
+        raise InputRefusedError(f"{a} and {b} do not combine: {why}.")

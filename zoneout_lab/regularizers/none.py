@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers.base import Regularizer
 
 
@@ -19,6 +17,3 @@ class NoRegularizer(Regularizer):
     """
 
     kind: ClassVar[str] = "none"
-
-    def sites(self) -> Mapping[str, Mask]:
-        return {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+from torch import Tensor
+
 from zoneout_lab.checked import strength
-from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers.base import Regularizer
 
 
@@ -25,8 +26,9 @@ class NormStabilizer(Regularizer):
     Raises:
         InputRefusedError: a beta below 0.
 
-    >>> NormStabilizer(50.0).beta
-    50.0
+    >>> h = torch.tensor([3.0, 1.0, 2.0]).view(3, 1, 1)
+    >>> NormStabilizer(2.0).penalty(h)
+    tensor(5.)
     """
 
     kind: ClassVar[str] = "norm_stabilizer"
@@ -36,5 +38,11 @@ class NormStabilizer(Regularizer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "beta", strength(self.beta, "the norm stabilizer's beta"))
 
-    def sites(self) -> Mapping[str, Mask]:
-        return {}
+    def penalty(self, out: Tensor) -> Tensor | None:
+        if self.beta == 0:
+            return None
+        if len(out) == 1:
+            return out.new_zeros(())
+        norms = torch.linalg.vector_norm(out, dim=-1)
+        changes: Tensor = (norms[1:] - norms[:-1]).square()
+        return self.beta * changes.mean()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from zoneout_lab.checked import strength
-from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers.base import Regularizer
 
 
@@ -25,8 +23,8 @@ class WeightNoise(Regularizer):
     Raises:
         InputRefusedError: a sigma below 0.
 
-    >>> WeightNoise(0.075).sites()
-    {}
+    >>> WeightNoise(0.075).weight_noise
+    0.075
     """
 
     kind: ClassVar[str] = "weight_noise"
@@ -36,5 +34,6 @@ class WeightNoise(Regularizer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "sigma", strength(self.sigma, "weight noise's sigma"))
 
-    def sites(self) -> Mapping[str, Mask]:
-        return {}
+    @property
+    def weight_noise(self) -> float:
+        return self.sigma

@@ -11,10 +11,9 @@ from pydantic import ValidationError
 from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.settings import Setting
-from zoneout_lab.study.declared import Scalar
 
 
-def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
+def changed(setting: Setting, changes: Mapping[str, Any]) -> Setting:
     """A setting with dotted fields replaced: ``training.epochs``, ``model.hidden``, ``options.permute``.
 
     A text such as ``"*0.5"`` multiplies the number that stands there: half the preset's learning rate, whichever preset it is.
@@ -42,7 +41,7 @@ def changed(setting: Setting, changes: Mapping[str, Scalar]) -> Setting:
         raise InputRefusedError(explain(error)) from error
 
 
-def _multiple(path: str, old: Any, new: Scalar) -> Scalar:
+def _multiple(path: str, old: Any, new: Any) -> Any:
     if not isinstance(new, str) or not new.startswith("*") or isinstance(old, str):
         return new
     try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
-from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, to_json
+from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
+from zoneout_lab.ops.cells import to_json as cell_json
+from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
 from zoneout_lab.settings import Frozen, Value
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
@@ -16,7 +18,28 @@ RegularizerField = Annotated[
     BeforeValidator(lambda value: from_json(value) if isinstance(value, Mapping) else value),
     PlainSerializer(to_json),
 ]
-Scalar = Value | None
+
+
+def _written(path: str, value: Any) -> Any:
+    """A cell that is built in is kept as JSON, one of one's own as itself: that says where it comes from."""
+    named = value.get("kind") if isinstance(value, Mapping) else value
+    own = path == "model.cell" and isinstance(named, str) and ":" in named
+    if not own and not isinstance(value, Cell) and not (isinstance(value, type) and issubclass(value, Cell)):
+        return value
+    cell = as_cell(value)
+    return cell_json(cell) if type(cell) in CELLS.values() else cell
+
+
+def _changes(change: Any) -> Any:
+    return {path: _written(path, value) for path, value in change.items()} if isinstance(change, Mapping) else change
+
+
+#: dotted field of the setting → value; a cell may be given by name, as its class or as a value
+Changes = Annotated[
+    dict[str, Value | dict[str, Value] | InstanceOf[Cell] | None],
+    BeforeValidator(_changes),
+    PlainSerializer(lambda change: {p: cell_json(v) if isinstance(v, Cell) else v for p, v in change.items()}),
+]
 
 
 class Arm(Frozen):
@@ -30,10 +53,19 @@ class Arm(Frozen):
     name: Name
     label: str = Field("", description="how it is called in the report; by default its name")
     regularizer: RegularizerField = NoRegularizer()
-    change: dict[str, Scalar] = Field(default_factory=dict, description="dotted field of the setting → value")
+    change: Changes = Field(default_factory=dict, description="dotted field of the setting → value")
     search: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="field of the regularizer → range in which tuning looks for it"
     )
+
+    @model_validator(mode="after")
+    def _cell_apart(self) -> Self:
+        """A cell given as a regularizer, as before cells could be given as themselves, becomes a change of the setting."""
+        cell, regularizer = separated(LSTM(), self.regularizer)
+        if regularizer is not self.regularizer:
+            object.__setattr__(self, "regularizer", regularizer)
+            object.__setattr__(self, "change", self.change | {"model.cell": cell_json(cell)})
+        return self
 
 
 class Hypothesis(Frozen):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
@@ -131,7 +132,7 @@ def origin(setting: Setting, data: Data, device: str, workers: int) -> dict[str,
         "machine": provenance.machine(device) | {"workers": workers},
         "git": provenance.git_commit(),
         "data": {"digest": data.digest, "notes": list(data.notes)},
-        "engine": describe(setting.model.cell, device.partition(":")[0]),
+        "engine": describe(as_cell(setting.model.cell), device.partition(":")[0]),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zoneout_lab.errors import InputRefusedError, unknown
+from zoneout_lab.ops.cells import CELLS, Cell
 from zoneout_lab.parts import check_class, parts_of
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer, to_json
 from zoneout_lab.report.claims import CLAIMS
@@ -13,7 +14,7 @@ from zoneout_lab.study.declared import Arm, Hypothesis, Tuning
 
 
 def arms_fit(arms: Sequence[Arm], baseline: str) -> None:
-    """Arms have names, and labels, of their own; the baseline is one of them; a regularizer of one's own is one."""
+    """Arms have names, and labels, of their own; the baseline is one of them; regularizers and cells of one's own are such."""
     names = [arm.name for arm in arms]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -29,7 +30,10 @@ def arms_fit(arms: Sequence[Arm], baseline: str) -> None:
     for arm in arms:
         try:
             for part in parts_of(arm.regularizer):
-                check_class(type(part), REGULARIZERS, Regularizer)  # type: ignore[type-abstract]
+                check_class(type(part), REGULARIZERS, Regularizer)
+            for value in arm.change.values():
+                if isinstance(value, Cell):
+                    check_class(type(value), CELLS, Cell)  # type: ignore[type-abstract]
         except InputRefusedError as error:
             raise InputRefusedError(f"arm {arm.name!r}: {error}") from error
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from zoneout_lab.errors import InputRefusedError, LabError
-from zoneout_lab.parts import check_part, parts_of
-from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, structure, to_json
+from zoneout_lab.ops.cells import CELLS, Cell, as_cell
+from zoneout_lab.parts import Code, check_part, parts_of
+from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json
 from zoneout_lab.settings import Run
 from zoneout_lab.study.declared import Arm
 from zoneout_lab.study.spec import Study
@@ -31,18 +32,19 @@ def check_parts(study: Study, task: Task, data: Data) -> None:
     check_part(task, TASKS, Task)  # type: ignore[type-abstract]
     tried = set()
     for arm in study.arms:
-        _check_written(arm)
+        _check_written(arm, study.cell(arm))
         run = study.run(arm, 0)
-        kind = (run.shape, structure(arm.regularizer, run.setting.model.cell), str(to_json(arm.regularizer)))
+        kind = (run.shape, str(to_json(arm.regularizer)))
         if kind not in tried:
             tried.add(kind)
             _try(run, task, data)
 
 
-def _check_written(arm: Arm) -> None:
-    """Runs are trained, by other processes too, from what is written down of them: it has to come to the same regularizer."""
+def _check_written(arm: Arm, cell: Cell) -> None:
+    """Runs are trained, by other processes too, from what is written down of them: it has to come to the same parts."""
     try:
-        check_part(arm.regularizer, REGULARIZERS, Regularizer)  # type: ignore[type-abstract]
+        check_part(arm.regularizer, REGULARIZERS, Regularizer)
+        check_part(cell, CELLS, Cell)  # type: ignore[type-abstract]
     except LabError as error:
         raise type(error)(f"arm {arm.name!r}: {error}") from error
 
@@ -52,7 +54,7 @@ def _try(run: Run, task: Task, data: Data) -> None:
     batch = next(iter(data.train.in_order(run.setting.training.batch)), None)
     if batch is None:
         return
-    regularizer = from_json(run.regularizer)
+    regularizer, cell = from_json(run.regularizer), as_cell(run.setting.model.cell)
     try:
         model = SequenceModel(
             run.setting.model,
@@ -67,9 +69,9 @@ def _try(run: Run, task: Task, data: Data) -> None:
     except LabError as error:
         raise type(error)(f"arm {run.arm!r}: {error}") from error
     except Exception as error:
-        own = [part for part in parts_of(regularizer) if type(part) not in REGULARIZERS.values()]
+        own = [part for part in (cell, *parts_of(regularizer)) if Code.of([type(part)]).files]
         if own and not isinstance(error, MemoryError | torch.OutOfMemoryError):
             raise InputRefusedError(
-                f"arm {run.arm!r}: the model with {own[0]} cannot be run: {type(error).__name__}: {error}."
+                f"arm {run.arm!r}: a model with {' and '.join(map(str, own))} cannot be run: {type(error).__name__}: {error}."
             ) from error
         # otherwise it is the machine's, not the study's

@@ -11,9 +11,9 @@ import torch
 
 from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
-from zoneout_lab.ops.engine import is_fast
-from zoneout_lab.ops.reference import CELLS
-from zoneout_lab.regularizers import from_json, structure
+from zoneout_lab.ops.cells import as_cell
+from zoneout_lab.ops.engine import is_fast, path
+from zoneout_lab.regularizers import from_json
 from zoneout_lab.results import DERIVED
 from zoneout_lab.results.numbers import p_value
 from zoneout_lab.settings import Run
@@ -26,8 +26,6 @@ from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import loss_by_replica
 from zoneout_lab.training.workers import settled_process
 
-# float32 numbers held for each unit, timestep, example and replica, read off peak memory: by a fast path, and by the reference
-_HELD = {"lstm": (13, 45), "gru": (12, 38), "rnn_tanh": (6, 14), "rnn_relu": (6, 14)}
 _SHARE_OF_MEMORY = 0.4
 _REPLICAS_ON_CPU = 16  # more gain nothing there: a timestep's numbers no longer fit the cache
 
@@ -132,7 +130,7 @@ def metrics_of(study: Study) -> list[str]:
         "ppl": ["train_eval_ppl_full", "valid_ppl_full", "test_ppl_streams"],
     }.get(score, [])
     if any(study.gradient_epochs):
-        cells = all(study.setting(arm).model.cell == "lstm" for arm in study.arms)
+        cells = all("cell" in as_cell(study.setting(arm).model.cell).states for arm in study.arms)
         names += [name for name, derived in DERIVED.items() if cells or derived.state != "cell"]
     return names
 
@@ -164,8 +162,9 @@ def batches(
 
 
 def structure_of(run: Run) -> str:
-    """What runs of one shape also have to agree in to train as replicas: :func:`zoneout_lab.regularizers.structure`."""
-    return structure(from_json(run.regularizer), run.setting.model.cell)
+    """What runs of one shape also have to agree in to train as replicas: whether a fast path may compute them."""
+    masks = from_json(run.regularizer).for_training(1).masks(cell := as_cell(run.setting.model.cell))
+    return "fast" if is_fast(cell, masks) else "reference"
 
 
 def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
@@ -173,11 +172,12 @@ def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
     model, examples = run.setting.model, run.setting.training.batch
     if run.gradient_epochs:
         examples = max(examples, run.gradient_examples)
-    fast, slow = _HELD[model.cell]
-    held = fast if structure_of(run) == "fast" and is_fast(model.cell, device.partition(":")[0]) else slow
+    cell = as_cell(model.cell)
+    fast, slow = cell.held
+    held = fast if structure_of(run) == "fast" and path(cell, device.partition(":")[0]) != "reference" else slow
     if device.startswith("cuda"):
         examples += run.setting.training.batch  # a captured update keeps its memory beside what runs outside it
-    gates, states = CELLS[model.cell][0], model.layers * steps * examples * model.hidden
+    gates, states = cell.gates, model.layers * steps * examples * model.hidden
     task = make_task(run.task, run.setting.options)
     reads, width = (steps if task.score in ("bpc", "ppl") else 1), model.embedding or task.input_size
     # inputs as the layers take them; logits, their logarithms and two gradients

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
+from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, parts_of
 from zoneout_lab.regularizers import to_json
 from zoneout_lab.schema import SPLITS
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.study.changes import changed, explain
-from zoneout_lab.study.declared import Arm, Hypothesis, Name, Scalar, Tuning
+from zoneout_lab.study.declared import Arm, Changes, Hypothesis, Name, Tuning
 from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit
 from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, task_name
 
@@ -51,7 +52,7 @@ class Study(Frozen):
     background: str = ""
     task: TaskField = "digits"
     preset: str = "laptop"
-    change: dict[str, Scalar] = Field(default_factory=dict)
+    change: Changes = Field(default_factory=dict)
     arms: tuple[Arm, ...] = Field(min_length=1)
     baseline: Name
     seeds: int = Field(8, ge=1, le=1000)
@@ -120,7 +121,7 @@ class Study(Frozen):
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
         setting = self.setting(arm)
         try:
-            arm.regularizer.for_training(1).masks(setting.model.cell)
+            arm.regularizer.for_training(1).masks(self.cell(arm))
         except LabError:
             raise
         except Exception as error:
@@ -152,7 +153,12 @@ class Study(Frozen):
 
     def _classes(self, arm: Arm) -> list[type]:
         """The classes of the parts that a run of this arm is made of."""
-        return [task_class(self.task), *(type(part) for part in parts_of(arm.regularizer))]
+        parts = [self.cell(arm), arm.regularizer]
+        return [task_class(self.task), *(type(each) for part in parts for each in parts_of(part))]
+
+    def cell(self, arm: Arm) -> Cell:
+        """The cell of an arm's model."""
+        return as_cell((self.change | arm.change).get("model.cell") or self.setting(arm).model.cell)
 
 
 def derive(study_seed: int, seed: int, purpose: str) -> int:

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from zoneout_lab.layers import Recurrent
 from zoneout_lab.settings import Model
 
 
@@ -15,7 +16,8 @@ def initialise(module: nn.Module, r: int, model: Model, generator: torch.Generat
     """Draw replica ``r``'s parameters as ``model.init`` says (:class:`~zoneout_lab.settings.Model` has the table).
 
     Args:
-        module: with stacked parameters [R, …] on the CPU, of torch's names: ``weight_hh_l0`` [R, G·H, H], ``bias_ih_l0`` [R, G·H].
+        module: with recurrent layers, and stacked parameters [R, …] on the CPU, of torch's names: ``weight_hh_l0`` [R, G·H, H],
+            ``bias_ih_l0`` [R, G·H]. What a cell gives a value to start with keeps it.
         r: which replica.
         model: cell, width, forget bias and kind of initialisation.
         generator: of the replica. The order in which it is used is the order of the parameters.
@@ -26,14 +28,15 @@ def initialise(module: nn.Module, r: int, model: Model, generator: torch.Generat
     >>> torch.allclose(rnn.weight_hh_l0[0] @ rnn.weight_hh_l0[0].T, torch.eye(4), atol=1e-6)
     True
     """
+    rnn = next(each for each in module.modules() if isinstance(each, Recurrent))
     for name, parameter in module.named_parameters():
         kind = name.rpartition(".")[2]
-        if kind.startswith(("gain_", "shift_")):
-            continue  # a normalised cell's own, set by its layer
+        if not rnn.starts_drawn(kind):
+            continue
         row = parameter[r]
         row.copy_(_drawn(kind, row, model, generator))
-        if model.cell == "lstm" and kind.startswith("bias_ih"):
-            row[model.hidden : 2 * model.hidden] += model.forget_bias
+        if (gate := rnn.cell.forget_gate) is not None and kind.startswith("bias_ih"):
+            row[gate * model.hidden : (gate + 1) * model.hidden] += model.forget_bias
 
 
 def _drawn(kind: str, row: Tensor, model: Model, generator: torch.Generator) -> Tensor:

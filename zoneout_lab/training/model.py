@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
-from zoneout_lab.layers.draws import Draws
+from zoneout_lab.layers import Recurrent
+from zoneout_lab.layers.noise import Noise
 from zoneout_lab.layers.recurrent import Options
 from zoneout_lab.ops.products import project
 from zoneout_lab.regularizers import Regularizer
@@ -75,7 +75,7 @@ class SequenceModel(nn.Module):
 
         Args:
             x: float [R or 1, T, B, I], or integer symbols [R or 1, T, B] below V.
-            state: initial (h, c) of an LSTM, (h,) of the others, [R, L, B, H] each; by default learned or zero.
+            state: initial states in the order of the cell's, (h, c) of an LSTM, [R, L, B, H] each; by default learned or zero.
             reads: None, or from 1 to T.
 
         Raises:
@@ -85,24 +85,19 @@ class SequenceModel(nn.Module):
 
     def run(self, x: Tensor, state: States | None = None, reads: int | None = None) -> tuple[Tensor, States]:
         """As :meth:`forward`, with the final states."""
-        draws, drawn_before = self.rnn.draws(), self.rnn.draw
-        encoded = self._encode(x, draws)
-        weight = draws.noisy(self.readout_weight, READOUT)  # before the layers count the update up
-        one = isinstance(self.rnn, GRU | RNN)  # torch's have a state that is no tuple
-        out, final = self.rnn(encoded, state[0] if one and state is not None else state)
-        if draws.drew and not self.training and self.rnn.draw == drawn_before:
-            self.rnn.draw += 1  # nothing within the layers was drawn, and the next pass is to differ from this
-        return project(out[:, -1] if reads is None else out[:, -reads:], weight, self.readout_bias), (
-            final,
-        ) if one else final
+        with self.rnn.one_pass() as noise:
+            encoded = self._encode(x, noise)
+            weight = noise.noisy(self.readout_weight, READOUT)
+            out, final = self.rnn(encoded, state)
+        return project(out[:, -1] if reads is None else out[:, -reads:], weight, self.readout_bias), final
 
     def read(self, out: Tensor) -> Tensor:
         """Outputs [R, …, H] to logits [R, …, C], without noise on the weights."""
         return project(out, self.readout_weight, self.readout_bias)
 
-    def _encode(self, x: Tensor, draws: Draws) -> Tensor:
+    def _encode(self, x: Tensor, noise: Noise) -> Tensor:
         samples = self.training or self.rnn.evaluation == "sampled"
-        drops = samples and any("embedding" in regularizer.sites() for regularizer in draws.regularizers)
+        drops = samples and any("embedding" in regularizer.sites() for regularizer in noise.regularizers)
         if x.is_floating_point():
             if self.embedding is not None or drops:
                 raise InputRefusedError(
@@ -111,7 +106,7 @@ class SequenceModel(nn.Module):
                 )
             return x
         if self.embedding is not None:
-            table = draws.noisy(self.embedding, EMBEDDING)
+            table = noise.noisy(self.embedding, EMBEDDING)
             encoded = torch.stack([F.embedding(x[r % len(x)], row) for r, row in enumerate(table)])
         elif self.input_size > MOST_ONE_HOT:
             raise InputRefusedError(
@@ -123,7 +118,7 @@ class SequenceModel(nn.Module):
             encoded = (x[..., None] == torch.arange(self.input_size, device=x.device)).to(self.readout_weight.dtype)
         if not drops:
             return encoded
-        kept = draws.stacked("embedding", 0, self.readout_weight.new_ones(1, 1, x.shape[2], self.input_size))
+        kept = noise.stacked("embedding", 0, self.readout_weight.new_ones(1, 1, x.shape[2], self.input_size))
         symbols = x.expand(len(kept), -1, -1).transpose(1, 2)
         return encoded * kept[:, 0].gather(2, symbols).transpose(1, 2)[..., None]
 
@@ -138,9 +133,4 @@ def _recurrent(
         "learned_state": model.learned_state,
         "evaluation": "expectation" if evaluation == "expectation" else "sampled",
     }
-    if model.cell == "lstm":
-        return LSTM(input_size, model.hidden, model.layers, **options)
-    if model.cell == "gru":
-        return GRU(input_size, model.hidden, model.layers, **options)
-    nonlinearity: Literal["relu", "tanh"] = "relu" if model.cell == "rnn_relu" else "tanh"
-    return RNN(input_size, model.hidden, model.layers, nonlinearity, **options)
+    return Recurrent(model.cell, input_size, model.hidden, model.layers, **options)

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops import triton
-from zoneout_lab.ops.reference import CELLS
 from zoneout_lab.settings import Training
 from zoneout_lab.tasks.base import Carried, Split
 from zoneout_lab.training.model import SequenceModel, States
@@ -89,7 +88,7 @@ class Step:
             rnn.update = update
         if isinstance(self.split, Carried) and self._states is None:
             shape = (len(index), rnn.num_layers, index.shape[1], rnn.hidden_size)
-            self._states = tuple(self.model.readout_bias.new_zeros(shape) for _ in CELLS[rnn.cell][1])
+            self._states = tuple(self.model.readout_bias.new_zeros(shape) for _ in rnn.cell.states)
         where = torch.as_tensor(index)
         if device.type == "cuda":
             self._on_cuda(where.pin_memory().to(device, non_blocking=True))

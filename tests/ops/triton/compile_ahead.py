@@ -22,7 +22,8 @@ from triton.compiler import ASTSource, make_backend
 from triton.runtime.jit import JITFunction, create_function_from_signature
 
 from zoneout_lab.ops import triton as ops
-from zoneout_lab.ops.reference import CELLS, Weights
+from zoneout_lab.ops.cells import FAST
+from zoneout_lab.ops.reference import Matrices
 
 Launch = tuple[JITFunction, tuple[Any, ...], dict[str, Any]]
 
@@ -77,14 +78,14 @@ def _resources(built: Any, architecture: int) -> dict[str, int]:
 def recurrence(cell: str, H: int, *, low: bool, inputs: int, norms: bool, dtype: torch.dtype) -> Callable[[], None]:
     """A forward and backward pass with a mask at every site."""
     torch.backends.cudnn.allow_tf32 = low
-    gates, kinds, sites = CELLS[cell]
+    gates, kinds, sites = FAST[cell].gates, FAST[cell].states, FAST[cell].fast_sites
     R, T, B = 2, 2, 20
 
     def made(*shape: int) -> torch.Tensor:
         return torch.zeros(shape, dtype=dtype, requires_grad=True)
 
     def call() -> None:
-        weights = Weights(made(R, gates * H, inputs), made(R, gates * H, H), made(R, gates * H), made(R, gates * H))
+        weights = Matrices(made(R, gates * H, inputs), made(R, gates * H, H), made(R, gates * H), made(R, gates * H))
         shares = {site: torch.zeros(R, T, B, H, dtype=torch.uint8) for site in sites}
         on_norms = (lambda state, point, values: None) if norms else None
         out, finals = ops.run(
@@ -139,12 +140,12 @@ def variants(architecture: int) -> dict[str, int]:
             torch.backends.cudnn.allow_tf32 = low
             for share in layouts:
                 states = (torch.zeros(R, B, H, requires_grad=True), torch.zeros(R, B, H))
-                weights = Weights(torch.zeros(R, 4 * H, 2), torch.zeros(R, 4 * H, H))
+                weights = Matrices(torch.zeros(R, 4 * H, 2), torch.zeros(R, 4 * H, H))
 
                 def call(
-                    states: tuple[torch.Tensor, ...] = states, weights: Weights = weights, share: torch.Tensor = share
+                    states: tuple[torch.Tensor, ...] = states, weights: Matrices = weights, share: torch.Tensor = share
                 ) -> None:
-                    shares = dict.fromkeys(CELLS["lstm"][2], share)
+                    shares = dict.fromkeys(FAST["lstm"].fast_sites, share)
                     out, _ = ops.run("lstm", torch.zeros(1, T, B, 2), states, weights, shares)  # noqa: B023
                     out.sum().backward()
 

@@ -9,8 +9,8 @@ import torch
 from triton_problems import MODES, Problem, assert_near, by_reference, by_triton, computed, problem, running
 
 from zoneout_lab.ops import triton as ops
+from zoneout_lab.ops.cells import FAST
 from zoneout_lab.ops.masks import Mask, Place, draw
-from zoneout_lab.ops.reference import CELLS
 
 pytestmark = [
     pytest.mark.gpu,
@@ -25,7 +25,7 @@ SIZES = [(784, 100, 100, 2), (63, 5, 129, 3), (17, 33, 128, 5), (5, 100, 20, 40)
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("inputs", [1, 50])
 @pytest.mark.parametrize("name", MODES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_the_same_numbers_as_the_reference(cell: str, name: str, inputs: int, sizes: tuple[int, int, int, int]) -> None:
     mode, one = MODES[name], problem(cell, sizes, inputs=inputs)
     expected = computed(by_reference, one.to(torch.float64, "cuda"))
@@ -35,7 +35,7 @@ def test_the_same_numbers_as_the_reference(cell: str, name: str, inputs: int, si
 
 @pytest.mark.parametrize("sizes", [(50, 20, 100, 9), (10, 20, 129, 9), (10, 32, 512, 3)], ids=str)
 @pytest.mark.parametrize("name", MODES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_a_replica_is_the_same_bits_alone(cell: str, name: str, sizes: tuple[int, int, int, int]) -> None:
     mode, whole = MODES[name], problem(cell, sizes)
 

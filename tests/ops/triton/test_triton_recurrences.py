@@ -24,7 +24,8 @@ from triton_problems import (
 )
 
 from zoneout_lab.ops import triton as ops
-from zoneout_lab.ops.reference import CELLS, Weights
+from zoneout_lab.ops.cells import FAST
+from zoneout_lab.ops.reference import Matrices
 from zoneout_lab.ops.trace import recording
 
 #: T, B, H, R
@@ -50,7 +51,7 @@ def compared(one: Problem, mode: Mode, parts: tuple[str, ...] = ("out", "h_n", "
 @pytest.mark.usefixtures("poisoned")
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("name", MODE_NAMES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_the_same_numbers_as_the_reference(cell: str, name: str, sizes: tuple[int, int, int, int]) -> None:
     compared(problem(cell, sizes), MODES[name])
 
@@ -73,7 +74,7 @@ def test_no_drift_over_784_timesteps(cell: str, name: str) -> None:
 @pytest.mark.usefixtures("poisoned")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["full", "steps"])
-@pytest.mark.parametrize(("cell", "site"), [(cell, site) for cell in CELLS for site in CELLS[cell][2]])
+@pytest.mark.parametrize(("cell", "site"), [(cell, site) for cell in FAST for site in FAST[cell].fast_sites])
 def test_every_site_with_every_kind_of_share(cell: str, site: str, name: str, kind: str) -> None:
     compared(problem(cell, (2, 3, 5, 2), kind, (site,)), MODES[name])
 
@@ -82,13 +83,13 @@ def test_every_site_with_every_kind_of_share(cell: str, site: str, name: str, ki
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
 @pytest.mark.parametrize("name", ["full", "steps"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_one_input_feature(cell: str, name: str, shared: bool, bias: bool) -> None:
     compared(problem(cell, (2, 3, 5, 2), sites=(), inputs=1, shared=shared, bias=bias), MODES[name])
 
 
 @pytest.mark.parametrize("inputs", [1, 2])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_inputs_shared_by_replicas_with_the_batch_first_in_memory(cell: str, inputs: int) -> None:
     one = problem(cell, (2, 3, 5, 2), inputs=inputs, shared=True, bias=False)
     one.x = one.x.transpose(1, 2).contiguous().transpose(1, 2)
@@ -110,7 +111,7 @@ def test_a_loss_on_one_part_of_the_result_alone(part: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["full", "steps"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_what_was_saved_may_have_been_elsewhere_meanwhile(cell: str, name: str) -> None:
     """As torch.autograd.graph.save_on_cpu does, whose tensors come back without the gaps between replicas."""
     mode, one = MODES[name], problem(cell, (3, 3, 5, 2))
@@ -128,7 +129,7 @@ def test_more_timesteps_than_examples_at_the_papers_width() -> None:
 
 
 @pytest.mark.parametrize("name", MODE_NAMES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_a_replica_is_the_same_bits_alone(cell: str, name: str) -> None:
     mode = MODES[name]
     whole = problem(cell, (3, 3, 7, 3), inputs=1 if name == "low" else 3)
@@ -154,7 +155,7 @@ def test_a_replica_is_the_same_bits_alone(cell: str, name: str) -> None:
 @pytest.mark.usefixtures("poisoned")
 @pytest.mark.parametrize("H", [5, 129])
 @pytest.mark.parametrize("name", ["low", "full", "steps"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", FAST)
 def test_norms_of_the_gradients_at_states_and_candidates(cell: str, name: str, H: int) -> None:
     mode, one = MODES[name], problem(cell, (3, 2, H, 2))
     generator = torch.Generator().manual_seed(3)
@@ -192,7 +193,7 @@ def test_gradcheck_of_the_step_engine(cell: str, kind: str, fast: bool) -> None:
     n = len(one.states)
 
     def function(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        out, finals = ops.run(cell, x, rest[:n], Weights(*rest[n:]), one.shares)
+        out, finals = ops.run(cell, x, rest[:n], Matrices(*rest[n:]), one.shares)
         return out, *finals
 
     assert torch.autograd.gradcheck(function, (one.x, *one.states, *one.weights), fast_mode=fast)

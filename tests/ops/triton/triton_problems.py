@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoneout_lab.ops import reference
+from zoneout_lab.ops import engine
 from zoneout_lab.ops import triton as ops
-from zoneout_lab.ops.products import project
-from zoneout_lab.ops.reference import CELLS, Shares, States, Weights
+from zoneout_lab.ops.cells import FAST, Masks, States
+from zoneout_lab.ops.reference import Matrices
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NAMES = ("input weight", "hidden weight", "input bias", "hidden bias")
@@ -67,8 +67,8 @@ class Problem:
     cell: str
     x: Tensor
     states: States
-    weights: Weights
-    shares: Shares
+    weights: Matrices
+    shares: Masks
 
     def to(self, dtype: torch.dtype, device: str) -> Problem:
         """Leaves of an autograd graph, in a dtype and on a device. Strides are kept."""
@@ -76,7 +76,7 @@ class Problem:
         def leaf(tensor: Tensor) -> Tensor:
             return tensor.detach().to(device, dtype).requires_grad_()
 
-        weights = Weights(*(None if w is None else leaf(w) for w in self.weights))  # type: ignore[arg-type]
+        weights = Matrices(*(None if w is None else leaf(w) for w in self.weights))  # type: ignore[arg-type]
         shares = {site: share.to(device) for site, share in self.shares.items()}
         shares = {site: s.to(dtype) if s.is_floating_point() else s for site, s in shares.items()}
         return Problem(self.cell, leaf(self.x), tuple(map(leaf, self.states)), weights, shares)
@@ -84,7 +84,7 @@ class Problem:
     def alone(self, r: int) -> Problem:
         """One replica of it."""
         own = slice(r, r + 1)
-        weights = Weights(*(None if w is None else w[own] for w in self.weights))  # type: ignore[arg-type]
+        weights = Matrices(*(None if w is None else w[own] for w in self.weights))  # type: ignore[arg-type]
         shares = {site: share[own] for site, share in self.shares.items()}
         x = self.x if self.x.shape[0] == 1 else self.x[own]
         return Problem(self.cell, x, tuple(s[own] for s in self.states), weights, shares)
@@ -102,7 +102,7 @@ def problem(
 ) -> Problem:
     """A problem of sizes (T, B, H, R), with weights as torch draws them and a share of a kind at each site."""
     T, B, H, R = sizes
-    gates, kinds, all_sites = CELLS[cell]
+    gates, kinds, all_sites = FAST[cell].gates, FAST[cell].states, FAST[cell].fast_sites
     generator = torch.Generator().manual_seed(1)
 
     def normal(*shape: int) -> Tensor:
@@ -119,17 +119,14 @@ def problem(
     x = normal(1 if shared else R, T, B, inputs)
     states = tuple(0.5 * normal(R, B, H) for _ in kinds)
     biases = (uniform(R, gates * H), uniform(R, gates * H)) if bias else (None, None)
-    weights = Weights(uniform(R, gates * H, inputs), uniform(R, gates * H, H), *biases)
+    weights = Matrices(uniform(R, gates * H, inputs), uniform(R, gates * H, H), *biases)
     return Problem(cell, x, states, weights, {site: share() for site in (all_sites if sites is None else sites)})
 
 
 def by_reference(problem: Problem) -> tuple[Tensor, States]:
     """The specification's outputs and final states."""
-    weights, added, inner = problem.weights, problem.weights.input_bias, problem.weights.hidden_bias
-    if problem.cell != "gru" and added is not None and inner is not None:
-        added, inner = added + inner, None
-    x = project(problem.x, weights.input, added)
-    return reference.run(problem.cell, x, problem.states, weights.hidden, inner, problem.shares)
+    cell, weights = FAST[problem.cell](), problem.weights.named()
+    return engine.run(cell, problem.x, problem.states, weights, problem.shares, engine="reference")
 
 
 def by_triton(problem: Problem, **options: Any) -> tuple[Tensor, States]:

@@ -22,7 +22,8 @@ from importlib.util import find_spec
 
 from torch import Tensor
 
-from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights
+from zoneout_lab.ops.cells import Masks, States
+from zoneout_lab.ops.reference import Matrices, OnNorms
 
 
 @cache
@@ -38,16 +39,16 @@ def is_interpreted() -> bool:
 
 
 def run(
-    cell: str, x: Tensor, states: States, weights: Weights, shares: Shares, *, on_norms: OnNorms | None = None
+    cell: str, x: Tensor, states: States, weights: Matrices, masks: Masks, *, on_norms: OnNorms | None = None
 ) -> tuple[Tensor, States]:
     """One recurrent layer over time: what :func:`zoneout_lab.ops.engine.run` does, on a GPU.
 
     Args:
-        cell: a key of :data:`zoneout_lab.ops.reference.CELLS`.
+        cell: kind of a cell with a fast path.
         x: inputs [R or 1, T, B, I], float32 or float64; a leading 1 is shared by all replicas. Any strides.
         states: initial (h, c) or (h,), each [R, B, H].
         weights: the layer's parameters.
-        shares: site → share preserved or dropped, broadcastable to [R, T, B, H]: bytes of 0 and 1, or floats.
+        masks: site → mask or its expectation, broadcastable to [R, T, B, H]: bytes of 0 and 1, or floats.
         on_norms: called by the backward pass with (state, point, norms [R, T, B]): the L2 norm over units of the gradient at each
             state and at its candidate. ∂L/∂c_t at the state is what comes through c_{t+1} alone, as h_t is made from the
             candidate.
@@ -65,7 +66,7 @@ def run(
     """
     from zoneout_lab.ops.triton import launch
 
-    return launch.run(cell, x, states, weights, shares, on_norms)
+    return launch.run(cell, x, states, weights, masks, on_norms)
 
 
 def draw(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from zoneout_lab.ops.reference import CELLS
+from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.ops.triton import gru, lstm, rnn
 
 
@@ -15,7 +15,7 @@ class Cell:
     """A cell type.
 
     Attributes:
-        name: key of :data:`zoneout_lab.ops.reference.CELLS`.
+        name: key of :data:`zoneout_lab.ops.cells.CELLS`.
         kernels: module with ``forward``, ``backward``, ``forward_step`` and ``backward_step``.
         columns: S: blocks of H columns kept of each timestep. The first G of them face the input, the last G face h.
         options: constants of its kernels.
@@ -29,17 +29,17 @@ class Cell:
     @property
     def gates(self) -> int:
         """G: blocks of H columns of the weights."""
-        return CELLS[self.name][0]
+        return CELLS[self.name].gates
 
     @property
     def states(self) -> tuple[str, ...]:
         """``hidden`` and, where there is one, ``cell``."""
-        return CELLS[self.name][1]
+        return tuple(CELLS[self.name].states)
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """Where shares act, in the order in which the kernels take them."""
-        return CELLS[self.name][2]
+        """Where masks act, in the order in which the kernels take them."""
+        return CELLS[self.name].fast_sites
 
 
 KINDS = {

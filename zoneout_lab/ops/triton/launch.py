@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoneout_lab.ops.cells import CELLS, Masks, States
 from zoneout_lab.ops.products import project
-from zoneout_lab.ops.reference import OnNorms, Shares, States, Weights, check
+from zoneout_lab.ops.reference import Matrices, OnNorms, check
 from zoneout_lab.ops.triton.cells import KINDS, Cell
 from zoneout_lab.ops.triton.persistent import fit
 from zoneout_lab.ops.triton.recurrence import Plan, Recurrence
@@ -15,20 +16,20 @@ DTYPES = (torch.float32, torch.float64)
 
 
 def run(
-    cell: str, x: Tensor, states: States, weights: Weights, shares: Shares, on_norms: OnNorms | None = None
+    cell: str, x: Tensor, states: States, weights: Matrices, masks: Masks, on_norms: OnNorms | None = None
 ) -> tuple[Tensor, States]:
     """See :func:`zoneout_lab.ops.triton.run`."""
     kind = KINDS[cell]
     if x.dtype not in DTYPES:
         raise TypeError(f"The triton path computes in float32 or float64, not in {x.dtype}.")
-    check(cell, x, states, weights, shares)
+    check(CELLS[cell], x, states, weights, masks)
     chosen = plan(kind, weights.hidden.shape[-1], x)
     in_kernel = chosen.fit is not None and x.shape[-1] == 1
     w, b, b_h = _merged(kind, weights)
     h, c = (*states, None)[:2]
     given = (x, w.squeeze(-1), b) if in_kernel else (project(x, w, b), None, None)
     out, *finals = Recurrence.apply(  # type: ignore[no-untyped-call]
-        chosen, on_norms, *given, b_h, weights.hidden, h, c, *(shares.get(site) for site in kind.sites)
+        chosen, on_norms, *given, b_h, weights.hidden, h, c, *(masks.get(site) for site in kind.sites)
     )
     return out, tuple(finals)
 
@@ -50,7 +51,7 @@ def plan(cell: Cell, H: int, x: Tensor) -> Plan:
     return Plan(cell, fit(cell, H, low=low, shared_memory=memory), low)
 
 
-def _merged(cell: Cell, weights: Weights) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def _merged(cell: Cell, weights: Matrices) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Input weights, the bias that goes with them, and a GRU's recurrent bias.
 
     A GRU's input columns are put in the order in which its kernels keep them: n, r, k, and not torch's r, k, n.

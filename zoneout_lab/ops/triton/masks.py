@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from zoneout_lab.ops.masks import AXES, LANES, SITES
+from zoneout_lab.ops.masks import AXES, LANES, site_number
 from zoneout_lab.ops.triton.buffers import blocks, launch
 
 _BLOCKS = 128
@@ -91,7 +91,7 @@ def draw(
     rates = thresholds.expand(R, H)
     launch(
         _draw, (blocks(to_T * to_B * blocks(to_H, LANES), _BLOCKS), R),
-        out, seeds, update, rates, rates.stride(0), rates.stride(1), varies.contiguous(), layer, SITES.index(site), stream,
+        out, seeds, update, rates, rates.stride(0), rates.stride(1), varies.contiguous(), layer, site_number(site), stream,
         T, H, to_T, to_B, to_H, LANES=LANES, BLOCKS=_BLOCKS,
     )  # fmt: skip
     return out

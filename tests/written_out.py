@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoneout_lab import LSTM
+from zoneout_lab import LSTM, Cell, Recurrent
 from zoneout_lab.layers import GRU, RNN
 from zoneout_lab.ops.masks import Mask, Place, draw
 from zoneout_lab.regularizers import Regularizer
@@ -14,9 +14,10 @@ T, B, WIDTH, H, SEED, UPDATE = 5, 4, 3, 6, 11, 7
 LAYERS = {"lstm": LSTM, "gru": GRU, "rnn_tanh": RNN}
 
 
-def layer(cell: str, regularizer: Regularizer, **options: object) -> LSTM | GRU | RNN:
+def layer(cell: str | Cell, regularizer: Regularizer | None = None, **options: object) -> Recurrent:
     torch.manual_seed(1)
-    rnn = LAYERS[cell](WIDTH, H, regularizer=regularizer, mask_seed=SEED, dtype=torch.float64, **options)
+    options |= {"regularizer": regularizer, "mask_seed": SEED, "dtype": torch.float64}
+    rnn = LAYERS[cell](WIDTH, H, **options) if isinstance(cell, str) else Recurrent(cell, WIDTH, H, **options)
     rnn.update = UPDATE
     return rnn
 

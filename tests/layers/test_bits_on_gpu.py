@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zoneout_lab.layers import GRU, LSTM, shares, shares_on_gpu
+from zoneout_lab.layers import GRU, LSTM
+from zoneout_lab.layers.bits import Bits, Where, table
+from zoneout_lab.layers.noise import Noise
+from zoneout_lab.ops.cells import LSTM as LSTM_CELL
 from zoneout_lab.ops.masks import Mask
 from zoneout_lab.regularizers import NoRegularizer, RecurrentDropout, Zoneout
 
@@ -28,10 +31,13 @@ KINDS = [
 @pytest.mark.parametrize("training", [True, False])
 def test_the_bits_of_the_cpu(kinds, training: bool):
     seeds, sizes = [2**64 - 1 - k for k in range(len(kinds))], (3, 4, 21)
-    where = shares.places(seeds, 1, 9, 5, training=training)
-    expected = shares.sampled(kinds, "lstm", where, sizes, CPU)
-    counters = {"update": torch.tensor(9), "draw": torch.tensor(5)}
-    got = shares_on_gpu.sampled(kinds, "lstm", seeds, 1, sizes, **counters, training=training, device=CPU, tables={})
+    counters = {False: (9, 5), True: (torch.tensor(9), torch.tensor(5))}
+    expected, got = (
+        Noise(tuple(kinds), Where(tuple(seeds), *counters[there], training), 2, Bits(interpreted=there)).within(
+            LSTM_CELL(), 1, sizes, CPU
+        )
+        for there in (False, True)
+    )
     assert set(got) == set(expected)
     for site, mask in expected.items():
         assert got[site].shape == mask.shape
@@ -41,20 +47,32 @@ def test_the_bits_of_the_cpu(kinds, training: bool):
 @pytest.mark.parametrize("update", [0, 3, 10, 11])
 def test_rates_per_unit_and_schedules(update: int):
     masks = (Mask((0.1, 0.5, 0.9)), Mask(0.2, end=(0.9, 0.4, 0.3), over=10), Mask(0.7), None)
-    table = shares_on_gpu.table(masks, (1, 2, 3, 4), 3, CPU)
+    found = table(masks, (1, 2, 3, 4), 3, CPU)
     expected = torch.tensor(
         [[*m.thresholds(update, 3)] * (3 // len(m.thresholds(update, 3))) if m else [0] * 3 for m in masks]
     )
-    assert torch.equal(table.thresholds(torch.tensor(update)), expected.int())
-    assert torch.equal(table.thresholds(update), expected.int())
+    assert torch.equal(found.thresholds(torch.tensor(update)), expected.int())
+    assert torch.equal(found.thresholds(update), expected.int())
 
 
 def test_dropout_up_the_stack():
     masks, sizes = [Mask(0.4), None, Mask(1.0)], (3, 2, 20)
-    where = shares.places([3, 4, 5], 0, 6, 0, training=True)
-    expected = shares.factor(masks, "input", where, sizes, CPU)
-    counters = {"update": torch.tensor(6), "draw": 0, "training": True, "device": CPU, "tables": {}}
-    assert torch.equal(shares_on_gpu.factor(masks, "input", [3, 4, 5], 0, sizes, **counters), expected)
+    where = Where((3, 4, 5), 6, 0, True)
+    on_gpu = Where((3, 4, 5), torch.tensor(6), 0, True)
+    expected, got = Bits(), Bits(interpreted=True)
+    assert torch.equal(
+        got.drawn(masks, on_gpu, 0, "input", sizes, CPU), expected.drawn(masks, where, 0, "input", sizes, CPU)
+    )
+    assert torch.equal(got.rates(masks, on_gpu, 20, CPU), expected.rates(masks, where, 20, CPU))
+
+
+@pytest.mark.parametrize("site", ["normaliser", "slow trace", "cell"])
+def test_a_site_of_a_cells_own_has_bits_of_its_own(site: str):
+    masks, sizes, where = [Mask(0.5)] * 2, (3, 2, 20), Where((3, 4), 6, 0, True)
+    expected = Bits().drawn(masks, where, 1, site, sizes, CPU)
+    assert torch.equal(Bits(interpreted=True).drawn(masks, where, 1, site, sizes, CPU), expected)
+    for other in ("hidden", "normalisers"):
+        assert not torch.equal(Bits().drawn(masks, where, 1, other, sizes, CPU), expected)
 
 
 @pytest.mark.parametrize("layer", [LSTM, GRU])

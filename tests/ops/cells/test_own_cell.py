@@ -1,0 +1,132 @@
+"""A cell of one's own: any number of states, sites of its own, and one sentence for what it does wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from zoneout_lab import Cell, Recurrent, Regularizer, Zoneout, gradient_flow, perturbation_growth
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.cells import LSTM, States
+from zoneout_lab.ops.masks import Mask, Place, draw
+
+T, B, I, H = 4, 3, 2, 5  # noqa: E741
+
+
+@dataclass(frozen=True)
+class Trace(Cell):
+    """h and two running means of it, fast and slow, the slow one with a site of its own."""
+
+    states: ClassVar[Mapping[str, str]] = {"hidden": "hidden", "fast": "hidden", "slow": "slow trace"}
+    sites: ClassVar[tuple[str, ...]] = ("hidden", "slow trace")
+
+    rate: float = 0.1
+
+    def step(self, x: Tensor, states: States, weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> States:
+        h, fast, slow = states
+        new = torch.tanh(x + h @ weights["weight_hh"].transpose(1, 2) + 0.1 * slow)
+        return new, (1 - self.rate) * fast + self.rate * new, (1 - self.rate**2) * slow + self.rate**2 * new
+
+
+@dataclass(frozen=True)
+class SlowZoneout(Regularizer):
+    z: float = 0.5
+
+    def sites(self) -> Mapping[str, Mask]:
+        return {"slow trace": Mask(self.z)}
+
+
+def made(regularizer: Regularizer | None = None, cell: Cell | None = None) -> Recurrent:
+    torch.manual_seed(0)
+    return Recurrent(cell or Trace(), I, H, regularizer=regularizer, mask_seed=7, dtype=torch.float64)
+
+
+def inputs() -> Tensor:
+    return torch.randn(T, B, I, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+
+
+def test_it_is_the_equation_written_out_with_a_mask_at_a_site_of_its_own():
+    rnn, x = made(SlowZoneout(0.5)), inputs()
+    place = Place(7, 0, "slow trace", 0)
+    z = torch.from_numpy(draw(Mask(0.5), place, T, B, H)).double().transpose(0, 1)
+    assert 0 < z.mean() < 1
+    other = draw(Mask(0.5), replace(place, site="another trace"), T, B, H)
+    assert not torch.equal(z.bool(), torch.from_numpy(other).transpose(0, 1))
+    h = fast = slow = torch.zeros(B, H, dtype=torch.float64)
+    for t in range(T):
+        h = torch.tanh(
+            x[t] @ rnn.weight_ih_l0.T + rnn.bias_ih_l0 + rnn.bias_hh_l0 + h @ rnn.weight_hh_l0.T + 0.1 * slow
+        )
+        fast = 0.9 * fast + 0.1 * h
+        slow = z[t] * slow + (1 - z[t]) * (0.99 * slow + 0.01 * h)
+    _, last = rnn(x)
+    for got, want in zip(last, (h, fast, slow), strict=True):
+        torch.testing.assert_close(got[0], want, rtol=1e-12, atol=1e-14)
+
+
+def test_it_is_measured_by_its_own_states():
+    flow = gradient_flow(made(), inputs(), lambda out: out[0].square().sum() + out[1][1].sum())
+    assert set(flow.state.values) == {"hidden", "fast", "slow"}
+
+
+def test_its_name_is_its_own_and_not_its_parents():
+    @dataclass(frozen=True)
+    class Mine(LSTM):
+        pass
+
+    assert (Mine.kind, Mine.noun) == ("Mine", "Mine")
+    assert (Trace.kind, LSTM.kind) == ("Trace", "lstm")
+
+
+@pytest.mark.parametrize("site", ["cell", "update", "memory"])
+def test_a_regularizer_that_it_has_no_site_for_is_refused_by_name(site: str):
+    @dataclass(frozen=True)
+    class At(Regularizer):
+        def sites(self) -> Mapping[str, Mask]:
+            return {site: Mask(0.5)}
+
+    with pytest.raises(
+        InputRefusedError, match=r"does not work with a Trace.*can be regularized at: hidden, slow trace"
+    ):
+        made(At())
+
+
+WRONG = {
+    "a tensor": (lambda h, fast, slow: h, "returned a Tensor; it has to return a tuple of tensors"),
+    "too few": (lambda h, fast, slow: (h, fast), r"returned states of shapes \[\[1, 3, 5\], \[1, 3, 5\]\]"),
+    "another shape": (
+        lambda h, fast, slow: (h, fast, slow[..., :2]),
+        r"\[1, 3, 2\]\]; its states \(hidden, fast, slow\)",
+    ),
+    "None": (lambda h, fast, slow: (h, fast, None), "tuple of tensors"),
+    "broadcast": (lambda h, fast, slow: (h, fast, slow[:, :1]), r"\[1, 1, 5\]"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_step_that_returns_something_else_is_refused(case: str):
+    returns, message = WRONG[case]
+
+    @dataclass(frozen=True)
+    class Wrong(Trace):
+        def step(self, x, states, weights, masks):
+            return returns(*states)
+
+    with pytest.raises(InputRefusedError, match=message):
+        made(cell=Wrong())(inputs())
+
+
+def test_perturbations_of_its_first_state():
+    rnn = made(Zoneout(hidden=1.0))
+
+    def model(x: Tensor, h: Tensor) -> Tensor:
+        zero = torch.zeros_like(h)
+        return rnn(x, (h, zero, zero))[0]
+
+    growth = perturbation_growth(model, inputs(), torch.ones(1, B, H, dtype=torch.float64)).growth
+    assert growth.sel(state="hidden").values.round(12).tolist() == [[1.0] * T]

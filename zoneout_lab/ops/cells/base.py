@@ -1,0 +1,136 @@
+"""What a recurrent cell is: its states, the sites where masks act, its parameters, and one timestep.
+
+Shapes: R replicas, T timesteps, B examples, I inputs, H units, G blocks of H columns.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor
+
+from zoneout_lab.ops.products import project
+from zoneout_lab.parts import Part
+
+States = tuple[Tensor, ...]
+#: site → mask of zeros and ones, or its expectation: fractions in [0, 1]
+Masks = Mapping[str, Tensor]
+#: stem of a parameter's or buffer's name, as ``weight_ih`` → its value with a leading replica axis
+Weights = Mapping[str, Tensor]
+#: one timestep: what :meth:`Cell.project` made of the input [R, B, ·], states [R, B, H], masks → candidates [R, B, H]
+Step = Callable[[Tensor, States, Masks], States]
+
+
+class Parameter(NamedTuple):
+    """A parameter or buffer of one recurrence: its shape without replicas, and the value it starts with.
+
+    ``start`` is one number, a tensor of that shape, or None: drawn from U[−1/√H, 1/√H] as torch draws, or as a study's ``init`` says.
+    """
+
+    shape: tuple[int, ...]
+    start: float | Tensor | None = None
+
+
+class Cell(Part, ABC):
+    """A recurrent cell as a value: a frozen dataclass, its fields the cell's options, that says all there is to know of it.
+
+    A cell of one's own defines ``states``, ``sites`` and :meth:`step`; the rest has defaults that suit a cell with torch's parameters
+    and runs on the reference loop (:mod:`zoneout_lab.ops.reference`). Zoneout acts outside the step: the loop preserves every state whose
+    site has a mask.
+
+    Attributes:
+        kind: name in studies and JSON; by default the class's own.
+        noun: what sentences call it; by default the class's own name.
+        gates: G, blocks of H columns of the weights.
+        states: state → the site whose mask preserves it, in the order in which layers take and return them. The first is the output.
+        sites: where masks may act: those of the states, and others that :meth:`step` drops at. ``recurrent`` is h_{t−1} on its way
+            into the products.
+        forget_gate: which block of columns a study's ``forget_bias`` is added to; None: none.
+        fast_sites: sites that the fast paths know, in the order in which their kernels take them; none: the cell has no fast path.
+        held: float32 numbers that a training step keeps for each unit, timestep, example and replica, read off peak memory: on a fast
+            path, and on the reference loop. Plans estimate memory with them.
+        mixes_examples: whether an example's numbers depend on the others of its batch, which then have to be of one length.
+
+    >>> from dataclasses import dataclass
+    >>> import torch
+    >>> from zoneout_lab import Recurrent, Zoneout
+    >>> @dataclass(frozen=True)
+    ... class LeakyIntegrator(Cell):
+    ...     leak: float = 0.1
+    ...
+    ...     def step(self, x, states, weights, masks):
+    ...         (h,) = states
+    ...         return ((1 - self.leak) * h + self.leak * torch.tanh(x),)
+    >>> out, (h,) = Recurrent(LeakyIntegrator(), 3, 4, regularizer=Zoneout(hidden=0.1))(torch.zeros(5, 2, 3))
+    >>> out.shape
+    torch.Size([5, 2, 4])
+    """
+
+    noun: ClassVar[str]
+    gates: ClassVar[int] = 1
+    states: ClassVar[Mapping[str, str]] = {"hidden": "hidden"}
+    sites: ClassVar[tuple[str, ...]] = ("hidden",)
+    forget_gate: ClassVar[int | None] = None
+    fast_sites: ClassVar[tuple[str, ...]] = ()
+    held: ClassVar[tuple[int, int]] = (13, 45)
+    mixes_examples: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "noun" not in cls.__dict__:
+            cls.noun = cls.__name__
+
+    def parameters(self, inputs: int, units: int) -> Mapping[str, Parameter]:
+        """Stem → parameter of one recurrence, in the order in which they are drawn. Those named ``bias…`` are left out with ``bias=False``.
+
+        Weight noise goes on those named ``weight…``; a study's orthogonal ``init`` on ``weight_hh``.
+        """
+        columns = self.gates * units
+        return {
+            "weight_ih": Parameter((columns, inputs)),
+            "weight_hh": Parameter((columns, units)),
+            "bias_ih": Parameter((columns,)),
+            "bias_hh": Parameter((columns,)),
+        }
+
+    def buffers(self, units: int) -> Mapping[str, Parameter]:
+        """Stem → buffer of one recurrence: what a cell keeps that is not trained."""
+        return {}
+
+    def project(self, x: Tensor, weights: Weights) -> Tensor:
+        """What needs no state, for all timesteps at once: x [R or 1, T, B, I] → [R, T, B, ·]; here W x + b + b'."""
+        return project(x, weights["weight_ih"], bias_of(weights))
+
+    def begin(self, weights: Weights, *, training: bool = False, moves: bool = False) -> Step:
+        """The step function of one pass over a sequence.
+
+        Args:
+            weights: parameters and buffers.
+            training: whether the pass is a training pass.
+            moves: whether it may write to buffers. A measurement and a pass that is run again may not.
+        """
+        return lambda x, states, masks: self.step(x, states, weights, masks)
+
+    @abstractmethod
+    def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:
+        """One timestep, before anything is preserved.
+
+        Args:
+            x: one timestep of what :meth:`project` returned, [R, B, ·].
+            states: [R, B, H] each, in the order of ``states``.
+            weights: parameters and buffers with a leading replica axis.
+            masks: site → mask [R, B, H] or what broadcasts to it, at the sites where there is one.
+
+        Returns:
+            The candidates: new states [R, B, H], in the same order.
+        """
+
+
+def bias_of(weights: Weights) -> Tensor | None:
+    """Both biases added, [R, G·H]; one of them, or None where there is none."""
+    added, inner = weights.get("bias_ih"), weights.get("bias_hh")
+    if added is None or inner is None:
+        return inner if added is None else added
+    return added + inner
