@@ -138,7 +138,7 @@ class Study(Frozen):
             seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
-            code=Code.of(self._classes(arm)).digests(),
+            code=Code.of(self.classes(arm)).digests(),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -149,9 +149,9 @@ class Study(Frozen):
     @property
     def code(self) -> Code:
         """The files of one's own that the study's parts come from."""
-        return Code.of(cls for arm in self.arms for cls in self._classes(arm))
+        return Code.of(cls for arm in self.arms for cls in self.classes(arm))
 
-    def _classes(self, arm: Arm) -> list[type]:
+    def classes(self, arm: Arm) -> list[type]:
         """The classes of the parts that a run of this arm is made of."""
         parts = [self.cell(arm), arm.regularizer]
         return [task_class(self.task), *(type(each) for part in parts for each in parts_of(part))]
