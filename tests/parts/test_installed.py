@@ -40,7 +40,7 @@ assert "site" in zl.__file__, zl.__file__
 (folder,) = __import__("pathlib").Path("runs").glob("half-*")
 tree = zl.open_results(folder)
 found = zl.compare(tree, "lstm", "half", metric="test_error")
-print(found.verdict, list(tree["metrics"].arm.values), int(tree["metrics/test_error"].notnull().sum()))
+print(found.verdict, tree["metrics"].arm.values.tolist(), int(tree["metrics/test_error"].notnull().sum()))
 zl.write_report(tree, "again.html")
 print("torch" in sys.modules)
 """
@@ -70,6 +70,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if subprocess.run([sys.executable, "-c", "import hatchling"], capture_output=True).returncode:
         words.remove("--no-build-isolation")  # pip fetches the build backend
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    if done.returncode and "hatchling" in done.stderr:
+        pytest.skip(f"the build backend cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -103,7 +105,7 @@ def test_from_a_plan_to_results_without_the_code(site, tmp_path):
     assert "Report: runs/half-" in ran
     shutil.rmtree(tmp_path / "mine")
     assert typed(site, place, "-c", READ).splitlines() == [
-        "underpowered ['lstm' 'leaky' 'half' 'noisy'] 8",
+        "underpowered ['lstm', 'leaky', 'half', 'noisy'] 8",
         "False",
     ]
     assert "HalfZoneout (./half.py)" in (place / "again.html").read_text(encoding="utf-8")

@@ -31,10 +31,15 @@ def write_new(kind: Kind, name: str, folder: Path) -> None:
     path = folder / f"{name}.py"
     text = filled(template.read_text(encoding="utf-8"), name)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
+        if not folder.is_dir():
+            raise InputRefusedError(
+                f"Cannot write to {folder}: it is a file. Choose another folder with --out."
+            ) from error
         raise InputRefusedError(f"There is a {path} already, and it stays as it is. Choose another name.") from error
     except OSError as error:
         raise InputRefusedError(
