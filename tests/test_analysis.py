@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoneout_lab import schema
+from zoneout_lab import profiles, schema
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 
@@ -18,10 +18,10 @@ def exported(tmp_path: Path) -> Path:
     for arm, decades in (("fading", 0.1), ("lasting", 0.02)):
         norms = np.broadcast_to(10 ** (decades * np.arange(30)), (1, 2, 2, 30))
         for seed in range(3):
-            flow = schema.gradient_dataset(norms, layers=["l0"], states=["cell", "hidden"])
+            flow = profiles.gradient_dataset(norms, layers=["l0"], states=["cell", "hidden"])
             run = schema.run_tree(
                 run_id=f"{arm}{seed}", arm=arm, seed=seed, status="finished", by_epoch={"valid_error": [0.5]}, at_best={},
-                best_epoch=1, gradients={1: flow}, seconds=1.0, provenance={},
+                best_epoch=1, measured={"gradients": {1: flow}}, seconds=1.0, provenance={},
             )  # fmt: skip
             runs.append((run, "digest"))
     tree = schema.study_tree(runs, arms=["fading", "lasting"], seeds=range(3), provenance={})

@@ -17,6 +17,7 @@ CASES = {
     "import zoneout_lab": HEAVY,
     "import zoneout_lab as zl; zl.LSTM": ("optuna", "mlflow", "xarray", "matplotlib", "pandas", "sklearn"),
     "import zoneout_lab as zl; zl.Zoneout(0.5); zl.gradient_flow": ("optuna", "mlflow", "xarray", "matplotlib"),
+    "import zoneout_lab.paper": HEAVY,
     "import zoneout_lab.results, zoneout_lab.report, zoneout_lab.stats, zoneout_lab.schema": (
         "torch",
         "optuna",

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from zoneout_lab import schema
+from zoneout_lab import profiles, schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 
 PROVENANCE = {"versions": {"torch": "2.11"}, "seeds": [1, 2], "git": None, "note": "ζ = ½"}
@@ -25,7 +25,7 @@ PROVENANCE = {"versions": {"torch": "2.11"}, "seeds": [1, 2], "git": None, "note
 
 def gradients(scale: float = 1.0) -> xr.Dataset:
     values = scale * np.arange(1.0, 13.0).reshape(1, 2, 2, 3)
-    return schema.gradient_dataset(values, layers=["l0"], states=["cell", "hidden"])
+    return profiles.gradient_dataset(values, layers=["l0"], states=["cell", "hidden"])
 
 
 def make_run(**change: Any) -> xr.DataTree:
@@ -37,7 +37,7 @@ def make_run(**change: Any) -> xr.DataTree:
         "by_epoch": {"train_loss": [2.0, 1.0], "valid_error": [0.5, 0.25]},
         "at_best": {"test_error": 0.3},
         "best_epoch": 2,
-        "gradients": {2: gradients(2), 0: gradients()},
+        "measured": {"gradients": {2: gradients(2), 0: gradients()}},
         "seconds": 1.5,
         "provenance": PROVENANCE,
     }
@@ -47,10 +47,10 @@ def make_run(**change: Any) -> xr.DataTree:
 TREES: dict[str, Callable[[], xr.DataTree]] = {
     "run": make_run,
     "run that diverged at once": lambda: make_run(
-        status="diverged", best_epoch=None, by_epoch={"valid_error": [np.nan]}, at_best={"test_error": np.nan}, gradients={}
+        status="diverged", best_epoch=None, by_epoch={"valid_error": [np.nan]}, at_best={"test_error": np.nan}, measured={}
     ),
     "study": lambda: schema.study_tree(
-        [(make_run(), "sha"), (make_run(arm="lstm", seed=4, gradients={}), "sha")],
+        [(make_run(), "sha"), (make_run(arm="lstm", seed=4, measured={}), "sha")],
         arms=["lstm", "zoneout"], seeds=[3, 4], provenance=PROVENANCE,
     ),
     "study without a run": lambda: schema.study_tree([], arms=["lstm"], seeds=[0, 1], provenance={}),
@@ -111,7 +111,7 @@ def test_a_study_has_a_place_for_every_run_and_says_which_are_missing():
     runs = [
         (make_run(), "one"),
         (make_run(arm="lstm", seed=4, status="diverged", by_epoch={"train_loss": [1.0, 2.0, 3.0]}), "two"),
-        (make_run(arm="lstm", seed=3, gradients={}), "three"),
+        (make_run(arm="lstm", seed=3, measured={}), "three"),
     ]
     tree = schema.study_tree(runs, arms=["lstm", "zoneout"], seeds=[3, 4, 5], provenance=PROVENANCE)
     metrics, record = tree["metrics"].to_dataset(), tree["provenance"].to_dataset()
@@ -265,7 +265,7 @@ def test_everything_is_on_disk_before_the_name_is(tmp_path: Path, monkeypatch: p
 
 
 def test_normalised_gradients_of_nothing_are_not_a_number():
-    dataset = schema.gradient_dataset([[[[0.0, 0.0], [1.0, 3.0]]]], layers=["l0"], states=["hidden"])
+    dataset = profiles.gradient_dataset([[[[0.0, 0.0], [1.0, 3.0]]]], layers=["l0"], states=["hidden"])
     assert bool(dataset.normalised.sel(point="candidate").isnull().all())
     assert dataset.normalised.sel(point="state").values.tolist() == [[[0.25, 0.75]]]
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
-    from zoneout_lab.measures import gradient_flow, perturbation_growth, watch
+    from zoneout_lab.measures import (
+        GradientFlow,
+        Measure,
+        PerturbationGrowth,
+        gradient_flow,
+        perturbation_growth,
+        watch,
+    )
+    from zoneout_lab.metrics import Metric, Score
     from zoneout_lab.ops import cells
     from zoneout_lab.ops.cells import Cell
     from zoneout_lab.regularizers import (
@@ -36,7 +44,8 @@ if TYPE_CHECKING:
 
 _FROM = {
     "layers": ("GRU", "LSTM", "RNN", "Recurrent"),
-    "measures": ("gradient_flow", "perturbation_growth", "watch"),
+    "measures": ("GradientFlow", "Measure", "PerturbationGrowth", "gradient_flow", "perturbation_growth", "watch"),
+    "metrics": ("Metric", "Score"),
     "ops": ("cells",),
     "ops.cells": ("Cell",),
     "regularizers": (
@@ -70,18 +79,23 @@ __all__ = [
     "Cell",
     "CellDropout",
     "CellShift",
+    "GradientFlow",
     "HiddenDropout",
     "Hypothesis",
     "InputMask",
     "LayerNorm",
+    "Measure",
+    "Metric",
     "NoRegularizer",
     "NonRecurrentDropout",
     "NormStabilizer",
+    "PerturbationGrowth",
     "Recurrent",
     "RecurrentBatchNorm",
     "RecurrentDropout",
     "Regularizer",
     "RnnDrop",
+    "Score",
     "Study",
     "Tuning",
     "VariationalDropout",

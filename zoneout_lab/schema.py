@@ -7,6 +7,7 @@ A *run* file holds one arm × seed; a *study* tree stacks runs along ``arm`` and
 | ``/metrics`` | ``epoch`` | ``train_loss``, ``valid_loss``, the task's score by epoch; the score of the selected checkpoint on the test split, ``best_epoch``, ``epochs_run``, ``status`` without it |
 | ``/gradients`` | ``epoch, layer, state, point, time`` | ``norm`` (mean over examples of ‖∂L/∂s_t‖₂) and ``normalised`` (divided by its sum over time), and both again ``…_without_noise`` |
 | ``/dynamics`` | ``epoch, layer, state, lag`` | ``growth`` (what is left of a perturbation of the states) and ``growth_without_noise`` |
+| ``/<measure>`` | ``epoch``, its own | the quantities of another measure, and by ``epoch`` alone its scalars; both again ``…_without_noise`` |
 | ``/provenance`` | | ``run_id``, ``seconds``, ``sha256`` (study tree), and JSON attributes |
 
 NaN means not measured and ``status`` says why: ``finished``, ``diverged``, or in a study tree ``missing``.
@@ -29,153 +30,48 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from zoneout_lab import profiles
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+from zoneout_lab.metrics import METRICS, Metric, Score
 
 VERSION = 1
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
+#: groups of measurements, in the order in which files have had them; those of other measures follow
+MEASURED = (profiles.GRADIENTS, profiles.DYNAMICS)
 STATUSES = ("finished", "diverged", "missing")
-SPLITS = ("train_eval", "valid", "test")
-SCORES = ("error", "bpc", "ppl", "mse")  # what tasks are judged by, as the last part of a metric's name
 
-#: name of a measured quantity → (what it is, its unit)
-QUANTITIES: dict[str, tuple[str, str]] = {
-    "train_loss": ("training loss under noise, mean over the epoch's updates", "nats"),
-    "train_eval_loss": ("loss on training examples, evaluated as the validation split is", "nats"),
-    "train_eval_error": ("training examples classified wrongly, evaluated as the validation split is", "1"),
-    "train_eval_bpc": ("training cross-entropy, evaluated as the validation split is", "bit/character"),
-    "train_eval_ppl": ("training perplexity, evaluated as the validation split is", "perplexity"),
-    "train_eval_bpc_full": (
-        "training cross-entropy of the selected checkpoint, one sequence with carried state, as long as the validation split",
-        "bit/character",
-    ),
-    "train_eval_ppl_full": (
-        "training perplexity of the selected checkpoint, one sequence with carried state, as long as the validation split",
-        "perplexity",
-    ),
-    "train_eval_mse": ("training mean squared error, evaluated as the validation split is", "squared unit"),
-    "valid_loss": ("validation loss", "nats"),
-    "valid_error": ("validation examples classified wrongly", "1"),
-    "valid_bpc": ("validation cross-entropy, in chunks", "bit/character"),
-    "valid_bpc_full": ("validation cross-entropy, one sequence with carried state", "bit/character"),
-    "valid_ppl": ("validation perplexity, in parallel streams with carried state", "perplexity"),
-    "valid_ppl_full": (
-        "validation perplexity of the selected checkpoint, one sequence with carried state",
-        "perplexity",
-    ),
-    "valid_mse": ("validation mean squared error", "squared unit"),
-    "test_loss": ("test loss of the selected checkpoint", "nats"),
-    "test_error": ("test examples classified wrongly by the selected checkpoint", "1"),
-    "test_bpc": ("test cross-entropy of the selected checkpoint, in chunks", "bit/character"),
-    "test_bpc_full": (
-        "test cross-entropy of the selected checkpoint, one sequence with carried state",
-        "bit/character",
-    ),
-    "test_ppl": ("test perplexity of the selected checkpoint, one sequence with carried state", "perplexity"),
-    "test_ppl_streams": (
-        "test perplexity of the selected checkpoint, in parallel streams with carried state",
-        "perplexity",
-    ),
-    "test_mse": ("test mean squared error of the selected checkpoint", "squared unit"),
-    "gradient_norm": (
-        "L2 norm of the whole gradient before clipping, mean over the epoch's updates",
-        "unit of the loss",
-    ),
-    "best_epoch": ("epoch of the selected checkpoint: the lowest validation score's, or the last", "1"),
-    "epochs_run": ("epochs trained", "1"),
-    "status": ("finished, diverged or missing", "1"),
-    "run_id": ("identity of the run: its specification's hash", "1"),
-    "seconds": ("wall time of the batch of replicas the run trained in, shared equally among them", "s"),
-    "sha256": ("digest of the run's file", "1"),
-    "norm": ("mean over examples of the L2 norm over units of the loss gradient", "unit of the loss"),
-    "normalised": ("the norm divided by its sum over time", "1"),
-    "norm_without_noise": ("the norm with every mask replaced by its expectation", "unit of the loss"),
-    "normalised_without_noise": ("the norm without noise divided by its sum over time", "1"),
-    "growth": ("distance from the unperturbed states as a share of the perturbation, mean over examples", "1"),
-    "growth_without_noise": ("the same with every mask replaced by its expectation", "1"),
-    "lag": ("timesteps since the perturbation, from 1", "1"),
-    "epoch": ("epochs of training completed", "1"),
-    "time": ("timestep, from 0", "1"),
-    "layer": ("layer, with torch's suffix", "1"),
-    "state": ("which state the gradient is taken at", "1"),
-    "point": ("candidate: before zoneout; state: after it", "1"),
-    "arm": ("arm", "1"),
-    "seed": ("seed", "1"),
-    "replica": ("replica of a stacked model", "1"),
-}
+#: every quantity that this package gives a name, described
+QUANTITIES: dict[str, Metric] = METRICS | profiles.QUANTITIES
 
 
-def describe(dataset: xr.Dataset) -> xr.Dataset:
+def describe(dataset: xr.Dataset, own: Mapping[str, Metric] | None = None) -> xr.Dataset:
     """Give every variable and coordinate its ``long_name`` and ``units``.
 
-    A loss is in nats, and in squared units where the dataset has squared errors. What is not a quantity of ours keeps the
-    description it has, and without one is known by its name, with no unit.
+    A loss is in nats, and in squared units where the dataset has squared errors. ``own`` are the metrics of a task's own score. What is
+    not a quantity of ours keeps the description it has, and without one is known by its name, with no unit.
     """
     squared = any(str(name).endswith("_mse") for name in dataset.data_vars)
     for name, variable in dataset.variables.items():
-        long_name, units = description(str(name), variable.attrs)
-        if squared and units == "nats":
-            units = "squared unit"
-        variable.attrs.update(long_name=long_name, units=units)
+        about = (own or {}).get(str(name)) or description(str(name), variable.attrs)
+        units = "squared unit" if squared and about.unit == "nats" else about.unit
+        variable.attrs.update(long_name=about.long_name, units=units)
     return dataset
 
 
-def description(name: str, attrs: Mapping[Any, Any]) -> tuple[str, str]:
-    """What a quantity is and its unit, from the list of ours or from its own attributes.
+def description(name: str, attrs: Mapping[Any, Any]) -> Metric:
+    """What a quantity is, from the list of ours or from its own attributes.
 
-    >>> description("valid_error", {}), description("my_score", {"units": "dB"}), description("acc", {})
-    (('validation examples classified wrongly', '1'), ('my score', 'dB'), ('acc', ''))
+    >>> description("valid_error", {}).long_name, description("my_score", {}).long_name, description("acc", {}).unit
+    ('validation examples classified wrongly', 'my score', '')
     """
-    own = str(attrs.get("long_name") or name.replace("_", " ")), str(attrs.get("units") or "")
-    return QUANTITIES.get(name, own)
-
-
-def gradient_dataset(
-    norms: npt.ArrayLike,
-    *,
-    layers: Sequence[str],
-    states: Sequence[str],
-    points: Sequence[str] = ("candidate", "state"),
-    without_noise: npt.ArrayLike | None = None,
-) -> xr.Dataset:
-    """Gradient norms [layer, state, point, time] as a labelled dataset, raw and normalised over time.
-
-    ``without_noise`` are those of a second pass that drew no masks.
-
-    >>> gradient_dataset([[[[1.0, 3.0], [2.0, 2.0]]]], layers=["l0"], states=["hidden"]).normalised.sel(
-    ...     point="candidate"
-    ... ).values
-    array([[[0.25, 0.75]]])
-    """
-    dims = ("layer", "state", "point", "time")
-    variables: dict[str, Any] = {}
-    for suffix, given in (("", norms), ("_without_noise", without_noise)):
-        if given is not None:
-            values = np.asarray(given, dtype=np.float64)
-            total = values.sum(-1, keepdims=True)
-            share = np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0)
-            variables |= {f"norm{suffix}": (dims, values), f"normalised{suffix}": (dims, share)}
-    steps = np.arange(np.shape(norms)[-1])
-    coords = {"layer": list(layers), "state": list(states), "point": list(points), "time": steps}
-    return describe(xr.Dataset(variables, coords))
-
-
-def perturbation_dataset(
-    growth: npt.ArrayLike,
-    *,
-    layers: Sequence[str],
-    states: Sequence[str],
-    without_noise: npt.ArrayLike | None = None,
-) -> xr.Dataset:
-    """What is left of a perturbation [layer, state, lag] as a labelled dataset; lags count from 1.
-
-    >>> perturbation_dataset([[[0.9, 0.8]]], layers=["l0"], states=["hidden"]).growth.sel(lag=2).item()
-    0.8
-    """
-    dims = ("layer", "state", "lag")
-    given = {"growth": growth} | ({} if without_noise is None else {"growth_without_noise": without_noise})
-    values = {name: (dims, np.asarray(each, dtype=np.float64)) for name, each in given.items()}
-    coords = {"layer": list(layers), "state": list(states), "lag": np.arange(1, np.shape(growth)[-1] + 1)}
-    return describe(xr.Dataset(values, coords))
+    if name in QUANTITIES:
+        return QUANTITIES[name]
+    return Metric(
+        str(attrs.get("long_name") or name.replace("_", " ")),
+        str(attrs.get("units") or ""),
+        str(attrs.get("noun") or ""),
+        "higher" if attrs.get("better") == "higher" else "lower" if attrs.get("better") == "lower" else None,
+    )
 
 
 def run_tree(
@@ -187,16 +83,14 @@ def run_tree(
     by_epoch: Mapping[str, npt.ArrayLike],
     at_best: Mapping[str, float],
     best_epoch: int | None,
-    gradients: Mapping[int, xr.Dataset],
     seconds: float,
     provenance: Mapping[str, Any],
-    dynamics: Mapping[int, xr.Dataset] | None = None,
+    measured: Mapping[str, Mapping[int, xr.Dataset]] | None = None,
 ) -> xr.DataTree:
     """One run as a tree: metrics by epoch (from 1), values of the selected checkpoint, measurements by epoch.
 
-    ``gradients`` and ``dynamics`` map an epoch (0: before training) to a dataset of :func:`gradient_dataset` and of
-    :func:`perturbation_dataset`. ``provenance`` values may
-    be anything JSON can hold; ``best_epoch`` is None where no epoch gave a finite score.
+    ``measured`` maps a group to the epochs (0: before training) and what was measured after each. ``provenance`` values may be anything
+    JSON can hold, under ``score`` the task's; ``best_epoch`` is None where no epoch gave a finite score.
     """
     if status not in STATUSES:
         raise ValueError(f"status {status!r} is none of {STATUSES}")
@@ -213,7 +107,7 @@ def run_tree(
         coords={"epoch": np.arange(1, count + 1)},
     )
     groups = {
-        "/metrics": describe(metrics),
+        "/metrics": describe(metrics, _own([provenance.get("score")])),
         "/provenance": describe(
             xr.Dataset(
                 {"run_id": ((), run_id), "seconds": ((), float(seconds))},
@@ -221,10 +115,10 @@ def run_tree(
             )
         ),
     }
-    for name, measured in (("/gradients", gradients), ("/dynamics", dynamics or {})):
-        if measured:
-            parts = [measured[epoch].expand_dims(epoch=[epoch]) for epoch in sorted(measured)]
-            groups[name] = describe(xr.concat(parts, "epoch", join="exact"))
+    for group, epochs_measured in (measured or {}).items():
+        if epochs_measured:
+            parts = [epochs_measured[epoch].expand_dims(epoch=[epoch]) for epoch in sorted(epochs_measured)]
+            groups[f"/{group}"] = describe(xr.concat(parts, "epoch", join="exact", combine_attrs="override"))
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update(schema=VERSION, kind="run", run_id=run_id, arm=arm, seed=seed)
     return tree
@@ -236,7 +130,8 @@ def study_tree(
     """Stack run trees, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``."""
     cells = {(str(tree.attrs["arm"]), int(tree.attrs["seed"])): (tree, digest) for tree, digest in runs}
     groups: dict[str, xr.Dataset] = {}
-    for group in ("metrics", "gradients", "dynamics", "provenance"):
+    measured = dict.fromkeys(group for tree, _ in cells.values() for group in tree.children)
+    for group in dict.fromkeys(("metrics", *(m for m in (*MEASURED, *measured) if m != "provenance"), "provenance")):
         rows = []
         for arm in arms:
             row = []
@@ -248,9 +143,9 @@ def study_tree(
                         dataset = dataset.assign(sha256=digest)
                     row.append(dataset.expand_dims(arm=[arm], seed=[seed]))
             if row:
-                rows.append(xr.concat(row, "seed", join="outer", data_vars="all", combine_attrs="drop"))
+                rows.append(xr.concat(row, "seed", join="outer", data_vars="all", combine_attrs="override"))
         if rows:
-            whole = xr.concat(rows, "arm", join="outer", data_vars="all", combine_attrs="drop")
+            whole = xr.concat(rows, "arm", join="outer", data_vars="all", combine_attrs="override")
             groups[f"/{group}"] = whole.reindex(arm=list(arms), seed=list(seeds))
     metrics = groups.setdefault("/metrics", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
     status = metrics.get("status", xr.DataArray(np.full((len(arms), len(seeds)), None), dims=("arm", "seed")))
@@ -260,9 +155,28 @@ def study_tree(
         if name in record:
             record[name] = record[name].where(record[name].notnull(), "").astype(str)
     record.attrs = {key: json.dumps(value, sort_keys=True) for key, value in provenance.items()}
-    tree = xr.DataTree.from_dict({name: describe(dataset) for name, dataset in groups.items()})
+    own = _own(provenance.get("score") or [])
+    tree = xr.DataTree.from_dict({name: describe(dataset, own) for name, dataset in groups.items()})
     tree.attrs.update(schema=VERSION, kind="study")
     return tree
+
+
+def _own(scores: Sequence[Any]) -> dict[str, Metric]:
+    """The metrics of recorded scores, by name."""
+    return {name: about for score in scores if score for name, about in Score.from_json(score).metrics().items()}
+
+
+def score_of(tree: xr.DataTree) -> Score | None:
+    """The score that results record of their task; None where they record none, or runs of several."""
+    recorded = provenance(tree, "score") if "provenance" in tree.children else None
+    scores = recorded if isinstance(recorded, list) else [recorded]
+    return Score.from_json(scores[0]) if len(scores) == 1 and scores[0] else None
+
+
+def measure_of(tree: xr.DataTree, group: str) -> dict[str, Any]:
+    """What a group records of the measure that it holds: ``kind``, its fields, ``title`` and ``about``; nothing where it does not say."""
+    recorded = json.loads(tree[group].attrs.get("measure", "{}"))
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def by_arm_and_seed(tree: xr.DataTree) -> xr.DataTree:

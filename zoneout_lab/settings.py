@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
@@ -30,10 +31,20 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    #: fields that came later: left out of the JSON where they have their default, so that older values keep their hash
+    later: ClassVar[tuple[str, ...]] = ()
+
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, values: Any) -> Any:
         return plain(values)
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        out: dict[str, Any] = serialize(self)
+        fields = type(self).model_fields
+        same = [name for name in self.later if getattr(self, name) == fields[name].get_default()]
+        return {name: value for name, value in out.items() if info.mode != "json" or name not in same}
 
 
 def _cell_as_json(value: Any) -> Any:
@@ -108,7 +119,7 @@ class Training(Frozen):
     )
     patience: int | None = Field(None, ge=1, description="epochs without a better validation value before stopping")
     select: Literal["best", "last"] = Field(
-        "best", description="which checkpoint is tested: the lowest validation score's, or the last epoch's"
+        "best", description="which checkpoint is tested: the best validation score's, or the last epoch's"
     )
     evaluation: Literal["expectation", "sampled", "monte_carlo", "fresh"] = Field(
         "expectation",
@@ -148,17 +159,15 @@ class Run(Frozen):
     seeds: Seeds
     gradient_epochs: tuple[int, ...] = Field(
         (),
-        description="epochs after which gradient flow and perturbations are measured; 0: untrained; −1: the run's last",
+        description="epochs after which the measures are taken; 0: untrained; −1: the run's last",
     )
-    gradient_examples: int = Field(64, ge=1, description="validation examples the measurement is taken on")
-    code: dict[str, str] = Field(
-        default_factory=dict, description="own files that its parts come from → digest of what they do"
+    gradient_examples: int = Field(64, ge=1, description="validation examples the measures are taken on")
+    measures: tuple[dict[str, Any], ...] = Field(
+        ({"kind": "gradient_flow"}, {"kind": "perturbation_growth"}), description="what is measured, as JSON"
     )
+    code: dict[str, str] = Field({}, description="own files that its parts come from → digest of what they do")
 
-    @model_serializer(mode="wrap")
-    def _without_absent_code(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A run of built-in parts is written, and called, as it was before there were others."""
-        return {name: value for name, value in serialize(self).items() if name != "code" or value}
+    later: ClassVar[tuple[str, ...]] = ("measures", "code")
 
     @property
     def id(self) -> str:

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from zoneout_lab.cli.options import Kind
+from zoneout_lab.measures import MEASURES
 from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.regularizers import REGULARIZERS
 from zoneout_lab.tasks import TASKS
 
-TEMPLATES = Path(__file__).parents[2] / "zoneout_lab" / "cli" / "templates"
-KINDS = [kind for kind in Kind if (TEMPLATES / f"{kind}.py").exists()]
 TINY = [
     "--set",
     "training.epochs=1",
@@ -28,7 +27,7 @@ TINY = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", list(Kind))
 def test_a_file_to_start_from_runs_as_it_is(command, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     done = command("new", kind, "my_own", "--out", "mine")
@@ -95,10 +94,9 @@ def test_names_and_kinds_that_cannot_be(command, tmp_path, monkeypatch, words, s
 
 def test_all_there_is_is_listed_with_a_line_each(command):
     listed = json.loads(command("parts", "--json").output)
-    names = {
-        kind: [part["name"] for part in listed if part["kind"] == kind] for kind in ("regularizer", "cell", "task")
-    }
-    assert names == {"regularizer": list(REGULARIZERS), "cell": list(CELLS), "task": list(TASKS)}
+    built_in = {"regularizer": REGULARIZERS, "cell": CELLS, "task": TASKS, "measure": MEASURES}
+    names = {kind: [part["name"] for part in listed if part["kind"] == kind] for kind in built_in}
+    assert names == {kind: list(classes) for kind, classes in built_in.items()}
     assert all(part["about"] and "``" not in part["about"] and ":class:" not in part["about"] for part in listed)
     assert not any(part["own"] for part in listed)
     shown = command("parts").output

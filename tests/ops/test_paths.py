@@ -334,7 +334,7 @@ def test_frozen_weights_cost_no_gradient():
 def test_shares_that_do_not_broadcast_are_refused(shape: tuple[int, ...]):
     data = problem("gru", (3, 4, 5, 2, 6), torch.float32)
     weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
-    with pytest.raises(ValueError, match="share at 'hidden' is"):
+    with pytest.raises(ValueError, match="mask at 'hidden' is"):
         cpu.run("gru", data["x"], (data["hidden"],), weights, {"hidden": torch.zeros(shape)})
 
 

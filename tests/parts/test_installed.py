@@ -33,6 +33,35 @@ class Leaky(Cell):
         (h,) = states
         return ((1 - self.leak) * h + self.leak * torch.tanh(x),)
 '''
+MEASURE = '''
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import xarray as xr
+
+from zoneout_lab.measures import Measure
+from zoneout_lab.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Length(Measure):
+    """How long hidden states are."""
+
+    kind = "length"
+    dims = ("time",)
+    quantities = {"length": Metric("mean length of the hidden state", "")}
+    scalars = {"last_length": Metric("length of the last hidden state", "")}
+
+    def measure(self, model, batch):
+        with torch.no_grad():
+            hidden = batch.states(model)["l0", "hidden", "state"]
+        return [xr.Dataset({"length": ("time", row)}) for row in hidden.norm(dim=-1).mean(-1).cpu().numpy()]
+
+    def reduce(self, measured):
+        return {"last_length": measured.length[-1]}
+'''
 READ = """
 import sys
 import zoneout_lab as zl
@@ -42,6 +71,7 @@ tree = zl.open_results(folder)
 found = zl.compare(tree, "lstm", "half", metric="test_error")
 print(found.verdict, tree["metrics"].arm.values.tolist(), int(tree["metrics/test_error"].notnull().sum()))
 zl.write_report(tree, "again.html")
+print(int(tree["metrics/last_length"].notnull().sum()), tree["length"].sizes["time"])
 print("torch" in sys.modules)
 """
 
@@ -56,19 +86,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    words = [
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(folder),
-        str(source),
-    ]
+    words = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     if subprocess.run([sys.executable, "-c", "import hatchling"], capture_output=True).returncode:
         words.remove("--no-build-isolation")  # pip fetches the build backend
+    words += ["--wheel-dir", str(folder), str(source)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
     if done.returncode and "hatchling" in done.stderr:
         pytest.skip(f"the build backend cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
@@ -93,25 +114,28 @@ def typed(site: Path, folder: Path, *words: str) -> str:
 def test_from_a_plan_to_results_without_the_code(site, tmp_path):
     place = tmp_path / "elsewhere"
     place.mkdir()
-    path = written(tmp_path / "mine", half=HALF, leaky=CELL)
-    edit(path, "from majority", "from leaky import Leaky\nfrom majority")
+    path = written(tmp_path / "mine", half=HALF, leaky=CELL, length=MEASURE)
+    edit(path, "from majority", "from leaky import Leaky\nfrom length import Length\nfrom majority")
     edit(
         path,
         '        Arm(name="lstm"),\n',
         '        Arm(name="lstm"),\n        Arm(name="leaky", change={"model.cell": Leaky(0.2)}),\n',
     )
+    edit(path, "    seeds=2", "    seeds=2,\n    gradient_epochs=(-1,),\n    measures=(Length(),)")
     assert "missing     8" in typed(site, place, "-m", "zoneout_lab", "plan", "../mine/half.py")
     ran = typed(site, place, "-m", "zoneout_lab", "run", "../mine/half.py", "--no-tracking", "--workers", "2")
     assert "Report: runs/half-" in ran
     shutil.rmtree(tmp_path / "mine")
     assert typed(site, place, "-c", READ).splitlines() == [
         "underpowered ['lstm', 'leaky', 'half', 'noisy'] 8",
+        "8 7",
         "False",
     ]
     assert "HalfZoneout (./half.py)" in (place / "again.html").read_text(encoding="utf-8")
     (folder,) = (place / "runs").glob("half-*")
     assert "8 runs are what was written" in typed(site, place, "-m", "zoneout_lab", "verify", str(folder))
-    assert sorted(file.name for file in folder.glob("code/*")) == ["half.py", "helpers.py", "leaky.py", "majority.py"]
+    kept = ["half.py", "helpers.py", "leaky.py", "length.py", "majority.py"]
+    assert sorted(file.name for file in folder.glob("code/*")) == kept
 
 
 def test_files_to_start_from_are_installed(site, tmp_path):

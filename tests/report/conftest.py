@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from zoneout_lab import schema
+from zoneout_lab import profiles, schema
 from zoneout_lab.report import write_report
 
 LABELS = {
@@ -34,13 +34,17 @@ def _gradients(rng: np.random.Generator, slope: float, steps: int, states: Seque
     )
     norms[:, :, 1] *= 0.7
     silent = norms * np.exp(-0.5 * time / steps)
-    return schema.gradient_dataset(norms, layers=["l0"], states=list(states), without_noise=silent)
+    return profiles.both(
+        *(profiles.gradient_dataset(each, layers=["l0"], states=list(states)) for each in (norms, silent))
+    )
 
 
 def _dynamics(rng: np.random.Generator, slope: float, steps: int, states: Sequence[str]) -> xr.Dataset:
     lag = np.arange(1, steps // 2 + 1)
     growth = np.exp(-slope * lag / steps + 0.05 * rng.normal(size=(1, len(states), lag.size)).cumsum(-1))
-    return schema.perturbation_dataset(growth, layers=["l0"], states=list(states), without_noise=0.8 * growth)
+    return profiles.both(
+        *(profiles.perturbation_dataset(each, layers=["l0"], states=list(states)) for each in (growth, 0.8 * growth))
+    )
 
 
 def make_run(
@@ -77,8 +81,10 @@ def make_run(
         by_epoch={"train_loss": loss, "train_eval_error": error / 2, "valid_loss": error * 3, "valid_error": error},
         at_best=at_best,
         best_epoch=best,
-        gradients=gradients,
-        dynamics={e: _dynamics(rng, slope, steps, ("cell", "hidden")) for e in gradients},
+        measured={
+            "gradients": gradients,
+            "dynamics": {e: _dynamics(rng, slope, steps, ("cell", "hidden")) for e in gradients},
+        },
         seconds=75.0 + seed,
         provenance={},
     )

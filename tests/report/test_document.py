@@ -232,7 +232,6 @@ def test_a_single_run_is_refused(tmp_path: Path) -> None:
         by_epoch={},
         at_best={},
         best_epoch=None,
-        gradients={},
         seconds=1,
         provenance={},
     )

@@ -35,7 +35,7 @@ def results(seeds: int, record: dict[str, object] | None = None) -> xr.DataTree:
     runs = [
         schema.run_tree(
             run_id=f"{arm}-{seed}", arm=arm, seed=seed, status="finished", by_epoch={"acc": [0.5, 0.5 + gain + rng.normal(0, 0.01)]},
-            at_best={}, best_epoch=2, gradients={}, seconds=1.0, provenance={},
+            at_best={}, best_epoch=2, seconds=1.0, provenance={},
         )
         for arm, gain in (("plain", 0.0), ("mine", 0.02))
         for seed in range(seeds)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import xarray as xr
 from tiny_studies import make_gradients, make_run, make_spec
 
-from zoneout_lab import schema
+from zoneout_lab import profiles, schema
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.results import DERIVED, compare, scalar
-from zoneout_lab.tasks.base import Score
+from zoneout_lab.profiles import REDUCTIONS
+from zoneout_lab.results import compare, scalar
 
 NAN = float("nan")
 
@@ -34,7 +32,8 @@ def test_a_metric_by_epoch_is_taken_at_the_best_epoch_of_each_run():
     values = scalar(tree, "valid_error")
     assert values.dims == ("arm", "seed")
     np.testing.assert_array_equal(values, [[0.2, 0.4, NAN], [0.1, NAN, NAN]])
-    assert values.attrs == {"long_name": "validation examples classified wrongly", "units": "1"}
+    words = {"long_name": "validation examples classified wrongly", "units": "1"}
+    assert values.attrs == words | {"noun": "validation error", "better": "lower"}
     np.testing.assert_allclose(scalar(tree, "test_error"), [[0.21, 0.41, NAN], [0.11, NAN, NAN]])
     np.testing.assert_array_equal(scalar(tree, "best_epoch"), [[2, 1, NAN], [4, NAN, NAN]])
 
@@ -47,7 +46,6 @@ def test_a_score_is_that_of_the_study_s_task():
     assert compare(tree, "zoneout", "lstm", metric="valid_score") == compare(
         tree, "zoneout", "lstm", metric="valid_error"
     )
-    assert set(schema.SCORES) == set(get_args(Score))
     np.testing.assert_array_equal(values, [[0.5], [0.25]])
     with pytest.raises(UsageError, match=r"'valid_store'.*valid_error"):
         scalar(study([make_run("lstm", 0, [0.5])], [0]), "valid_store")
@@ -63,7 +61,6 @@ def test_the_loss_of_real_targets_is_in_squared_units_and_that_of_classes_in_nat
             by_epoch={"valid_loss": [0.5], f"valid_{score}": [0.5], "gradient_norm": [1.0]},
             at_best={},
             best_epoch=1,
-            gradients={},
             seconds=1.0,
             provenance={},
         )
@@ -94,8 +91,10 @@ def test_early_third_mass_by_hand():
         np.testing.assert_allclose(
             scalar(tree, f"early_third_mass_{state}_without_noise").sel(seed=0), expected["cell"]
         )
-    assert len({derived.long_name for derived in DERIVED.values()}) == len(DERIVED)
-    assert scalar(tree, "early_third_mass_cell").attrs["long_name"] == DERIVED["early_third_mass_cell"].long_name
+    assert len({made.about.long_name for made in REDUCTIONS.values()}) == len(REDUCTIONS)
+    about = scalar(tree, "early_third_mass_cell").attrs
+    assert about["long_name"] == REDUCTIONS["early_third_mass_cell"].about.long_name
+    assert about["noun"] == "early-third gradient share (cell, candidate)"
 
 
 def test_what_is_left_of_a_perturbation_by_hand():
@@ -106,8 +105,11 @@ def test_what_is_left_of_a_perturbation_by_hand():
             0,
             [0.5],
             dynamics={
-                epoch: schema.perturbation_dataset(
-                    [np.array(values) / epoch], layers=["l0"], states=["hidden", "cell"], without_noise=[values[::-1]]
+                epoch: profiles.both(
+                    *(
+                        profiles.perturbation_dataset([each], layers=["l0"], states=["hidden", "cell"])
+                        for each in (np.array(values) / epoch, values[::-1])
+                    )
                 )
                 for epoch in (1, 2)
             },
@@ -125,7 +127,7 @@ def test_what_is_left_of_a_perturbation_by_hand():
 
 def test_early_third_mass_is_averaged_over_layers():
     norms = np.array([EARLY, LATE])[:, None, None, :].repeat(2, 2)
-    gradients = schema.gradient_dataset(norms, layers=["l0", "l1"], states=["cell"])
+    gradients = profiles.gradient_dataset(norms, layers=["l0", "l1"], states=["cell"])
     tree = study([make_run("lstm", 0, [0.5], gradients={1: gradients})], [0])
     assert scalar(tree, "early_third_mass_cell").sel(arm="lstm", seed=0) == pytest.approx((4 / 8 + 1 / 10) / 2)
 
@@ -149,7 +151,7 @@ def test_unknown_metrics_are_named_with_the_nearest():
 
 def test_a_study_that_measures_at_the_end_takes_each_runs_last_measurement():
     def growth(value: float):
-        return schema.perturbation_dataset([[[value, value]]], layers=["l0"], states=["hidden"])
+        return profiles.perturbation_dataset([[[value, value]]], layers=["l0"], states=["hidden"])
 
     runs = [
         make_run("lstm", 0, [0.5], dynamics={0: growth(9.0), 2: growth(0.5)}),
@@ -185,7 +187,7 @@ def test_gradients_of_another_state_or_too_few_steps_are_refused():
         scalar(tree, "early_third_mass_cell")
 
 
-@pytest.mark.parametrize("metric", ["valid_error", "test_bpc", *DERIVED])
+@pytest.mark.parametrize("metric", ["valid_error", "test_bpc", *REDUCTIONS])
 def test_a_study_without_a_finished_run_is_all_nan(metric):
     for tree in (study([], [0, 1]), study([make_run("lstm", 0, [0.5], status="diverged")], [0, 1])):
         values = scalar(tree, metric)

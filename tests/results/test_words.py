@@ -183,7 +183,7 @@ def test_two_arms_of_one_label_are_told_apart_by_their_names():
 
 @pytest.mark.parametrize("attrs", [{}, {"long_name": "share of words right", "units": "dB"}])
 def test_a_metric_of_one_s_own_is_shown_as_it_is(attrs):
-    run = {"status": "finished", "best_epoch": 1, "at_best": {}, "gradients": {}, "seconds": 1.0, "provenance": {}}
+    run = {"status": "finished", "best_epoch": 1, "at_best": {}, "seconds": 1.0, "provenance": {}}
     runs = [
         schema.run_tree(run_id=f"{arm}{s}", arm=arm, seed=s, by_epoch={"acc": [0.5 + better + s / 100]}, **run)
         for arm, better in (("a", 0.25), ("b", 0.0))

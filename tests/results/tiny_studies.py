@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from zoneout_lab import schema
+from zoneout_lab import profiles, schema
 
 
 def make_run(arm: str, seed: int, errors: list[float], *, status: str = "finished", **more: Any) -> xr.DataTree:
@@ -22,8 +22,7 @@ def make_run(arm: str, seed: int, errors: list[float], *, status: str = "finishe
         by_epoch={"valid_error": errors},
         at_best={"test_error": min(errors) + 0.01},
         best_epoch=best,
-        gradients=more.get("gradients", {}),
-        dynamics=more.get("dynamics", {}),
+        measured={group: more.get(group, {}) for group in ("gradients", "dynamics")},
         seconds=1.0,
         provenance={
             "versions": {"torch": "2.11"},
@@ -40,7 +39,9 @@ def make_gradients(profile: list[float], layers: tuple[str, ...] = ("l0",)) -> x
     forwards, backwards = np.array(profile), np.array(profile)[::-1]
     cell, hidden = [forwards, backwards], [backwards, forwards]
     drawn, expected = [[cell, hidden]] * len(layers), [[[forwards] * 2] * 2] * len(layers)
-    return schema.gradient_dataset(drawn, layers=layers, states=["cell", "hidden"], without_noise=expected)
+    return profiles.both(
+        *(profiles.gradient_dataset(each, layers=layers, states=["cell", "hidden"]) for each in (drawn, expected))
+    )
 
 
 def make_spec(hypotheses: list[dict[str, Any]] | None = None, *, seeds: int = 7) -> dict[str, Any]:

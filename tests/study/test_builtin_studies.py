@@ -8,10 +8,11 @@ import pytest
 from pairwise import pairwise
 
 from zoneout_lab.errors import UsageError
-from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.paper import CLAIMS
 from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import builtin_studies, load_study
-from zoneout_lab.study.plan import batches, check_design, check_metrics
+from zoneout_lab.study.batching import batches
+from zoneout_lab.study.design import check_design, check_metrics
 from zoneout_lab.study.spec import overridden
 from zoneout_lab.tasks import TASKS
 

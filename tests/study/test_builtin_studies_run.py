@@ -12,7 +12,8 @@ from small_study import run
 
 from zoneout_lab import Tuning, open_results
 from zoneout_lab.study import builtin_studies, load_study
-from zoneout_lab.study.plan import batches, cost
+from zoneout_lab.study.batching import batches
+from zoneout_lab.study.cost import cost
 from zoneout_lab.study.spec import overridden
 from zoneout_lab.tasks import TASKS, make_task
 

@@ -12,7 +12,7 @@ import pytest
 MEASURE = r"""
 import json, re
 from zoneout_lab import Arm, Study, Zoneout
-from zoneout_lab.study.plan import bytes_per_replica
+from zoneout_lab.study.batching import bytes_per_replica
 from zoneout_lab.tasks import make_task
 from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training.workers import train_batches

@@ -17,7 +17,7 @@ from zoneout_lab import (
     cells,
 )
 from zoneout_lab.regularizers import Regularizer
-from zoneout_lab.study.plan import batches, bytes_per_replica
+from zoneout_lab.study.batching import batches, bytes_per_replica
 
 GROUPS: list[list[Regularizer]] = [
     [Zoneout(0.5, 0.05), WeightNoise(0.1), NonRecurrentDropout(0.2) + Zoneout(0.1), HiddenDropout(0.5)],

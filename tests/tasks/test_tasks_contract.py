@@ -9,15 +9,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.metrics import SCORES
 from zoneout_lab.settings import Setting
-from zoneout_lab.tasks import TASKS, Carried, Data, Examples, Score, Split, Stream, make_task, task_class
+from zoneout_lab.tasks import TASKS, Carried, Data, Examples, Split, Stream, make_task, task_class
 
 NAMES = list(TASKS)
 
@@ -46,7 +47,7 @@ def test_a_task_is_a_frozen_value_under_its_own_name(name: str) -> None:
     task = make_task(name)
     assert TASKS[name].kind == name
     assert task.title
-    assert task.score in get_args(Score)
+    assert task.score in SCORES
     assert task == make_task(name, {})
     assert hash(task) == hash(make_task(name))
     with pytest.raises(dataclasses.FrozenInstanceError):

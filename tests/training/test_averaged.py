@@ -158,7 +158,7 @@ def test_real_values_are_learned_and_reported(evaluation: str):
         assert outcome.by_epoch["valid_mse"] == outcome.by_epoch["valid_loss"]
         assert set(outcome.at_best) == {"test_loss", "test_mse"}
         assert outcome.at_best["test_mse"] == min(outcome.by_epoch["valid_mse"]) < variance / 2
-        assert outcome.gradients[1].noisy.shape == (1, 2, 2, 6)
+        assert outcome.measured["gradients"][1].norm.shape == (1, 2, 2, 6)
 
 
 def test_averaged_real_values():

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from zoneout_lab import NoRegularizer, Zoneout
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Run
-from zoneout_lab.study import plan
+from zoneout_lab.study import cost
 from zoneout_lab.tasks.base import Carried
 from zoneout_lab.training import evaluate as module
 from zoneout_lab.training import train
@@ -153,8 +153,8 @@ def test_a_learned_initial_state_is_refused():
 def test_a_plan_counts_windows():
     """179 predictions in four streams of 44: seven windows of six; 90 and 83 symbols for evaluation."""
     run, data = make_run(0, **OPTIONS), TASK.load()
-    updates, passes = plan._amount(run, data)
+    updates, passes = cost._amount(run, data)
     assert updates == 4 * 7
     assert passes == pytest.approx(4 * 2 * 15 / 4 + 2 * 15 + 13 + 13 / 4)
-    forward, whole = plan._time_per_timestep([run], TASK, data, "cpu")
+    forward, whole = cost._time_per_timestep([run], TASK, data, "cpu")
     assert 0 < forward < whole

@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from tiny_tasks import TinyExamples, TinyStream, make_run
 from torch import nn
 from torch.nn import functional as F
 
 from zoneout_lab import NoRegularizer, Zoneout
-from zoneout_lab.measures import gradient_flow, perturbation_growth
+from zoneout_lab.measures import USUAL, gradient_flow, perturbation_growth
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.tasks.base import Examples, Stream
 from zoneout_lab.training import evaluate as module
-from zoneout_lab.training import measured, train
+from zoneout_lab.training import train
 from zoneout_lab.training.evaluate import evaluate, evaluate_whole
+from zoneout_lab.training.measured import first_batch, measured
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import loss_by_replica
@@ -153,16 +155,16 @@ def test_gradients_are_measured_at_the_epochs_asked(task: Any, evaluation: str):
         for noisy in (True, False)
     )
     for r, (outcome, plain) in enumerate(zip(outcomes, unmeasured, strict=True)):
-        assert set(outcome.gradients) == {0, 2}
-        found = outcome.gradients[0]
-        norms, without_noise = found.noisy, found.without_noise
-        assert (found.layers, found.states) == (["l0"], ["cell", "hidden"])
+        assert set(outcome.measured["gradients"]) == {0, 2}
+        found = outcome.measured["gradients"][0]
+        norms, without_noise = found.norm, found.norm_without_noise
+        assert (found.layer.values.tolist(), found.state.values.tolist()) == (["l0"], ["cell", "hidden"])
         np.testing.assert_allclose(norms, flow.norm.isel(replica=r), rtol=1e-6)
         np.testing.assert_allclose(without_noise, silent.norm.isel(replica=r), rtol=1e-6)
         assert np.array_equal(norms, without_noise) == isinstance(ARMS[r], NoRegularizer)
-        assert outcome.gradients[2].noisy.shape == (1, 2, 2, inputs.shape[0])
-        assert not np.array_equal(outcome.gradients[2].noisy, norms)
-        assert plain.gradients == plain.perturbations == {}
+        assert outcome.measured["gradients"][2].norm.shape == (1, 2, 2, inputs.shape[0])
+        assert not np.array_equal(outcome.measured["gradients"][2].norm, norms)
+        assert plain.measured == {}
         assert (plain.by_epoch, plain.at_best) == (outcome.by_epoch, outcome.at_best)
 
 
@@ -180,13 +182,13 @@ def test_perturbations_are_measured_halfway_through(task: Any):
         model.rnn.update = 0  # the masks of one update go on
         growth = perturbation_growth(model, inputs[None, half:], states).growth
         for r, outcome in enumerate(outcomes):
-            found = outcome.perturbations[0]
-            assert (found.layers, found.states) == (["l0"], ["hidden", "cell"])
-            values = found.noisy if noisy else found.without_noise
+            found = outcome.measured["dynamics"][0]
+            assert (found.layer.values.tolist(), found.state.values.tolist()) == (["l0"], ["hidden", "cell"])
+            values = found.growth if noisy else found.growth_without_noise
             np.testing.assert_allclose(values, growth.isel(replica=r), rtol=1e-3)
             assert values.shape == (1, 2, len(inputs) - half)
-            assert set(outcome.perturbations) == {0, 2}
-            assert np.array_equal(found.noisy, found.without_noise) == isinstance(ARMS[r], NoRegularizer)
+            assert set(outcome.measured["dynamics"]) == {0, 2}
+            assert np.array_equal(found.growth, found.growth_without_noise) == isinstance(ARMS[r], NoRegularizer)
 
 
 def test_the_last_epoch_is_each_runs_own():
@@ -198,18 +200,18 @@ def test_the_last_epoch_is_each_runs_own():
     lengths = [len(outcome.by_epoch["train_loss"]) for outcome in outcomes]
     assert len(set(lengths)) > 1
     for run, outcome, length in zip(runs, outcomes, lengths, strict=True):
-        assert set(outcome.gradients) == set(outcome.perturbations) == {0, length}
         (alone,) = train([run], task, data)
-        np.testing.assert_array_equal(outcome.gradients[length].noisy, alone.gradients[length].noisy)
-        np.testing.assert_array_equal(outcome.perturbations[length].noisy, alone.perturbations[length].noisy)
+        for group in ("gradients", "dynamics"):
+            assert set(outcome.measured[group]) == {0, length}
+            xr.testing.assert_identical(outcome.measured[group][length], alone.measured[group][length])
 
 
 def test_measuring_leaves_a_model_as_it_was():
     model = made(TinyStream(), ARMS).eval()
     model.rnn.update, model.rnn.evaluation = 5, "sampled"
     valid = TinyStream().load().valid
-    measured.gradients(model, valid, 4)
-    measured.perturbations(model, valid, 4)
+    for measure in USUAL:
+        measured(measure, model, first_batch(valid, 4), [{}] * len(ARMS), 0)
     assert (model.rnn.update, model.rnn.draw, model.rnn.evaluation, model.training) == (5, 0, "sampled", False)
 
 
@@ -263,7 +265,7 @@ def test_a_stream_is_also_read_as_one_sequence():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("measure", [measured.gradients, measured.perturbations])
+@pytest.mark.parametrize("measure", USUAL, ids=lambda measure: measure.kind)
 def test_a_measurement_in_training_moves_neither_buffers_nor_generators(measure: Any):
     """Spectral norm steps whenever its weight is asked for, and a hook draws from torch's generator."""
     task = TinyExamples()
@@ -271,6 +273,6 @@ def test_a_measurement_in_training_moves_neither_buffers_nor_generators(measure:
     nn.utils.parametrizations.spectral_norm(model.rnn, "weight_hh_l0")
     model.rnn.register_forward_pre_hook(lambda *_: torch.rand(1) and None)
     before = [torch.get_rng_state(), *(buffer.clone() for buffer in model.buffers())]
-    measure(model, split, 3)
+    measured(measure, model, first_batch(split, 3), [{}] * len(ARMS), 0)
     assert len(before) == 3
     assert all(torch.equal(a, b) for a, b in zip(before, [torch.get_rng_state(), *model.buffers()], strict=True))

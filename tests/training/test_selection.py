@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from tiny_tasks import TinyExamples, TinyStream, make_run
 
 from zoneout_lab import Zoneout
@@ -40,7 +41,7 @@ def test_the_last_epoch_is_kept_where_that_is_asked():
     last = train([make_run(seed, select="last", **OVERFITS) for seed in range(4)], TASK, TASK.load())
     for outcome, best in zip(last, overfitting(), strict=True):
         assert outcome.by_epoch == best.by_epoch
-        assert (outcome.best_epoch, outcome.lowest_epoch) == (8, best.best_epoch)
+        assert (outcome.best_epoch, outcome.improved_epoch) == (8, best.best_epoch)
         assert outcome.at_best["test_loss"] == outcome.by_epoch["valid_loss"][-1]
     assert any(outcome.at_best != best.at_best for outcome, best in zip(last, overfitting(), strict=True))
 
@@ -96,13 +97,13 @@ def test_a_replica_that_diverges_ends_and_the_others_do_not_notice(task: Any):
     assert len(lost.by_epoch["train_loss"]) == 1
     assert not math.isfinite(lost.by_epoch["train_loss"][0])
     assert all(math.isnan(value) for value in lost.at_best.values())
-    assert set(lost.gradients) == {0}
+    assert set(lost.measured["gradients"]) == {0}
     for one, other in zip(together, train(frozen, task, data), strict=True):
         assert one.status == "finished"
         assert all(np.isfinite(values).all() for values in one.by_epoch.values())
         assert (one.by_epoch, one.at_best, one.best_epoch) == (other.by_epoch, other.at_best, other.best_epoch)
         for epoch in (0, 3):
-            np.testing.assert_array_equal(one.gradients[epoch].noisy, other.gradients[epoch].noisy)
+            xr.testing.assert_identical(one.measured["gradients"][epoch], other.measured["gradients"][epoch])
 
 
 def test_a_run_that_diverges_late_keeps_what_it_had_selected():

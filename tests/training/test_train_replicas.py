@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+import xarray as xr
 from tiny_tasks import TinyExamples, TinyStream, make_run
 
 from zoneout_lab import (
@@ -144,13 +144,11 @@ def assert_same(one: Outcome, other: Outcome) -> None:
     assert (one.status, one.best_epoch) == (other.status, other.best_epoch)
     assert one.at_best == other.at_best
     assert one.by_epoch == other.by_epoch
-    for name in ("gradients", "perturbations"):
-        mine, theirs = getattr(one, name), getattr(other, name)
-        assert mine.keys() == theirs.keys()
+    assert one.measured.keys() == other.measured.keys()
+    for group, mine in one.measured.items():
+        assert mine.keys() == other.measured[group].keys()
         for epoch, found in mine.items():
-            np.testing.assert_array_equal(found.noisy, theirs[epoch].noisy)
-            np.testing.assert_array_equal(found.without_noise, theirs[epoch].without_noise)
-            assert (found.layers, found.states) == (theirs[epoch].layers, theirs[epoch].states)
+            xr.testing.assert_identical(found, other.measured[group][epoch])
 
 
 def trained(runs: Sequence[Run], case: str) -> dict[str, Outcome]:

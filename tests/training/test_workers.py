@@ -50,8 +50,8 @@ def same(one, other):
         ours, theirs = getattr(one, name), getattr(other, name)
         assert ours.keys() == theirs.keys()
         assert all(np.asarray(ours[key]).tobytes() == np.asarray(theirs[key]).tobytes() for key in ours), name
-    assert one.gradients.keys() == other.gradients.keys() == {1}
-    assert one.gradients[1].noisy.tobytes() == other.gradients[1].noisy.tobytes()
+    assert one.measured["gradients"].keys() == other.measured["gradients"].keys() == {1}
+    assert one.measured["gradients"][1].identical(other.measured["gradients"][1])
 
 
 def test_processes_and_batches_change_no_bit_and_a_failure_costs_its_batch(digits):

@@ -11,7 +11,7 @@ import torch
 
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, to_json
 from zoneout_lab.settings import Model, Run, Seeds, Setting, Training
-from zoneout_lab.tasks.base import Carried, Data, Examples, Score, Stream
+from zoneout_lab.tasks.base import Carried, Data, Examples, Stream, TaskScore
 
 TEST_IS_VALID = "the test split is the validation split, so that what was selected shows"
 
@@ -22,7 +22,7 @@ class TinyExamples:
 
     name: ClassVar[str] = "tiny_examples"
     title: ClassVar[str] = "Sums"
-    score: ClassVar[Score] = "error"
+    score: ClassVar[TaskScore] = "error"
     sources: ClassVar[str] = "made when it is loaded"
     settings: ClassVar[dict[str, Setting]] = {}
 
@@ -54,7 +54,7 @@ class TinyStream:
 
     name: ClassVar[str] = "tiny_stream"
     title: ClassVar[str] = "Cycle"
-    score: ClassVar[Score] = "bpc"
+    score: ClassVar[TaskScore] = "bpc"
     sources: ClassVar[str] = "made when it is loaded"
     settings: ClassVar[dict[str, Setting]] = {}
 
@@ -83,7 +83,7 @@ class TinyCarried:
 
     name: ClassVar[str] = "tiny_carried"
     title: ClassVar[str] = "Cycle"
-    score: ClassVar[Score] = "ppl"
+    score: ClassVar[TaskScore] = "ppl"
     sources: ClassVar[str] = "made when it is loaded"
     settings: ClassVar[dict[str, Setting]] = {}
 

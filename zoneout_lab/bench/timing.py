@@ -170,9 +170,10 @@ def settled(threads: int) -> Iterator[None]:
     """What holds for all peers alike: as many threads as asked for, and a study's settings of the process.
 
     Subnormal numbers are zero and freed memory is kept (:func:`~zoneout_lab.training.workers.settled_process`). torch's choice
-    of algorithms on a GPU is left as it is: a study asks for deterministic ones, a layer alone does not.
+    of algorithms on a GPU is left as it is: a study asks for deterministic ones, a layer alone does not. Threads, arithmetic and
+    torch's generator on the CPU are afterwards as they were.
     """
-    with settled_process("cpu"):
+    with settled_process("cpu"), torch.random.fork_rng(devices=[]):
         torch.set_num_threads(threads)
         yield
 

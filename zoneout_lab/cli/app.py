@@ -91,6 +91,7 @@ def run(
     """Run what is missing of a study and write its report. The same command again does nothing."""
     from zoneout_lab import interrupts
     from zoneout_lab.cli.progress import watching
+    from zoneout_lab.metrics import as_score
     from zoneout_lab.study import provenance
     from zoneout_lab.study.device import check_device
     from zoneout_lab.study.run import run_study
@@ -99,7 +100,7 @@ def run(
     interrupts.results_kept = True
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)
     check_device(device)
-    with watching(task_class(chosen.task).score) as watcher:
+    with watching(as_score(task_class(chosen.task).score).name) as watcher:
         summary = run_study(
             chosen,
             out=out,
@@ -215,7 +216,7 @@ def parts(
     ] = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Every regularizer, cell and task there is: your own and built in."""
+    """Every regularizer, cell, task and measure there is: your own and built in."""
     from zoneout_lab.cli.parts import show_parts
 
     show_parts(file, as_json=as_json)

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoneout_lab.cli.console import output, print_json
-from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.paper import CLAIMS
 from zoneout_lab.study import Study, builtin_studies, load_study
 from zoneout_lab.tasks import task_name
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneout_lab.cli.console import errors, output
 from zoneout_lab.cli.options import Kind
 from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.measures import MEASURES
 from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.parts import Part
 from zoneout_lab.regularizers import REGULARIZERS
@@ -26,8 +27,6 @@ def write_new(kind: Kind, name: str, folder: Path) -> None:
     """
     check_name(kind, name)
     template = _TEMPLATES / f"{kind}.py"
-    if not template.is_file():
-        raise UsageError(f"There is no file to start a {kind} from yet.")
     path = folder / f"{name}.py"
     text = filled(template.read_text(encoding="utf-8"), name)
     try:
@@ -85,7 +84,7 @@ def check_name(kind: str, name: str) -> None:
             f"The name {name!r} cannot be used: write it in lower-case letters, digits and underscores, a letter first, for example "
             f"{simple}."
         )
-    taken: dict[str, type[Part]] = {**REGULARIZERS, **CELLS, **TASKS}
+    taken: dict[str, type[Part]] = {**REGULARIZERS, **CELLS, **TASKS, **MEASURES}
     if keyword.iskeyword(name) or name in sys.stdlib_module_names or name in ("zoneout_lab", "numpy", "torch"):
         raise UsageError(f"The name {name!r} cannot be used: it means something else in Python. Choose another.")
     if name in taken or name in builtin_studies() or filled("StartHere", name) in {c.__name__ for c in taken.values()}:

@@ -14,7 +14,7 @@ from zoneout_lab.errors import UsageError
 from zoneout_lab.settings import Model, Training
 from zoneout_lab.study import Study, load_study
 from zoneout_lab.study.catalogue import load_file
-from zoneout_lab.study.plan import shortened
+from zoneout_lab.study.design import shortened
 from zoneout_lab.study.spec import overridden
 from zoneout_lab.tasks import Task, task_class, task_name
 

@@ -1,4 +1,4 @@
-"""``parts``: every regularizer, cell and task there is, one's own and built in, one line each."""
+"""``parts``: every regularizer, cell, task and measure there is, one's own and built in, one line each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoneout_lab.cli.console import output, print_json
+from zoneout_lab.measures import MEASURES, Measure
 from zoneout_lab.ops.cells import CELLS, Cell
 from zoneout_lab.parts import Part, reference
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer
@@ -24,6 +25,7 @@ KINDS: Mapping[str, tuple[type[Part], Mapping[str, type[Part]]]] = {
     "regularizer": (Regularizer, REGULARIZERS),
     "cell": (Cell, CELLS),
     "task": (Task, TASKS),
+    "measure": (Measure, MEASURES),
 }
 
 

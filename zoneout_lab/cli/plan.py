@@ -11,9 +11,11 @@ from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.report.text import count
 from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import Study
+from zoneout_lab.study.batching import batches
+from zoneout_lab.study.cost import cost
+from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import device_memory, why_missing
 from zoneout_lab.study.parts import check_parts
-from zoneout_lab.study.plan import batches, check_metrics, cost, refuse_unless_forced
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.tasks import load_task, make_task, task_name
 from zoneout_lab.training import default_workers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,7 +47,7 @@ def watching(score: str) -> Iterator[Watcher]:
 
     def progress(batch: int, runs: int, where: Where) -> None:
         shares[batch] = runs * where.done / where.total
-        best = "" if where.score == float("inf") else f" · best {score} {where.score:.3f}"
+        best = "" if math.isinf(where.score) else f" · best {score} {where.score:.3f}"
         bar.update(bars[0], completed=sum(shares.values()), now=f"epoch {where.epoch}/{where.epochs}{best}")
 
     def done(batch: int, runs: int) -> None:
@@ -56,8 +57,11 @@ def watching(score: str) -> Iterator[Watcher]:
         if bar.disable:
             errors.print(f"{counts['done']}/{counts['runs']} runs done.", highlight=False)
 
+    def say(text: str) -> None:
+        errors.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def warn(text: str) -> None:
         errors.print(f"[yellow]Warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
     with bar:
-        yield Watcher(say=errors.print, warn=warn, begin=begin, progress=progress, done=done)
+        yield Watcher(say=say, warn=warn, begin=begin, progress=progress, done=done)

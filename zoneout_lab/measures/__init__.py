@@ -1,7 +1,79 @@
-"""What happened inside a recurrence, as labelled arrays."""
+"""What happened inside a recurrence, as labelled arrays. :data:`MEASURES` is the list of what studies can measure."""
 
-from zoneout_lab.measures.gradient_flow import gradient_flow, norms
-from zoneout_lab.measures.perturbation import growth, perturbation_growth
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from zoneout_lab.measures.base import Batch, Measure, Subject, group_of
+from zoneout_lab.measures.declared import check_together
+from zoneout_lab.measures.gradient_flow import GradientFlow, gradient_flow
+from zoneout_lab.measures.perturbation import PerturbationGrowth, perturbation_growth
 from zoneout_lab.measures.shown import watch
+from zoneout_lab.measures.take import refuse_other_labels, take, try_measure
+from zoneout_lab.parts import from_json as part_from_json
+from zoneout_lab.parts import to_json as part_as_json
 
-__all__ = ["gradient_flow", "growth", "norms", "perturbation_growth", "watch"]
+#: the measures that come built in, by kind: a new one is a file here and a line below
+MEASURES: dict[str, type[Measure]] = {measure.kind: measure for measure in (GradientFlow, PerturbationGrowth)}
+
+#: what a study measures that does not say
+USUAL: tuple[Measure, ...] = (GradientFlow(), PerturbationGrowth())
+
+
+def to_json(measure: Measure) -> dict[str, Any]:
+    """A measure as JSON: its kind and its fields, without those that are None.
+
+    >>> to_json(GradientFlow())
+    {'kind': 'gradient_flow'}
+    """
+    return part_as_json(measure, MEASURES)
+
+
+def from_json(value: Mapping[str, Any]) -> Measure:
+    """The measure that :func:`to_json` wrote.
+
+    Raises UsageError for an unknown kind or field, InputRefusedError for a value that cannot be.
+
+    >>> from_json({"kind": "perturbation_growth"})
+    PerturbationGrowth()
+    """
+    return part_from_json(value, MEASURES, Measure)  # type: ignore[type-abstract]
+
+
+def as_measure(given: Any) -> Any:
+    """A measure given as such, by the name of a built-in one, as its class, or as JSON. What is none of these is left to be refused.
+
+    >>> as_measure("gradient_flow")
+    GradientFlow()
+    """
+    if isinstance(given, str):
+        return from_json({"kind": given})
+    if isinstance(given, Mapping):
+        return from_json(given)
+    if isinstance(given, type) and issubclass(given, Measure) and not fields(given):  # type: ignore[arg-type]
+        return given()
+    return given
+
+
+__all__ = [
+    "MEASURES",
+    "USUAL",
+    "Batch",
+    "GradientFlow",
+    "Measure",
+    "PerturbationGrowth",
+    "Subject",
+    "as_measure",
+    "check_together",
+    "from_json",
+    "gradient_flow",
+    "group_of",
+    "perturbation_growth",
+    "refuse_other_labels",
+    "take",
+    "to_json",
+    "try_measure",
+    "watch",
+]

@@ -10,8 +10,9 @@ the timestep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.measures.base import Batch, Measure, Subject
 from zoneout_lab.measures.shown import (
     WATCH,
     modules_announced,
@@ -29,12 +31,41 @@ from zoneout_lab.measures.shown import (
     warn_of_hidden,
 )
 from zoneout_lab.measures.unmoved import unmoved
+from zoneout_lab.metrics import Metric
 from zoneout_lab.ops.trace import POINTS, Trace
+from zoneout_lab.profiles import GRADIENT_QUANTITIES, GRADIENTS, gradient_dataset, scalars_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
 STATE_ORDER = ("cell", "hidden")
+
+
+@dataclass(frozen=True)
+class GradientFlow(Measure):
+    """Gradient norms by timestep, as :func:`gradient_flow` has them, each replica's of its own loss.
+
+    The loss is a mean over predictions times the number of examples: the norm of one example's gradient must not depend on how many there
+    are.
+
+    >>> GradientFlow().dims
+    ('layer', 'state', 'point', 'time')
+    """
+
+    kind: ClassVar[str] = "gradient_flow"
+    title: ClassVar[str] = "Gradient flow"
+    group: ClassVar[str] = GRADIENTS
+    dims: ClassVar[tuple[str, ...]] = ("layer", "state", "point", "time")
+    quantities: ClassVar[Mapping[str, Metric]] = GRADIENT_QUANTITIES
+    scalars: ClassVar[Mapping[str, Metric]] = scalars_of(GRADIENTS)
+    reduced_when_read: ClassVar[bool] = True
+
+    def measure(self, model: Subject, batch: Batch) -> Sequence[xr.Dataset]:
+        """Norms at the state and at the candidate of every layer."""
+        with unmoved(norms_suffice=True) as trace:
+            loss = batch.loss(model).sum() * batch.examples
+        values, layers, states = norms(trace, loss)
+        return [gradient_dataset(replica, layers=layers, states=states) for replica in values]
 
 
 def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], Tensor]) -> xr.Dataset:
@@ -69,8 +100,6 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
     1.0
     """
     import xarray as xr
-
-    from zoneout_lab.schema import gradient_dataset
 
     refuse_unless_callable(model)
     if not callable(loss):

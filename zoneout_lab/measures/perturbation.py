@@ -11,8 +11,9 @@ they measure nothing of the kind, so size and direction are this package's choic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from zoneout_lab.checked import above_zero, whole
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.measures.base import Batch, Measure, Subject
 from zoneout_lab.measures.shown import (
     modules_announced,
     ordinary,
@@ -29,13 +31,45 @@ from zoneout_lab.measures.shown import (
     warn_of_hidden,
 )
 from zoneout_lab.measures.unmoved import unmoved
+from zoneout_lab.metrics import Metric
 from zoneout_lab.ops.trace import Trace
+from zoneout_lab.profiles import DYNAMICS, GROWTH_QUANTITIES, perturbation_dataset, scalars_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
 KINDS = ("hidden", "cell")  # in the order of torch's (h, c)
 SIZE = 0.1
+
+
+@dataclass(frozen=True)
+class PerturbationGrowth(Measure):
+    """What is left of a perturbation halfway through the sequence, as :func:`perturbation_growth` has it.
+
+    Both halves have the masks of one update, so one that is fixed for a sequence goes on; but timesteps are counted from the
+    perturbation, for masks that differ by timestep and for a batch-normalised cell.
+
+    >>> PerturbationGrowth().dims
+    ('layer', 'state', 'lag')
+    """
+
+    kind: ClassVar[str] = "perturbation_growth"
+    title: ClassVar[str] = "Dynamics"
+    group: ClassVar[str] = DYNAMICS
+    dims: ClassVar[tuple[str, ...]] = ("layer", "state", "lag")
+    quantities: ClassVar[Mapping[str, Metric]] = GROWTH_QUANTITIES
+    scalars: ClassVar[Mapping[str, Metric]] = scalars_of(DYNAMICS)
+    reduced_when_read: ClassVar[bool] = True
+
+    def measure(self, model: Subject, batch: Batch) -> Sequence[xr.Dataset]:
+        """The growth in every layer; nothing where sequences have a single timestep."""
+        half = batch.inputs.shape[1] // 2
+        if half == 0:
+            return []
+        with torch.no_grad(), unmoved():
+            _, states = model.run(batch.inputs[:, :half])
+        values, layers, kinds = growth(model, batch.inputs[:, half:], states)
+        return [perturbation_dataset(replica, layers=layers, states=kinds) for replica in values]
 
 
 def perturbation_growth(
@@ -77,8 +111,6 @@ def perturbation_growth(
     array([1., 1., 1., 1., 1.])
     """
     import xarray as xr
-
-    from zoneout_lab.schema import perturbation_dataset
 
     given = states if isinstance(states, tuple) else (states,)
     if given and all(isinstance(state, Tensor) and not state.any() for state in given):

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.arithmetic import preserve
 from zoneout_lab.ops.cells import Cell, Masks, States, Step
 from zoneout_lab.ops.trace import announce, is_recording
 
@@ -117,10 +116,7 @@ def run(
         candidates = step(x_t, states, now)
         if t == 0:
             _check_candidates(cell, candidates, states)
-        new = tuple(
-            preserve(old, candidate, now.get(site))
-            for old, candidate, site in zip(states, candidates, cell.states.values(), strict=True)
-        )
+        new = cell.preserve(states, candidates, now)
         if is_recording():
             # where nothing is preserved the state is its candidate: it still has a gradient of its own, through t + 1 alone
             new = tuple(state.view_as(state) for state in new)

@@ -30,9 +30,6 @@ class Regularizer(Part, ABC):
     mask drawn with its rate; in evaluation the rate itself, the mask's mean, or nothing at an :data:`INVERTED` site. ``a + b`` is
     both at once.
 
-    Attributes:
-        kind: name in studies and JSON; by default the class's own.
-
     >>> from dataclasses import dataclass
     >>> from zoneout_lab import LSTM
     >>> @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zoneout_lab.metrics import METRICS
 from zoneout_lab.report.text import words
-from zoneout_lab.results.sentence import COUNTS, NOUNS, unit_of
+from zoneout_lab.results import Comparison
+from zoneout_lab.results.sentence import unit_of
 
 
 @dataclass(frozen=True)
@@ -16,19 +18,29 @@ class Quantity:
     factor: float
     unit: str
     shift: str
+    better: str = ""
 
     @property
     def axis(self) -> str:
-        return f"{self.noun} ({self.unit})" if self.unit else self.noun
+        # lower is better of everything that comes built in
+        parts = [part for part in (self.unit, "higher is better" if self.better == "higher" else "") if part]
+        return f"{self.noun} ({', '.join(parts)})" if parts else self.noun
 
 
-def quantity(name: str, units: str) -> Quantity:
-    """How the metric ``name`` in ``units`` is shown.
+def quantity(name: str, units: str, noun: str = "", better: str = "") -> Quantity:
+    """How the metric ``name`` in ``units`` is shown, under its ``noun`` where it has one.
 
-    >>> quantity("test_error", "1").axis, quantity("valid_bpc", "bit/character").axis, quantity("best_epoch", "1").axis
-    ('test error (%)', 'validation cross-entropy (bit/character)', 'best epoch')
+    >>> quantity("test_error", "1", "test error").axis, quantity("valid_acc", "1", "validation accuracy", "higher").axis
+    ('test error (%)', 'validation accuracy (%, higher is better)')
+    >>> quantity("best_epoch", "1").axis
+    'best epoch'
     """
-    noun = NOUNS.get(name, words(name))
     factor, shift = unit_of(name, units)
-    unit = "" if name in COUNTS else "%" if shift == "percentage points" else shift
-    return Quantity(noun, factor, unit, shift)
+    counts = METRICS[name].counts if name in METRICS else ""
+    unit = "" if counts else "%" if shift == "percentage points" else shift
+    return Quantity(noun or words(name), factor, unit, shift, better)
+
+
+def compared(comparison: Comparison) -> Quantity:
+    """How the metric of a comparison is shown."""
+    return quantity(comparison.metric, comparison.units, comparison.noun, comparison.better)

@@ -8,13 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.report.arms import Arm, Style
+from zoneout_lab.report.quantity import Quantity, quantity
 from zoneout_lab.report.text import legible
 from zoneout_lab.results import Judgement, judge, labels_of, open_results
+from zoneout_lab.results.scalars import described
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,19 @@ class Source:
     @cached_property
     def metrics(self) -> xr.Dataset:
         return self.tree["metrics"].to_dataset().load()
+
+    def quantity(self, name: str) -> Quantity:
+        """How a metric of the study is shown."""
+        about = described(self.tree, name)
+        return quantity(name, about.unit, about.noun, about.better or "")
+
+    @cached_property
+    def score(self) -> str | None:
+        """The validation metric that runs are judged by: the task's score, or the loss where there is none."""
+        recorded = schema.score_of(self.tree)
+        if recorded is not None and f"valid_{recorded.name}" in self.metrics:
+            return f"valid_{recorded.name}"
+        return score_name(self.metrics)
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
@@ -97,3 +113,16 @@ class Source:
             for row, arm in enumerate(self.arms)
             for column, seed in enumerate(self.seeds)
         }
+
+
+def score_name(metrics: xr.Dataset) -> str | None:
+    """The validation metric that runs whose score was not recorded are judged by: the shortest name beside the loss, or the loss.
+
+    >>> score_name(xr.Dataset({"valid_loss": ("epoch", [1.0]), "valid_error": ("epoch", [0.5])}))
+    'valid_error'
+    """
+    names = [
+        str(name) for name in metrics.data_vars if str(name).startswith("valid_") and "epoch" in metrics[name].dims
+    ]
+    measured = [name for name in names if bool(np.isfinite(metrics[name]).any())] or names
+    return min(measured, key=lambda name: (name == "valid_loss", len(name), name), default=None)

@@ -1,14 +1,12 @@
 """From a study's files to verdicts: labels on top of ``stats``. Never imports torch: results can be read on any laptop."""
 
 from zoneout_lab.results.comparison import Comparison, Question
-from zoneout_lab.results.derived import DERIVED
 from zoneout_lab.results.family import compare, compare_family, labels_of
 from zoneout_lab.results.judgement import Judgement, judge
 from zoneout_lab.results.open import open_results
 from zoneout_lab.results.scalars import scalar
 
 __all__ = [
-    "DERIVED",
     "Comparison",
     "Judgement",
     "Question",

@@ -24,6 +24,8 @@ class Question:
 class Comparison:
     """One comparison with everything its verdict rests on. Differences are arm − against, in ``units``.
 
+    ``noun`` is what the metric is called in prose where its ``long_name`` would not fit, and ``better`` which way is better, where one is.
+
     ``declared`` says whether the study declared it before its runs; otherwise it is exploratory. ``alpha`` is the level used: that of
     the whole family, ``family_alpha``, divided as Holm's step-down left it, among ``family`` hypotheses. ``interval`` (sign-flip; the
     verdict is read off it), ``t_interval`` (assumes normal differences) and ``d_z_interval`` (likewise) are at 1 − ``alpha``. ``p`` tests
@@ -69,5 +71,7 @@ class Comparison:
     hodges_lehmann: float
     skewed: bool
     verdict: stats.Verdict
+    noun: str = ""
+    better: str = ""
     sentence: str = ""
     short: str = ""

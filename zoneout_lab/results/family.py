@@ -44,7 +44,6 @@ def compare(
     ...         by_epoch={"valid_error": [error]},
     ...         at_best={},
     ...         best_epoch=1,
-    ...         gradients={},
     ...         seconds=1.0,
     ...         provenance={},
     ...     )
@@ -96,6 +95,8 @@ def _comparison(
         metric=pair.metric,
         long_name=pair.long_name,
         units=pair.units,
+        noun=pair.noun,
+        better=pair.better,
         direction=claim.direction,
         margin=claim.margin,
         declared=declared,

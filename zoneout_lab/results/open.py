@@ -25,7 +25,8 @@ def open_results(path: str | Path) -> xr.DataTree:
     ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
     out) or a ``.nc`` file of a whole study. Planned runs that are not there are ``missing``. Provenance holds ``study``,
     ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any, and
-    lists of the distinct ``versions``, ``machine``, ``git``, ``data`` and ``engine`` (what computed the recurrences) of the runs.
+    lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences) and ``score`` (what the task
+    is judged by) of the runs.
 
     Raises InputRefusedError where there is nothing to open, IntegrityError where a file is not what was written.
 
@@ -76,6 +77,8 @@ def _open_folder(folder: Path) -> xr.DataTree:
     record = {key: manifest.get(key) for key in ("study", "declared", "overrides", "command")}
     record |= {key: _distinct(schema.provenance(tree, key) for tree, _ in runs) for key in _OF_RUNS}
     record |= {key: manifest[key] for key in ("tuning", "paper") if manifest.get(key) is not None}
+    if scores := _distinct(schema.provenance(tree, "score") for tree, _ in runs):
+        record["score"] = scores  # what the task was judged by; older runs do not say
     return schema.study_tree(runs, arms=arms, seeds=seeds, provenance=record)
 
 

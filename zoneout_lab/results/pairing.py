@@ -26,6 +26,8 @@ class Pairs:
     metric: str
     long_name: str
     units: str
+    noun: str
+    better: str
     seeds: tuple[int, ...]
     arm_values: tuple[float, ...]
     against_values: tuple[float, ...]
@@ -67,6 +69,8 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
         metric=str(values.name),
         long_name=str(values.attrs["long_name"]),
         units=str(values.attrs["units"]),
+        noun=str(values.attrs["noun"]),
+        better=str(values.attrs["better"]),
         seeds=tuple(both),
         arm_values=tuple(ours[seed] for seed in both),
         against_values=tuple(theirs[seed] for seed in both),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, unknown
-from zoneout_lab.results.derived import DERIVED, derived
+from zoneout_lab.metrics import SCORES, SPLITS, Metric
+from zoneout_lab.profiles import REDUCTIONS
+from zoneout_lab.results.measured import measured, stored_scalars
 
 
 def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
-    """One metric as [arm, seed], NaN where the run diverged or is missing, with ``long_name`` and ``units``.
+    """One metric as [arm, seed], NaN where the run diverged or is missing, with ``long_name``, ``units``, ``noun`` and ``better``.
 
     ``valid_score`` (``test_score``, ``train_eval_score``) is the score of the study's task, whose name the result has:
-    ``valid_error``, for example. A metric by epoch is taken at each run's ``best_epoch``. What :data:`DERIVED` names is computed from
-    measurements. A known metric of a study without any finished run is NaN throughout.
+    ``valid_error``, for example. A metric by epoch is taken at each run's ``best_epoch``. A measure's scalar is
+    taken at the last epoch measured. A known metric of a study without any finished run is NaN throughout.
 
     Raises UsageError for a metric that is on no list, or a score where no run has one yet; InputRefusedError where an arm or seed appears twice or the study did
     not measure what is asked.
@@ -29,7 +33,6 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     ...     by_epoch={"valid_error": [0.5, 0.25, 0.375]},
     ...     at_best={},
     ...     best_epoch=2,
-    ...     gradients={},
     ...     seconds=1.0,
     ...     provenance={},
     ... )
@@ -39,28 +42,40 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     """
     tree = schema.by_arm_and_seed(tree)
     metrics = _metrics(tree)
-    metric = _of_task(metrics, metric)
+    metric = _of_task(tree, metrics, metric)
     finished = metrics["status"] == "finished"
-    if metric in DERIVED:
-        values = derived(tree, finished, metric)
+    stored = stored_scalars(tree)
+    if metric in REDUCTIONS or metric in stored:
+        values = measured(tree, finished, metric)
     elif metric in metrics and np.issubdtype(metrics[metric].dtype, np.number):
         values = metrics[metric]
         if "epoch" in values.dims:
             values = values.where(metrics["epoch"] == metrics["best_epoch"]).sum("epoch", min_count=1)
-    elif metric in schema.QUANTITIES and not finished.any():
+    elif metric in (schema.QUANTITIES | _own(tree)) and not finished.any():
         values = _nothing(finished)
     else:
         numeric = [str(name) for name, v in metrics.data_vars.items() if np.issubdtype(v.dtype, np.number)]
-        scores = [name for split in schema.SPLITS if _of_task(metrics, name := f"{split}_score") != name]
-        raise unknown("metric", metric, [*numeric, *scores, *DERIVED])
+        scores = [name for split in SPLITS if _of_task(tree, metrics, name := f"{split}_score") != name]
+        raise unknown("metric", metric, [*numeric, *scores, *stored, *REDUCTIONS])
     values = values.where(finished).transpose("arm", "seed").astype(np.float64).rename(metric)
-    if metric in DERIVED:
-        long_name, units = DERIVED[metric].long_name, DERIVED[metric].units
-    else:
-        attrs = metrics[metric].attrs if metric in metrics else {}
-        long_name, units = schema.description(metric, attrs)
-        units = attrs.get("units", units)  # a loss has another unit in another task
-    return values.assign_attrs(long_name=long_name, units=units)
+    about = described(tree, metric)
+    return values.assign_attrs(long_name=about.long_name, units=about.unit, noun=about.noun, better=about.better or "")
+
+
+def described(tree: xr.DataTree, metric: str) -> Metric:
+    """What a metric of a study is: from the task's recorded score, the list of ours, its measure, or its own attributes."""
+    if metric in REDUCTIONS:
+        return REDUCTIONS[metric].about
+    here = tree["metrics"].to_dataset().data_vars if metric in tree["metrics"] else stored_scalars(tree)
+    attrs = here[metric].attrs if metric in here else {}
+    about = _own(tree).get(metric) or schema.description(metric, attrs)
+    # a loss has another unit in another task
+    return dataclasses.replace(about, unit=str(attrs.get("units", about.unit)))
+
+
+def _own(tree: xr.DataTree) -> dict[str, Metric]:
+    score = schema.score_of(tree)
+    return {} if score is None else score.metrics()
 
 
 def _metrics(tree: xr.DataTree) -> xr.Dataset:
@@ -77,11 +92,14 @@ def _metrics(tree: xr.DataTree) -> xr.Dataset:
     return metrics
 
 
-def _of_task(metrics: xr.Dataset, metric: str) -> str:
+def _of_task(tree: xr.DataTree, metrics: xr.Dataset, metric: str) -> str:
     """``valid_score`` by the name that it has for the study's task; any other name as it is."""
     split, _, last = metric.rpartition("_")
-    names = [f"{split}_{score}" for score in schema.SCORES if f"{split}_{score}" in metrics]
-    return names[0] if last == "score" and names else metric
+    if last != "score" or split not in SPLITS:
+        return metric
+    recorded = schema.score_of(tree)
+    names = [f"{split}_{score}" for score in ([recorded.name] if recorded else SCORES)]
+    return next((name for name in names if name in metrics), metric)
 
 
 def _nothing(finished: xr.DataArray) -> xr.DataArray:

@@ -6,50 +6,9 @@ import math
 from collections.abc import Sequence
 
 from zoneout_lab import stats
+from zoneout_lab.metrics import METRICS
 from zoneout_lab.results.comparison import Comparison
 from zoneout_lab.results.numbers import decimals, full, number, p_value, percent, sides
-
-#: what a metric is called in prose, where its ``long_name`` would not fit into a sentence
-NOUNS: dict[str, str] = {
-    "train_loss": "training loss under noise",
-    "train_eval_loss": "training loss",
-    "train_eval_error": "training error",
-    "train_eval_ppl": "training perplexity",
-    "train_eval_mse": "training squared error",
-    "train_eval_bpc": "training cross-entropy",
-    "train_eval_bpc_full": "training cross-entropy with carried state",
-    "train_eval_ppl_full": "training perplexity of one sequence",
-    "valid_loss": "validation loss",
-    "valid_error": "validation error",
-    "valid_ppl": "validation perplexity",
-    "valid_ppl_full": "validation perplexity of one sequence",
-    "valid_mse": "validation squared error",
-    "valid_bpc": "validation cross-entropy",
-    "valid_bpc_full": "validation cross-entropy with carried state",
-    "test_loss": "test loss",
-    "test_error": "test error",
-    "test_ppl": "test perplexity",
-    "test_ppl_streams": "test perplexity in parallel streams",
-    "test_mse": "test squared error",
-    "test_bpc": "test cross-entropy",
-    "test_bpc_full": "test cross-entropy with carried state",
-    "gradient_norm": "gradient norm before clipping",
-    "best_epoch": "best epoch",
-    "epochs_run": "number of epochs trained",
-    "early_third_mass_cell": "early-third gradient share (cell, candidate)",
-    "early_third_mass_hidden": "early-third gradient share (hidden, candidate)",
-    "early_third_mass_cell_state": "early-third gradient share (cell, state)",
-    "early_third_mass_hidden_state": "early-third gradient share (hidden, state)",
-    "early_third_mass_cell_without_noise": "early-third gradient share without noise (cell, candidate)",
-    "early_third_mass_hidden_without_noise": "early-third gradient share without noise (hidden, candidate)",
-    "perturbation_cell": "remaining perturbation (cell)",
-    "perturbation_hidden": "remaining perturbation (hidden)",
-    "perturbation_cell_without_noise": "remaining perturbation without noise (cell)",
-    "perturbation_hidden_without_noise": "remaining perturbation without noise (hidden)",
-}
-
-#: metrics of unit "1" that count something; every other one of that unit is a fraction, shown in percentage points
-COUNTS: dict[str, str] = {"best_epoch": "epochs", "epochs_run": "epochs"}
 
 
 def sentence(c: Comparison, arm: str, against: str) -> str:
@@ -58,7 +17,7 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
     Fractions are given in percentage points. Where seeds are too few for a sign-flip interval, the t interval stands in, with
     what it assumes, and the sentence says how many seeds would do.
     """
-    noun, n = NOUNS.get(c.metric, c.long_name), len(c.seeds)
+    noun, n = c.noun or c.long_name, len(c.seeds)
     if n == 0:
         return _end(f"No seed has the {noun} of both {arm} and {against}", _lost(c), c)
     if c.mean_difference == 0:
@@ -78,7 +37,7 @@ def short(c: Comparison, arm: str, against: str) -> str:
         return "; ".join(["no seed has both values", *_lost(c)])
     places = _scaled(c)[3]
     ours, theirs = (math.fsum(value / len(c.seeds) for value in values) for values in (c.arm_values, c.against_values))
-    noun = NOUNS.get(c.metric, c.long_name)
+    noun = c.noun or c.long_name
     values = f"{noun} {_value(c, ours, places, theirs)} for {arm}, {_value(c, theirs, places, ours)} for {against}"
     head = "the same on average" if c.mean_difference == 0 else f"{arm} is {_shift(c)}"
     notes = [*_interval(c), *_margin(c), *_equal(c), *(["differences look skewed"] if c.skewed else []), *_lost(c)]
@@ -91,8 +50,8 @@ def unit_of(metric: str, units: str) -> tuple[float, str]:
     >>> unit_of("valid_error", "1"), unit_of("best_epoch", "1"), unit_of("test_ppl", "perplexity")
     ((100.0, 'percentage points'), (1.0, 'epochs'), (1.0, ''))
     """
-    if metric in COUNTS:
-        return 1.0, COUNTS[metric]
+    if metric in METRICS and METRICS[metric].counts:
+        return 1.0, METRICS[metric].counts
     if units == "perplexity":  # is what is measured, and its own unit
         return 1.0, ""
     return (100.0, "percentage points") if units == "1" else (1.0, units)

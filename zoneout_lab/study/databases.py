@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -94,6 +95,24 @@ def check_database_url(url: str, option: str) -> None:
         ) from error
     except ImportError:
         return  # its driver is not installed, which the caller reports
+
+
+@contextmanager
+def quiet(*loggers: str) -> Iterator[None]:
+    """These loggers pass on nothing below a warning while the ``with`` block runs, and are then as they were.
+
+    >>> with quiet("mlflow"):
+    ...     logging.getLogger("mlflow").isEnabledFor(logging.INFO)
+    False
+    """
+    levels = {logger: logger.level for logger in map(logging.getLogger, loggers)}
+    for logger, level in levels.items():
+        logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def may_pass(error: BaseException) -> bool:

@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
+from zoneout_lab.measures import Measure, as_measure
+from zoneout_lab.measures import to_json as measure_as_json
 from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
-from zoneout_lab.ops.cells import to_json as cell_json
+from zoneout_lab.ops.cells import to_json as cell_as_json
+from zoneout_lab.parts import check_class
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
 from zoneout_lab.settings import Frozen, Value
 
@@ -18,27 +21,28 @@ RegularizerField = Annotated[
     BeforeValidator(lambda value: from_json(value) if isinstance(value, Mapping) else value),
     PlainSerializer(to_json),
 ]
+MeasureField = Annotated[InstanceOf[Measure], BeforeValidator(as_measure), PlainSerializer(measure_as_json)]
+Scalar = Value | None
 
 
 def _written(path: str, value: Any) -> Any:
     """A cell that is built in is kept as JSON, one of one's own as itself: that says where it comes from."""
     named = value.get("kind") if isinstance(value, Mapping) else value
     own = path == "model.cell" and isinstance(named, str) and ":" in named
-    if not own and not isinstance(value, Cell) and not (isinstance(value, type) and issubclass(value, Cell)):
+    cls = value if isinstance(value, type) else type(value)
+    if not own and not issubclass(cls, Cell):
         return value
+    if not own:
+        check_class(cls, CELLS, Cell)  # type: ignore[type-abstract]
     cell = as_cell(value)
-    return cell_json(cell) if type(cell) in CELLS.values() else cell
+    return cell_as_json(cell) if type(cell) in CELLS.values() else cell
 
 
-def _changes(change: Any) -> Any:
-    return {path: _written(path, value) for path, value in change.items()} if isinstance(change, Mapping) else change
-
-
-#: dotted field of the setting → value; a cell may be given by name, as its class or as a value
-Changes = Annotated[
-    dict[str, Value | dict[str, Value] | InstanceOf[Cell] | None],
-    BeforeValidator(_changes),
-    PlainSerializer(lambda change: {p: cell_json(v) if isinstance(v, Cell) else v for p, v in change.items()}),
+#: dotted field of the setting → value. A cell is given by name, as its class or as a value
+Change = Annotated[
+    dict[str, Scalar | dict[str, Scalar] | InstanceOf[Cell]],
+    BeforeValidator(lambda change: {path: _written(path, value) for path, value in dict(change).items()}),
+    PlainSerializer(lambda change: {p: cell_as_json(v) if isinstance(v, Cell) else v for p, v in change.items()}),
 ]
 
 
@@ -53,7 +57,7 @@ class Arm(Frozen):
     name: Name
     label: str = Field("", description="how it is called in the report; by default its name")
     regularizer: RegularizerField = NoRegularizer()
-    change: Changes = Field(default_factory=dict, description="dotted field of the setting → value")
+    change: Change = Field(default_factory=dict, description="dotted field of the setting → value")
     search: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="field of the regularizer → range in which tuning looks for it"
     )
@@ -64,7 +68,7 @@ class Arm(Frozen):
         cell, regularizer = separated(LSTM(), self.regularizer)
         if regularizer is not self.regularizer:
             object.__setattr__(self, "regularizer", regularizer)
-            object.__setattr__(self, "change", self.change | {"model.cell": cell_json(cell)})
+            object.__setattr__(self, "change", self.change | {"model.cell": cell_as_json(cell)})
         return self
 
 
@@ -91,5 +95,5 @@ class Tuning(Frozen):
     """Every arm with a search space gets the same budget, on seeds that no comparison uses afterwards."""
 
     trials: int = Field(16, ge=1, description="settings tried for each arm")
-    seeds: int = Field(2, ge=1, description="runs for each setting; their mean score is minimised")
+    seeds: int = Field(2, ge=1, description="runs for each setting; the mean of their scores is what is to be best")
     at_once: int = Field(8, ge=1, description="settings asked for before the next are chosen")

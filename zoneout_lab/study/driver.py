@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from zoneout_lab.metrics import Score, as_score
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study import provenance
+from zoneout_lab.study.batching import batches
 from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.device import device_memory, give_back_memory, out_of_memory
-from zoneout_lab.study.plan import batches
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store, taking_turns
 from zoneout_lab.study.trials import Ledger, Space, sampler_name
@@ -50,6 +51,11 @@ class Driver:
     origin: dict[str, Any]
     trained: int = 0
     failed: list[str] = field(default_factory=list)
+
+    @property
+    def score(self) -> Score:
+        """What the task is judged by."""
+        return as_score(self.task.score)
 
     def train_missing(self, runs: Iterable[Run], phase: str, spaces: dict[str, Space] | None = None) -> None:
         """Train the runs whose files are missing, in batches, and write each batch's files as it ends."""
@@ -106,7 +112,7 @@ class Driver:
     def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
         record = self._record(len(outcomes))
         for outcome in outcomes:
-            self.store.add(outcome, self.task.score, record, phase=phase)
+            self.store.add(outcome, self.score, record, phase=phase)
             self._tell(outcome.run)
             self.trained += 1
 
@@ -136,8 +142,10 @@ def origin(setting: Setting, data: Data, device: str, workers: int) -> dict[str,
     }
 
 
-def ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
+def ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher, score: Score) -> Ledger:
     sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
     url = storage or sqlite_url(out / "optuna.db")
     with taking_turns(out, watcher.warn):
-        return Ledger(url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn)
+        return Ledger(
+            url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn, better=score.better
+        )

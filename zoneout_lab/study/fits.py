@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zoneout_lab.errors import InputRefusedError, unknown
-from zoneout_lab.ops.cells import CELLS, Cell
+from zoneout_lab.paper import CLAIMS
 from zoneout_lab.parts import check_class, parts_of
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer, to_json
-from zoneout_lab.report.claims import CLAIMS
 from zoneout_lab.study.declared import Arm, Hypothesis, Tuning
 
 
 def arms_fit(arms: Sequence[Arm], baseline: str) -> None:
-    """Arms have names, and labels, of their own; the baseline is one of them; regularizers and cells of one's own are such."""
+    """Arms have names, and labels, of their own; the baseline is one of them; a regularizer of one's own is one."""
     names = [arm.name for arm in arms]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -31,9 +30,6 @@ def arms_fit(arms: Sequence[Arm], baseline: str) -> None:
         try:
             for part in parts_of(arm.regularizer):
                 check_class(type(part), REGULARIZERS, Regularizer)
-            for value in arm.change.values():
-                if isinstance(value, Cell):
-                    check_class(type(value), CELLS, Cell)  # type: ignore[type-abstract]
         except InputRefusedError as error:
             raise InputRefusedError(f"arm {arm.name!r}: {error}") from error
 

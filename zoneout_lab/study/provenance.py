@@ -8,6 +8,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
 _PACKAGES = ("torch", "numpy", "scipy", "xarray", "optuna", "mlflow", "scikit-learn")
 
 
@@ -51,13 +53,7 @@ def git_commit() -> str | None:
 
 def memory_available() -> int:
     """Bytes of main memory that can be used without swapping."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (OSError, ValueError):
-        return 4 * 2**30
+    return int(psutil.virtual_memory().available)
 
 
 def _version(package: str) -> str:

@@ -6,15 +6,18 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from zoneout_lab import schema
+from zoneout_lab.errors import UsageError
+from zoneout_lab.metrics import as_score
 from zoneout_lab.study import provenance
 from zoneout_lab.study.databases import check_database_url, reason, remedy, without_password
+from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import check_device
 from zoneout_lab.study.driver import Driver, Watcher, ledger, origin
 from zoneout_lab.study.parts import check_parts
-from zoneout_lab.study.plan import check_metrics, refuse_unless_forced
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import CONFIRM, Store, only_driver, taking_turns
 from zoneout_lab.study.tuning import tune
@@ -62,7 +65,8 @@ def run_study(
         workers: processes that train at once; by default one for each core, and one on a GPU. More than one needs the usual
             ``if __name__ == "__main__":`` in a script that calls this. Results do not depend on it.
         storage: Optuna database URL; by default SQLite in ``out``.
-        tracking: MLflow tracking URI; ``default`` is $MLFLOW_TRACKING_URI or SQLite in ``out``; None: no MLflow.
+        tracking: MLflow tracking URI; ``default`` is $MLFLOW_TRACKING_URI or SQLite in ``out``, where MLflow is installed; None: no
+            MLflow.
         force: run a design that cannot reach its α.
         declared, overrides, command: the study as its file declares it, what was changed, and how to run it again.
         watcher: is told what happens.
@@ -77,11 +81,12 @@ def run_study(
         planned = study.runs()
         check_metrics(study)
         problem = refuse_unless_forced(study, force=force)
-        _check_mirrors(storage, tracking)
+        tracking = _check_mirrors(storage, tracking, watcher)
         task = make_task(study.task, study.setting().options)
         loaded = load_task(task, data)
         if not (out / study.id / "MANIFEST.json").exists():
-            check_parts(study, task, loaded)
+            for warning in check_parts(study, task, loaded):
+                watcher.warn(warning)
         with only_driver(out, study, watcher.warn):
             store = Store.open(
                 out,
@@ -99,7 +104,7 @@ def run_study(
                 device=device,
                 workers=workers,
                 watcher=watcher,
-                ledger=ledger(study, store, out, storage, watcher),
+                ledger=ledger(study, store, out, storage, watcher, as_score(task.score)),
                 origin=origin(study.setting(), loaded, device, workers),
             )
             summary = Summary(store.folder, len(planned), failed=driver.failed)
@@ -115,14 +120,25 @@ def run_study(
     return summary
 
 
-def _check_mirrors(storage: str | None, tracking: str | None) -> None:
+def _check_mirrors(storage: str | None, tracking: str | None, watcher: Watcher) -> str | None:
+    """Refuse what is not a place to mirror runs in; returns where MLflow is to record them, None where it does not."""
     if storage is not None:
         check_database_url(storage, "--storage")
+    if tracking is not None and find_spec("mlflow") is None:
+        install = 'pip install "zoneout-lab[tracking]"'
+        if tracking != "default":
+            raise UsageError(
+                f"--tracking {without_password(tracking)!r} needs MLflow, which is not installed. To install it: {install}. Or leave "
+                "--tracking out: runs are then not recorded in MLflow."
+            )
+        watcher.say(f"Runs are not recorded in MLflow, which is not installed. To install it: {install}.")
+        return None
     if tracking not in (None, "default") or (tracking == "default" and os.environ.get("MLFLOW_TRACKING_URI")):
         with suppress(RuntimeError):  # MLflow itself cannot be imported, which costs no run
             from zoneout_lab.study.tracking import check_tracking
 
             check_tracking(None if tracking == "default" else tracking)
+    return tracking
 
 
 def _publish(folder: Path, out: Path, tracking: str, watcher: Watcher, *, say: bool) -> None:

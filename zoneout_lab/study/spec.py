@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
+from zoneout_lab.measures import USUAL, check_together
+from zoneout_lab.measures import to_json as measure_to_json
+from zoneout_lab.metrics import SPLITS, as_score
 from zoneout_lab.ops.cells import Cell, as_cell
-from zoneout_lab.parts import Code, parts_of
+from zoneout_lab.parts import Code, Part, parts_of
 from zoneout_lab.regularizers import to_json
-from zoneout_lab.schema import SPLITS
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.study.changes import changed, explain
-from zoneout_lab.study.declared import Arm, Changes, Hypothesis, Name, Tuning
+from zoneout_lab.study.declared import Arm, Change, Hypothesis, MeasureField, Name, Tuning
 from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit
 from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, task_name
 
@@ -41,8 +43,9 @@ class Study(Frozen):
         arms, baseline: what is compared, and the arm the others are written against.
         seeds: how many seeds every arm is run with; seed: from which all randomness derives.
         hypotheses, alpha: the family of claims, corrected together at α.
-        gradient_epochs, gradient_examples: when gradient flow and the growth of a perturbation are measured, and on how many validation
-            examples; 0 is before training, −1 after each run's last epoch.
+        gradient_epochs, gradient_examples: when the measures are taken, and on how many validation examples; 0 is before training, −1
+            after each run's last epoch.
+        measures: what is measured then; by default gradient flow and the growth of a perturbation.
         tuning: budget for arms with a search space.
     """
 
@@ -52,7 +55,7 @@ class Study(Frozen):
     background: str = ""
     task: TaskField = "digits"
     preset: str = "laptop"
-    change: Changes = Field(default_factory=dict)
+    change: Change = Field(default_factory=dict)
     arms: tuple[Arm, ...] = Field(min_length=1)
     baseline: Name
     seeds: int = Field(8, ge=1, le=1000)
@@ -61,7 +64,10 @@ class Study(Frozen):
     alpha: float = Field(0.05, gt=0, lt=1)
     gradient_epochs: tuple[Annotated[int, Field(ge=-1)], ...] = ()
     gradient_examples: int = Field(64, ge=1)
+    measures: tuple[MeasureField, ...] = USUAL
     tuning: Tuning | None = None
+
+    later: ClassVar[tuple[str, ...]] = ("measures",)
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +81,7 @@ class Study(Frozen):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
+        check_together(self.measures)
         arms_fit(self.arms, self.baseline)
         hypotheses_fit(self.hypotheses, [arm.name for arm in self.arms])
         searches_fit(self.arms, self.tuning)
@@ -82,8 +89,8 @@ class Study(Frozen):
 
     def settled(self) -> Study:
         """The study with ``…_score`` metrics named for its task: ``valid_score`` is ``valid_error`` or ``valid_bpc``."""
-        score = task_class(self.task).score
-        names = {f"{split}_score": f"{split}_{score}" for split in SPLITS}
+        score = as_score(task_class(self.task).score)
+        names = {f"{split}_score": f"{split}_{score.name}" for split in SPLITS}
         hypotheses = tuple(h.model_copy(update={"metric": names.get(h.metric, h.metric)}) for h in self.hypotheses)
         return self.model_copy(update={"hypotheses": hypotheses})
 
@@ -138,6 +145,7 @@ class Study(Frozen):
             seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
+            measures=tuple(measure_to_json(measure) for measure in self.measures),
             code=Code.of(self.classes(arm)).digests(),
         )
 
@@ -151,14 +159,15 @@ class Study(Frozen):
         """The files of one's own that the study's parts come from."""
         return Code.of(cls for arm in self.arms for cls in self.classes(arm))
 
-    def classes(self, arm: Arm) -> list[type]:
-        """The classes of the parts that a run of this arm is made of."""
-        parts = [self.cell(arm), arm.regularizer]
-        return [task_class(self.task), *(type(each) for part in parts for each in parts_of(part))]
-
     def cell(self, arm: Arm) -> Cell:
         """The cell of an arm's model."""
         return as_cell((self.change | arm.change).get("model.cell") or self.setting(arm).model.cell)
+
+    def classes(self, arm: Arm) -> list[type]:
+        """The classes of the parts that a run of this arm is made of."""
+        whole: tuple[Part, ...] = (arm.regularizer, self.cell(arm), *self.measures)
+        held = [part for each in whole for part in parts_of(each)]
+        return [task_class(self.task), *map(type, held)]
 
 
 def derive(study_seed: int, seed: int, purpose: str) -> int:

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+from zoneout_lab.metrics import Score
 from zoneout_lab.parts import Code
 from zoneout_lab.settings import Run
 from zoneout_lab.study.spec import Study
@@ -131,10 +132,10 @@ class Store:
         entry = self.manifest["runs"].get(run.id, {})
         return float(entry["score"]) if entry.get("status") == "finished" else None
 
-    def add(self, outcome: Outcome, score: str, provenance: Mapping[str, Any], *, phase: str = CONFIRM) -> None:
+    def add(self, outcome: Outcome, score: Score, provenance: Mapping[str, Any], *, phase: str = CONFIRM) -> None:
         """Write a run's file, then its line in the manifest."""
         run = outcome.run
-        tree = outcome_tree(outcome, provenance)
+        tree = outcome_tree(outcome, {**provenance, "score": score.to_json()})
         file = f"runs/{'tune-' if phase == TUNE else ''}{run.arm}-s{run.seed:03d}-{run.id[:8]}.nc"
         sha256 = schema.write_tree(tree, self.folder / file)
         best = outcome.best_epoch
@@ -145,7 +146,7 @@ class Store:
             "seed": run.seed,
             "phase": phase,
             "status": outcome.status,
-            "score": None if best is None else outcome.by_epoch[f"valid_{score}"][best - 1],
+            "score": None if best is None else outcome.by_epoch[f"valid_{score.name}"][best - 1],
         }
         self.save()
 
@@ -168,14 +169,7 @@ def outcome_tree(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
         by_epoch=outcome.by_epoch,
         at_best=outcome.at_best,
         best_epoch=outcome.best_epoch,
-        gradients={
-            epoch: schema.gradient_dataset(m.noisy, layers=m.layers, states=m.states, without_noise=m.without_noise)
-            for epoch, m in outcome.gradients.items()
-        },
-        dynamics={
-            epoch: schema.perturbation_dataset(m.noisy, layers=m.layers, states=m.states, without_noise=m.without_noise)
-            for epoch, m in outcome.perturbations.items()
-        },
+        measured=outcome.measured,
         seconds=outcome.seconds,
         provenance={"spec": run.model_dump(mode="json"), **provenance},
     )

@@ -6,7 +6,6 @@ Only the one driver writes, one run after another: several processes on a fresh 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shlex
 import time
@@ -24,10 +23,8 @@ from mlflow.exceptions import MlflowException
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.study.databases import check_database_url, sqlite_path, sqlite_url, without_password
+from zoneout_lab.study.databases import check_database_url, quiet, sqlite_path, sqlite_url, without_password
 from zoneout_lab.study.store import read_manifest
-
-logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 _VARIABLE, _RETRIES = "MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -72,7 +69,7 @@ def publish(folder: Path, uri: str) -> int:
 
     Raises InputRefusedError where the study's experiment was deleted in MLflow, and whatever MLflow and its database raise.
     """
-    with _impatient():
+    with _impatient(), quiet("mlflow", "alembic"):
         return _publish(folder, uri)
 
 

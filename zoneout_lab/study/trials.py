@@ -9,19 +9,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from zoneout_lab.metrics import Better
 from zoneout_lab.settings import Run
-from zoneout_lab.study.databases import may_pass, reason, remedy
+from zoneout_lab.study.databases import may_pass, quiet, reason, remedy
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+_LOGGERS = ("optuna", "alembic")  # they announce each study, trial and table, and the driver reports what matters of it
 
 Space = Mapping[str, tuple[float, float]]
 Params = dict[str, float]
+_DIRECTIONS: dict[Better, Literal["minimize", "maximize"]] = {"lower": "minimize", "higher": "maximize"}
 
 
 class Ledger:
@@ -33,9 +35,19 @@ class Ledger:
         arms: names of all arms.
         sampler: what the trials' settings came from, recorded with Optuna's version.
         warn: told once where the database does not answer.
+        better: which scores are better.
     """
 
-    def __init__(self, storage: str, name: str, arms: Sequence[str], sampler: str, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        storage: str,
+        name: str,
+        arms: Sequence[str],
+        sampler: str,
+        warn: Callable[[str], None],
+        *,
+        better: Better = "lower",
+    ) -> None:
         self._warn = warn
         self._arms = list(arms)
         self._study: optuna.Study | None = None
@@ -43,7 +55,11 @@ class Ledger:
         self._done: set[str] = set()
         with self._or_warn():
             study = optuna.create_study(
-                storage=storage, study_name=name, sampler=optuna.samplers.RandomSampler(seed=0), load_if_exists=True
+                storage=storage,
+                study_name=name,
+                sampler=optuna.samplers.RandomSampler(seed=0),
+                direction=_DIRECTIONS[better],
+                load_if_exists=True,
             )
             study.set_user_attr("sampler", sampler)
             study.set_user_attr("optuna", optuna.__version__)
@@ -93,7 +109,8 @@ class Ledger:
     def _or_warn(self) -> Iterator[None]:
         """Give up on the database for the rest of this process where it does not answer, saying so once."""
         try:
-            yield
+            with quiet(*_LOGGERS):
+                yield
         except Exception as error:  # noqa: BLE001 - drivers raise their own kinds, and none may cost a run
             self._study = None
             fault = "does not answer" if may_pass(error) else "cannot be used"
@@ -111,7 +128,9 @@ def sampler_name() -> str:
     return f"TPESampler of Optuna {optuna.__version__}"
 
 
-def suggest(space: Space, finished: Sequence[tuple[Params, float]], count: int, seed: int) -> list[Params]:
+def suggest(
+    space: Space, finished: Sequence[tuple[Params, float]], count: int, seed: int, *, better: Better = "lower"
+) -> list[Params]:
     """The next ``count`` settings to try, from the tree-structured Parzen estimator and what is known so far.
 
     A pure function of its arguments: the sampler is made anew from ``seed`` and the number of finished trials.
@@ -123,7 +142,8 @@ def suggest(space: Space, finished: Sequence[tuple[Params, float]], count: int, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.TPESampler(seed=(seed + len(finished)) % 2**32, n_startup_trials=8)
-    study = optuna.create_study(sampler=sampler)
-    for params, score in finished:
-        study.add_trial(create_trial(params=params, distributions=distributions, value=score))
-    return [dict(study.ask(distributions).params) for _ in range(count)]
+    with quiet(*_LOGGERS):
+        study = optuna.create_study(sampler=sampler, direction=_DIRECTIONS[better])
+        for params, score in finished:
+            study.add_trial(create_trial(params=params, distributions=distributions, value=score))
+        return [dict(study.ask(distributions).params) for _ in range(count)]

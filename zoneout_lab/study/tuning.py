@@ -29,7 +29,13 @@ def tune(driver: Driver) -> Study:
     for first in range(0, tuning.trials, tuning.at_once):
         count = min(tuning.at_once, tuning.trials - first)
         asked = {
-            arm.name: suggest(arm.search, finished[arm.name], count, derive(study.seed, first, f"sampler/{arm.name}"))
+            arm.name: suggest(
+                arm.search,
+                finished[arm.name],
+                count,
+                derive(study.seed, first, f"sampler/{arm.name}"),
+                better=driver.score.better,
+            )
             for arm in searched
         }
         trials = [
@@ -41,9 +47,10 @@ def tune(driver: Driver) -> Study:
         for arm, params, runs in trials:
             # without a score, a run counts as the worst there can be
             scores = [store.score(run) for run in runs]
-            mean = sum(math.inf if score is None else score for score in scores) / len(scores)
+            mean = sum(driver.score.worst if score is None else score for score in scores) / len(scores)
             finished[arm.name].append((params, mean))
-    best = {name: min(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
+    chosen = min if driver.score.better == "lower" else max
+    best = {name: chosen(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
     for name, (_, score) in best.items():
         if not math.isfinite(score):
             raise InputRefusedError(

@@ -16,7 +16,7 @@ from zoneout_lab import parts
 from zoneout_lab.errors import UsageError, unknown
 from zoneout_lab.settings import Value
 from zoneout_lab.tasks.adding import Adding
-from zoneout_lab.tasks.base import Carried, Data, Examples, Score, Split, Stream
+from zoneout_lab.tasks.base import Carried, Data, Examples, Split, Stream, TaskScore
 from zoneout_lab.tasks.char_ptb import CharPTB
 from zoneout_lab.tasks.char_text import CharText
 from zoneout_lab.tasks.copying import Copying
@@ -118,10 +118,10 @@ __all__ = [
     "Examples",
     "Images",
     "PermutedMNIST",
-    "Score",
     "Split",
     "Stream",
     "Task",
+    "TaskScore",
     "Text8",
     "WordPTB",
     "WordText",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Examples, Score
+from zoneout_lab.tasks.base import Data, Examples, TaskScore
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, keep_plain
 from zoneout_lab.tasks.task import Task
@@ -39,7 +39,7 @@ class Adding(Task):
 
     kind: ClassVar[str] = "adding"
     title: ClassVar[str] = "Adding"
-    score: ClassVar[Score] = "mse"
+    score: ClassVar[TaskScore] = "mse"
     sources: ClassVar[Sources | str] = "made when it is loaded"
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.metrics import Over, Score
 
-Score = Literal["error", "bpc", "ppl", "mse"]
+#: what a task is judged by: a built-in score by name, or a record of its own
+TaskScore = str | Score
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,11 @@ def _whole(symbols: Tensor, window: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 Split = Examples | Stream | Carried
+
+
+def kind_of(split: Split) -> Over:
+    """What a score is read over on such data."""
+    return "examples" if isinstance(split, Examples) else "chunks" if isinstance(split, Stream) else "streams"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Score, Stream
+from zoneout_lab.tasks.base import Data, Stream, TaskScore
 from zoneout_lab.tasks.files import Source, Sources, difference, find, read, refusal
 from zoneout_lab.tasks.options import check_choice, check_count, keep_plain
 from zoneout_lab.tasks.task import Task
@@ -57,7 +57,7 @@ class CharPTB(Task):
 
     kind: ClassVar[str] = "char_ptb"
     title: ClassVar[str] = "Character-level Penn Treebank"
-    score: ClassVar[Score] = "bpc"
+    score: ClassVar[TaskScore] = "bpc"
     sources: ClassVar[Sources | str] = PTB
     # Width and epochs are those at which a plain LSTM overfitted in a pilot: regularizers have something to prevent.
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(

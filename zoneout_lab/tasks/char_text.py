@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Score, Stream
+from zoneout_lab.tasks.base import Data, Stream, TaskScore
 from zoneout_lab.tasks.corpus import Corpus, characters
 from zoneout_lab.tasks.encoding import UTF_8
 from zoneout_lab.tasks.files import Sources
@@ -41,7 +41,7 @@ class CharText(Task):
 
     kind: ClassVar[str] = "char_text"
     title: ClassVar[str] = "Characters of a text"
-    score: ClassVar[Score] = "bpc"
+    score: ClassVar[TaskScore] = "bpc"
     sources: ClassVar[Sources | str] = "your own file, named by options.path"
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Examples, Score
+from zoneout_lab.tasks.base import Data, Examples, TaskScore
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, keep_plain
 from zoneout_lab.tasks.task import Task
@@ -47,7 +47,7 @@ class Copying(Task):
 
     kind: ClassVar[str] = "copying"
     title: ClassVar[str] = "Copying"
-    score: ClassVar[Score] = "error"
+    score: ClassVar[TaskScore] = "error"
     sources: ClassVar[Sources | str] = "made when it is loaded"
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Examples, Score
+from zoneout_lab.tasks.base import Data, Examples, TaskScore
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.options import check_count, check_flag, keep_plain
 from zoneout_lab.tasks.task import Task
@@ -45,7 +45,7 @@ class Digits(Task):
 
     kind: ClassVar[str] = "digits"
     title: ClassVar[str] = "Permuted sequential digits (8×8)"
-    score: ClassVar[Score] = "error"
+    score: ClassVar[TaskScore] = "error"
     sources: ClassVar[Sources | str] = "inside scikit-learn"
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Examples, Score
+from zoneout_lab.tasks.base import Data, Examples, TaskScore
 from zoneout_lab.tasks.digits import stratified
 from zoneout_lab.tasks.files import Sources
 from zoneout_lab.tasks.image_arrays import Labelled, without_example
@@ -52,7 +52,7 @@ class Images(Task):
 
     kind: ClassVar[str] = "images"
     title: ClassVar[str] = "Images pixel by pixel"
-    score: ClassVar[Score] = "error"
+    score: ClassVar[TaskScore] = "error"
     sources: ClassVar[Sources | str] = "your own file, named by options.path"
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Examples, Score
+from zoneout_lab.tasks.base import Data, Examples, TaskScore
 from zoneout_lab.tasks.files import Source, Sources, difference, find
 from zoneout_lab.tasks.idx import read_idx
 from zoneout_lab.tasks.options import check_choice, check_count, keep_plain
@@ -78,7 +78,7 @@ class PermutedMNIST(Task):
 
     kind: ClassVar[str] = "pmnist"
     title: ClassVar[str] = "Permuted sequential MNIST"
-    score: ClassVar[Score] = "error"
+    score: ClassVar[TaskScore] = "error"
     sources: ClassVar[Sources | str] = MNIST
     # The laptop setting stops long before convergence: it shows the task at work and decides no claim of the paper.
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(

@@ -8,14 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import torch
 
 from zoneout_lab.errors import InputRefusedError, LabError
+from zoneout_lab.metrics import SCORES, as_score
 from zoneout_lab.parts import Part
 from zoneout_lab.settings import Setting
-from zoneout_lab.tasks.base import Carried, Data, Examples, Score, Split
+from zoneout_lab.tasks.base import Carried, Data, Examples, Split, Stream, TaskScore
 from zoneout_lab.tasks.files import Sources
 
 
@@ -24,14 +25,15 @@ class Task(Part, ABC):
 
     One of one's own has fields, ``score``, ``input_size``, ``output_size`` and ``load``; the rest may stay as it is.
 
-    ``score`` names what the task is judged by beside its loss: ``error`` is the fraction of predictions whose class is wrong, ``bpc``
-    the cross-entropy in bits per character, ``ppl`` the perplexity per word, ``mse`` the mean squared error. Lower is better for each.
+    ``score`` is what the task is judged by beside its loss: a :class:`~zoneout_lab.metrics.Score`, or the name of a built-in one, such as
+    ``error`` (the fraction of predictions whose class is wrong), ``bpc`` (the cross-entropy in bits per character), ``ppl`` (the
+    perplexity per word) or ``mse`` (the mean squared error).
     ``title`` is what people read, by default the class's name. ``sources`` are the published files it reads, or in words where its data
     come from otherwise. ``settings`` are its presets: ``laptop``, and ``paper`` where the paper has a setting for it.
     """
 
     title: ClassVar[str]
-    score: ClassVar[Score]
+    score: ClassVar[TaskScore]
     sources: ClassVar[Sources | str] = "its own load()"
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType({"laptop": Setting()})
 
@@ -62,16 +64,15 @@ def check_task_class(cls: type[Task]) -> None:
     """Refuse a class whose score or presets cannot be. Raises InputRefusedError.
 
     >>> class Sums(Task):
-    ...     score = "accuracy"
+    ...     score = "erorr"
     >>> check_task_class(Sums)
     Traceback (most recent call last):
-    zoneout_lab.errors.InputRefusedError: Sums has the score 'accuracy'; it has to be one of error, bpc, ppl, mse: score = "error".
+    zoneout_lab.errors.InputRefusedError: Sums: There is no score 'erorr'. Did you mean 'error'? Known: ...
     """
-    score, known = getattr(cls, "score", None), get_args(Score)
-    if score not in known:
-        raise InputRefusedError(
-            f'{cls.__name__} has the score {score!r}; it has to be one of {", ".join(known)}: score = "error".'
-        )
+    try:
+        as_score(getattr(cls, "score", None))
+    except LabError as error:
+        raise InputRefusedError(f"{cls.__name__}: {error}") from error
     if not isinstance(cls.settings, Mapping) or not all(isinstance(each, Setting) for each in cls.settings.values()):
         raise InputRefusedError(f"{cls.__name__}'s settings have to be a mapping of names to Setting(...).")
 
@@ -104,11 +105,11 @@ def check_data(task: Task, data: Data) -> None:
             raise InputRefusedError(f"{name}: {size} is {value!r}; it has to be a whole number of at least 1.")
     if not isinstance(data, Data) or not isinstance(data.digest, str) or not data.digest:
         raise InputRefusedError(f"{name}: load() returned {type(data).__name__}; return Data.of(train, valid, test).")
-    wanted = {"error": "Examples", "mse": "Examples", "bpc": "Stream", "ppl": "Carried"}[task.score]
+    wanted = type(data.train)
     for split, part in (("train", data.train), ("valid", data.valid), ("test", data.test)):
-        if type(part).__name__ != wanted:
+        if not isinstance(part, Examples | Stream | Carried) or type(part) is not wanted:
             raise InputRefusedError(
-                f"{name}: its {split} split is {type(part).__name__}; with the score {task.score!r} it has to be {wanted}(...)."
+                f"{name}: its {split} split is {type(part).__name__}; all three have to be Examples(...), Stream(...) or Carried(...)."
             )
         if why := _fault(task, part):
             raise InputRefusedError(f"{name}: its {split} split {why}.")
@@ -131,7 +132,8 @@ def _fault(task: Task, part: Split) -> str:
         )
     if not bool(inputs.isfinite().all()):
         return "has inputs that are NaN or infinite"
-    if task.score == "mse":
+    score = as_score(task.score)
+    if score is SCORES["mse"] or (score is not SCORES.get(score.name) and targets.is_floating_point()):
         if task.output_size != 1:
             return f"has real targets, and output_size is {task.output_size}; it has to be 1"
         if targets.dtype != torch.float32 or targets.dim() != 1:

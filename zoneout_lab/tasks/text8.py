@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Data, Score, Stream
+from zoneout_lab.tasks.base import Data, Stream, TaskScore
 from zoneout_lab.tasks.corpus import characters
 from zoneout_lab.tasks.files import Source, Sources, difference_of, find, refusal
 from zoneout_lab.tasks.options import check_count, keep_plain
@@ -52,7 +52,7 @@ class Text8(Task):
 
     kind: ClassVar[str] = "text8"
     title: ClassVar[str] = "Text8"
-    score: ClassVar[Score] = "bpc"
+    score: ClassVar[TaskScore] = "bpc"
     sources: ClassVar[Sources | str] = TEXT8
     # The laptop setting stops long before convergence: it shows the task at work and decides no claim of the paper.
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(

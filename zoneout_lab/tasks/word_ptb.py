@@ -13,7 +13,7 @@ import torch
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Carried, Data, Score
+from zoneout_lab.tasks.base import Carried, Data, TaskScore
 from zoneout_lab.tasks.char_ptb import PTB, characters
 from zoneout_lab.tasks.corpus import EOS
 from zoneout_lab.tasks.files import Sources, difference, find, read, refusal
@@ -45,7 +45,7 @@ class WordPTB(Task):
 
     kind: ClassVar[str] = "word_ptb"
     title: ClassVar[str] = "Word-level Penn Treebank"
-    score: ClassVar[Score] = "ppl"
+    score: ClassVar[TaskScore] = "ppl"
     sources: ClassVar[Sources | str] = PTB
     # The laptop setting stops long before convergence: it shows the task at work and decides no claim of the paper.
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from zoneout_lab.settings import Model, Setting, Training
-from zoneout_lab.tasks.base import Carried, Data, Score
+from zoneout_lab.tasks.base import Carried, Data, TaskScore
 from zoneout_lab.tasks.corpus import Corpus, words
 from zoneout_lab.tasks.encoding import UTF_8
 from zoneout_lab.tasks.files import Sources
@@ -43,7 +43,7 @@ class WordText(Task):
 
     kind: ClassVar[str] = "word_text"
     title: ClassVar[str] = "Words of a text"
-    score: ClassVar[Score] = "ppl"
+    score: ClassVar[TaskScore] = "ppl"
     sources: ClassVar[Sources | str] = "your own file, named by options.path"
     settings: ClassVar[Mapping[str, Setting]] = MappingProxyType(
         {

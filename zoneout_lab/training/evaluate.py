@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.metrics import Score, as_score
 from zoneout_lab.tasks.base import Carried, Data, Examples, Split, Stream
 from zoneout_lab.training.model import SequenceModel, States
 from zoneout_lab.training.step import reads
@@ -23,7 +24,7 @@ WINDOW = 512
 
 
 def evaluate(
-    model: SequenceModel, split: Split, score: str, *, first: int | None = None, samples: int = 1
+    model: SequenceModel, split: Split, score: str | Score, *, first: int | None = None, samples: int = 1
 ) -> dict[str, Values]:
     """Loss and score of each replica on a split, or on about its first ``first`` examples: name → [R].
 
@@ -32,8 +33,7 @@ def evaluate(
     Args:
         model: R replicas. It is left in evaluation mode.
         split: on the model's device.
-        score: ``error`` (fraction of predictions whose class is wrong), ``bpc`` (bits per symbol), ``ppl`` (perplexity, e to the mean
-            loss) or ``mse`` (mean squared error).
+        score: a task's own, or the name of a built-in one (:data:`~zoneout_lab.metrics.SCORES`).
         first: examples, chunks or, of carried streams, windows, each stream's counted.
         samples: passes whose predictions are averaged: probabilities, or real values.
 
@@ -44,7 +44,7 @@ def evaluate(
 
 
 def evaluate_whole(
-    model: SequenceModel, stream: Stream | Carried, score: str, *, samples: int = 1
+    model: SequenceModel, stream: Stream | Carried, score: str | Score, *, samples: int = 1
 ) -> dict[str, Values]:
     """Loss and score of each replica over the whole stream, read as one sequence at batch 1 with carried state: name → [R].
 
@@ -53,13 +53,14 @@ def evaluate_whole(
     return _over(model, stream.whole(WINDOW), score, first=None, samples=samples, carried=True)
 
 
-def evaluate_selected(model: SequenceModel, data: Data, score: str, *, samples: int = 1) -> dict[str, Values]:
+def evaluate_selected(model: SequenceModel, data: Data, score: str | Score, *, samples: int = 1) -> dict[str, Values]:
     """What is reported of a selected checkpoint, metric → [R].
 
     Examples: the test split. A stream: the test split in chunks, and every split as one sequence. Carried streams: the test split as
     one sequence, as Zaremba et al. 2014 test, and in as many streams as the validation split; the other splits as one sequence. Of the
     training text that is its beginning, as much as there is for validation.
     """
+    score = as_score(score)
     wholes: dict[str, Stream | Carried] = {}
     if not isinstance(data.valid, Examples) and not isinstance(data.train, Examples):
         beginning = replace(data.valid, symbols=data.train.symbols[: len(data.valid)])
@@ -67,7 +68,7 @@ def evaluate_selected(model: SequenceModel, data: Data, score: str, *, samples: 
     if isinstance(data.test, Carried) and isinstance(data.valid, Carried):
         tested = evaluate_whole(model, data.test, score, samples=samples)
         side_by_side = replace(data.test, streams=min(data.valid.streams, len(data.test) - 1))
-        found = {f"test_{score}_streams": evaluate(model, side_by_side, score, samples=samples)[score]}
+        found = {f"test_{score.name}_streams": evaluate(model, side_by_side, score, samples=samples)[score.name]}
     else:
         tested = evaluate(model, data.test, score, samples=samples)
         found = {}
@@ -75,7 +76,7 @@ def evaluate_selected(model: SequenceModel, data: Data, score: str, *, samples: 
             wholes["test"] = data.test
     found |= {f"test_{name}": value for name, value in tested.items()}
     for split, stream in wholes.items():
-        found[f"{split}_{score}_full"] = evaluate_whole(model, stream, score, samples=samples)[score]
+        found[f"{split}_{score.name}_full"] = evaluate_whole(model, stream, score, samples=samples)[score.name]
     return found
 
 
@@ -83,30 +84,60 @@ def evaluate_selected(model: SequenceModel, data: Data, score: str, *, samples: 
 def _over(
     model: SequenceModel,
     batches: Iterable[tuple[Tensor, Tensor]],
-    score: str,
+    given: str | Score,
     *,
     first: int | None,
     samples: int,
     carried: bool,
 ) -> dict[str, Values]:
+    score = as_score(given)
     model.eval()
     model.rnn.draw = 0
     loss: Values = np.zeros(model.readout_bias.shape[0])
-    wrong: Values = np.zeros_like(loss)
+    tallied: Values | None = None
     count = 0
     states: list[States | None] = [None] * samples
     with _seeds_of_evaluation(model):
         for inputs, targets in batches:
             each, guess, states = _predicted(model, inputs[None], targets[None], states, carried)
             loss += means(each).double().cpu().numpy() * targets.numel()
-            if score == "error":
-                wrong += (guess.argmax(-1) != targets).flatten(1).sum(1).cpu().numpy()
+            if score.tally is not None:
+                tallied = _added(tallied, score, guess, targets[None])
             count += targets.numel()
             if first is not None and count >= first * (targets.numel() // targets.shape[-1]):
                 break
     mean = loss / count
-    value = {"error": wrong / count, "bpc": mean / math.log(2), "ppl": _exponential(mean), "mse": mean}[score]
-    return {"loss": mean, score: value}
+    return {"loss": mean, score.name: _value(score, mean, None if tallied is None else tallied / count)}
+
+
+def _added(before: Values | None, score: Score, guess: Tensor, targets: Tensor) -> Values:
+    """What a score counts, added to what it counted before; InputRefusedError where it is not one number or array for each replica."""
+    assert score.tally is not None
+    found = score.tally(guess, targets)
+    if not isinstance(found, Tensor) or found.is_complex() or found.shape[:1] != guess.shape[:1]:
+        what = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise InputRefusedError(
+            f"The score {score.name!r} counts {what}; its tally has to return a real tensor [R] or [R, …], here with R = {len(guess)}."
+        )
+    counted = found.double().cpu().numpy()
+    if before is not None and before.shape != counted.shape:
+        raise InputRefusedError(
+            f"The score {score.name!r} counts shape {list(counted.shape)} in one batch and {list(before.shape)} in those before: its tally "
+            "has to return the same shape for every batch."
+        )
+    return counted if before is None else before + counted
+
+
+def _value(score: Score, loss: Values, tallied: Values | None) -> Values:
+    if score.value is None:
+        raise InputRefusedError(f"The score {score.name!r} does not say how it is computed: give it value=.")
+    value = np.asarray(score.value(loss, tallied), dtype=np.float64)
+    if value.shape != loss.shape:
+        raise InputRefusedError(
+            f"The score {score.name!r} computes shape {list(value.shape)} from the losses of {len(loss)} models; its value has to be one "
+            "number for each."
+        )
+    return value
 
 
 @contextmanager
@@ -141,8 +172,3 @@ def _predicted(
     assert total is not None
     mean = total / len(states)
     return each_loss(mean, targets) if real else averaged_loss(losses), mean, after
-
-
-def _exponential(loss: Values) -> Values:
-    with np.errstate(over="ignore"):  # a loss that large ends its run as diverged
-        return np.exp(loss)

@@ -11,13 +11,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoneout_lab.measures import Measure, group_of
+from zoneout_lab.measures import from_json as measure_from_json
+from zoneout_lab.metrics import as_score
 from zoneout_lab.regularizers import from_json
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data, Examples
-from zoneout_lab.training import measured
 from zoneout_lab.training.evaluate import evaluate, evaluate_selected
-from zoneout_lab.training.measured import Measured
+from zoneout_lab.training.measured import Measured, first_batch, measured
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.optimiser import rate_at
 from zoneout_lab.training.step import Step, in_batches, on_device
@@ -25,27 +27,26 @@ from zoneout_lab.training.step import Step, in_batches, on_device
 
 @dataclass
 class Outcome:
-    """What became of one run: metrics by epoch, values of the selected checkpoint, gradient norms by epoch.
+    """What became of one run: metrics by epoch, values of the selected checkpoint, measurements by epoch.
 
-    ``best_epoch`` is the epoch of the selected checkpoint, ``lowest_epoch`` that of the lowest validation score, which patience
-    counts from. ``gradients`` and ``perturbations`` map an epoch to what was measured after it.
+    ``best_epoch`` is the epoch of the selected checkpoint, ``improved_epoch`` the last that improved on the best validation score,
+    which patience counts from. ``measured`` maps a measure's group to the epochs and what was measured after each.
     """
 
     run: Run
     status: str = "finished"
     best_epoch: int | None = None
-    lowest_epoch: int | None = None
+    improved_epoch: int | None = None
     by_epoch: dict[str, list[float]] = field(default_factory=dict)
     at_best: dict[str, float] = field(default_factory=dict)
-    gradients: dict[int, Measured] = field(default_factory=dict)
-    perturbations: dict[int, Measured] = field(default_factory=dict)
+    measured: dict[str, Measured] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
     def active(self) -> bool:
         patience = self.run.setting.training.patience
         epochs = len(self.by_epoch.get("train_loss", ()))
-        waited = patience is not None and self.lowest_epoch is not None and epochs - self.lowest_epoch >= patience
+        waited = patience is not None and self.improved_epoch is not None and epochs - self.improved_epoch >= patience
         return self.status == "finished" and not waited
 
 
@@ -88,7 +89,7 @@ def _train(
     runs: Sequence[Run], task: Task, data: Data, device: torch.device | str, report: Callable[[Progress], None]
 ) -> list[Outcome]:
     started = time.perf_counter()
-    setting, score = runs[0].setting, task.score
+    setting, score = runs[0].setting, as_score(task.score)
     training = setting.training
     samples = training.samples if training.evaluation == "monte_carlo" else 1
     data = data.to(device)
@@ -106,12 +107,13 @@ def _train(
     outcomes = [Outcome(run) for run in runs]
     state = [*model.parameters(), *model.buffers()]  # of a normalised cell: its population's statistics
     selected = [tensor.detach().clone() for tensor in state]
-    lowest = np.full(len(runs), np.inf)
+    best = np.full(len(runs), score.worst)
     update = 0
 
     measured_at = runs[0].gradient_epochs
+    measures = [measure_from_json(measure) for measure in runs[0].measures]
     if 0 in measured_at:
-        _measure(model, data, outcomes, 0, [True] * len(runs))
+        _measure(measures, model, data, outcomes, 0, [True] * len(runs))
     for epoch in range(1, training.epochs + 1):
         model.train()
         step.begin(rate_at(training, epoch))
@@ -119,7 +121,7 @@ def _train(
         for index in batches:
             step(index, update)
             update += 1
-            report(Progress(update, updates, epoch, training.epochs, float(np.median(lowest))))
+            report(Progress(update, updates, epoch, training.epochs, float(np.median(best))))
 
         values = {
             "train_loss": _numpy(step.losses / len(batches)),
@@ -129,7 +131,7 @@ def _train(
         values |= _named("train_eval", evaluate(model, data.train, score, first=_examples(data), samples=samples))
         active = [outcome.active for outcome in outcomes]
         if epoch in measured_at:
-            _measure(model, data, outcomes, epoch, active)
+            _measure(measures, model, data, outcomes, epoch, active)
         for r, outcome in enumerate(outcomes):
             if not active[r]:
                 continue
@@ -138,15 +140,15 @@ def _train(
             if not all(np.isfinite(value[r]) for value in values.values()):
                 outcome.status = "diverged"
                 continue
-            if values[f"valid_{score}"][r] < lowest[r]:
-                lowest[r], outcome.lowest_epoch = values[f"valid_{score}"][r], epoch
-            if training.select == "last" or outcome.lowest_epoch == epoch:
+            if score.improves(values[f"valid_{score.name}"][r], best[r]):
+                best[r], outcome.improved_epoch = values[f"valid_{score.name}"][r], epoch
+            if training.select == "last" or outcome.improved_epoch == epoch:
                 outcome.best_epoch = epoch
                 for kept, tensor in zip(selected, state, strict=True):
                     kept[r] = tensor.detach()[r]
         last = [active[r] and (epoch == training.epochs or not outcome.active) for r, outcome in enumerate(outcomes)]
         if -1 in measured_at and any(last):
-            _measure(model, data, outcomes, epoch, last)
+            _measure(measures, model, data, outcomes, epoch, last)
         if not any(outcome.active for outcome in outcomes):
             break
 
@@ -161,16 +163,22 @@ def _train(
     return outcomes
 
 
-def _measure(model: SequenceModel, data: Data, outcomes: Sequence[Outcome], epoch: int, which: Sequence[bool]) -> None:
+def _measure(
+    measures: Sequence[Measure],
+    model: SequenceModel,
+    data: Data,
+    outcomes: Sequence[Outcome],
+    epoch: int,
+    which: Sequence[bool],
+) -> None:
     """Measure all replicas, and keep what is of some of them, where these have not diverged."""
-    examples = outcomes[0].run.gradient_examples
-    gradients = measured.gradients(model, data.valid, examples)
-    perturbations = measured.perturbations(model, data.valid, examples)
-    for r, outcome in enumerate(outcomes):
-        if which[r] and outcome.status == "finished":
-            outcome.gradients[epoch] = gradients[r]
-            if perturbations:
-                outcome.perturbations[epoch] = perturbations[r]
+    batch = first_batch(data.valid, outcomes[0].run.gradient_examples)
+    for measure in measures:
+        group = group_of(measure)
+        found = measured(measure, model, batch, [outcome.measured.get(group, {}) for outcome in outcomes], epoch)
+        for dataset, outcome, kept in zip(found, outcomes, which, strict=False):
+            if kept and outcome.status == "finished":
+                outcome.measured.setdefault(group, {})[epoch] = dataset
 
 
 def _examples(data: Data) -> int:

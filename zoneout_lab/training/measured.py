@@ -1,79 +1,41 @@
-"""What is measured of models in training, for each replica: gradient flow, and what is left of a perturbation."""
+"""What is measured of models in training, on the first validation examples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
-from zoneout_lab.measures import growth, norms
-from zoneout_lab.measures.unmoved import unmoved
+from zoneout_lab.measures import Batch, Measure, refuse_other_labels, take
 from zoneout_lab.tasks.base import Split
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.step import reads
 from zoneout_lab.training.sums import loss_by_replica
 
+if TYPE_CHECKING:
+    import xarray as xr
 
-@dataclass(frozen=True)
-class Measured:
-    """A measurement of one run under the masks of training and without noise: values [layer, state, …] and their labels."""
-
-    noisy: npt.NDArray[np.float64]
-    without_noise: npt.NDArray[np.float64]
-    layers: list[str]
-    states: list[str]
+Measured = dict[int, "xr.Dataset"]  # epoch → what was measured after it
 
 
-def gradients(model: SequenceModel, split: Split, examples: int) -> list[Measured]:
-    """Norms [layer, state, point, time] on the first examples, each by its own loss; one for each replica."""
+def first_batch(split: Split, examples: int) -> Batch:
+    """The first examples of a split, as measures take them."""
     inputs, targets = next(split.in_order(examples))
-    found = []
-    for noisy in (True, False):
-        with _noise(model, on=noisy), unmoved(norms_suffice=True) as trace:
-            logits = model(inputs[None], reads=reads(targets[None]))
-            # times the number of examples: the norm of one example's gradient must not depend on how many there are
-            loss = loss_by_replica(logits, targets[None]).sum() * targets.shape[-1]
-        found.append(norms(trace, loss))
-    return _by_replica(found)
+    return Batch(inputs[None], targets[None], loss_by_replica)
 
 
-def perturbations(model: SequenceModel, split: Split, examples: int) -> list[Measured]:
-    """What is left of a perturbation halfway through the first examples [layer, state, lag], one for each replica.
+def measured(
+    measure: Measure, model: SequenceModel, batch: Batch, before: Sequence[Measured], epoch: int
+) -> list[xr.Dataset]:
+    """What a measure finds in every replica; nothing where there is nothing to be measured.
 
-    Nothing where sequences have a single timestep. Both halves have the masks of one update, so one that is fixed for a sequence goes
-    on; but timesteps are counted from the perturbation, for masks that differ by timestep and for a batch-normalised cell.
+    Args:
+        measure, model, batch: taken of this model on these examples.
+        before: of each replica, what was measured after earlier epochs.
+        epoch: after which the model is measured.
+
+    Raises InputRefusedError where a measurement differs from an earlier one in the length or the labels of a dimension.
     """
-    inputs, _ = next(split.in_order(examples))
-    half = len(inputs) // 2
-    if half == 0:
-        return []
-    found = []
-    for noisy in (True, False):
-        with _noise(model, on=noisy):
-            with torch.no_grad(), unmoved():
-                _, states = model.run(inputs[None, :half])
-            found.append(growth(model, inputs[None, half:], states))
-    return _by_replica(found)
-
-
-@contextmanager
-def _noise(model: SequenceModel, *, on: bool) -> Iterator[None]:
-    """The model as in training, or as in an evaluation by expectations; afterwards it is as before."""
-    rnn, training = model.rnn, model.training
-    evaluation = rnn.evaluation
-    model.train(on)
-    rnn.evaluation = "expectation"
-    try:
-        yield
-    finally:
-        rnn.evaluation = evaluation
-        model.train(training)
-
-
-def _by_replica(found: list[tuple[npt.NDArray[np.float64], list[str], list[str]]]) -> list[Measured]:
-    (noisy, layers, states), (silent, *_) = found
-    return [Measured(*both, layers, states) for both in zip(noisy, silent, strict=True)]
+    found = take(measure, model, batch, len(before))
+    for dataset, earlier in zip(found, before, strict=False):
+        for then, other in earlier.items():
+            refuse_other_labels(measure, other, dataset, f"after epoch {then}", f"after epoch {epoch}")
+    return found

@@ -60,7 +60,10 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.input_size = input_size
         self.evaluation = evaluation
-        self.rnn = _recurrent(model, model.embedding or input_size, regularizers, seeds, evaluation)
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # layers draw first weights from the caller's generator, and lose them below
+            self.rnn = _recurrent(model, model.embedding or input_size, regularizers, seeds, evaluation)
         R = len(seeds)
         self.readout_weight = nn.Parameter(torch.empty(R, output_size, model.hidden))
         self.readout_bias = nn.Parameter(torch.empty(R, output_size))

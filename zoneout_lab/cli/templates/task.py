@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 
 from zoneout_lab import Arm, Hypothesis, Study, Zoneout
-from zoneout_lab.tasks import Data, Examples, Score, Task
+from zoneout_lab.tasks import Data, Examples, Task
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class StartHere(Task):
     """
 
     # what it is judged by: "error" for classes, "mse" for a real value, "bpc" and "ppl" for texts (see Stream and Carried)
-    score: ClassVar[Score] = "error"
+    score = "error"
 
     length: int = 20
     examples: int = 1000

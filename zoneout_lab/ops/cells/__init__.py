@@ -13,7 +13,9 @@ from zoneout_lab.ops.cells.batch_norm import BatchNormLSTM
 from zoneout_lab.ops.cells.gru import GRU
 from zoneout_lab.ops.cells.layer_norm import LayerNormLSTM
 from zoneout_lab.ops.cells.lstm import LSTM
+from zoneout_lab.ops.cells.min_gru import MinGRU
 from zoneout_lab.ops.cells.output_gate import OutputGateLSTM
+from zoneout_lab.ops.cells.peephole import PeepholeLSTM
 from zoneout_lab.ops.cells.rnn import ReluRNN, TanhRNN
 from zoneout_lab.ops.cells.shifted import ShiftedLSTM
 
@@ -28,6 +30,8 @@ CELLS: dict[str, type[Cell]] = {
         BatchNormLSTM,
         ShiftedLSTM,
         OutputGateLSTM,
+        PeepholeLSTM,
+        MinGRU,
     )
 }
 
@@ -36,7 +40,7 @@ FAST: dict[str, type[Cell]] = {kind: cell for kind, cell in CELLS.items() if cel
 
 
 def to_json(cell: Cell) -> str | dict[str, Any]:
-    """A cell as JSON: its kind, or where it comes from, with its fields where it has any.
+    """A cell as JSON: its name, with its fields where it has any.
 
     >>> to_json(LSTM()), to_json(ShiftedLSTM())
     ('lstm', 'shifted_lstm')
@@ -82,8 +86,10 @@ __all__ = [
     "Cell",
     "LayerNormLSTM",
     "Masks",
+    "MinGRU",
     "OutputGateLSTM",
     "Parameter",
+    "PeepholeLSTM",
     "ReluRNN",
     "ShiftedLSTM",
     "States",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
+from zoneout_lab.ops.arithmetic import preserve
 from zoneout_lab.ops.products import project
 from zoneout_lab.parts import Part
 
@@ -41,7 +42,6 @@ class Cell(Part, ABC):
     site has a mask.
 
     Attributes:
-        kind: name in studies and JSON; by default the class's own.
         noun: what sentences call it; by default the class's own name.
         gates: G, blocks of H columns of the weights.
         states: state → the site whose mask preserves it, in the order in which layers take and return them. The first is the output.
@@ -77,8 +77,9 @@ class Cell(Part, ABC):
     held: ClassVar[tuple[int, int]] = (13, 45)
     mixes_examples: ClassVar[bool] = False
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # a subclass is another cell: it does not go by its parent's name
         if "noun" not in cls.__dict__:
             cls.noun = cls.__name__
 
@@ -112,6 +113,14 @@ class Cell(Part, ABC):
             moves: whether it may write to buffers. A measurement and a pass that is run again may not.
         """
         return lambda x, states, masks: self.step(x, states, weights, masks)
+
+    def preserve(self, states: States, candidates: States, masks: Masks) -> States:
+        """The new states: z ⊙ s_{t−1} + (1 − z) ⊙ s̃_t with the mask z of each state's site (Krueger et al. 2017, eq. 3).
+
+        A cell overrides it whose states mean something only together.
+        """
+        pairs = zip(states, candidates, self.states.values(), strict=True)
+        return tuple(preserve(old, new, masks.get(site)) for old, new, site in pairs)
 
     @abstractmethod
     def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 
-from zoneout_lab import schema
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures import Figure, Panel, lines
 from zoneout_lab.report.figures.lines import SEED_LINES, Array, centre
-from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
 from zoneout_lab.results.numbers import number
-
-
-def score_name(metrics: xr.Dataset) -> str | None:
-    """The validation measure that runs are judged by: the task's score, or the loss where there is none.
-
-    >>> score_name(xr.Dataset({"valid_loss": ("epoch", [1.0]), "valid_error": ("epoch", [0.5])}))
-    'valid_error'
-    """
-    names = [
-        str(name) for name in metrics.data_vars if str(name).startswith("valid_") and "epoch" in metrics[name].dims
-    ]
-    measured = [name for name in names if bool(np.isfinite(metrics[name]).any())] or names
-    return min(measured, key=lambda name: (name == "valid_loss", len(name), name), default=None)
 
 
 def build(source: Source) -> Section | None:
     metrics = source.metrics
     if "epoch" not in metrics.dims or not metrics.sizes["epoch"]:
         return None
-    score = score_name(metrics)
+    score = source.score
     panels = tuple(
         _panel(source, name)
         for name in (score, score and score.replace("valid_", "train_eval_"), "train_loss")
@@ -52,7 +36,7 @@ def build(source: Source) -> Section | None:
 
 def _panel(source: Source, name: str) -> Panel:
     variable = source.metrics[name].transpose("arm", "seed", "epoch")
-    about = quantity(name, schema.description(name, variable.attrs)[1])
+    about = source.quantity(name)
     values = about.factor * np.asarray(variable.values, dtype=np.float64)
     ended = np.array([[source.status[arm.name, seed] == "diverged" for seed in source.seeds] for arm in source.arms])
     return lines(

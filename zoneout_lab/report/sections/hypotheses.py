@@ -8,9 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from zoneout_lab.report.claims import CLAIMS
+from zoneout_lab.paper import CLAIMS
 from zoneout_lab.report.figures import Figure, differences, pairs
-from zoneout_lab.report.quantity import Quantity, quantity
+from zoneout_lab.report.quantity import Quantity, compared
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import count, legible, listing
@@ -29,7 +29,7 @@ def build(source: Source) -> Section | None:
 def _part(source: Source, place: int, judgement: Judgement) -> dict[str, Any]:
     comparison = judgement.comparison
     arm, against = source.arm(comparison.arm), source.arm(comparison.against)
-    factor = quantity(comparison.metric, comparison.units).factor
+    factor = compared(comparison).factor
     places = decimals(factor * value for value in (*comparison.arm_values, *comparison.against_values))
     triples = zip(
         comparison.seeds, comparison.against_values, comparison.arm_values, comparison.differences, strict=True
@@ -51,7 +51,7 @@ def _part(source: Source, place: int, judgement: Judgement) -> dict[str, Any]:
 
 def _figure(source: Source, place: int, comparison: Comparison) -> Figure:
     arm, against = source.arm(comparison.arm), source.arm(comparison.against)
-    about = quantity(comparison.metric, comparison.units)
+    about = compared(comparison)
 
     def scaled(values: Iterable[float]) -> tuple[float, ...]:
         return tuple(about.factor * value for value in values)
@@ -100,7 +100,7 @@ def _claimed(comparison: Comparison, about: Quantity) -> str:
 
 def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[str, Any]]:
     """Rows of the table: what, [(value, as shown)], joined by, note."""
-    about = quantity(comparison.metric, comparison.units)
+    about = compared(comparison)
     level = percent(comparison.alpha)
     shifts = (
         comparison.mean_difference,

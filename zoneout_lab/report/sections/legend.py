@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoneout_lab.report.claims import PAPER
+from zoneout_lab.paper import PAPER
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.verdicts import VERDICTS

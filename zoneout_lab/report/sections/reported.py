@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from zoneout_lab.report.claims import PAPER
+from zoneout_lab.paper import METRICS, PAPER, PRINTED, PrintedFigure
 from zoneout_lab.report.quantity import quantity
-from zoneout_lab.report.reported import METRICS, REPORTED, Figure
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
 from zoneout_lab.results import scalar
@@ -21,7 +20,7 @@ def build(source: Source) -> Section | None:
     regularizers = {arm.name: arm.regularizer for arm in source.arms if isinstance(arm.regularizer, Mapping)}
     figures = {
         figure.arm: figure
-        for figure in REPORTED.get(task, ())
+        for figure in PRINTED.get(task, ())
         if figure.regularizer.items() <= regularizers.get(figure.arm, {}).items()
     }
     arms = [arm for arm in source.arms if arm.name in figures]
@@ -48,7 +47,7 @@ def build(source: Source) -> Section | None:
 def _column(source: Source, metric: str) -> dict[str, Any]:
     """A metric's heading, its factor for people, and each arm's median and range over seeds."""
     values = scalar(source.tree, metric)
-    about = quantity(metric, str(values.attrs["units"]))
+    about = quantity(metric, *(str(values.attrs[name]) for name in ("units", "noun", "better")))
     places = 3 if metric.removesuffix("_full").endswith("bpc") else 1  # as the paper prints them
     of = {}
     for arm in values["arm"].values:
@@ -60,6 +59,6 @@ def _column(source: Source, metric: str) -> dict[str, Any]:
     return {"head": about.axis, "factor": about.factor, "places": places, "of": of}
 
 
-def _printed(column: dict[str, Any], figure: Figure, k: int) -> str:
+def _printed(column: dict[str, Any], figure: PrintedFigure, k: int) -> str:
     value = (figure.valid, figure.test)[k]
     return ABSENT if value is None else number(column["factor"] * value, column["places"])

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from zoneout_lab import schema
-from zoneout_lab.report.quantity import Quantity, quantity
+from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.sections.curves import score_name
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import count, duration, listing
 from zoneout_lab.results.numbers import ABSENT, decimals, number
@@ -21,7 +19,7 @@ LONG = 12
 
 def build(source: Source) -> Section:
     metrics = source.metrics
-    score = score_name(metrics)
+    score = source.score
     test = _test_name(metrics, score)
     best = _by_run(metrics, "best_epoch")
     chosen = _at_best(metrics, score, best)
@@ -31,7 +29,7 @@ def build(source: Source) -> Section:
         if "provenance" in source.tree.children
         else {}
     )
-    about = [_quantity(metrics, name) for name in (score, test)]
+    about = [source.quantity(name) if name else quantity("", "") for name in (score, test)]
     places = [
         decimals(one.factor * v for v in values.values()) for one, values in zip(about, (chosen, tested), strict=True)
     ]
@@ -83,10 +81,6 @@ def _test_name(metrics: xr.Dataset, score: str | None) -> str | None:
     ]
     twin = f"test_{score.split('_', 1)[1]}" if score else ""
     return twin if twin in names else min(names, default=None)
-
-
-def _quantity(metrics: xr.Dataset, name: str | None) -> Quantity:
-    return quantity(name or "", schema.description(name, metrics[name].attrs)[1] if name else "")
 
 
 def _by_run(dataset: xr.Dataset, name: str | None) -> dict[tuple[str, int], float]:

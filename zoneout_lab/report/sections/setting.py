@@ -49,7 +49,9 @@ def build(source: Source) -> Section:
 def _measured(study: Mapping[str, Any]) -> dict[str, Any]:
     epochs = study.get("gradient_epochs") or ()
     when = [{0: "before training", -1: "each run's last"}.get(epoch, str(epoch)) for epoch in epochs]
-    return {"after epochs": ", ".join(when), "examples": study.get("gradient_examples")} if when else {}
+    kinds = [words(str(one.get("kind"))) for one in study.get("measures") or () if isinstance(one, Mapping)]
+    what = {"what": ", ".join(kinds)} if kinds else {}  # a study that measures what is usual does not say
+    return what | {"after epochs": ", ".join(when), "examples": study.get("gradient_examples")} if when else {}
 
 
 def _resolved(change: Mapping[str, Any], setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from zoneout_lab.report.figures import glance
-from zoneout_lab.report.quantity import quantity
+from zoneout_lab.report.quantity import compared
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import count, legible, listing, part
@@ -16,7 +16,7 @@ def build(source: Source) -> Section:
     rows = []
     for place, judgement in enumerate(source.judgements, start=1):
         comparison = judgement.comparison
-        about = quantity(comparison.metric, comparison.units)
+        about = compared(comparison)
         rows.append(
             {
                 "anchor": f"hypothesis-{place}",

@@ -1,4 +1,4 @@
-"""What Krueger et al. (2017) say, in short: the numbers that hypotheses refer to."""
+"""What Krueger et al. (2017) claim, in short: the numbers that hypotheses refer to."""
 
 from __future__ import annotations
 

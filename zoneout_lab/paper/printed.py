@@ -1,4 +1,4 @@
-"""The figures that Krueger et al. (2017) report: single runs, as printed. They stand beside measured ones and enter no test."""
+"""The figures that Krueger et al. (2017) print: single runs. They stand beside measured ones and enter no test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
-class Figure(NamedTuple):
+class PrintedFigure(NamedTuple):
     """One arm of the paper at one task.
 
     ``valid`` and ``test`` are in the units of the task's metrics (bits per character, perplexity, fraction of examples), None where
@@ -36,10 +36,10 @@ METRICS: dict[str, tuple[str, str, str]] = {
     "pmnist": ("valid_error", "test_error", "Table 2"),
 }
 
-#: task → figures; an arm of a study is compared with the one of its name
-REPORTED: dict[str, tuple[Figure, ...]] = {
+#: task → printed figures; an arm of a study is compared with the one of its name
+PRINTED: dict[str, tuple[PrintedFigure, ...]] = {
     "char_ptb": (
-        Figure(
+        PrintedFigure(
             "lstm",
             "1 × 1000",
             1.466,
@@ -47,7 +47,7 @@ REPORTED: dict[str, tuple[Figure, ...]] = {
             NONE,
             "the code validates in chunks and tests on one sequence, so that in every row the two differ by more than generalisation",
         ),
-        Figure(
+        PrintedFigure(
             "zoneout",
             "cells .5, hidden states .05",
             1.362,
@@ -55,7 +55,7 @@ REPORTED: dict[str, tuple[Figure, ...]] = {
             ZONEOUT | {"cell": 0.5, "hidden": 0.05},
             "section 4.1 says 1.27 where the table says 1.252",
         ),
-        Figure(
+        PrintedFigure(
             "recurrent_dropout",
             "p = .25",
             1.396,
@@ -63,17 +63,19 @@ REPORTED: dict[str, tuple[Figure, ...]] = {
             {"kind": "recurrent_dropout", "p": 0.25},
             "whether p is kept or dropped is not said",
         ),
-        Figure("weight_noise", "σ = .075", 1.507, 1.344, NOISE, "validation is worse than the LSTM's, test better"),
-        Figure("norm_stabilizer", "β = 50", None, 1.352, STABILIZER),
-        Figure("stochastic_depth", "z = .05", 1.432, 1.343, DEPTH),
-        Figure("gru", "", 1.53, None, NONE),
-        Figure("gru_zoneout", "z from .05 to .25", 1.41, None, ZONEOUT),
-        Figure("rnn", "", 1.67, None, NONE),
-        Figure("rnn_zoneout", "z from .05 to .25", 1.52, None, ZONEOUT),
+        PrintedFigure(
+            "weight_noise", "σ = .075", 1.507, 1.344, NOISE, "validation is worse than the LSTM's, test better"
+        ),
+        PrintedFigure("norm_stabilizer", "β = 50", None, 1.352, STABILIZER),
+        PrintedFigure("stochastic_depth", "z = .05", 1.432, 1.343, DEPTH),
+        PrintedFigure("gru", "", 1.53, None, NONE),
+        PrintedFigure("gru_zoneout", "z from .05 to .25", 1.41, None, ZONEOUT),
+        PrintedFigure("rnn", "", 1.67, None, NONE),
+        PrintedFigure("rnn_zoneout", "z from .05 to .25", 1.52, None, ZONEOUT),
     ),
     "text8": (
-        Figure("lstm", "1 × 2000", 1.396, 1.408, NONE),
-        Figure(
+        PrintedFigure("lstm", "1 × 2000", 1.396, 1.408, NONE),
+        PrintedFigure(
             "zoneout",
             "cells .5, hidden states .05",
             1.331,
@@ -81,7 +83,7 @@ REPORTED: dict[str, tuple[Figure, ...]] = {
             ZONEOUT | {"cell": 0.5, "hidden": 0.05},
             "the code's README says .2 and .2",
         ),
-        Figure(
+        PrintedFigure(
             "recurrent_dropout",
             "p = .5",
             1.386,
@@ -89,12 +91,12 @@ REPORTED: dict[str, tuple[Figure, ...]] = {
             {"kind": "recurrent_dropout", "p": 0.5},
             "whether p is kept or dropped is not said",
         ),
-        Figure("weight_noise", "", 1.356, 1.367, NOISE),
-        Figure("norm_stabilizer", "", 1.382, 1.398, STABILIZER),
-        Figure("stochastic_depth", "", 1.337, 1.343, DEPTH),
+        PrintedFigure("weight_noise", "", 1.356, 1.367, NOISE),
+        PrintedFigure("norm_stabilizer", "", 1.382, 1.398, STABILIZER),
+        PrintedFigure("stochastic_depth", "", 1.337, 1.343, DEPTH),
     ),
     "word_ptb": (
-        Figure(
+        PrintedFigure(
             "lstm",
             "not said",
             120.7,
@@ -102,26 +104,28 @@ REPORTED: dict[str, tuple[Figure, ...]] = {
             NONE,
             "equals Zaremba et al.'s 2 × 200 model, and all other rows are 2 × 1500: not a baseline for them",
         ),
-        Figure("non_recurrent_dropout", "p = .65, 2 × 1500", 82.2, 78.4, {"kind": "non_recurrent_dropout", "p": 0.65}),
-        Figure(
+        PrintedFigure(
+            "non_recurrent_dropout", "p = .65, 2 × 1500", 82.2, 78.4, {"kind": "non_recurrent_dropout", "p": 0.65}
+        ),
+        PrintedFigure(
             "non_recurrent_dropout_zoneout",
             "p = .65, cells .25, hidden states .025",
             81.4,
             77.4,
             {"kind": "combined"},
         ),
-        Figure("recurrent_dropout", "", 91.6, 87.0, {"kind": "recurrent_dropout"}),
+        PrintedFigure("recurrent_dropout", "", 91.6, 87.0, {"kind": "recurrent_dropout"}),
     ),
     "pmnist": (
-        Figure("lstm", "1 × 100", 0.092, 0.102, NONE),
-        Figure(
+        PrintedFigure("lstm", "1 × 100", 0.092, 0.102, NONE),
+        PrintedFigure(
             "zoneout",
             "shared mask, z = .15",
             0.063,
             0.069,
             ZONEOUT | {"share": True, "cell": 0.15, "hidden": 0.15},
         ),
-        Figure(
+        PrintedFigure(
             "recurrent_dropout",
             "p = .5",
             0.083,
@@ -129,8 +133,8 @@ REPORTED: dict[str, tuple[Figure, ...]] = {
             {"kind": "recurrent_dropout", "p": 0.5},
             "the text says .15; validation is worse than test",
         ),
-        Figure("recurrent_batch_norm", "", None, 0.046, {"kind": "recurrent_batch_norm"}),
-        Figure(
+        PrintedFigure("recurrent_batch_norm", "", None, 0.046, {"kind": "recurrent_batch_norm"}),
+        PrintedFigure(
             "recurrent_batch_norm_zoneout",
             "shared mask, z = .15",
             0.045,

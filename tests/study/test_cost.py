@@ -1,0 +1,50 @@
+"""What a plan says its batches will cost."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_study import small
+
+from zoneout_lab.study.batching import batches, bytes_per_replica
+from zoneout_lab.study.cost import Cost, _amount, cost
+from zoneout_lab.tasks import make_task
+
+
+def test_cost_grows_with_the_work_and_shrinks_with_workers():
+    study = small(seeds=4)
+    task = make_task("digits")
+    data = task.load()
+    runs = study.runs()
+    one = cost(batches(runs, 64), task, data)
+    longer = [run.model_copy(update={"setting": small({"training.epochs": 40}).setting()}) for run in runs]
+    assert cost([longer], task, data).seconds > 5 * one.seconds > 0
+    # side by side: half the time for the same batches
+    halves = [runs[:4], runs[4:]]
+    assert cost(halves, task, data, workers=2).memory == 8 * bytes_per_replica(runs[0], 64)
+    assert cost(halves, task, data, workers=1).memory == 4 * bytes_per_replica(runs[0], 64)
+    assert cost([], task, data) == Cost(0, 0)
+
+
+def test_an_estimate_leaves_the_process_as_it_was():
+    study, task = small(seeds=1), make_task("digits")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        torch.set_flush_denormal(False)
+        cost(batches(study.runs(), 64), task, task.load())
+        assert torch.get_num_threads() == 2
+        assert (torch.tensor(1e-40) * 1).item() > 0
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_cost_grows_with_the_passes_that_are_averaged():
+    runs = {}
+    for how in ("sampled", "monte_carlo"):
+        study = small({"training.evaluation": how, "training.samples": 7})
+        runs[how] = study.runs()[0]
+    data = make_task("digits").load()
+    (updates, one), (same, seven) = (_amount(runs[how], data) for how in ("sampled", "monte_carlo"))
+    assert updates == same
+    assert seven == pytest.approx(7 * one)

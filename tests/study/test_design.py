@@ -1,0 +1,76 @@
+"""Before anything is trained: can the study answer what it asks?"""
+
+from __future__ import annotations
+
+import pytest
+from small_study import HELPS, run, small, snapshot
+
+from zoneout_lab import Arm
+from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.study.design import check_design, check_metrics, metrics_of, refuse_unless_forced
+
+
+def family(count: int, **fields):
+    """A study with so many hypotheses."""
+    return small(hypotheses=[HELPS.model_copy(update={"name": f"h{k}"}) for k in range(count)], **fields)
+
+
+# hypotheses, alpha → seeds n with 2/2ⁿ ≤ α/m, by hand
+NEEDED = [(1, 0.05, 6), (2, 0.05, 7), (4, 0.05, 8), (5, 0.05, 8), (1, 0.5, 6), (1, 0.01, 8), (7, 0.05, 9)]
+
+
+@pytest.mark.parametrize(("count", "alpha", "needed"), NEEDED)
+def test_a_design_that_cannot_reach_its_alpha_is_refused(count, alpha, needed):
+    assert check_design(family(count, alpha=alpha, seeds=needed)) is None
+    short = family(count, alpha=alpha, seeds=needed - 1)
+    with pytest.raises(InputRefusedError) as error:
+        refuse_unless_forced(short, force=False)
+    assert f"--seeds {needed}." in str(error.value)
+    assert f"with {needed - 1} paired seeds" in str(error.value)
+    assert refuse_unless_forced(short, force=True) == str(error.value)
+
+
+def test_without_hypotheses_one_seed_will_do():
+    assert check_design(small(seeds=1)) is None
+
+
+def test_run_refuses_it_and_writes_nothing(tmp_path):
+    with pytest.raises(InputRefusedError, match="cannot reach a verdict"):
+        run(family(1), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_metrics_that_are_promised_are_there(ran):
+    from zoneout_lab.profiles import REDUCTIONS
+    from zoneout_lab.results import open_results, scalar
+
+    tree = open_results(ran.folder)
+    promised = metrics_of(small(gradient_epochs=(1,)))
+    assert set(REDUCTIONS) <= set(promised)
+    for metric in promised:
+        assert scalar(tree, metric).notnull().all(), metric
+
+
+def test_planning_writes_nothing(ran, capsys):
+    from zoneout_lab.cli.plan import show_plan
+
+    out = ran.folder.parent
+    before = snapshot(out)
+    for study in (small(gradient_epochs=(1,)), small(name="another")):
+        show_plan(study, data=None, out=out, device="cpu", workers=1, force=False, as_json=True)
+    assert snapshot(out) == before
+    assert '"missing": 0' in capsys.readouterr().out
+
+
+def test_gradient_flow_cannot_be_measured_after_training_has_ended():
+    with pytest.raises(InputRefusedError, match=r"after epoch 3, and training ends after 2.*training\.epochs=3"):
+        check_metrics(small(gradient_epochs=(1, 3)))
+
+
+def test_a_cell_is_not_measured_where_there_is_none():
+    claim = HELPS.model_copy(update={"metric": "early_third_mass_cell"})
+    study = small(
+        {"model.cell": "gru"}, gradient_epochs=(1,), arms=(Arm(name="lstm"), Arm(name="zoneout")), hypotheses=(claim,)
+    )
+    with pytest.raises(UsageError, match="not every arm has a memory cell"):
+        check_metrics(study)

@@ -1,0 +1,135 @@
+"""What measures without a section of their own found: every quantity over its last dimension, and their scalars by arm."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from zoneout_lab import schema
+from zoneout_lab.report.figures import Figure, Panel, lines
+from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
+from zoneout_lab.report.section import Section
+from zoneout_lab.report.source import Source
+from zoneout_lab.report.text import legible, listing, words
+from zoneout_lab.results.numbers import number
+
+_OF_RUNS = ("arm", "seed", "epoch")
+
+
+def build(source: Source) -> Section | None:
+    groups = [str(name) for name in source.tree.children if name not in ("metrics", "provenance", *schema.MEASURED)]
+    parts = [_part(source, name) for name in groups if set(_OF_RUNS) <= set(source.tree[name].dims)]
+    if not parts:
+        return None
+    entries = tuple((part["anchor"], part["title"]) for part in parts)
+    return Section("measures", "Measures", "measured.html", {"parts": parts, "arms": source.arms}, entries)
+
+
+def _part(source: Source, group: str) -> dict[str, Any]:
+    found = source.tree[group].to_dataset().load()
+    epochs = [
+        int(epoch)
+        for epoch in found.epoch.values
+        if any(bool(values.sel(epoch=epoch).notnull().any()) for values in found.data_vars.values())
+    ]
+    about = schema.measure_of(source.tree, group)
+    return {
+        "anchor": f"measure-{_slug(group)}",
+        "title": legible(about.get("title") or words(group).capitalize()),
+        "about": legible(about.get("about") or ""),
+        "times": [_epoch(source, group, found.sel(epoch=epoch), epoch) for epoch in reversed(epochs)],
+        "absent": _absent(source, found),
+    }
+
+
+def _epoch(source: Source, group: str, found: xr.Dataset, epoch: int) -> dict[str, Any]:
+    quantities = [str(name) for name, values in found.data_vars.items() if set(values.dims) > {"arm", "seed"}]
+    scalars = [str(name) for name, values in found.data_vars.items() if set(values.dims) == {"arm", "seed"}]
+    cells = [(name, place) for name in quantities for place in _places(found[name])]
+    panels = [_panel(source, group, found[name], epoch, place) for name, place in cells]
+    when = "before training" if epoch == 0 else f"after epoch {epoch}"
+    many = len(source.arms) * len(source.seeds) > SEED_LINES
+    seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
+    longest = max((found[name].sizes[_last(found[name])] for name in quantities), default=0)
+    thinned = f" Each point averages up to {-(-longest // POINTS)} steps." if longest > POINTS else ""
+    said = listing([f"{words(name)}, {found[name].attrs['long_name']}" for name in quantities])
+    caption = f"{said[:1].upper()}{said[1:]}, {when}. Bold lines are means over seeds. {seeds}{thinned}"
+    shown = [source.quantity(name) for name in scalars]
+    return {
+        "when": when,
+        "figure": Figure(tuple(panels), caption, source.arms) if panels else None,
+        "heads": [about.axis for about in shown],
+        "table": [
+            (arm, [about.factor * _mean(found[name], row) for name, about in zip(scalars, shown, strict=True)])
+            for row, arm in enumerate(source.arms)
+        ],
+    }
+
+
+def _places(values: xr.DataArray) -> list[dict[str, Any]]:
+    """Every label of the dimensions before the last at which something was measured."""
+    outer = [dim for dim in values.dims if dim not in ("arm", "seed", _last(values))]
+    places = [
+        dict(zip(map(str, outer), labels, strict=True))
+        for labels in itertools.product(*(values[dim].values for dim in outer))
+    ]
+    return [place for place in places if bool(values.sel(place).notnull().any())]
+
+
+def _last(values: xr.DataArray) -> str:
+    return next(str(dim) for dim in reversed(values.dims) if dim not in ("arm", "seed"))
+
+
+def _panel(source: Source, group: str, values: xr.DataArray, epoch: int, place: dict[str, Any]) -> Panel:
+    last = _last(values)
+    labels = values[last].values
+    curves: Array = np.asarray(values.sel(place).transpose("arm", "seed", last).values, dtype=np.float64)
+    numeric = labels.dtype.kind in "biuf"
+    steps = labels.astype(np.float64) if numeric else np.arange(labels.size, dtype=np.float64)
+    axis = words(last) if numeric else f"{words(last)}: {', '.join(f'{k} {label}' for k, label in enumerate(labels))}"
+    where = ", ".join(f"{words(dim)} {label}" for dim, label in place.items())
+    name = words(str(values.name))
+    unit = values.attrs.get("units") or ""
+    means = [f"{arm.label} {number(_mean_of(curves[row]))}" for row, arm in enumerate(source.arms)]
+    return lines(
+        "-".join(_slug(part) for part in (group, str(epoch), str(values.name), *map(str, place.values()))),
+        steps,
+        curves,
+        source.arms,
+        title=legible(name[:1].upper() + name[1:] + (f", {where}" if where else "")),
+        description=legible(f"{name} by {words(last)}, mean over it and over seeds: {'; '.join(means)}."),
+        xlabel=legible(axis),
+        ylabel=legible(f"{name} ({unit})" if unit not in ("", "1") else name),
+        height=200,
+    )
+
+
+def _mean(values: xr.DataArray, row: int) -> float:
+    return _mean_of(np.asarray(values.transpose("arm", "seed").values[row], dtype=np.float64))
+
+
+def _mean_of(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _absent(source: Source, found: xr.Dataset) -> str:
+    """The arms whose finished runs have no finite value of something that was measured, in a sentence."""
+    said = []
+    for name, values in found.data_vars.items():
+        arms = [
+            arm.label
+            for arm in source.arms
+            if any(source.status[arm.name, seed] == "finished" for seed in source.seeds)
+            and not bool(np.isfinite(values.sel(arm=arm.name)).any())
+        ]
+        if arms:
+            said.append(f"{words(str(name))} of {listing(arms)}")
+    return f"Not measured, or never a finite number: {'; '.join(said)}." if said else ""
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() and c.isascii() else "-" for c in name)

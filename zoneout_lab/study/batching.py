@@ -1,0 +1,70 @@
+"""Which runs train together as replicas of one model, and how many of them fit the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoneout_lab.metrics import as_score
+from zoneout_lab.ops.cells import as_cell
+from zoneout_lab.ops.engine import is_fast, path
+from zoneout_lab.regularizers import from_json
+from zoneout_lab.settings import Run
+from zoneout_lab.study.provenance import memory_available
+from zoneout_lab.tasks import make_task
+
+_SHARE_OF_MEMORY = 0.4
+_REPLICAS_ON_CPU = 16  # more gain nothing there: a timestep's numbers no longer fit the cache
+
+
+def batches(
+    runs: Sequence[Run], steps: int, *, workers: int = 1, memory: int | None = None, device: str = "cpu"
+) -> list[list[Run]]:
+    """Runs grouped by shape and by the cell that computes them, each group split evenly over the workers so that all of them fit the memory.
+
+    Args:
+        runs: what is to be trained; their order is kept.
+        steps: timesteps of a training sequence.
+        workers: batches that train at once.
+        memory: bytes that may be used in all; by default a share of what is free, and small batches, which suit a CPU.
+        device: where they will train.
+    """
+    most_on_cpu = _REPLICAS_ON_CPU if memory is None else len(runs)
+    memory = memory or int(memory_available() * _SHARE_OF_MEMORY)
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.shape, path_of(run)), []).append(run)
+    out = []
+    for group in groups.values():
+        most = max(1, min(most_on_cpu, memory // workers // bytes_per_replica(group[0], steps, device)))
+        rounds = -(-len(group) // (most * workers))
+        size = -(-len(group) // (rounds * workers))
+        out += [group[k : k + size] for k in range(0, len(group), size)]
+    return out
+
+
+def path_of(run: Run) -> str:
+    """What runs of one shape also have to agree in to train as replicas: ``fast`` or ``reference``, the path that can compute them."""
+    cell = as_cell(run.setting.model.cell)
+    masks = from_json(run.regularizer).for_training(1).masks(cell)
+    return "fast" if is_fast(cell, masks) else "reference"
+
+
+def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
+    """Peak memory of one replica's training step, or of its gradient measurement where that takes more, in bytes."""
+    model, examples = run.setting.model, run.setting.training.batch
+    if run.gradient_epochs:
+        examples = max(examples, run.gradient_examples)
+    cell = as_cell(model.cell)
+    fast, slow = cell.held
+    held = fast if path_of(run) == "fast" and path(cell, device.partition(":")[0]) != "reference" else slow
+    if device.startswith("cuda"):
+        examples += run.setting.training.batch  # a captured update keeps its memory beside what runs outside it
+    gates, states = cell.gates, model.layers * steps * examples * model.hidden
+    task = make_task(run.task, run.setting.options)
+    reads, width = (1 if as_score(task.score).over == "examples" else steps), model.embedding or task.input_size
+    # inputs as the layers take them; logits, their logarithms and two gradients
+    ends = examples * (steps * width + 4 * reads * task.output_size)
+    inside = gates * model.hidden * (max(width, model.hidden) + (2 * model.layers - 1) * model.hidden)
+    outside = model.hidden * task.output_size + task.input_size * model.embedding
+    # each weight, its gradient, two moments, the selected ones, and copies that products are made from
+    return 4 * (held * states + ends + 8 * (inside + outside))
