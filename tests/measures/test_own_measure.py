@@ -45,7 +45,8 @@ from zoneout_lab.report import write_report
 from zoneout_lab.results import compare, judge, open_results, scalar
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.study.design import check_metrics, metrics_of
-from zoneout_lab.study.run import Watcher, run_study
+from zoneout_lab.study.driver import Watcher
+from zoneout_lab.study.run import run_study
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.sums import loss_by_replica
 

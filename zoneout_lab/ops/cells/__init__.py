@@ -18,6 +18,7 @@ from zoneout_lab.ops.cells.output_gate import OutputGateLSTM
 from zoneout_lab.ops.cells.peephole import PeepholeLSTM
 from zoneout_lab.ops.cells.rnn import ReluRNN, TanhRNN
 from zoneout_lab.ops.cells.shifted import ShiftedLSTM
+from zoneout_lab.ops.cells.slstm import SLSTM
 
 CELLS: dict[str, type[Cell]] = {
     cell.kind: cell
@@ -32,6 +33,7 @@ CELLS: dict[str, type[Cell]] = {
         OutputGateLSTM,
         PeepholeLSTM,
         MinGRU,
+        SLSTM,
     )
 }
 
@@ -82,6 +84,7 @@ __all__ = [
     "FAST",
     "GRU",
     "LSTM",
+    "SLSTM",
     "BatchNormLSTM",
     "Cell",
     "LayerNormLSTM",
