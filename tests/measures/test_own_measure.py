@@ -137,13 +137,14 @@ def test_noise_makes_a_difference_and_is_the_same_each_time(measure: Measure) ->
         assert not np.array_equal(one[name], one[f"{name}_without_noise"])
 
 
-def test_a_measure_moves_nothing(measure: Measure) -> None:
+@pytest.mark.parametrize("training", [True, False])
+def test_a_measure_moves_nothing(measure: Measure, training: bool) -> None:
     model, batch = model_and_batch()
-    model.eval()
+    model.train(training)
     model.rnn.update, model.rnn.evaluation = 5, "sampled"
     before = [torch.get_rng_state(), *(tensor.clone() for tensor in (*model.parameters(), *model.buffers()))]
     take(measure, model, batch, 2)
-    assert (model.rnn.update, model.rnn.draw, model.rnn.evaluation, model.training) == (5, 0, "sampled", False)
+    assert (model.rnn.update, model.rnn.draw, model.rnn.evaluation, model.training) == (5, 0, "sampled", training)
     after = [torch.get_rng_state(), *model.parameters(), *model.buffers()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
