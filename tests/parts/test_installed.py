@@ -71,7 +71,7 @@ tree = zl.open_results(folder)
 found = zl.compare(tree, "lstm", "half", metric="test_error")
 print(found.verdict, tree["metrics"].arm.values.tolist(), int(tree["metrics/test_error"].notnull().sum()))
 zl.write_report(tree, "again.html")
-print(int(tree["metrics/last_length"].notnull().sum()), tree["length"].sizes["time"])
+print(int(tree["length/last_length"].notnull().sum()), tree["length"].sizes["time"])
 print("torch" in sys.modules)
 """
 
