@@ -265,7 +265,8 @@ def test_metrics_of_own_measures_are_promised_and_asked_for(monkeypatch: pytest.
 
 def own(**attributes: Any) -> Measure:
     """StateLength with other attributes or methods, under its own name."""
-    return dataclass(frozen=True)(type("Own", (StateLength,), {"__annotations__": {}, **attributes}))()
+    own_attributes = {"__annotations__": {}, "__module__": __name__, "kind": "state_length"} | attributes
+    return dataclass(frozen=True)(type("Own", (StateLength,), own_attributes))()
 
 
 M = Metric("something")
@@ -432,7 +433,7 @@ def test_a_measure_that_calls_what_draws_moves_no_generator() -> None:
 
 def test_faults_are_found_before_anything_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     wrong = own(measure=raises(KeyError("l0")))
-    with pytest.raises(UsageError, match="no measure Own on the list"):
+    with pytest.raises(InputRefusedError, match="has no class Own that is this one"):
         run(small(measures=(wrong,)), tmp_path / "unlisted")
     monkeypatch.setitem(MEASURES, "state_length", type(wrong))
     with pytest.raises(InputRefusedError, match="arm 'lstm': measure 'state_length' failed: KeyError: 'l0'"):
