@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from zoneout_lab.measures.base import Batch, Measure, Subject, group_of
+from zoneout_lab.measures.carry import EffectiveCarry
 from zoneout_lab.measures.declared import check_together
 from zoneout_lab.measures.gradient_flow import GradientFlow, gradient_flow
 from zoneout_lab.measures.perturbation import PerturbationGrowth, perturbation_growth
@@ -16,7 +17,14 @@ from zoneout_lab.parts import from_json as part_from_json
 from zoneout_lab.parts import to_json as part_as_json
 
 #: the measures that come built in, by kind: a new one is a file here and a line below
-MEASURES: dict[str, type[Measure]] = {measure.kind: measure for measure in (GradientFlow, PerturbationGrowth)}
+MEASURES: dict[str, type[Measure]] = {
+    measure.kind: measure
+    for measure in (
+        GradientFlow,
+        PerturbationGrowth,
+        EffectiveCarry,
+    )
+}
 
 #: what a study measures that does not say
 USUAL: tuple[Measure, ...] = (GradientFlow(), PerturbationGrowth())
@@ -61,6 +69,7 @@ __all__ = [
     "MEASURES",
     "USUAL",
     "Batch",
+    "EffectiveCarry",
     "GradientFlow",
     "Measure",
     "PerturbationGrowth",
