@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from zoneout_lab.measures.activity import UpdateActivity
 from zoneout_lab.measures.base import Batch, Measure, Subject, group_of
 from zoneout_lab.measures.carry import EffectiveCarry
 from zoneout_lab.measures.declared import check_together
@@ -23,6 +24,7 @@ MEASURES: dict[str, type[Measure]] = {
         GradientFlow,
         PerturbationGrowth,
         EffectiveCarry,
+        UpdateActivity,
     )
 }
 
@@ -74,6 +76,7 @@ __all__ = [
     "Measure",
     "PerturbationGrowth",
     "Subject",
+    "UpdateActivity",
     "as_measure",
     "check_together",
     "from_json",
