@@ -47,6 +47,7 @@ class OutputGateLSTM(Cell):
     states: ClassVar[Mapping[str, str]] = {"hidden": "hidden", "cell": "cell"}
     sites: ClassVar[tuple[str, ...]] = ("update",)
     forget_gate: ClassVar[int | None] = 1
+    states_suffice: ClassVar[bool] = False  # there is the gate before, too
 
     reading: Reading = "intended"
 

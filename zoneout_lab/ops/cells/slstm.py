@@ -49,6 +49,7 @@ class SLSTM(Cell):
     }
     sites: ClassVar[tuple[str, ...]] = ("cell", "hidden", "update", "output", "recurrent")
     forget_gate: ClassVar[int | None] = 1
+    states_suffice: ClassVar[bool] = False  # (c e^a, n e^a, m − a) is the same memory for every a
 
     def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:
         h, c, n, m = states
