@@ -11,6 +11,7 @@ from zoneout_lab.measures.base import Batch, Measure, Subject, group_of
 from zoneout_lab.measures.carry import EffectiveCarry
 from zoneout_lab.measures.declared import check_together
 from zoneout_lab.measures.gradient_flow import GradientFlow, gradient_flow
+from zoneout_lab.measures.lyapunov import LyapunovExponents
 from zoneout_lab.measures.perturbation import PerturbationGrowth, perturbation_growth
 from zoneout_lab.measures.shown import watch
 from zoneout_lab.measures.take import refuse_other_labels, take, try_measure
@@ -25,6 +26,7 @@ MEASURES: dict[str, type[Measure]] = {
         PerturbationGrowth,
         EffectiveCarry,
         UpdateActivity,
+        LyapunovExponents,
     )
 }
 
@@ -73,6 +75,7 @@ __all__ = [
     "Batch",
     "EffectiveCarry",
     "GradientFlow",
+    "LyapunovExponents",
     "Measure",
     "PerturbationGrowth",
     "Subject",
