@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from zoneout_lab.measures.activity import UpdateActivity
 from zoneout_lab.measures.base import Batch, Measure, Subject, group_of
+from zoneout_lab.measures.carry import EffectiveCarry
 from zoneout_lab.measures.declared import check_together
 from zoneout_lab.measures.gradient_flow import GradientFlow, gradient_flow
+from zoneout_lab.measures.lyapunov import LyapunovExponents
 from zoneout_lab.measures.perturbation import PerturbationGrowth, perturbation_growth
 from zoneout_lab.measures.shown import watch
 from zoneout_lab.measures.take import refuse_other_labels, take, try_measure
@@ -16,7 +19,16 @@ from zoneout_lab.parts import from_json as part_from_json
 from zoneout_lab.parts import to_json as part_as_json
 
 #: the measures that come built in, by kind: a new one is a file here and a line below
-MEASURES: dict[str, type[Measure]] = {measure.kind: measure for measure in (GradientFlow, PerturbationGrowth)}
+MEASURES: dict[str, type[Measure]] = {
+    measure.kind: measure
+    for measure in (
+        GradientFlow,
+        PerturbationGrowth,
+        EffectiveCarry,
+        UpdateActivity,
+        LyapunovExponents,
+    )
+}
 
 #: what a study measures that does not say
 USUAL: tuple[Measure, ...] = (GradientFlow(), PerturbationGrowth())
@@ -61,10 +73,13 @@ __all__ = [
     "MEASURES",
     "USUAL",
     "Batch",
+    "EffectiveCarry",
     "GradientFlow",
+    "LyapunovExponents",
     "Measure",
     "PerturbationGrowth",
     "Subject",
+    "UpdateActivity",
     "as_measure",
     "check_together",
     "from_json",

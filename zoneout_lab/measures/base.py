@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.metrics import Metric
+from zoneout_lab.ops.recurrence import Recurrence
 from zoneout_lab.parts import Part
 from zoneout_lab.profiles import WITHOUT_NOISE
 
@@ -78,6 +80,24 @@ class Batch:
         with unmoved() as trace:
             model(self.inputs, None, self.reads)
         return {key: torch.stack([_replicated(each) for each in series], 1) for key, series in trace.tensors.items()}
+
+    def recurrences(self, model: Subject) -> dict[str, Recurrence]:
+        """What ran in each layer, by its label ``l0``: gates, masks, inputs and weights of the cell, without a graph.
+
+        Called again, it draws the same masks.
+
+        Raises:
+            InputRefusedError: the model runs a layer several times in one pass, and it is not one sequence.
+        """
+        with torch.no_grad(), unmoved(recurrences=True) as trace:
+            model(self.inputs, None, self.reads)
+        found = trace.recurrences or {}
+        for label, passes in found.items():
+            if len(passes) > 1:
+                raise InputRefusedError(
+                    f"The model runs layer {label!r} {len(passes)} times in one pass; give it the whole sequence in one call."
+                )
+        return {label: passes[0] for label, passes in found.items()}
 
 
 def _replicated(state: Tensor) -> Tensor:

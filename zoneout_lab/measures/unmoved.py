@@ -16,7 +16,7 @@ from zoneout_lab.ops.trace import Trace, listening, recording
 
 
 @contextmanager
-def unmoved(*, norms_suffice: bool = False) -> Iterator[Trace]:
+def unmoved(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterator[Trace]:
     """A recording (:func:`~zoneout_lab.ops.trace.recording`), after which all stands where it stood before.
 
     Put back are torch's, NumPy's and Python's global generators, the buffers of every module that was called, as of batch norm and
@@ -35,7 +35,8 @@ def unmoved(*, norms_suffice: bool = False) -> Iterator[Trace]:
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
     numpys, pythons = np.random.get_state(), random.getstate()
     try:
-        with torch.random.fork_rng(devices), recording(norms_suffice=norms_suffice) as trace:
+        listener = recording(norms_suffice=norms_suffice, recurrences=recurrences)
+        with torch.random.fork_rng(devices), listener as trace:
             handle = register_module_forward_pre_hook(keep)
             try:
                 yield trace

@@ -11,8 +11,17 @@ from torch import Tensor
 from zoneout_lab.ops import cpu, reference, triton
 from zoneout_lab.ops.cells import Cell, Masks, States, Weights
 from zoneout_lab.ops.compiled import why_not
+from zoneout_lab.ops.gates import gates_shown
+from zoneout_lab.ops.recurrence import Recurrence
 from zoneout_lab.ops.reference import Matrices, OnNorms
-from zoneout_lab.ops.trace import in_graph, is_recording, promise_norms, wants_states
+from zoneout_lab.ops.trace import (
+    announce_recurrence,
+    in_graph,
+    is_recording,
+    promise_norms,
+    wants_recurrences,
+    wants_states,
+)
 
 Engine = Literal["auto", "reference", "cpu", "triton"]
 
@@ -91,4 +100,10 @@ def run(
         fast = cpu.run if wanted == "cpu" else triton.run
         return fast(cell.kind, x, states, Matrices.of(weights), masks, on_norms=on_norms)
     step = cell.begin(weights, training=training, moves=moves)
-    return reference.run(cell, step, cell.project(x, weights), states, masks, lengths=lengths, layer=layer)
+    inputs = cell.project(x, weights)
+    if not wants_recurrences():
+        return reference.run(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
+    with gates_shown() as gates:
+        result = reference.run(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
+    announce_recurrence(layer, Recurrence(cell, inputs, states, weights, masks, training, gates))
+    return result

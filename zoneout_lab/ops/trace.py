@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.ops.recurrence import Recurrence
 from zoneout_lab.ops.series import AllSeries, States
 
 POINTS = ("candidate", "state")
@@ -40,6 +41,7 @@ class Trace:
         outside: labels of layers that ran where autograd records nothing.
         undo: what puts back the counters of the layers that ran.
         norms_suffice: gradients are measured: a fast path need not give way to one that announces its tensors.
+        recurrences: label of a layer → each of its passes, gates included; None where they are not asked for.
         closed: nothing is taken any more: what runs now runs again, in a backward pass.
     """
 
@@ -54,6 +56,7 @@ class Trace:
     outside: list[str] = field(default_factory=list)
     undo: dict[int, Callable[[], None]] = field(default_factory=dict)
     norms_suffice: bool = False
+    recurrences: dict[str, list[Recurrence]] | None = None
     closed: bool = False
 
     def label(self, layer: str) -> str:
@@ -65,9 +68,9 @@ _LISTENER: ContextVar[Trace | None] = ContextVar("zoneout_lab_trace", default=No
 
 
 @contextmanager
-def recording(*, norms_suffice: bool = False) -> Iterator[Trace]:
+def recording(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterator[Trace]:
     """Collect everything announced inside the ``with`` block. Layers that ran inside count afterwards as before."""
-    trace = Trace(norms_suffice=norms_suffice)
+    trace = Trace(norms_suffice=norms_suffice, recurrences={} if recurrences else None)
     token = _LISTENER.set(trace)
     try:
         yield trace
@@ -91,6 +94,12 @@ def wants_states() -> bool:
     """True while a recording is open for which norms are not enough."""
     trace = _LISTENER.get()
     return trace is not None and not trace.norms_suffice
+
+
+def wants_recurrences() -> bool:
+    """True while a recording is open that asks for whole recurrences."""
+    trace = _LISTENER.get()
+    return trace is not None and not trace.closed and trace.recurrences is not None
 
 
 def one_call(
@@ -163,6 +172,13 @@ def announce(
     trace.tensors.setdefault(key, []).append(tensor)
     trace.present.setdefault(key, []).append(present)
     _note_outside(trace, label)
+
+
+def announce_recurrence(layer: str, recurrence: Recurrence) -> None:
+    """Show one pass of a layer to the open recording, where it asks for them."""
+    trace = _LISTENER.get()
+    if trace is not None and trace.recurrences is not None:
+        trace.recurrences.setdefault(trace.label(layer), []).append(recurrence)
 
 
 def promise_norms(layer: str, kinds: tuple[str, ...], root: Tensor, like: Tensor) -> Callable[[str, str, Tensor], None]:

@@ -15,6 +15,7 @@ from zoneout_lab import NonRecurrentDropout, Recurrent, Regularizer, WeightNoise
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.ops.cells import CELLS, Cell, as_cell, from_json, to_json
 from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.trace import recording
 from zoneout_lab.settings import Model
 from zoneout_lab.training.initial import initialise
 
@@ -186,6 +187,29 @@ def test_every_state_is_seen_by_a_measurement(kind: str):
     assert set(flow.state.values) == set(cell.states)
     assert (flow.norm.sel(state="hidden") > 0).all()
     assert flow.norm.notnull().all()
+
+
+@NAMED
+@pytest.mark.parametrize("training", [True, False])
+def test_gates_that_it_shows_are_shares_of_each_timestep(kind: str, training: bool):
+    cell = CELLS[kind]()
+    rnn = made(cell, Everywhere(0.4, cell), replicas=2).train(training)
+    with torch.no_grad(), recording(recurrences=True) as trace:
+        out, _ = rnn(inputs(1))
+    assert list(trace.recurrences) == ["l0", "l1"]
+    for (recurrence,) in trace.recurrences.values():
+        gates = recurrence.gates
+        assert set(gates.kept) <= set(cell.states)
+        assert bool(gates.values) == bool(gates.kept)
+        for series in (*gates.values.values(), *gates.kept.values()):
+            values = torch.stack(series, 1)
+            assert values.shape == (2, T, B, H)
+            assert (values >= 0).all()
+            assert (values <= 1).all()
+        if kind.endswith(("lstm", "gru")):
+            assert gates.kept
+    again = made(cell, Everywhere(0.4, cell), replicas=2).train(training)
+    torch.testing.assert_close(out, again(inputs(1))[0], rtol=1e-12, atol=1e-14)
 
 
 @NAMED

@@ -52,6 +52,8 @@ class Cell(Part, ABC):
         held: float32 numbers that a training step keeps for each unit, timestep, example and replica, read off peak memory: on a fast
             path, and on the reference loop. Plans estimate memory with them.
         mixes_examples: whether an example's numbers depend on the others of its batch, which then have to be of one length.
+        states_suffice: whether the states are all that a timestep has of the past, and different values are different memories.
+            Lyapunov exponents are of such states alone.
 
     >>> from dataclasses import dataclass
     >>> import torch
@@ -76,6 +78,7 @@ class Cell(Part, ABC):
     fast_sites: ClassVar[tuple[str, ...]] = ()
     held: ClassVar[tuple[int, int]] = (13, 45)
     mixes_examples: ClassVar[bool] = False
+    states_suffice: ClassVar[bool] = True
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -124,7 +127,7 @@ class Cell(Part, ABC):
 
     @abstractmethod
     def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:
-        """One timestep, before anything is preserved.
+        """One timestep, before anything is preserved. A cell with gates shows them (:func:`~zoneout_lab.ops.gates.show_gates`).
 
         Args:
             x: one timestep of what :meth:`project` returned, [R, B, ·].

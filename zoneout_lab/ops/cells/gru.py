@@ -10,6 +10,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Weights
+from zoneout_lab.ops.gates import show_gates
 from zoneout_lab.ops.products import project, recur
 
 
@@ -44,6 +45,7 @@ class GRU(Cell):
         recurrent = recur(drop(h, masks.get("recurrent")), weights["weight_hh"], zero.expand_as(x))
         x_r, x_k, x_n = x.chunk(3, -1)
         h_r, h_k, h_n = recurrent.chunk(3, -1)
-        keep = sigmoid(x_k + h_k)
-        n = torch.tanh(x_n + sigmoid(x_r + h_r) * h_n)
+        reset, keep = sigmoid(x_r + h_r), sigmoid(x_k + h_k)
+        n = torch.tanh(x_n + reset * h_n)
+        show_gates({"hidden": drop(keep, masks.get("output"))}, reset=reset, keep=keep)
         return (drop(keep * h + (1 - keep) * drop(n, masks.get("update")), masks.get("output")),)

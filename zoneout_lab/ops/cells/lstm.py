@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Weights
+from zoneout_lab.ops.gates import show_gates
 from zoneout_lab.ops.products import recur
 
 
@@ -42,6 +43,7 @@ class LSTM(Cell):
     def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:
         h, c = states
         i, f, g, o = recur(drop(h, masks.get("recurrent")), weights["weight_hh"], x).chunk(4, -1)
-        write = drop(sigmoid(i) * torch.tanh(g), masks.get("update"))
-        new_c = drop(sigmoid(f) * c + write, masks.get("memory"))
-        return drop(sigmoid(o) * torch.tanh(new_c), masks.get("output")), new_c
+        i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
+        new_c = drop(f * c + drop(i * torch.tanh(g), masks.get("update")), masks.get("memory"))
+        show_gates({"cell": drop(f, masks.get("memory"))}, input=i, forget=f, output=o)
+        return drop(o * torch.tanh(new_c), masks.get("output")), new_c

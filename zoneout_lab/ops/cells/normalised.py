@@ -18,6 +18,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, Parameter, States, Weights, bias_of
+from zoneout_lab.ops.gates import show_gates
 from zoneout_lab.ops.products import project, recur
 
 #: what is normalised, and how many columns it has in units
@@ -52,10 +53,11 @@ def normalised_step(x: Tensor, states: States, weights: Weights, masks: Masks, n
     gates = _scaled(normalise("input", x), weights, "input") + _scaled(normalise("hidden", from_h), weights, "hidden")
     bias = bias_of(weights)
     i, f, g, o = (gates if bias is None else gates + bias[:, None]).chunk(4, -1)
-    write = drop(sigmoid(i) * torch.tanh(g), masks.get("update"))
-    new_c = drop(sigmoid(f) * c + write, masks.get("memory"))
+    i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
+    new_c = drop(f * c + drop(i * torch.tanh(g), masks.get("update")), masks.get("memory"))
+    show_gates({"cell": drop(f, masks.get("memory"))}, input=i, forget=f, output=o)
     seen = _scaled(normalise("cell", new_c), weights, "cell") + weights["shift_cell"][:, None]
-    return drop(sigmoid(o) * torch.tanh(seen), masks.get("output")), new_c
+    return drop(o * torch.tanh(seen), masks.get("output")), new_c
 
 
 def _scaled(value: Tensor, weights: Weights, point: str) -> Tensor:

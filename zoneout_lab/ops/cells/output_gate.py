@@ -12,6 +12,7 @@ from torch import Tensor
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.arithmetic import drop, preserve, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Step, Weights
+from zoneout_lab.ops.gates import show_gates
 from zoneout_lab.ops.products import recur
 
 Reading = Literal["printed", "intended"]
@@ -46,6 +47,7 @@ class OutputGateLSTM(Cell):
     states: ClassVar[Mapping[str, str]] = {"hidden": "hidden", "cell": "cell"}
     sites: ClassVar[tuple[str, ...]] = ("update",)
     forget_gate: ClassVar[int | None] = 1
+    states_suffice: ClassVar[bool] = False  # there is the gate before, too
 
     reading: Reading = "intended"
 
@@ -78,4 +80,6 @@ class OutputGateLSTM(Cell):
     def _gate_and_cell(x: Tensor, states: States, weights: Weights, masks: Masks) -> tuple[Tensor, Tensor]:
         h, c = states
         i, f, g, o = recur(h, weights["weight_hh"], x).chunk(4, -1)
-        return sigmoid(o), sigmoid(f) * c + drop(sigmoid(i) * torch.tanh(g), masks.get("update"))
+        i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
+        show_gates({"cell": f}, input=i, forget=f, output=o)
+        return o, f * c + drop(i * torch.tanh(g), masks.get("update"))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, Parameter, States, Weights
+from zoneout_lab.ops.gates import show_gates
 from zoneout_lab.ops.products import recur
 
 
@@ -43,6 +44,8 @@ class PeepholeLSTM(Cell):
         h, c = states
         p_i, p_f, p_o = weights["peephole"][:, None].chunk(3, -1)
         i, f, g, o = recur(drop(h, masks.get("recurrent")), weights["weight_hh"], x).chunk(4, -1)
-        write = drop(sigmoid(i + p_i * c) * torch.tanh(g), masks.get("update"))
-        new_c = drop(sigmoid(f + p_f * c) * c + write, masks.get("memory"))
-        return drop(sigmoid(o + p_o * new_c) * torch.tanh(new_c), masks.get("output")), new_c
+        i, f = sigmoid(i + p_i * c), sigmoid(f + p_f * c)
+        new_c = drop(f * c + drop(i * torch.tanh(g), masks.get("update")), masks.get("memory"))
+        o = sigmoid(o + p_o * new_c)
+        show_gates({"cell": drop(f, masks.get("memory"))}, input=i, forget=f, output=o)
+        return drop(o * torch.tanh(new_c), masks.get("output")), new_c

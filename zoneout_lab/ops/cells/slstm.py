@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from zoneout_lab.ops.arithmetic import drop, preserve, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Weights
+from zoneout_lab.ops.gates import show_gates
 from zoneout_lab.ops.products import recur
 
 
@@ -48,6 +49,7 @@ class SLSTM(Cell):
     }
     sites: ClassVar[tuple[str, ...]] = ("cell", "hidden", "update", "output", "recurrent")
     forget_gate: ClassVar[int | None] = 1
+    states_suffice: ClassVar[bool] = False  # (c e^a, n e^a, m − a) is the same memory for every a
 
     def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:
         h, c, n, m = states
@@ -58,7 +60,10 @@ class SLSTM(Cell):
         write, keep = torch.exp(i - new_m), torch.exp((forgotten - new_m).clamp(max=0))
         new_c = keep * c + drop(write * torch.tanh(g), masks.get("update"))
         new_n = keep * n + write
-        return drop(sigmoid(o) * new_c / new_n, masks.get("output")), new_c, new_n, new_m
+        forget, o = sigmoid(f), sigmoid(o)
+        # of what is remembered, c e^m: the scale is not part of it, and the exponential input gate has no upper bound
+        show_gates({"cell": forget}, forget=forget, output=o)
+        return drop(o * new_c / new_n, masks.get("output")), new_c, new_n, new_m
 
     def preserve(self, states: States, candidates: States, masks: Masks) -> States:
         h, c, n, m = states

@@ -1,0 +1,58 @@
+"""Where a cell shows its gates to a measurement, timestep by timestep. Nobody looking costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class Gates:
+    """What a cell showed, one tensor [R, B, H] for each timestep.
+
+    Attributes:
+        values: gate → its activations, in [0, 1].
+        kept: state → the factor on what it was before, in the candidate: f of an LSTM's memory cell.
+    """
+
+    values: dict[str, list[Tensor]] = field(default_factory=dict)
+    kept: dict[str, list[Tensor]] = field(default_factory=dict)
+
+
+_LOOKING: ContextVar[Gates | None] = ContextVar("zoneout_lab_gates", default=None)
+
+
+@contextmanager
+def gates_shown() -> Iterator[Gates]:
+    """Collect what the step of one cell shows inside the ``with`` block."""
+    gates = Gates()
+    token = _LOOKING.set(gates)
+    try:
+        yield gates
+    finally:
+        _LOOKING.reset(token)
+
+
+def show_gates(kept: Mapping[str, Tensor], **gates: Tensor) -> None:
+    """Show the gates of one timestep; called by the step of a cell that has gates.
+
+    Args:
+        kept: state → the factor on s_{t−1} in its candidate s̃_t, masks at other sites than the state's own included.
+        **gates: name → activations in [0, 1], [R, B, H]. A gate without an upper bound is not one to show.
+
+    >>> import torch
+    >>> with gates_shown() as gates:
+    ...     show_gates({"hidden": torch.ones(1, 2, 3)}, keep=torch.ones(1, 2, 3))
+    >>> list(gates.values), list(gates.kept)
+    (['keep'], ['hidden'])
+    """
+    looking = _LOOKING.get()
+    if looking is None:
+        return
+    for into, shown in ((looking.values, gates), (looking.kept, kept)):
+        for name, value in shown.items():
+            into.setdefault(name, []).append(value.detach())
