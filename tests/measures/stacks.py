@@ -11,7 +11,7 @@ import torch
 
 from zoneout_lab import Cell, Regularizer
 from zoneout_lab.measures import Batch
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.sums import loss_by_replica
@@ -27,8 +27,8 @@ class At(Regularizer):
     rate: float
     where: tuple[str, ...]
 
-    def sites(self) -> dict[str, Mask]:
-        return {site: Mask(self.rate) for site in self.where}
+    def sites(self) -> dict[str, MaskSpec]:
+        return {site: MaskSpec(self.rate) for site in self.where}
 
 
 def zoned(cell: Cell, rate: float) -> At:
