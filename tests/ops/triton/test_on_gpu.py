@@ -84,7 +84,7 @@ def test_two_replays_of_a_graph_draw_different_masks(H: int) -> None:
         shares = {
             site: ops.draw(*table, layer=0, site=site, stream=0, sizes=(20, 30, H)) for site in ("cell", "hidden")
         }
-        out, _ = ops.run("lstm", one.x, one.states, one.weights, shares)
+        out, _ = ops.forward("lstm", one.x, one.states, one.weights, shares)
         grads = torch.autograd.grad(out.square().sum(), [one.weights.hidden, one.weights.input])
         update.add_(1)
         return [out.detach(), *grads]
