@@ -14,7 +14,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 import xarray as xr
@@ -27,7 +26,9 @@ def early_share(study: xr.DataTree, state: str = "cell", point: str = "candidate
     flow = study["gradients"].to_dataset().sel(state=state, point=point).mean("layer")
     first_third = flow["normalised"].isel(time=slice(0, flow.sizes["time"] // 3)).sum("time", min_count=1)
     slope = (
-        np.log10(flow["norm"].where(flow["norm"] > 0)).polyfit("time", 1).polyfit_coefficients.sel(degree=1, drop=True)
+        xr.ufuncs.log10(flow["norm"].where(flow["norm"] > 0))
+        .polyfit("time", 1)
+        .polyfit_coefficients.sel(degree=1, drop=True)
     )
     table = xr.Dataset({"early share": first_third, "decades per step": slope})
     return table.drop_vars(["state", "point"]).to_dataframe().reset_index()

@@ -24,7 +24,7 @@ OPTIONAL = {"tracking": "zoneout_lab/study/tracking.py", "gpu": "zoneout_lab/ops
 #: installed with the package and imported by another one: who needs it
 INDIRECT = {"h5netcdf": "xarray, to read and write netCDF", "h5py": "h5netcdf, to read and write HDF5"}
 #: commands, stubs and plug-ins, which no file imports
-TOOLS = {"pytest-xdist", "ruff", "mypy", "import-linter", "pandas-stubs", "scipy-stubs", "build"}
+TOOLS = {"pytest-xdist", "ruff", "mypy", "import-linter", "pandas-stubs", "scipy-stubs", "build", "hatchling"}
 
 
 def normal(name: str) -> str:

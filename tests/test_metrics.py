@@ -251,8 +251,8 @@ def searching(task: str) -> Study:
         arms=arms,
         baseline="lstm",
         seeds=2,
-        change={"model.hidden": 6, "training.epochs": 3, "training.batch": 128},
-        tuning=Tuning(trials=3, seeds=1, at_once=3),
+        change={"model.hidden": 4, "training.epochs": 2, "training.batch": 256},
+        tuning=Tuning(trials=11, seeds=1, at_once=9),  # the sampler looks at what it has found after eight
         hypotheses=(Hypothesis(name="better", direction="higher", **claim),),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 LAYER, FLOW, STUDY, RESULTS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
-def run(code: str) -> dict[str, object]:
-    names: dict[str, object] = {}
+def run(code: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
     exec(compile(code, "README", "exec"), names)
     return names
 

@@ -280,7 +280,8 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
         )
     try:
         with xr.open_datatree(io.BytesIO(content), engine="h5netcdf") as lazy:
-            tree = lazy.load()
+            # DataTree.load() leaves out a variable that is called like its group
+            tree = xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in lazy.subtree})
     except (OSError, ValueError, KeyError) as error:
         raise IntegrityError(f"{path} cannot be read as netCDF: {error}") from error
     if tree.attrs.get("schema") != VERSION:

@@ -74,7 +74,7 @@ class Model(Frozen):
     {'kind': 'layer_norm_lstm', 'gamma': 0.5, 'epsilon': 1e-05}
     """
 
-    cell: Annotated[str | dict[str, Option], BeforeValidator(_cell_as_json)] = Field(
+    cell: Annotated[str | dict[str, Value], BeforeValidator(_cell_as_json)] = Field(
         "lstm", description="name of a cell, or its name and options; a cell or its class is turned into that"
     )
     hidden: int = Field(32, ge=1, description="units per layer")

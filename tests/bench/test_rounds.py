@@ -60,5 +60,5 @@ def test_the_clock_calls_as_often_as_asked_and_collects_again_afterwards():
     assert seen == [False] * 3
     assert gc.isenabled()
     with pytest.raises(ZeroDivisionError):
-        on_cpu(lambda: 1 / 0, 1)
+        on_cpu(lambda: 1 / 0, 1)  # type: ignore[return-value]
     assert gc.isenabled()

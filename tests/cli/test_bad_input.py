@@ -193,19 +193,19 @@ def test_only_run_says_that_results_are_kept_wherever_its_name_stands(command, m
     def stop(*_):
         raise KeyboardInterrupt
 
-    from zoneout_lab.cli import app
+    from zoneout_lab.cli import options
 
-    monkeypatch.setattr(app.o, "chosen_study", stop)
+    monkeypatch.setattr(options, "chosen_study", stop)
     done = command(*words)
     assert (done.code, done.errors) == (130, f"Stopped.{' ' + cli.KEPT if kept else ''}\n")
-    monkeypatch.setattr(app.o, "chosen_study", lambda *_: 1 / 0)
+    monkeypatch.setattr(options, "chosen_study", lambda *_: 1 / 0)
     assert ("finished runs are kept" in command(*words).errors) == kept
 
 
 def test_a_fault_of_ours_is_one_line(command, monkeypatch):
-    from zoneout_lab.cli import app
+    from zoneout_lab.cli import options
 
-    monkeypatch.setattr(app.o, "chosen_study", lambda *_: 1 / 0)
+    monkeypatch.setattr(options, "chosen_study", lambda *_: 1 / 0)
     monkeypatch.delenv("ZONEOUT_LAB_TRACEBACK", raising=False)
     done = command("plan", "mask_sharing")
     assert done.code == 1

@@ -22,7 +22,7 @@ ANSI = "\x1b["
 
 @pytest.mark.parametrize("columns", [60, 200])
 @pytest.mark.parametrize(
-    "words", ["list", "doctor", "status {out}", "plan {small} --out {out}", "--help", "run --help"]
+    "words", ["list", "parts", "doctor", "status {out}", "plan {small} --out {out}", "--help", "run --help"]
 )
 def test_any_width(monkeypatch, capfd, finished, small_file, words, columns):
     typed = words.format(out=finished[0].parent, small=small_file).split()

@@ -45,7 +45,8 @@ from zoneout_lab.report import write_report
 from zoneout_lab.results import compare, judge, open_results, scalar
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.study.design import check_metrics, metrics_of
-from zoneout_lab.study.run import Watcher, run_study
+from zoneout_lab.study.driver import Watcher
+from zoneout_lab.study.run import run_study
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.sums import loss_by_replica
 
@@ -136,13 +137,14 @@ def test_noise_makes_a_difference_and_is_the_same_each_time(measure: Measure) ->
         assert not np.array_equal(one[name], one[f"{name}_without_noise"])
 
 
-def test_a_measure_moves_nothing(measure: Measure) -> None:
+@pytest.mark.parametrize("training", [True, False])
+def test_a_measure_moves_nothing(measure: Measure, training: bool) -> None:
     model, batch = model_and_batch()
-    model.eval()
+    model.train(training)
     model.rnn.update, model.rnn.evaluation = 5, "sampled"
     before = [torch.get_rng_state(), *(tensor.clone() for tensor in (*model.parameters(), *model.buffers()))]
     take(measure, model, batch, 2)
-    assert (model.rnn.update, model.rnn.draw, model.rnn.evaluation, model.training) == (5, 0, "sampled", False)
+    assert (model.rnn.update, model.rnn.draw, model.rnn.evaluation, model.training) == (5, 0, "sampled", training)
     after = [torch.get_rng_state(), *model.parameters(), *model.buffers()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -263,7 +265,8 @@ def test_metrics_of_own_measures_are_promised_and_asked_for(monkeypatch: pytest.
 
 def own(**attributes: Any) -> Measure:
     """StateLength with other attributes or methods, under its own name."""
-    return dataclass(frozen=True)(type("Own", (StateLength,), {"__annotations__": {}, **attributes}))()
+    own_attributes = {"__annotations__": {}, "__module__": __name__, "kind": "state_length"} | attributes
+    return dataclass(frozen=True)(type("Own", (StateLength,), own_attributes))()
 
 
 M = Metric("something")
@@ -430,7 +433,7 @@ def test_a_measure_that_calls_what_draws_moves_no_generator() -> None:
 
 def test_faults_are_found_before_anything_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     wrong = own(measure=raises(KeyError("l0")))
-    with pytest.raises(UsageError, match="no measure Own on the list"):
+    with pytest.raises(InputRefusedError, match="has no class Own that is this one"):
         run(small(measures=(wrong,)), tmp_path / "unlisted")
     monkeypatch.setitem(MEASURES, "state_length", type(wrong))
     with pytest.raises(InputRefusedError, match="arm 'lstm': measure 'state_length' failed: KeyError: 'l0'"):

@@ -224,7 +224,7 @@ class Beside(nn.Module):
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_a_fused_layer_beside_ours_is_said_to_be_left_out(kind: type[nn.RNNBase]):
-    model, name = Beside(kind(H, H)), kind.__name__
+    model, name = Beside(kind(H, H)), kind.__name__  # type: ignore[call-arg]
     said = rf"torch\.nn\.{name} \(other\) ran too and is left out.*put zoneout_lab\.{name} in its place"
     with pytest.warns(UserWarning, match=said) as warned:
         flow = gradient_flow(model, X, squares)

@@ -9,6 +9,7 @@ import pytest
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops import masks
+from zoneout_lab.ops.compiled import library
 from zoneout_lab.ops.masks import AXES, EVALUATION, Mask, Place, draw, draw_into
 
 SIZES = [(1, 1, 1), (5, 3, 20), (7, 2, 129), (2, 4, 16), (60, 9, 100)]
@@ -20,7 +21,7 @@ PLACE = Place(seed=2**63 + 5, layer=2, site="hidden", update=11)
 def body(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if not request.param:
         monkeypatch.setattr(masks, "library", lambda *_: None)
-    elif masks.library("philox") is None:
+    elif library("philox") is None:
         pytest.skip("needs a C compiler, and none was found")
 
 

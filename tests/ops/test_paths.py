@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import GRU, LSTM
-from zoneout_lab.ops import cpu, engine, reference
+from zoneout_lab.ops import cpu, engine, reference, triton
 from zoneout_lab.ops.cells import FAST
 from zoneout_lab.ops.reference import Matrices
 from zoneout_lab.ops.trace import POINTS, recording
@@ -229,7 +229,7 @@ CHOICES = {
 def test_the_path_is_the_fastest_that_can(case: str, monkeypatch: pytest.MonkeyPatch):
     options, cell, dtype, compiler, expected = CHOICES[case]
     monkeypatch.setattr(cpu, "is_compiled", lambda *_: compiler)
-    monkeypatch.setattr(engine.triton, "is_interpreted", lambda: False)
+    monkeypatch.setattr(triton, "is_interpreted", lambda: False)
     calls, G = Calls(monkeypatch), FAST[cell].gates * 3
     states = tuple(torch.zeros(1, 2, 3, dtype=dtype) for _ in FAST[cell].states)
     weights = Matrices(torch.ones(1, G, 2, dtype=dtype), torch.ones(1, G, 3, dtype=dtype))

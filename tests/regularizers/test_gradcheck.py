@@ -134,7 +134,7 @@ def test_gradients_of_a_shared_input_and_learned_states(name: str):
 @pytest.mark.parametrize("layer", [LSTM, GRU, RNN])
 def test_gradients_of_packed_sequences(layer: type[Recurrent]):
     torch.manual_seed(0)
-    rnn = layer(2, 3, dtype=torch.float64, bidirectional=True, regularizer=Zoneout(hidden=0.4), mask_seed=4)
+    rnn = layer(2, 3, dtype=torch.float64, bidirectional=True, regularizer=Zoneout(hidden=0.4), mask_seed=4)  # type: ignore[call-arg]
     x = torch.randn(4, 3, 2, dtype=torch.float64, requires_grad=True)
 
     def results(x: Tensor) -> tuple[Tensor, ...]:

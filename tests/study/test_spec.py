@@ -100,7 +100,7 @@ def test_a_changed_setting_keeps_pythons_own_numbers():
     setting = changed(small().setting(), given)
     assert repr(setting) == repr(changed(small().setting(), {name: value.item() for name, value in given.items()}))
     with pytest.raises(InputRefusedError, match=r"training\.epochs is 2 and takes a number, got true"):
-        changed(setting, {"training.epochs": np.bool_(True)})
+        changed(setting, {"training.epochs": np.bool_(True)})  # type: ignore[dict-item]
     assert Training(lr=np.float32(0.5), epochs=np.int64(3)) == Training(lr=0.5, epochs=3)
 
 

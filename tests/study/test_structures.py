@@ -23,7 +23,7 @@ GROUPS: list[list[Regularizer]] = [
     [Zoneout(0.5, 0.05), WeightNoise(0.1), NonRecurrentDropout(0.2) + Zoneout(0.1), HiddenDropout(0.5)],
     [VariationalDropout(recurrent=0.2), VariationalDropout(recurrent=0.1) + HiddenDropout(0.5)],
 ]
-CELLS: list[list[tuple[str | cells.Cell, Regularizer]]] = [
+CELLS: list[list[tuple[str | cells.Cell | type[cells.Cell], Regularizer]]] = [
     [("shifted_lstm", NoRegularizer())],
     [("layer_norm_lstm", NoRegularizer()), (cells.LayerNormLSTM(), Zoneout(0.1))],
     [(cells.BatchNormLSTM(steps=64), NoRegularizer())],

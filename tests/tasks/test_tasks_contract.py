@@ -51,7 +51,7 @@ def test_a_task_is_a_frozen_value_under_its_own_name(name: str) -> None:
     assert task == make_task(name, {})
     assert hash(task) == hash(make_task(name))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        task.name = "other"  # type: ignore[misc]
+        task.title = "other"  # type: ignore[misc]
 
 
 def test_settings_are_sound_and_survive_json(name: str) -> None:

@@ -130,7 +130,7 @@ def torch_threads() -> Iterator[Callable[[int], None]]:
 
 
 def runs_of(case: str) -> list[Run]:
-    options = {"epochs": 2, "gradient_epochs": (0, 1), "gradient_examples": 7} | CASES[case][1]
+    options: dict[str, Any] = {"epochs": 2, "gradient_epochs": (0, 1), "gradient_examples": 7} | CASES[case][1]
     arms = options.pop("arms", None) or ARMS[options.get("cell", "lstm")]
     return [
         *(make_run(0, arm, **options) for arm in arms),

@@ -20,6 +20,7 @@ from tiny_tasks import make_run
 from zoneout_lab import Arm, Study, Zoneout
 from zoneout_lab.tasks import make_task
 from zoneout_lab.training import default_workers, train_batches, workers
+from zoneout_lab.training.loop import train
 
 STUDY = Study(
     name="w",
@@ -70,7 +71,7 @@ def test_processes_and_batches_change_no_bit_and_a_failure_costs_its_batch(digit
 
 
 def test_here_a_failure_costs_its_batch(digits, monkeypatch):
-    real = workers.train
+    real = train
 
     def fail_first(batch, *arguments, **options):
         if batch[0].seed == 0:
@@ -111,7 +112,7 @@ def test_who_stops_listening_leaves_no_process(digits):
     results = train_batches([RUNS[1:2], long, long], *digits, device="cpu", workers=2, report=lambda *_: None)
     assert next(results)[0] == 0
     assert len(children() - before) == 2
-    results.close()
+    results.close()  # type: ignore[attr-defined]  # a generator
     assert not children() - before
 
 
@@ -186,7 +187,7 @@ def settings():
         torch.get_num_threads(),
         (torch.tensor([1e-40]) * 1).item() > 0,
         torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
         os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
     )
 

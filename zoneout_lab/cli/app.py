@@ -198,6 +198,31 @@ def report(
 
 
 @app.command()
+def new(
+    kind: Annotated[o.Kind, typer.Argument(metavar="KIND", help="study, regularizer, cell, task or measure.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, as half_zoneout; the file is NAME.py.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write the file to.")] = Path(),
+) -> None:
+    """Write a working, commented file to start a study or a part of your own from. Nothing is overwritten."""
+    from zoneout_lab.cli.new import write_new
+
+    write_new(kind, name, out)
+
+
+@app.command()
+def parts(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="A Python file, or a study, whose own parts are listed too.")
+    ] = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Every regularizer, cell, task and measure there is: your own and built in."""
+    from zoneout_lab.cli.parts import show_parts
+
+    show_parts(file, as_json=as_json)
+
+
+@app.command()
 def bench(
     cases: Annotated[
         list[str] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
@@ -37,6 +38,16 @@ Workers = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Go on with a design that cannot reach a verdict.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+class Kind(StrEnum):
+    """What a file to start from can be of."""
+
+    study = "study"
+    regularizer = "regularizer"
+    cell = "cell"
+    task = "task"
+    measure = "measure"
 
 
 def chosen_study(

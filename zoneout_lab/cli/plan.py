@@ -87,7 +87,7 @@ def show_plan(
         "study": f"{study.title} ({study.id})",
         "task": f"{task.title}, preset {study.preset}",
         "data": f"{len(loaded.train):,} / {len(loaded.valid):,} / {len(loaded.test):,} train / validation / test, {loaded.train.steps} timesteps",
-        "model": f"{as_cell(setting.model.cell).kind}, {setting.model.layers} × {setting.model.hidden} units",
+        "model": f"{_cells(study)}, {setting.model.layers} × {setting.model.hidden} units",
         "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
@@ -121,3 +121,9 @@ def hypotheses(study: Study) -> str:
     return (
         f"{m} at α = {study.alpha}{corrected}: {seeds_needed(study.alpha, m)} seeds can decide, {study.seeds} are run"
     )
+
+
+def _cells(study: Study) -> str:
+    """The names of the cells that the arms have."""
+    cells = (as_cell(study.setting(arm).model.cell) for arm in study.arms)
+    return ", ".join(dict.fromkeys(cell.kind for cell in cells))

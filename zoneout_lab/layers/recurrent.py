@@ -19,6 +19,7 @@ from zoneout_lab.layers.bits import Bits
 from zoneout_lab.layers.misuse import backward_pass, is_fixed, refuse_tracing
 from zoneout_lab.layers.noise import Noise, expected
 from zoneout_lab.layers.seeded import Seeded
+from zoneout_lab.layers.shapes import Shapes, backwards
 from zoneout_lab.ops.cells import Cell
 from zoneout_lab.ops.engine import Engine, run
 from zoneout_lab.ops.trace import is_recording, listening, one_call
@@ -220,9 +221,10 @@ class Recurrent(Seeded):
                 return self._uncast(input.to(dtype), None if hx is None else tuple(state.to(dtype) for state in hx))
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
-        x = self._lift(input)
-        out, states = self._stack(x, self._initial(hx, input, x), None)
-        return self._lower(out, input), tuple(self._lower_state(s, input) for s in states)
+        shapes = self._shapes(input)
+        x = shapes.lift(input)
+        out, states = self._stack(x, self._initial(hx, x, batched=shapes.batched), None)
+        return shapes.lower(out), tuple(map(shapes.lower_state, states))
 
     def _forward_packed(
         self, input: PackedSequence, hx: tuple[Tensor, ...] | None
@@ -233,7 +235,7 @@ class Recurrent(Seeded):
             raise InputRefusedError(f"Packed sequences do not work with {self.cell}; pad them to one length instead.")
         padded, lengths = pad_packed_sequence(input)
         x = padded[None]
-        out, states = self._stack(x, self._initial(hx, padded, x), lengths.to(x.device))
+        out, states = self._stack(x, self._initial(hx, x, batched=True), lengths.to(x.device))
         packed = pack_padded_sequence(out[0], lengths, enforce_sorted=input.sorted_indices is None)
         return packed, tuple(state[0] for state in states)
 
@@ -260,10 +262,10 @@ class Recurrent(Seeded):
             x = noise.stacked("input", layer, x) if samples else x
             for direction, suffix in enumerate(self._suffixes(layer)):
                 row = layer * self.directions + direction
-                forward = x if direction == 0 else _reverse(x, lengths)
+                forward = x if direction == 0 else backwards(x, lengths)
                 states = tuple(state[:, row] for state in initial)
                 out, final = self._recurrence(forward, row, suffix, states, lengths, noise, samples=samples)
-                outputs.append(out if direction == 0 else _reverse(out, lengths))
+                outputs.append(out if direction == 0 else backwards(out, lengths))
                 finals.append(final)
             x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
             penalties += self._penalty(x) if self.training else []
@@ -334,7 +336,7 @@ class Recurrent(Seeded):
         parameter: Tensor | None = getattr(self, name, None)
         return parameter if parameter is None or self.replicas is not None else parameter[None]
 
-    def _initial(self, hx: tuple[Tensor, ...] | None, input: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+    def _initial(self, hx: tuple[Tensor, ...] | None, x: Tensor, *, batched: bool) -> tuple[Tensor, ...]:
         """Given, learned or zero initial states as [R, L·D, B, H] each."""
         R, B, rows = self.replicas or 1, x.shape[2], self.num_layers * self.directions
         kinds = tuple(self.cell.states)
@@ -343,10 +345,12 @@ class Recurrent(Seeded):
                 return tuple(x.new_zeros(R, rows, B, self.hidden_size) for _ in kinds)
             learned = (self._stacked(f"initial_{kind}") for kind in kinds)
             return tuple(s[:, :, None].expand(R, rows, B, self.hidden_size) for s in learned if s is not None)
-        batch = () if self._unbatched(input) else (B,)
+        batch = (B,) if batched else ()
         shape = (*self._lead, rows, *batch, self.hidden_size)
         if len(hx) != len(kinds):
-            raise InputRefusedError(f"{len(hx)} states were given; {self.cell} has {len(kinds)}: {', '.join(kinds)}.")
+            raise InputRefusedError(
+                f"{len(hx)} states were given; {self.cell} has {len(kinds)}: give {', '.join(kinds)}."
+            )
         for kind, state in zip(kinds, hx, strict=True):
             if state.shape != shape:
                 raise RuntimeError(f"Expected {kind} state of shape {list(shape)}, got {list(state.shape)}")
@@ -354,12 +358,9 @@ class Recurrent(Seeded):
                 raise RuntimeError(f"Expected {kind} state of {x.dtype} as the input is, got {state.dtype}")
         return tuple(state.reshape(R, rows, B, self.hidden_size) for state in hx)
 
-    def _unbatched(self, input: Tensor) -> bool:
-        return input.dim() == (2 if self.replicas is None else 3)
-
-    def _lift(self, input: Tensor) -> Tensor:
-        """The user's input as [R or 1, T, B, I]."""
-        lead = 0 if self.replicas is None else 1
+    def _shapes(self, input: Tensor) -> Shapes:
+        """How a call's tensors lie. Raises ValueError or RuntimeError, as torch does, for an input that is not one of this layer's."""
+        lead = len(self._lead)
         if input.dim() not in (2 + lead, 3 + lead):
             wanted = "2-D or 3-D" if not lead else "3-D or 4-D with the replica axis first"
             raise ValueError(f"{type(self).__name__}: Expected input to be {wanted}, got {input.dim()}-D instead")
@@ -367,33 +368,11 @@ class Recurrent(Seeded):
             raise RuntimeError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}"
             )
-        if lead and input.shape[0] not in (1, self.replicas):
-            raise RuntimeError(
-                f"Expected {self.replicas} replicas (or 1, shared by all) on the first axis, got {input.shape[0]}"
-            )
         if input.dtype != (dtype := self._weights_dtype()):
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}); convert one of them."
             )
-        x = input if lead else input[None]
-        if self._unbatched(input):
-            x = x[:, :, None]
-        elif self.batch_first:
-            x = x.transpose(1, 2)
-        if x.shape[1] == 0:
-            raise RuntimeError("Expected a sequence of at least one timestep, got none")
-        return x
-
-    def _lower(self, out: Tensor, input: Tensor) -> Tensor:
-        if self._unbatched(input):
-            out = out[:, :, 0]
-        elif self.batch_first:
-            out = out.transpose(1, 2)
-        return out if self.replicas is not None else out[0]
-
-    def _lower_state(self, state: Tensor, input: Tensor) -> Tensor:
-        state = state[:, :, 0] if self._unbatched(input) else state
-        return state if self.replicas is not None else state[0]
+        return Shapes(self.replicas, input.dim() == 3 + lead, self.batch_first)
 
     def _suffixes(self, layer: int) -> list[str]:
         return [f"l{layer}", f"l{layer}_reverse"][: self.directions]
@@ -402,12 +381,3 @@ class Recurrent(Seeded):
 def _matrix(row: int, k: int) -> int:
     """Which matrix the k-th weight of a recurrence is for weight noise; a cell with more than torch's two has them far behind."""
     return 2 * row + k if k < 2 else 2**20 + 64 * row + k
-
-
-def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """x [R, T, B, ·] backwards in time, each example within its own length."""
-    if lengths is None:
-        return x.flip(1)
-    t = torch.arange(x.shape[1], device=x.device)[:, None]
-    index = torch.where(t < lengths, lengths - 1 - t, t)
-    return x.gather(1, index[None, :, :, None].expand_as(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ class Measure(Part, ABC):
     """What is measured of models in training: a frozen dataclass whose fields JSON can hold.
 
     Class attributes:
-        kind: its name, and that of its group in result files.
+        kind: its name, and that of its group in result files; by default the class's, ``StateLength`` as ``state_length``.
         title: the heading of its section in a report; by default its kind.
         dims: dimensions of its quantities, of which each has some, in this order; figures are drawn over the last one.
         quantities: name → what it is and its unit (:class:`~zoneout_lab.metrics.Metric`).
@@ -144,6 +145,12 @@ class Measure(Part, ABC):
     scalars: ClassVar[Mapping[str, Metric]] = {}
     without_noise: ClassVar[bool] = True
     reduced_when_read: ClassVar[bool] = False  # of published files, which hold no scalars
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        own = "kind" in cls.__dict__
+        super().__init_subclass__(**options)
+        if not own:  # a group's name, and part of a file: small letters
+            cls.kind = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     @abstractmethod
     def measure(self, model: Subject, batch: Batch) -> Sequence[xr.Dataset]:

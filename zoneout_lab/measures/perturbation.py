@@ -88,7 +88,7 @@ def perturbation_growth(
             shows its states as for :func:`~zoneout_lab.gradient_flow`. All calls draw the same noise, and counters, generators and
             buffers are afterwards as before.
         inputs: passed on.
-        states: what the recurrence starts from: h, or (h, c). Each [B, H], [layers, B, H], or with replicas [R, layers, B, H]. Take
+        states: what the recurrence starts from: h, (h, c), or all states of another cell in its order. Each [B, H], [layers, B, H], or with replicas [R, layers, B, H]. Take
             them from a first part of the sequence: states of zero cannot be perturbed by a share of their norm.
         size: ‖δ‖ as a share of ‖s‖, above 0.
         seed: of the direction, which is the same for all replicas.
@@ -147,15 +147,15 @@ def growth(
         with torch.inference_mode(False), torch.enable_grad():
             traces, hidden = _runs(model, ordinary(inputs), ordinary(starts))
         _refuse_untold(traces)
-    kinds = KINDS[: len(given)]
     refuse_if_empty(traces[0], hidden)
+    kinds = _names(traces[0], len(given))
     warn_of_hidden(model, hidden, traces[0], stacklevel=5)
     labels = (
         [layers]
         if isinstance(layers, str)
         else list(layers or dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
     )
-    _refuse_other_states(traces[0], labels, kinds, sizes[0].shape[1])
+    _refuse_other_states(traces[0], labels, kinds, sizes[0].shape[1], len(given))
     by_layer = []
     for row, layer in enumerate(labels):
         by_kind = []
@@ -172,8 +172,8 @@ def growth(
 
 
 def _refuse_wrong_states(given: tuple[Any, ...]) -> None:
-    form = "give h, or the tuple (h, c), each [B, H], [layers, B, H] or [R, layers, B, H]."
-    if not 1 <= len(given) <= len(KINDS):
+    form = "give h, or a tuple such as (h, c), each [B, H], [layers, B, H] or [R, layers, B, H]."
+    if not given:
         raise InputRefusedError(f"{len(given)} states were given; {form}")
     for state in given:
         if not isinstance(state, Tensor):
@@ -230,9 +230,20 @@ def _apart(both: list[list[Tensor]], present: list[Tensor | None], shape: torch.
     return torch.stack(by_time, 1)
 
 
-def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...], rows: int) -> None:
+def _names(trace: Trace, count: int) -> tuple[str, ...]:
+    """The names of so many states: h and c as torch orders them, and those of another cell in the order in which it shows them."""
+    shown = list(dict.fromkeys(state for _, state, _ in trace.tensors))
+    return tuple(shown) if len(shown) == count and set(KINDS[:count]) != set(shown) else KINDS[:count]
+
+
+def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...], rows: int, count: int) -> None:
     shown = {(layer, kind) for layer, kind, point in trace.tensors if point == "state"}
     missing = [(layer, kind) for layer in layers for kind in kinds if (layer, kind) not in shown]
+    each = list(dict.fromkeys(kind for _, kind in shown))
+    if len(kinds) < count:
+        raise InputRefusedError(
+            f"{count} states were given and the model showed {len(each)} ({', '.join(each)}): give one for each, in that order."
+        )
     labels = list(dict.fromkeys(layer for layer, _ in shown))
     if missing and missing[0][0] not in labels:
         raise InputRefusedError(f"The model showed no layer {missing[0][0]!r}; it showed {', '.join(labels)}.")

@@ -1,6 +1,6 @@
 """The recurrences on a CPU with their backward passes written out: the numbers of the reference in a fraction of its time.
 
-With G_h, G_c the total gradients at t, z the share preserved, u, m and d the shares dropped, an LSTM's are
+With G_h, G_c the total gradients at t, z what is preserved, u, m and d what is dropped, an LSTM's are
 
     dh̃ = (1 − z_h) ⊙ G_h, then times 1 − d   dc̃ = (1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃),    then times 1 − m
     do = dh̃ ⊙ tanh c̃    df = dc̃ ⊙ c₋    di = dc̃ ⊙ (1 − u) ⊙ g    dg = dc̃ ⊙ (1 − u) ⊙ i
@@ -31,7 +31,7 @@ _SITES = ("cell", "hidden", "update", "memory", "output")
 _POINTS = (("cell", "candidate"), ("cell", "state"), ("hidden", "candidate"), ("hidden", "state"))
 
 
-class _Share(ctypes.Structure):
+class _Mask(ctypes.Structure):
     _fields_ = (("data", ctypes.c_void_p), ("stride", ctypes.c_int64 * 4), ("kind", ctypes.c_int64))
 
 
@@ -41,7 +41,7 @@ class _Problem(ctypes.Structure):
         ("x", ctypes.c_void_p),
         ("x_stride", ctypes.c_int64 * 3),
         *((name, ctypes.c_void_p) for name in ("w_in", "w_hidden", "b_in", "b_hidden")),
-        ("share", _Share * len(_SITES)),
+        ("mask", _Mask * len(_SITES)),
         ("gates_stride", ctypes.c_int64),
         ("states_stride", ctypes.c_int64),
         *(
@@ -80,7 +80,7 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, cell: str, on_norms: OnNorms | None, x: Tensor, w_in: Tensor, w_hidden: Tensor, b_in: Tensor | None,
-        b_hidden: Tensor | None, h: Tensor, c: Tensor | None, *shares: Tensor | None,
+        b_hidden: Tensor | None, h: Tensor, c: Tensor | None, *masks: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         x = x if x.stride(-1) == 1 else x.contiguous()
         R, (T, B), H = w_hidden.shape[0], x.shape[1:3], w_hidden.shape[2]
@@ -93,9 +93,9 @@ class _Recurrence(torch.autograd.Function):
             cs[:, 0] = c
         parameters = [None if p is None else p.contiguous() for p in (w_in, w_hidden, b_in, b_hidden)]
         saved = (x, *parameters, gates, hs, cs)
-        shares = tuple(None if share is None else _plain(share, x.dtype) for share in shares)
-        _call("forward", _problem(cell, saved, shares), x.dtype)
-        ctx.save_for_backward(*saved, *shares)
+        masks = tuple(None if mask is None else _plain(mask, x.dtype) for mask in masks)
+        _call("forward", _problem(cell, saved, masks), x.dtype)
+        ctx.save_for_backward(*saved, *masks)
         ctx.cell, ctx.on_norms = cell, on_norms
         return hs[:, 1:], None if cs is None else cs[:, -1].clone()
 
@@ -108,7 +108,7 @@ class _Recurrence(torch.autograd.Function):
                 'Make the layer with engine="reference".'
             )
         cell, kept = ctx.cell, ctx.saved_tensors  # once: activation checkpointing hands each tensor out a single time
-        saved, shares = kept[:8], kept[8:]
+        saved, masks = kept[:8], kept[8:]
         x, _, _, b_in, b_hidden, gates, hs, cs = saved
         R, T, B, S = gates.shape
         d_gates, d_h = _slabs(x, R, T, B, S), torch.zeros_like(hs[:, 0], memory_format=torch.contiguous_format)
@@ -120,7 +120,7 @@ class _Recurrence(torch.autograd.Function):
         d_x = x.new_empty(R, T, B, x.shape[3]) if ctx.needs_input_grad[2] else None
         back = {"d_out": d_out.contiguous(), "d_gates": d_gates, "d_h": d_h, "d_c": d_c, "d_weights": d_weights, "d_bias": d_bias,
                 "d_x": d_x, "norms": norms}  # fmt: skip
-        problem = _problem(cell, saved, shares, **back)
+        problem = _problem(cell, saved, masks, **back)
         _call("backward", problem, x.dtype)
         if norms is not None:
             for row, (state, point) in enumerate(_POINTS):
@@ -134,7 +134,7 @@ class _Recurrence(torch.autograd.Function):
             _call("backward_input", problem, x.dtype)
             if x.shape[0] == 1 and R > 1:
                 d_x = d_x.sum(0, keepdim=True)
-        return (None, None, d_x, *parameters, d_h, d_c, *[None] * len(shares))
+        return (None, None, d_x, *parameters, d_h, d_c, *[None] * len(masks))
 
 
 def _of_parameters(
@@ -162,12 +162,12 @@ def _slabs(like: Tensor, R: int, *shape: int) -> Tensor:
     return like.new_empty(R, -(-size // lanes) * lanes)[:, :size].view(R, *shape)
 
 
-def _plain(share: Tensor, dtype: torch.dtype) -> Tensor:
-    share = share.reshape((1,) * (4 - share.dim()) + share.shape)
-    return share if share.dtype in (torch.uint8, dtype) else share.to(dtype)
+def _plain(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    mask = mask.reshape((1,) * (4 - mask.dim()) + mask.shape)
+    return mask if mask.dtype in (torch.uint8, dtype) else mask.to(dtype)
 
 
-def _problem(cell: str, saved: tuple[Any, ...], shares: Iterable[Tensor | None], **back: Tensor | None) -> _Problem:
+def _problem(cell: str, saved: tuple[Any, ...], masks: Iterable[Tensor | None], **back: Tensor | None) -> _Problem:
     """The C struct; it points into the tensors, which its maker keeps alive."""
     x, w_in, w_hidden, b_in, b_hidden, gates, hs, cs = saved
     R, T, B, _ = gates.shape
@@ -178,10 +178,10 @@ def _problem(cell: str, saved: tuple[Any, ...], shares: Iterable[Tensor | None],
         setattr(problem, name, None if tensor is None else tensor.data_ptr())
     problem.x_stride[:] = (0 if x.shape[0] == 1 else x.stride(0), x.stride(1), x.stride(2))
     problem.gates_stride, problem.states_stride = gates.stride(0), hs.stride(0)
-    for slot, share in zip(problem.share, shares, strict=True):
-        if share is not None:
-            slot.data, slot.kind = share.data_ptr(), 1 if share.dtype == torch.uint8 else 2
-            slot.stride[:] = [0 if n == 1 else s for n, s in zip(share.shape, share.stride(), strict=True)]
+    for slot, mask in zip(problem.mask, masks, strict=True):
+        if mask is not None:
+            slot.data, slot.kind = mask.data_ptr(), 1 if mask.dtype == torch.uint8 else 2
+            slot.stride[:] = [0 if n == 1 else s for n, s in zip(mask.shape, mask.stride(), strict=True)]
     return problem
 
 

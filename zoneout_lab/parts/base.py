@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 class Part:
     """Base of regularizers, cells, tasks and measures: frozen dataclasses whose fields are all that they are made from.
 
-    ``kind`` is the name that people read. A class that gives none is called by its own name.
+    ``kind`` is the name that people read. A class that gives none is called by its own name, not by its parent's.
 
     >>> class Half(Part): ...
     >>> Half.kind

@@ -44,7 +44,10 @@ def check_class(cls: type, builtin: Mapping[str, type[P]], base: type[P]) -> Non
         raise InputRefusedError(f"{where} has the kind {cls.kind!r}, which is built in; give it another.")
     if absent := sorted(getattr(cls, "__abstractmethods__", ())):
         raise InputRefusedError(f"{where} lacks {absent[0]}, which every {noun} has: {_first_line(base, absent[0])}")
-    for method, given in _overridden(cls, base):
+    overridden = _overridden(cls, base)
+    if not overridden:
+        raise InputRefusedError(f"{where} would do nothing: define one or more of {', '.join(_methods(base))}.")
+    for method, given in overridden:
         _check_signature(where, method, inspect.getattr_static(base, method), given)
 
 
@@ -142,8 +145,12 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _overridden(cls: type, base: type) -> list[tuple[str, Any]]:
     """What a class has in place of its base's methods and properties."""
-    names = (n for n, v in vars(base).items() if not n.startswith("_") and isinstance(v, FunctionType | property))
-    return [(n, inspect.getattr_static(cls, n)) for n in names if inspect.getattr_static(cls, n) is not vars(base)[n]]
+    there = ((name, inspect.getattr_static(cls, name)) for name in _methods(base))
+    return [(name, given) for name, given in there if given is not vars(base)[name]]
+
+
+def _methods(base: type) -> list[str]:
+    return [n for n, v in vars(base).items() if not n.startswith("_") and isinstance(v, FunctionType | property)]
 
 
 def _check_signature(where: str, name: str, wanted: Any, given: Any) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from zoneout_lab.checked import plain
@@ -86,23 +88,38 @@ def field_values(part: Part, builtin: Mapping[str, type]) -> dict[str, Any]:
     return {name: _written(value, builtin) for name, value in values.items() if value is not None}
 
 
-def from_json(value: Mapping[str, Any] | str, builtin: Mapping[str, type[P]], base: type[P]) -> P:
+def from_json(
+    value: Mapping[str, Any] | str,
+    builtin: Mapping[str, type[P]],
+    base: type[P],
+    *,
+    formerly: Mapping[str, Callable[..., P]] = MappingProxyType({}),
+) -> P:
     """The part that :func:`to_json` wrote; a text is a part with every field at its default.
+
+    ``formerly`` are kinds that are written no more, and what makes their values.
 
     Raises UsageError for an unknown kind or field, InputRefusedError for a value that cannot be.
     """
     options = {"kind": value} if isinstance(value, str) else dict(value)
     kind = str(options.pop("kind", None))
-    cls = resolve(kind, builtin, base)
-    if not hasattr(cls, "__dataclass_fields__"):
+    make = formerly.get(kind) or resolve(kind, builtin, base)
+    if isinstance(make, type) and not hasattr(make, "__dataclass_fields__"):
         raise InputRefusedError(f"{kind} is not a dataclass: write @dataclass(frozen=True) above the class.")
-    known = {field.name: field for field in fields(cls) if field.init}  # type: ignore[arg-type]
+    known = inspect.signature(make).parameters
     if set(options) - set(known):
-        raise UsageError(f"{kind} has no option {min(set(options) - set(known))!r}. Known: {', '.join(sorted(known))}.")
-    needed = [name for name, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
-    if missing := [name for name in needed if name not in options]:
+        strange, listed = min(set(options) - set(known)), ", ".join(sorted(known)) or "none"
+        raise UsageError(f"{kind} has no option {strange!r}. Known: {listed}.")
+    if missing := [name for name, p in known.items() if p.default is p.empty and name not in options]:
         raise UsageError(f"{kind} needs a value for {missing[0]!r}.")
-    return cls(**{name: _read(option, builtin, base) for name, option in options.items()})
+
+    def read(option: Any) -> Any:
+        if isinstance(option, Mapping) and "kind" in option:
+            return from_json(option, builtin, base, formerly=formerly)
+        # fields of frozen values are tuples
+        return tuple(map(read, option)) if isinstance(option, list | tuple) else option
+
+    return make(**{name: read(option) for name, option in options.items()})
 
 
 def _written(value: Any, builtin: Mapping[str, type]) -> Any:
@@ -111,13 +128,6 @@ def _written(value: Any, builtin: Mapping[str, type]) -> Any:
     if isinstance(value, list | tuple):
         return [_written(each, builtin) for each in value]
     return plain(value)
-
-
-def _read(value: Any, builtin: Mapping[str, type[P]], base: type[P]) -> Any:
-    if isinstance(value, Mapping) and "kind" in value:
-        return from_json(value, builtin, base)
-    # fields of frozen values are tuples
-    return tuple(_read(each, builtin, base) for each in value) if isinstance(value, list | tuple) else value
 
 
 def _member(module: Any, qualname: str) -> Any:

@@ -34,7 +34,7 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
 
 
 def to_json(regularizer: Regularizer) -> dict[str, Any]:
-    """A regularizer as JSON: its kind and its fields, without those that are None.
+    """A regularizer as JSON: its kind, or where it comes from, and its fields, without those that are None.
 
     >>> to_json(RecurrentDropout(0.25))
     {'kind': 'recurrent_dropout', 'p': 0.25}
@@ -50,10 +50,7 @@ def from_json(value: Mapping[str, Any] | str) -> Regularizer:
     >>> from_json({"kind": "recurrent_dropout", "p": 0.05})
     RecurrentDropout(p=0.05)
     """
-    options = {"kind": value} if isinstance(value, str) else dict(value)
-    if (kind := str(options.get("kind"))) in FORMERLY:
-        return FORMERLY[kind](**{name: option for name, option in options.items() if name != "kind"})
-    return parts.from_json(value, REGULARIZERS, Regularizer)
+    return parts.from_json(value, REGULARIZERS, Regularizer, formerly=FORMERLY)
 
 
 __all__ = [

@@ -118,6 +118,8 @@ class Combined(Regularizer):
     parts: tuple[Regularizer, ...] = ()  # a field in the property's place
 
     def __post_init__(self) -> None:
+        if not isinstance(self.parts, list | tuple):
+            raise InputRefusedError(f"combined's parts are {self.parts!r}; give a list of regularizers.")
         flat: list[Regularizer] = []
         for part in self.parts:
             if not isinstance(part, Regularizer):

@@ -64,9 +64,6 @@ class Source:
     @cached_property
     def score(self) -> str | None:
         """The validation metric that runs are judged by: the task's score, or the loss where there is none."""
-        recorded = schema.score_of(self.tree)
-        if recorded is not None and f"valid_{recorded.name}" in self.metrics:
-            return f"valid_{recorded.name}"
         return score_name(self.metrics)
 
     @cached_property
@@ -116,7 +113,7 @@ class Source:
 
 
 def score_name(metrics: xr.Dataset) -> str | None:
-    """The validation metric that runs whose score was not recorded are judged by: the shortest name beside the loss, or the loss.
+    """The validation metric that runs are judged by: the score, which has the shortest name beside the loss, or the loss alone.
 
     >>> score_name(xr.Dataset({"valid_loss": ("epoch", [1.0]), "valid_error": ("epoch", [0.5])}))
     'valid_error'

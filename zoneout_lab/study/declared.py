@@ -25,18 +25,24 @@ MeasureField = Annotated[InstanceOf[Measure], BeforeValidator(as_measure), Plain
 Scalar = Value | None
 
 
-def _written(value: Any) -> Any:
+def _written(path: str, value: Any) -> Any:
+    """A cell that is built in is kept as JSON, one of one's own as itself: that says where it comes from."""
+    named = value.get("kind") if isinstance(value, Mapping) else value
+    own = path == "model.cell" and isinstance(named, str) and ":" in named
     cls = value if isinstance(value, type) else type(value)
-    if not issubclass(cls, Cell):
+    if not own and not issubclass(cls, Cell):
         return value
-    check_class(cls, CELLS, Cell)  # type: ignore[type-abstract]
-    return cell_as_json(as_cell(value))
+    if not own:
+        check_class(cls, CELLS, Cell)  # type: ignore[type-abstract]
+    cell = as_cell(value)
+    return cell_as_json(cell) if type(cell) in CELLS.values() else cell
 
 
-#: dotted field of the setting → value. A cell is given by name, as its class or as a value, and kept as JSON
+#: dotted field of the setting → value. A cell is given by name, as its class or as a value
 Change = Annotated[
-    dict[str, Scalar | dict[str, Scalar]],
-    BeforeValidator(lambda change: {path: _written(value) for path, value in dict(change).items()}),
+    dict[str, Scalar | dict[str, Scalar] | InstanceOf[Cell]],
+    BeforeValidator(lambda change: {path: _written(path, value) for path, value in dict(change).items()}),
+    PlainSerializer(lambda change: {p: cell_as_json(v) if isinstance(v, Cell) else v for p, v in change.items()}),
 ]
 
 

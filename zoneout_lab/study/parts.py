@@ -41,7 +41,7 @@ def check_parts(study: Study, task: Task, data: Data) -> list[str]:
     tried, measured, warnings = set(), set(), list[str]()
     for arm in study.arms:
         run = study.run(arm, 0)
-        _check_written(arm, as_cell(run.setting.model.cell))
+        _check_written(arm, study.cell(arm))
         kind = (run.shape, str(to_json(arm.regularizer)))
         if kind not in tried:
             tried.add(kind)
@@ -97,7 +97,7 @@ def _try_measures(study: Study, run: Run, model: SequenceModel, data: Data) -> l
 
 
 def _check_written(arm: Arm, cell: Cell) -> None:
-    """Runs are trained, by other processes too, from what is written down of them: it has to come to the same regularizer."""
+    """Runs are trained, by other processes too, from what is written down of them: it has to come to the same parts."""
     try:
         check_part(arm.regularizer, REGULARIZERS, Regularizer)
         check_part(cell, CELLS, Cell)  # type: ignore[type-abstract]

@@ -12,7 +12,7 @@ from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
 from zoneout_lab.measures import USUAL, check_together
 from zoneout_lab.measures import to_json as measure_to_json
 from zoneout_lab.metrics import SPLITS, as_score
-from zoneout_lab.ops.cells import as_cell
+from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, Part, parts_of
 from zoneout_lab.regularizers import to_json
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
@@ -128,7 +128,7 @@ class Study(Frozen):
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
         setting = self.setting(arm)
         try:
-            arm.regularizer.for_training(1).masks(as_cell(setting.model.cell))
+            arm.regularizer.for_training(1).masks(self.cell(arm))
         except LabError:
             raise
         except Exception as error:
@@ -146,7 +146,7 @@ class Study(Frozen):
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
             measures=tuple(measure_to_json(measure) for measure in self.measures),
-            code=Code.of(self._classes(arm)).digests(),
+            code=Code.of(self.classes(arm)).digests(),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -157,12 +157,15 @@ class Study(Frozen):
     @property
     def code(self) -> Code:
         """The files of one's own that the study's parts come from."""
-        return Code.of(cls for arm in self.arms for cls in self._classes(arm))
+        return Code.of(cls for arm in self.arms for cls in self.classes(arm))
 
-    def _classes(self, arm: Arm) -> list[type]:
+    def cell(self, arm: Arm) -> Cell:
+        """The cell of an arm's model."""
+        return as_cell((self.change | arm.change).get("model.cell") or self.setting(arm).model.cell)
+
+    def classes(self, arm: Arm) -> list[type]:
         """The classes of the parts that a run of this arm is made of."""
-        cell = as_cell(self.setting(arm).model.cell)
-        whole: tuple[Part, ...] = (arm.regularizer, cell, *self.measures)
+        whole: tuple[Part, ...] = (arm.regularizer, self.cell(arm), *self.measures)
         held = [part for each in whole for part in parts_of(each)]
         return [task_class(self.task), *map(type, held)]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from zoneout_lab import NonRecurrentDropout, Recurrent, Regularizer, WeightNoise, gradient_flow
+from zoneout_lab import NonRecurrentDropout, Recurrent, Regularizer, WeightNoise, gradient_flow, perturbation_growth
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.ops.cells import CELLS, Cell, as_cell, from_json, to_json
 from zoneout_lab.ops.masks import Mask
@@ -92,7 +92,7 @@ def test_a_stack_of_it_gives_outputs_and_every_state(kind: str, options: dict[st
     out.sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in rnn.parameters())
     assert {name.rpartition("_l")[0] for name, _ in rnn.named_parameters()} >= {"weight_ih"}
-    with pytest.raises(InputRefusedError, match=f"has {len(rnn.cell.states)}: hidden"):
+    with pytest.raises(InputRefusedError, match=f"has {len(rnn.cell.states)}: give hidden"):
         rnn(inputs(), (*states, states[0]))
 
 
@@ -112,7 +112,7 @@ def test_states_carry_on_where_a_sequence_was_cut(kind: str):
 @pytest.mark.parametrize("training", [True, False])
 def test_gradients_are_those_of_finite_differences(kind: str, training: bool):
     cell = CELLS[kind]()
-    cell = dataclasses.replace(cell, epsilon=0.1) if hasattr(cell, "epsilon") else cell
+    cell = as_cell({"kind": kind, "epsilon": 0.1}) if hasattr(cell, "epsilon") else cell
     rnn = made(cell, Everywhere(0.4, cell), layers=1).train(training)
     names, parameters = zip(*rnn.named_parameters(), strict=True)
     states = tuple(torch.randn(1, B, H, dtype=torch.float64).mul_(0.3).abs_() for _ in cell.states)
@@ -232,3 +232,15 @@ def test_a_state_dict_is_loaded_into_another(kind: str):
     one(inputs())  # moves what is not trained
     other.load_state_dict(one.state_dict())
     assert torch.equal(one.eval()(inputs())[0], other.eval()(inputs())[0])
+
+
+@NAMED
+def test_a_perturbation_of_all_its_states_is_followed(kind: str):
+    rnn = made(CELLS[kind](), layers=1).eval()
+    _, states = rnn(inputs())
+    growth = perturbation_growth(rnn, inputs(), states).growth
+    assert list(growth.state.values) == list(rnn.cell.states)
+    assert (growth.sel(state="hidden") > 0).all()
+    if len(states) > 1:
+        with pytest.raises(InputRefusedError, match="states were given"):
+            perturbation_growth(rnn, inputs(), (*states, states[0]))

@@ -10,12 +10,12 @@
 
 #define MOST_SITES 5
 
-/* A share at a site: strides over replica, time, example, unit in elements, 0 where it does not vary; kind 0 none, 1 bytes, 2 REAL. */
+/* A mask at a site: strides over replica, time, example, unit in elements, 0 where it does not vary; kind 0 none, 1 bytes, 2 REAL. */
 typedef struct {
     const void *data;
     int64_t stride[4];
     int64_t kind;
-} Share;
+} Mask;
 
 typedef struct {
     int64_t cell; /* 0 LSTM, 1 GRU, 2 tanh RNN, 3 relu RNN */
@@ -24,7 +24,7 @@ typedef struct {
     const REAL *x;
     int64_t x_stride[3]; /* replica, time, example; features are neighbours */
     const REAL *w_in, *w_hidden, *b_in, *b_hidden; /* [R, G, I], [R, G, H], [R, G] or null */
-    Share share[MOST_SITES]; /* cell, hidden, update, memory, output */
+    Mask mask[MOST_SITES]; /* cell, hidden, update, memory, output */
     int64_t gates_stride, states_stride; /* from one replica to the next */
     REAL *gates, *hs, *cs;
     const REAL *d_out;         /* [R, T, B, H] */
@@ -32,10 +32,8 @@ typedef struct {
     REAL *norms;                /* [cell candidate, cell state, hidden candidate, hidden state][R, T, B] of squares, or null */
 } Problem;
 
-/* ---- shares ---- */
-
-/* The share's row at (r, t, b) as REAL [H]; a row of zeros where there is none. */
-static const REAL *row_of(const Share *s, int64_t r, int64_t t, int64_t b, int64_t H, const REAL *zeros, REAL *into)
+/* The mask's row at (r, t, b) as REAL [H]; a row of zeros where there is none. */
+static const REAL *row_of(const Mask *s, int64_t r, int64_t t, int64_t b, int64_t H, const REAL *zeros, REAL *into)
 {
     if (!s->kind) return zeros;
     int64_t at = r * s->stride[0] + t * s->stride[1] + b * s->stride[2], step = s->stride[3];
@@ -61,7 +59,7 @@ typedef struct {
 static void shares_at(const Problem *p, Rows *rows, int64_t r, int64_t t, int64_t b)
 {
     for (int k = 0; k < MOST_SITES; k++)
-        rows->at[k] = row_of(&p->share[k], r, t, b, p->H, rows->zeros, rows->spare + k * p->H);
+        rows->at[k] = row_of(&p->mask[k], r, t, b, p->H, rows->zeros, rows->spare + k * p->H);
 }
 
 /* ---- one row, one timestep ---- */

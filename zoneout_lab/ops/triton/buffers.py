@@ -1,4 +1,4 @@
-"""How tensors reach a kernel: buffers that start every replica alike, and shares as a pointer and strides."""
+"""How tensors reach a kernel: buffers that start every replica alike, and masks as a pointer and strides."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def own(matrices: Tensor) -> list[Tensor]:
     return [matrix.clone(memory_format=torch.contiguous_format) for matrix in matrices]
 
 
-def site(share: Tensor | None, sizes: tuple[int, int, int, int]) -> Site:
-    """A share as kernels take it: the tensor, and 2·stride + 3 for each of R, T, B, H (see ``pointwise.share_at``)."""
-    if share is None:
+def site(mask: Tensor | None, sizes: tuple[int, int, int, int]) -> Site:
+    """A mask as kernels take it: the tensor, and 2·stride + 3 for each of R, T, B, H (see ``pointwise.mask_at``)."""
+    if mask is None:
         return None
-    if share.dtype == torch.bool:
-        share = share.view(torch.uint8)
-    strides = share.expand(sizes).stride()
+    if mask.dtype == torch.bool:
+        mask = mask.view(torch.uint8)
+    strides = mask.expand(sizes).stride()
     if (sizes[2] - 1) * strides[2] + (sizes[3] - 1) * strides[3] >= 2**31:
-        share = share.contiguous()
-        strides = share.expand(sizes).stride()
-    return (share, *(2 * stride + 3 for stride in strides))
+        mask = mask.contiguous()
+        strides = mask.expand(sizes).stride()
+    return (mask, *(2 * stride + 3 for stride in strides))
 
 
 def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, num_warps: int = 4, **constants: Any) -> None:

@@ -1,6 +1,6 @@
 """The GRU's kernels: the whole recurrence in one launch for a small H, and one timestep for a large one.
 
-With G the total gradient at t, z the share preserved, u and d the shares dropped, and q = U_n h₋ + b' what the reset gate r acts on,
+With G the total gradient at t, z what is preserved, u and d what is dropped, and q = U_n h₋ + b' what the reset gate r acts on,
 
     n = tanh(W_n x + b + r ⊙ q)                      h̃ = (1 − d) ⊙ (k ⊙ h₋ + (1 − k) ⊙ (1 − u) ⊙ n)
     dh̃ = (1 − z) ⊙ G, then times 1 − d              dn = dh̃ ⊙ (1 − k) ⊙ (1 − u) ⊙ (1 − n²)      (before the tanh)
@@ -22,9 +22,9 @@ from zoneout_lab.ops.triton.pointwise import (
     gate_rows,
     gate_vector,
     input_tile,
+    mask_at,
     preserve,
     read,
-    share_at,
     sigmoid,
     store_norm,
     tanh,
@@ -54,9 +54,9 @@ def _step_back(
 ):  # fmt: skip
     """From G to the gradients that face h₋ (all four are stored, three returned) and the direct part of G₋."""
     dtype: tl.constexpr = columns.dtype.element_ty
-    z = share_at(sites[0], replica, t, row, unit, inside, dtype)
-    u = share_at(sites[1], replica, t, row, unit, inside, dtype)
-    d = share_at(sites[2], replica, t, row, unit, inside, dtype)
+    z = mask_at(sites[0], replica, t, row, unit, inside, dtype)
+    u = mask_at(sites[1], replica, t, row, unit, inside, dtype)
+    d = mask_at(sites[2], replica, t, row, unit, inside, dtype)
     n = read(columns, inside)
     r = read(columns + H, inside)
     k = read(columns + 2 * H, inside)
@@ -115,9 +115,9 @@ def forward(
     h = read(hs + at, inside)
     for t in range(T):
         # what does not wait for h is asked for first
-        z = share_at(sites[0], replica, t, row, unit, inside, tl.float32)
-        u = share_at(sites[1], replica, t, row, unit, inside, tl.float32)
-        d = share_at(sites[2], replica, t, row, unit, inside, tl.float32)
+        z = mask_at(sites[0], replica, t, row, unit, inside, tl.float32)
+        u = mask_at(sites[1], replica, t, row, unit, inside, tl.float32)
+        d = mask_at(sites[2], replica, t, row, unit, inside, tl.float32)
         a_n = input_tile(x, x_b, row, unit, inside, present, x_n, b_n, 0, 3, H)
         a_r = with_bias(input_tile(x, x_b, row, unit, inside, present, x_r_, b_r, 1, 3, H), c_r)
         a_k = with_bias(input_tile(x, x_b, row, unit, inside, present, x_k, b_k, 2, 3, H), c_k)
@@ -199,9 +199,9 @@ def forward_step(
         read(x + 2 * H, inside) + read(recurrent + H, inside),
         read(recurrent + 2 * H, inside),
         read(h_at, inside),
-        share_at(sites[0], replica, t, row, unit, inside, dtype),
-        share_at(sites[1], replica, t, row, unit, inside, dtype),
-        share_at(sites[2], replica, t, row, unit, inside, dtype),
+        mask_at(sites[0], replica, t, row, unit, inside, dtype),
+        mask_at(sites[1], replica, t, row, unit, inside, dtype),
+        mask_at(sites[2], replica, t, row, unit, inside, dtype),
         saved + replica * saved_r + 4 * t * BH + row[:, None] * (4 * H) + unit[None, :],
         h_at + BH,
         inside,

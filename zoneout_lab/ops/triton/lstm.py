@@ -1,6 +1,6 @@
 """The LSTM's kernels: the whole recurrence in one launch for a small H, and one timestep for a large one.
 
-With G_h, G_c the total gradients at t, z the share preserved, u, m and d the shares dropped,
+With G_h, G_c the total gradients at t, z what is preserved, u, m and d what is dropped,
 
     c̃ = (1 − m) ⊙ (f ⊙ c₋ + (1 − u) ⊙ i ⊙ g)      h̃ = (1 − d) ⊙ o ⊙ tanh c̃
     dh̃ = (1 − z_h) ⊙ G_h, then times 1 − d           dc̃ = (1 − z_c) ⊙ G_c + dh̃ ⊙ o ⊙ (1 − tanh² c̃)
@@ -23,9 +23,9 @@ from zoneout_lab.ops.triton.pointwise import (
     gate_rows,
     gate_vector,
     input_tile,
+    mask_at,
     preserve,
     read,
-    share_at,
     sigmoid,
     store_norm,
     tanh,
@@ -76,11 +76,11 @@ def _step_back(
 ):
     """From G_h and G_c to the gates' gradients (stored and returned), the direct part of G_h₋, and G_c₋."""
     dtype: tl.constexpr = gates.dtype.element_ty
-    z_c = share_at(sites[0], r, t, row, unit, inside, dtype)
-    z_h = share_at(sites[1], r, t, row, unit, inside, dtype)
-    u = share_at(sites[2], r, t, row, unit, inside, dtype)
-    m = share_at(sites[3], r, t, row, unit, inside, dtype)
-    d = share_at(sites[4], r, t, row, unit, inside, dtype)
+    z_c = mask_at(sites[0], r, t, row, unit, inside, dtype)
+    z_h = mask_at(sites[1], r, t, row, unit, inside, dtype)
+    u = mask_at(sites[2], r, t, row, unit, inside, dtype)
+    m = mask_at(sites[3], r, t, row, unit, inside, dtype)
+    d = mask_at(sites[4], r, t, row, unit, inside, dtype)
     i = read(gates, inside)
     f = read(gates + H, inside)
     g = read(gates + 2 * H, inside)
@@ -140,11 +140,11 @@ def forward(
     c = read(cs + at, inside)
     for t in range(T):
         # what does not wait for h is asked for first
-        z_c = share_at(sites[0], r, t, row, unit, inside, tl.float32)
-        z_h = share_at(sites[1], r, t, row, unit, inside, tl.float32)
-        u = share_at(sites[2], r, t, row, unit, inside, tl.float32)
-        m = share_at(sites[3], r, t, row, unit, inside, tl.float32)
-        d = share_at(sites[4], r, t, row, unit, inside, tl.float32)
+        z_c = mask_at(sites[0], r, t, row, unit, inside, tl.float32)
+        z_h = mask_at(sites[1], r, t, row, unit, inside, tl.float32)
+        u = mask_at(sites[2], r, t, row, unit, inside, tl.float32)
+        m = mask_at(sites[3], r, t, row, unit, inside, tl.float32)
+        d = mask_at(sites[4], r, t, row, unit, inside, tl.float32)
         # kept from one timestep to the next, these would take the registers that H = 128 needs
         x_i, b_i = gate_vector(w_x, 0, H, HP), gate_vector(bias, 0, H, HP)
         x_f, b_f = gate_vector(w_x, 1, H, HP), gate_vector(bias, 1, H, HP)
@@ -237,11 +237,11 @@ def forward_step(
         read(gates + 3 * H, inside),
         read(hs + at, inside),
         read(cs + at, inside),
-        share_at(sites[0], r, t, row, unit, inside, dtype),
-        share_at(sites[1], r, t, row, unit, inside, dtype),
-        share_at(sites[2], r, t, row, unit, inside, dtype),
-        share_at(sites[3], r, t, row, unit, inside, dtype),
-        share_at(sites[4], r, t, row, unit, inside, dtype),
+        mask_at(sites[0], r, t, row, unit, inside, dtype),
+        mask_at(sites[1], r, t, row, unit, inside, dtype),
+        mask_at(sites[2], r, t, row, unit, inside, dtype),
+        mask_at(sites[3], r, t, row, unit, inside, dtype),
+        mask_at(sites[4], r, t, row, unit, inside, dtype),
         gates,
         hs + at + BH,
         cs + at + BH,

@@ -12,7 +12,7 @@ Sums and carried states are fp32 in both. h lies in (−1, 1) where its initial 
 relu's h has no bound and takes the full precision. Gradients need bf16's range.
 
 None of the kernels compiled in tests/ops/triton/test_triton_compiled.py spills registers; their H are multiples of 4. Elsewhere rows
-lie unaligned in memory, numbers are loaded one at a time, and the LSTM's backward pass with H above 64 and a share at every site
+lie unaligned in memory, numbers are loaded one at a time, and the LSTM's backward pass with H above 64 and a mask at every site
 puts up to 300 bytes of a thread into local memory.
 """
 
@@ -85,7 +85,7 @@ def forward(
         weight: recurrent weights [R, G·H, H].
         hs, cs: states, the initial ones at timestep 0; ``cs`` None where the cell has none.
         saved: what the backward pass needs.
-        sites: shares.
+        sites: masks.
     """
     R, T, B, _ = saved.shape
     launch(

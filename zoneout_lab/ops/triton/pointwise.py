@@ -1,10 +1,10 @@
-"""What the kernels of this package share: activations, the share operations, and where a tile's numbers lie in memory.
+"""What the kernels of this package share: activations, the mask operations, and where a tile's numbers lie in memory.
 
 A tile is [BT examples, HP units] of one replica at one timestep; what lies outside the B examples and H units of the problem is
 loaded as zeros and never stored. Sizes and strides are counted in elements, and offsets are 64 bits wide: R·T·B·4H passes 2³¹ soon.
 
-A share reaches a kernel as (pointer, stride of replica, timestep, example, unit) with stride 0 where it is broadcast, so a mask of
-any kind is read where it lies. None stands for a share that is absent; the compiler removes what it would have done.
+A mask reaches a kernel as (pointer, stride of replica, timestep, example, unit) with stride 0 where it is broadcast, so a mask of
+any kind is read where it lies. None stands for a mask that is absent; the compiler removes what it would have done.
 """
 
 import triton
@@ -24,35 +24,35 @@ def tanh(x):
 
 
 @triton.jit
-def preserve(old, new, share):
-    """share ⊙ old + (1 − share) ⊙ new."""
-    if share is None:
+def preserve(old, new, mask):
+    """mask ⊙ old + (1 − mask) ⊙ new."""
+    if mask is None:
         return new
     else:
-        return share * old + (1.0 - share) * new
+        return mask * old + (1.0 - mask) * new
 
 
 @triton.jit
-def drop(value, share):
-    """(1 − share) ⊙ value."""
-    if share is None:
+def drop(value, mask):
+    """(1 − mask) ⊙ value."""
+    if mask is None:
         return value
     else:
-        return (1.0 - share) * value
+        return (1.0 - mask) * value
 
 
 @triton.jit
-def through(grad, share, added):
-    """share ⊙ grad + added: what a preserved state passes on to the timestep before, and what reaches that from elsewhere."""
-    if share is None:
+def through(grad, mask, added):
+    """mask ⊙ grad + added: what a preserved state passes on to the timestep before, and what reaches that from elsewhere."""
+    if mask is None:
         return added
     else:
-        return share * grad + added
+        return mask * grad + added
 
 
 @triton.jit
-def share_at(site, r, t, row, unit, inside, dtype: tl.constexpr):
-    """A site's share [BT, HP] at timestep t in ``dtype``, from bytes or floats; None without one.
+def mask_at(site, r, t, row, unit, inside, dtype: tl.constexpr):
+    """A site's mask [BT, HP] at timestep t in ``dtype``, from bytes or floats; None without one.
 
     Strides arrive as 2·stride + 3: odd and above 1, so that the compiler never takes one for a constant 1 or for a multiple of 16
     and compiles a kernel of its own for each kind of mask.

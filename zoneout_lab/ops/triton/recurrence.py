@@ -33,10 +33,10 @@ class Plan:
 
 
 class Recurrence(torch.autograd.Function):
-    """(x, weights, initial states, shares) → outputs [R, T, B, H] and the final states; differentiable once.
+    """(x, weights, initial states, masks) → outputs [R, T, B, H] and the final states; differentiable once.
 
     Takes a plan, a callback for norms or None, x (products [R, T, B, G·H], or inputs [R or 1, T, B, 1] with input weights
-    [R, G·H] and bias), a GRU's recurrent bias, the recurrent weights [R, G·H, H], h and c (None where there is none), and shares
+    [R, G·H] and bias), a GRU's recurrent bias, the recurrent weights [R, G·H, H], h and c (None where there is none), and masks
     in the order of the cell's sites.
     """
 
@@ -52,7 +52,7 @@ class Recurrence(torch.autograd.Function):
         weight: Tensor,
         h: Tensor,
         c: Tensor | None,
-        *shares: Tensor | None,
+        *masks: Tensor | None,
     ) -> tuple[Tensor, ...]:
         cell, T = plan.cell, x.shape[1]
         R, _, H = weight.shape
@@ -65,7 +65,7 @@ class Recurrence(torch.autograd.Function):
         if c is not None:
             cs = stacked(x, R, T + 1, B, H)
             cs[:, 0] = c
-        sites = tuple(site(share, (R, T, B, H)) for share in shares)
+        sites = tuple(site(mask, (R, T, B, H)) for mask in masks)
         if plan.fit is not None:
             w_x, b, b_h = (None if v is None else v.contiguous() for v in (input_weight, input_bias, hidden_bias))
             persistent.forward(cell, plan.fit, x, w_x, b, b_h, weight, hs, cs, saved, sites)
@@ -75,7 +75,7 @@ class Recurrence(torch.autograd.Function):
         ctx.plan, ctx.on_norms = plan, on_norms
         ctx.set_materialize_grads(False)
         kept = None if input_weight is None else x  # products are not needed again
-        ctx.save_for_backward(kept, input_weight, weight, hs, cs, saved, *shares)
+        ctx.save_for_backward(kept, input_weight, weight, hs, cs, saved, *masks)
         finals = [states[:, T].clone() for states in (hs, cs) if states is not None]
         return hs[:, 1:], *finals
 
@@ -87,12 +87,12 @@ class Recurrence(torch.autograd.Function):
                 "The triton path can be differentiated once, and this gradient is to be differentiated again "
                 '(create_graph=True). Make the layer with engine="reference".'
             )
-        x, input_weight, weight, hs, cs, saved, *shares = ctx.saved_tensors
+        x, input_weight, weight, hs, cs, saved, *masks = ctx.saved_tensors
         plan: Plan = ctx.plan
         cell = plan.cell
         R, T, B, _ = saved.shape
         H = weight.shape[-1]
-        sites = tuple(site(share, (R, T, B, H)) for share in shares)
+        sites = tuple(site(mask, (R, T, B, H)) for mask in masks)
         d_saved = torch.empty_strided(saved.shape, saved.stride(), dtype=saved.dtype, device=saved.device)
         d_out = None if d_out is None else d_out.contiguous()
         d_states = tuple(hs.new_zeros(R, B, H) if grad is None else grad.contiguous() for grad in d_finals)
@@ -111,7 +111,7 @@ class Recurrence(torch.autograd.Function):
         if norms is not None:
             _announce(ctx.on_norms, cell, norms)
         d_c = d_initial[1] if cs is not None else None
-        return None, None, *grads, d_initial[0], d_c, *(None for _ in shares)
+        return None, None, *grads, d_initial[0], d_c, *(None for _ in masks)
 
 
 def _of_inputs(

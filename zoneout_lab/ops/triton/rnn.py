@@ -1,6 +1,6 @@
 """The Elman RNN's kernels: the whole recurrence in one launch for a small H, and one timestep for a large one.
 
-With G the total gradient at t, z the share preserved, d the share dropped and φ tanh or relu,
+With G the total gradient at t, z what is preserved, d the mask dropped and φ tanh or relu,
 
     s = φ(W x + U h₋ + b)      h̃ = (1 − d) ⊙ s
     dh̃ = (1 − z) ⊙ G           da = (1 − d) ⊙ dh̃ ⊙ φ'(a)      G₋ = z ⊙ G + da · U + external
@@ -18,9 +18,9 @@ from zoneout_lab.ops.triton.pointwise import (
     gate_rows,
     gate_vector,
     input_tile,
+    mask_at,
     preserve,
     read,
-    share_at,
     store_norm,
     tanh,
     through,
@@ -42,8 +42,8 @@ def _step_back(
     d_h, sites, norms, R, T, B, tiles, r, t, row, tile, unit, present, inside, saved, d_saved, RELU: tl.constexpr
 ):
     """From G to da, stored and returned, and the direct part of G₋."""
-    z = share_at(sites[0], r, t, row, unit, inside, saved.dtype.element_ty)
-    d = share_at(sites[1], r, t, row, unit, inside, saved.dtype.element_ty)
+    z = mask_at(sites[0], r, t, row, unit, inside, saved.dtype.element_ty)
+    d = mask_at(sites[1], r, t, row, unit, inside, saved.dtype.element_ty)
     new = read(saved, inside)
     to_h = drop(d_h, z)
     store_norm(norms, 0, R, T, B, tiles, r, t, row, tile, d_h, present)
@@ -81,8 +81,8 @@ def forward(
     h = read(hs + at, inside)
     for t in range(T):
         # what does not wait for h is asked for first
-        z = share_at(sites[0], r, t, row, unit, inside, tl.float32)
-        d = share_at(sites[1], r, t, row, unit, inside, tl.float32)
+        z = mask_at(sites[0], r, t, row, unit, inside, tl.float32)
+        d = mask_at(sites[1], r, t, row, unit, inside, tl.float32)
         a = input_tile(x, x_b, row, unit, inside, present, w_a, b_a, 0, 1, H)
         a = tl.dot(h.to(OPERAND), w, a, input_precision="ieee")
         if w_x is None:
@@ -141,8 +141,8 @@ def forward_step(
     at = row[:, None] * H + unit[None, :]
     saved += r * saved_r + t * BH + at
     h_at = hs + r * states_r + t * BH + at
-    z = share_at(sites[0], r, t, row, unit, inside, saved.dtype.element_ty)
-    d = share_at(sites[1], r, t, row, unit, inside, saved.dtype.element_ty)
+    z = mask_at(sites[0], r, t, row, unit, inside, saved.dtype.element_ty)
+    d = mask_at(sites[1], r, t, row, unit, inside, saved.dtype.element_ty)
     _step(read(saved, inside), read(h_at, inside), z, d, saved, h_at + BH, inside, RELU)
 
 

@@ -1,0 +1,108 @@
+"""Files to start from run as they are; what there is, is listed."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from zoneout_lab.cli.options import Kind
+from zoneout_lab.measures import MEASURES
+from zoneout_lab.ops.cells import CELLS
+from zoneout_lab.regularizers import REGULARIZERS
+from zoneout_lab.tasks import TASKS
+
+TINY = [
+    "--set",
+    "training.epochs=1",
+    "--set",
+    "training.batch=256",
+    "--set",
+    "model.hidden=4",
+    "--seeds",
+    "2",
+    "--force",
+]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_file_to_start_from_runs_as_it_is(command, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    done = command("new", kind, "my_own", "--out", "mine")
+    assert (done.code, done.output) == (0, "mine/my_own.py\n")
+    assert "zoneout-lab run ./mine/my_own.py" in done.errors
+    text = (tmp_path / "mine" / "my_own.py").read_text()
+    assert ast.get_docstring(ast.parse(text)).startswith("My own: ")
+    assert "start" not in text.lower().replace("started", "")
+    assert text.count("    # ") >= 3
+    planned = json.loads(command("plan", "./mine/my_own.py", "--json").output)
+    assert planned["missing"] == planned["runs"] >= 16
+    ran = command("run", "./mine/my_own.py", "--out", "o", "--no-tracking", "--workers", "2", *TINY)
+    assert ran.code == 0, ran.errors
+    (folder,) = Path("o").glob("my_own-*")
+    kept = [] if kind == "study" else ["my_own.py"]
+    assert [path.name for path in folder.glob("code/*")] == kept
+    assert command("verify", str(folder)).code == 0
+    listed = command("parts", "./mine/my_own.py", "--json")
+    own = [part for part in json.loads(listed.output) if part["own"]]
+    assert [(part["kind"], part["name"]) for part in own] == ([] if kind == "study" else [(kind, "./my_own.py:MyOwn")])
+    assert all("`zoneout-lab parts ./my_own.py` shows it." in part["about"] for part in own)
+
+
+def test_nothing_is_overwritten(command, tmp_path):
+    assert command("new", "task", "mine", "--out", str(tmp_path)).code == 0
+    (tmp_path / "mine.py").write_text("mine")
+    done = command("new", "study", "mine", "--out", str(tmp_path))
+    assert done.code == 5
+    assert "mine.py already" in done.errors
+    assert (tmp_path / "mine.py").read_text() == "mine"
+    done = command("new", "study", "other", "--out", str(tmp_path / "mine.py"))
+    assert done.code == 5
+    assert "Cannot write to" in done.errors
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("study My-Study", "for example my_study"),
+        ("cell MinGRU", "for example min_gru"),
+        ("cell half.py", "for example half"),
+        ("task 1st", "for example half_zoneout"),
+        ("task _x", "for example x"),
+        ("task ../x", "lower-case letters"),
+        ("task class", "something else in Python"),
+        ("task random", "something else in Python"),
+        ("task torch", "something else in Python"),
+        ("regularizer zoneout", "comes with one"),
+        ("study quickstart", "comes with one"),
+        ("cell layer_norm_lstm", "comes with one"),
+        ("task char_text", "comes with one"),
+        ("layer mine", "layer"),
+        ("task", "NAME"),
+        (f"task {'x' * 65}", "cannot be used"),
+    ],
+)
+def test_names_and_kinds_that_cannot_be(command, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    done = command("new", *words.split())
+    assert done.code == 2
+    assert said in done.errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_there_is_is_listed_with_a_line_each(command):
+    listed = json.loads(command("parts", "--json").output)
+    built_in = {"regularizer": REGULARIZERS, "cell": CELLS, "task": TASKS, "measure": MEASURES}
+    names = {kind: [part["name"] for part in listed if part["kind"] == kind] for kind in built_in}
+    assert names == {kind: list(classes) for kind, classes in built_in.items()}
+    assert all(part["about"] and "``" not in part["about"] and ":class:" not in part["about"] for part in listed)
+    assert not any(part["own"] for part in listed)
+    shown = command("parts").output
+    assert all(part["name"] in shown for part in listed)
+    assert "quickstart" not in shown
+    assert command("parts", "quickstart", "--json").output == command("parts", "--json").output
+    done = command("parts", "absent.py")
+    assert done.code == 5
+    assert "no study file at absent.py" in done.errors

@@ -1,0 +1,143 @@
+"""From an installed wheel, in another folder: parts of one's own from the first plan to results read without them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from own_files import HALF, edit, written
+
+ROOT = Path(__file__).parents[2]
+CELL = '''
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from zoneout_lab.ops.cells import Cell
+
+
+@dataclass(frozen=True)
+class Leaky(Cell):
+    """A leaky integrator."""
+
+    leak: float = 0.1
+
+    def step(self, x, states, weights, masks):
+        (h,) = states
+        return ((1 - self.leak) * h + self.leak * torch.tanh(x),)
+'''
+MEASURE = '''
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import xarray as xr
+
+from zoneout_lab.measures import Measure
+from zoneout_lab.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Length(Measure):
+    """How long hidden states are."""
+
+    kind = "length"
+    dims = ("time",)
+    quantities = {"length": Metric("mean length of the hidden state", "")}
+    scalars = {"last_length": Metric("length of the last hidden state", "")}
+
+    def measure(self, model, batch):
+        with torch.no_grad():
+            hidden = batch.states(model)["l0", "hidden", "state"]
+        return [xr.Dataset({"length": ("time", row)}) for row in hidden.norm(dim=-1).mean(-1).cpu().numpy()]
+
+    def reduce(self, measured):
+        return {"last_length": measured.length[-1]}
+'''
+READ = """
+import sys
+import zoneout_lab as zl
+assert "site" in zl.__file__, zl.__file__
+(folder,) = __import__("pathlib").Path("runs").glob("half-*")
+tree = zl.open_results(folder)
+found = zl.compare(tree, "lstm", "half", metric="test_error")
+print(found.verdict, tree["metrics"].arm.values.tolist(), int(tree["metrics/test_error"].notnull().sum()))
+zl.write_report(tree, "again.html")
+print(int(tree["length/last_length"].notnull().sum()), tree["length"].sizes["time"])
+print("torch" in sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's files, as pip would install them; what it depends on comes from this environment."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("zoneout_lab", "studies"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    words = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    if subprocess.run([sys.executable, "-c", "import hatchling"], capture_output=True).returncode:
+        words.remove("--no-build-isolation")  # pip fetches the build backend
+    words += ["--wheel-dir", str(folder), str(source)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    if done.returncode and "hatchling" in done.stderr:
+        pytest.skip(f"the build backend cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    shutil.rmtree(source)
+    return folder / "site"
+
+
+def typed(site: Path, folder: Path, *words: str) -> str:
+    """What a command printed, in a folder of its own that is not on the path."""
+    environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-P", *words], capture_output=True, text=True, cwd=folder, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_from_a_plan_to_results_without_the_code(site, tmp_path):
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    path = written(tmp_path / "mine", half=HALF, leaky=CELL, length=MEASURE)
+    edit(path, "from majority", "from leaky import Leaky\nfrom length import Length\nfrom majority")
+    edit(
+        path,
+        '        Arm(name="lstm"),\n',
+        '        Arm(name="lstm"),\n        Arm(name="leaky", change={"model.cell": Leaky(0.2)}),\n',
+    )
+    edit(path, "    seeds=2", "    seeds=2,\n    gradient_epochs=(-1,),\n    measures=(Length(),)")
+    assert "missing     8" in typed(site, place, "-m", "zoneout_lab", "plan", "../mine/half.py")
+    ran = typed(site, place, "-m", "zoneout_lab", "run", "../mine/half.py", "--no-tracking", "--workers", "2")
+    assert "Report: runs/half-" in ran
+    shutil.rmtree(tmp_path / "mine")
+    assert typed(site, place, "-c", READ).splitlines() == [
+        "underpowered ['lstm', 'leaky', 'half', 'noisy'] 8",
+        "8 7",
+        "False",
+    ]
+    assert "HalfZoneout (./half.py)" in (place / "again.html").read_text(encoding="utf-8")
+    (folder,) = (place / "runs").glob("half-*")
+    assert "8 runs are what was written" in typed(site, place, "-m", "zoneout_lab", "verify", str(folder))
+    kept = ["half.py", "helpers.py", "leaky.py", "length.py", "majority.py"]
+    assert sorted(file.name for file in folder.glob("code/*")) == kept
+
+
+def test_files_to_start_from_are_installed(site, tmp_path):
+    assert typed(site, tmp_path, "-m", "zoneout_lab", "new", "cell", "my_own").startswith("my_own.py\n")
+    assert "./my_own.py:MyOwn" in typed(site, tmp_path, "-m", "zoneout_lab", "parts", "my_own.py")
