@@ -146,6 +146,9 @@ def test_an_arm_without_a_state_leaves_the_others_their_values():
     ]
     tree = study(runs, [0, 1])
     np.testing.assert_allclose(scalar(tree, "early_third_mass_cell"), [[4 / 8, 4 / 8], [NAN, NAN]])
+    # one run that ended before it was measured is not such an arm: there is no epoch at which all have a value
+    tree = study([*runs, make_run("lstm", 2, [0.5])], [0, 1, 2])
+    assert scalar(tree, "early_third_mass_cell").isnull().all()
 
 
 def test_unknown_metrics_are_named_with_the_nearest():
