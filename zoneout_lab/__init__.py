@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
-    from zoneout_lab.measures import (
-        GradientFlow,
-        Measure,
-        PerturbationGrowth,
-        gradient_flow,
-        perturbation_growth,
-        watch,
-    )
+    from zoneout_lab.measures import Measure, PerturbationGrowth, perturbation_growth, watch
+    from zoneout_lab.measures.gradient_flow import GradientFlow, gradient_flow
     from zoneout_lab.metrics import Metric, Score
     from zoneout_lab.ops import cells
     from zoneout_lab.ops.cells import Cell

@@ -214,6 +214,10 @@ def test_results_of_an_own_measure_are_stored_compared_and_reported(folder: Path
         section = page.split('<section id="measures"')[1].split("<section ")[0]
         assert "Length of the state" in section
         assert "How long the hidden state is, timestep by timestep." in section
+        said = "Length: mean length of the hidden state. Without noise: every mask is replaced by its expectation."
+        assert said in section
+        assert section.count("<caption>Mean over seeds</caption>") == 2
+        assert section.count("<caption>Mean over seeds, with every mask replaced by its expectation</caption>") == 2
         assert section.count('<svg class="plot"') == 4  # with and without noise, after epoch 2 and before training
         assert "last state's length (unit of the state, higher is better)" in section.replace("&#39;", "'")
         assert 'href="#measure-state-length"' in page

@@ -137,6 +137,20 @@ def test_a_run_measured_only_before_training_has_no_early_third_mass():
     assert np.isnan(scalar(tree, "early_third_mass_cell")).all()
 
 
+def test_an_arm_without_a_state_leaves_the_others_their_values():
+    gru = profiles.gradient_dataset(np.array([EARLY, EARLY])[None, None], layers=["l0"], states=["hidden"])
+    runs = [
+        make_run("lstm", 0, [0.5], gradients={1: make_gradients(EARLY), 2: make_gradients(LATE)}),
+        make_run("lstm", 1, [0.5], gradients={1: make_gradients(EARLY)}),
+        make_run("zoneout", 0, [0.5], gradients={1: gru, 2: gru}),
+    ]
+    tree = study(runs, [0, 1])
+    np.testing.assert_allclose(scalar(tree, "early_third_mass_cell"), [[4 / 8, 4 / 8], [NAN, NAN]])
+    # one run that ended before it was measured is not such an arm: there is no epoch at which all have a value
+    tree = study([*runs, make_run("lstm", 2, [0.5])], [0, 1, 2])
+    assert scalar(tree, "early_third_mass_cell").isnull().all()
+
+
 def test_unknown_metrics_are_named_with_the_nearest():
     tree = study([make_run("lstm", 0, [0.5])], [0])
     with pytest.raises(UsageError, match="Did you mean 'valid_error'"):

@@ -59,7 +59,7 @@ class EffectiveCarry(Measure):
     quantities: ClassVar[Mapping[str, Metric]] = {
         "carry": Metric("part of the memory carried over from the timestep before, mean over units and examples"),
         "time_constant": Metric(
-            "time constant of each unit's mean carry, in the order of units", "timesteps", scale="log"
+            "−1 / log of each unit's mean carry, from the shortest to the longest", "timesteps", scale="log"
         ),
         "left_saturated": Metric("share of gate activations below 0.1"),
         "right_saturated": Metric("share of gate activations above 0.9"),

@@ -67,7 +67,10 @@ class LyapunovExponents(Measure):
     title: ClassVar[str] = "Lyapunov exponents"
     dims: ClassVar[tuple[str, ...]] = ("layer", "order")
     quantities: ClassVar[Mapping[str, Metric]] = {
-        "lyapunov_exponent": Metric("Lyapunov exponent of the layer's states, mean over examples", "1/timestep"),
+        "lyapunov_exponent": Metric(
+            "mean rate at which small changes of a layer's states grow, in the frame's order, mean over examples",
+            "1/timestep",
+        ),
     }
     scalars: ClassVar[Mapping[str, Metric]] = {
         "largest_lyapunov_exponent": Metric(

@@ -44,7 +44,9 @@ def measured(tree: xr.DataTree, finished: xr.DataArray, metric: str) -> xr.DataA
         last = values["epoch"].where(values.notnull()).max("epoch")
         return values.where(values["epoch"] == last).sum("epoch", min_count=1).reindex_like(finished)
     # one epoch for all: runs that stopped early were measured less often, and a pair is compared at equal training
-    everywhere = (values.notnull() | ~finished).all(["arm", "seed"])
+    # an arm without a single value has a cell of which this cannot be measured, and does not keep the others from being compared
+    nowhere = values.isnull().all(["seed", "epoch"])
+    everywhere = (values.notnull() | ~finished | nowhere).all(["arm", "seed"])
     common = values["epoch"].where(everywhere & (values["epoch"] > 0)).max()
     if common.isnull():
         return nothing

@@ -69,12 +69,13 @@ def lines(
     ylabel: str,
     log: bool | None = None,
     ended: npt.NDArray[np.bool_] | None = None,
+    names: Sequence[str] | None = None,
     height: float = 230,
 ) -> Panel:
     """A panel of curves ``values`` [arm, seed, x]: seeds thin, the mean over seeds bold, with the arm's dash and marker.
 
     ``log`` None decides from the data. Runs marked in ``ended`` [arm, seed] get a cross at their last value; they are in no
-    mean and do not set the scale of the axis.
+    mean and do not set the scale of the axis. ``names`` are those of the steps, where they are not numbers: x then counts them from 0.
     """
     ended = np.zeros(values.shape[:2], bool) if ended is None else ended
     values = np.where(np.abs(np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=-np.inf)) < _HUGE, values, np.nan)
@@ -115,7 +116,10 @@ def lines(
             _decades(drawing, low, high)
         if x.size and x[-1] > x[0]:
             axes.set_xlim(x[0] - 0.02 * (x[-1] - x[0]), x[-1] + 0.02 * (x[-1] - x[0]))
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        if names is None:
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        else:
+            axes.set_xticks(range(len(names)), names)
         axes.set_title(title)
     return drawing.panel(title, description)
 

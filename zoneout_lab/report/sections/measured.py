@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema
+from zoneout_lab.profiles import WITHOUT_NOISE
 from zoneout_lab.report.figures import Figure, Panel, lines
 from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
 from zoneout_lab.report.section import Section
@@ -55,15 +56,45 @@ def _epoch(source: Source, group: str, found: xr.Dataset, epoch: int) -> dict[st
     seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
     longest = max((found[name].sizes[_last(found[name])] for name in quantities), default=0)
     thinned = f" Each point averages up to {-(-longest // POINTS)} steps." if longest > POINTS else ""
-    said = listing([f"{words(name)}, {found[name].attrs['long_name']}" for name in quantities])
-    caption = f"{said[:1].upper()}{said[1:]}, {when}. Bold lines are means over seeds. {seeds}{thinned}"
-    shown = [source.quantity(name) for name in scalars]
+    caption = f"{_said(found, quantities)} Measured {when}. Bold lines are means over seeds. {seeds}{thinned}"
     return {
         "when": when,
         "figure": Figure(tuple(panels), caption, source.arms) if panels else None,
+        "tables": [
+            _table(source, found, caption, names)
+            for caption, names in (
+                ("Mean over seeds", [name for name in scalars if not name.endswith(WITHOUT_NOISE)]),
+                (
+                    "Mean over seeds, with every mask replaced by its expectation",
+                    [name for name in scalars if name.endswith(WITHOUT_NOISE)],
+                ),
+            )
+            if names
+        ],
+    }
+
+
+def _said(found: xr.Dataset, quantities: list[str]) -> str:
+    """What is drawn, a sentence each; those without noise, which have the same words, in one."""
+    known = {name: f"{found[name].attrs['long_name']}" for name in quantities if not name.endswith(WITHOUT_NOISE)}
+    said = [f"{_capital(words(name))}: {about}." for name, about in known.items()]
+    if len(known) < len(quantities):
+        said.append("Without noise: every mask is replaced by its expectation.")
+    return " ".join(said)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _table(source: Source, found: xr.Dataset, caption: str, names: list[str]) -> dict[str, Any]:
+    """Scalars by arm."""
+    shown = [source.quantity(name) for name in names]
+    return {
+        "caption": caption,
         "heads": [about.axis for about in shown],
-        "table": [
-            (arm, [about.factor * _mean(found[name], row) for name, about in zip(scalars, shown, strict=True)])
+        "rows": [
+            (arm, [about.factor * _mean(found[name], row) for name, about in zip(names, shown, strict=True)])
             for row, arm in enumerate(source.arms)
         ],
     }
@@ -89,7 +120,6 @@ def _panel(source: Source, group: str, values: xr.DataArray, epoch: int, place: 
     curves: Array = np.asarray(values.sel(place).transpose("arm", "seed", last).values, dtype=np.float64)
     numeric = labels.dtype.kind in "biuf"
     steps = labels.astype(np.float64) if numeric else np.arange(labels.size, dtype=np.float64)
-    axis = words(last) if numeric else f"{words(last)}: {', '.join(f'{k} {label}' for k, label in enumerate(labels))}"
     where = ", ".join(f"{words(dim)} {label}" for dim, label in place.items())
     name = words(str(values.name))
     unit = values.attrs.get("units") or ""
@@ -99,10 +129,11 @@ def _panel(source: Source, group: str, values: xr.DataArray, epoch: int, place: 
         steps,
         curves,
         source.arms,
-        title=legible(name[:1].upper() + name[1:] + (f", {where}" if where else "")),
+        title=legible(_capital(name) + (f", {where}" if where else "")),
         description=legible(f"{name} by {words(last)}, mean over it and over seeds: {'; '.join(means)}."),
-        xlabel=legible(axis),
-        ylabel=legible(f"{name} ({unit})" if unit not in ("", "1") else name),
+        xlabel=legible(words(last)),
+        ylabel=legible("" if unit == "1" else unit),  # the title has the name, which may be longer than the axis
+        names=None if numeric else [legible(str(label)) for label in labels],
         height=200,
     )
 
