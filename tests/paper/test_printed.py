@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.paper import METRICS, PRINTED
 from zoneout_lab.regularizers import REGULARIZERS, to_json
 from zoneout_lab.study import builtin_studies, load_study
@@ -14,6 +15,7 @@ def test_figures_are_of_regularizers_that_there_are():
         for figure in figures:
             kind = REGULARIZERS[figure.regularizer["kind"]]
             assert set(figure.regularizer) - {"kind"} <= {field.name for field in dataclasses.fields(kind)}
+            assert figure.cell in ("", *CELLS)
 
 
 def test_every_figure_stands_beside_an_arm_of_its_study():
@@ -23,7 +25,7 @@ def test_every_figure_stands_beside_an_arm_of_its_study():
         for study in map(load_study, builtin_studies())
         for arm in study.arms
         for figure in PRINTED.get(study.task, ())
-        if arm.name == figure.arm and figure.regularizer.items() <= to_json(arm.regularizer).items()
+        if arm.name == figure.arm and figure.is_of(to_json(arm.regularizer), arm.change)
     }
     assert found == {(task, figure.arm) for task, figures in PRINTED.items() for figure in figures}
 

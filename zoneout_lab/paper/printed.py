@@ -11,7 +11,7 @@ class PrintedFigure(NamedTuple):
 
     ``valid`` and ``test`` are in the units of the task's metrics (bits per character, perplexity, fraction of examples), None where
     the paper gives none. ``setting`` is the paper's own; ``doubt`` says what does not fit. ``regularizer`` are the fields that an arm of
-    that name has to have to be compared with it.
+    that name has to have to be compared with it, and ``cell`` is its cell where the task's own is not meant.
     """
 
     arm: str
@@ -20,6 +20,13 @@ class PrintedFigure(NamedTuple):
     test: float | None
     regularizer: Mapping[str, Any]
     doubt: str = ""
+    cell: str = ""
+
+    def is_of(self, regularizer: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
+        """Whether an arm has the regularizer and the cell that this is the figure of: both as JSON, the cell among the arm's changes."""
+        given = change.get("model.cell", "")
+        cell = given.get("kind", "") if isinstance(given, Mapping) else given
+        return self.regularizer.items() <= regularizer.items() and self.cell in ("", cell)
 
 
 NONE = {"kind": "none"}
@@ -133,14 +140,15 @@ PRINTED: dict[str, tuple[PrintedFigure, ...]] = {
             {"kind": "recurrent_dropout", "p": 0.5},
             "the text says .15; validation is worse than test",
         ),
-        PrintedFigure("recurrent_batch_norm", "", None, 0.046, {"kind": "recurrent_batch_norm"}),
+        PrintedFigure("recurrent_batch_norm", "", None, 0.046, NONE, cell="batch_norm_lstm"),
         PrintedFigure(
             "recurrent_batch_norm_zoneout",
             "shared mask, z = .15",
             0.045,
             0.041,
-            {"kind": "combined"},
+            ZONEOUT | {"share": True, "cell": 0.15, "hidden": 0.15},
             "50 of 10,000 test images fewer than without zoneout",
+            cell="batch_norm_lstm",
         ),
     ),
 }

@@ -17,11 +17,11 @@ from zoneout_lab.results.numbers import ABSENT, number
 
 def build(source: Source) -> Section | None:
     task = str(source.study.get("task"))
-    regularizers = {arm.name: arm.regularizer for arm in source.arms if isinstance(arm.regularizer, Mapping)}
+    known = {arm.name: arm for arm in source.arms if isinstance(arm.regularizer, Mapping)}
     figures = {
         figure.arm: figure
         for figure in PRINTED.get(task, ())
-        if figure.regularizer.items() <= regularizers.get(figure.arm, {}).items()
+        if (arm := known.get(figure.arm)) is not None and figure.is_of(arm.regularizer, arm.change)
     }
     arms = [arm for arm in source.arms if arm.name in figures]
     if not arms:
