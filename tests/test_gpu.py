@@ -82,7 +82,7 @@ def test_a_captured_update_is_the_update(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_every_replay_has_masks_of_its_own_update() -> None:
     step, batches = made()
-    for group in step.optimiser.param_groups:
+    for group in step.optimizer.param_groups:
         group["lr"] = 0.0
     losses = []
     for update in (0, 1, 2, 3, 4, 5, 4):  # the last three are replays

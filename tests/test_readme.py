@@ -37,7 +37,7 @@ def test_the_study_fits_together_and_can_answer(tmp_path: Path):
     path = tmp_path / "hidden_rates.py"
     path.write_text(STUDY)
     study = load_study(path)
-    check_metrics(study.settled())
+    check_metrics(study.resolved())
     assert check_design(study) is None
     assert {run.setting.model.cell for run in study.runs()} == {"gru"}
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from zoneout_lab import LSTM, Cell, Recurrent
 from zoneout_lab.layers import GRU, RNN
-from zoneout_lab.ops.masks import Mask, Place, draw
+from zoneout_lab.ops.masks import MaskSpec, Place, draw
 from zoneout_lab.regularizers import Regularizer
 
 T, B, WIDTH, H, SEED, UPDATE = 5, 4, 3, 6, 11, 7
@@ -26,7 +26,7 @@ def inputs() -> Tensor:
     return torch.randn(T, B, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
 
 
-def bits(mask: Mask, site: str, *, row: int = 0, width: int = H, stream: int = 0, update: int = UPDATE) -> Tensor:
+def bits(mask: MaskSpec, site: str, *, row: int = 0, width: int = H, stream: int = 0, update: int = UPDATE) -> Tensor:
     """The mask's bits as [T, B, width] float64."""
     drawn = draw(mask, Place(SEED, row, site, update, stream, trained=UPDATE), T, B, width)
     return torch.from_numpy(drawn).double().transpose(0, 1).expand(T, B, width)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoneout_lab.metrics import Metric, Score
     from zoneout_lab.ops import cells
     from zoneout_lab.ops.cells import Cell
+    from zoneout_lab.ops.masks import MaskSpec
     from zoneout_lab.regularizers import (
         CellDropout,
         CellShift,
@@ -42,6 +43,7 @@ _FROM = {
     "metrics": ("Metric", "Score"),
     "ops": ("cells",),
     "ops.cells": ("Cell",),
+    "ops.masks": ("MaskSpec",),
     "regularizers": (
         "CellDropout",
         "CellShift",
@@ -78,6 +80,7 @@ __all__ = [
     "Hypothesis",
     "InputMask",
     "LayerNorm",
+    "MaskSpec",
     "Measure",
     "Metric",
     "NoRegularizer",

@@ -115,7 +115,7 @@ class Training(Frozen):
         1.0, gt=0, description="largest L2 norm of what is clipped of one replica; None: no clipping"
     )
     clip_what: Literal["gradient", "step"] = Field(
-        "gradient", description="whose norm is clipped: the gradient's, or the optimiser's step's"
+        "gradient", description="whose norm is clipped: the gradient's, or the optimizer's step's"
     )
     patience: int | None = Field(None, ge=1, description="epochs without a better validation value before stopping")
     select: Literal["best", "last"] = Field(

@@ -9,7 +9,7 @@ from zoneout_lab.layers import GRU, LSTM
 from zoneout_lab.layers.bits import Bits, Where, table
 from zoneout_lab.layers.noise import Noise
 from zoneout_lab.ops.cells import LSTM as LSTM_CELL
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import NoRegularizer, RecurrentDropout, Zoneout
 
 pytest.importorskip("triton", reason="triton is installed for Linux only")
@@ -46,7 +46,7 @@ def test_the_bits_of_the_cpu(kinds, training: bool):
 
 @pytest.mark.parametrize("update", [0, 3, 10, 11])
 def test_rates_per_unit_and_schedules(update: int):
-    masks = (Mask((0.1, 0.5, 0.9)), Mask(0.2, end=(0.9, 0.4, 0.3), over=10), Mask(0.7), None)
+    masks = (MaskSpec((0.1, 0.5, 0.9)), MaskSpec(0.2, end=(0.9, 0.4, 0.3), over=10), MaskSpec(0.7), None)
     found = table(masks, (1, 2, 3, 4), 3, CPU)
     expected = torch.tensor(
         [[*m.thresholds(update, 3)] * (3 // len(m.thresholds(update, 3))) if m else [0] * 3 for m in masks]
@@ -56,7 +56,7 @@ def test_rates_per_unit_and_schedules(update: int):
 
 
 def test_dropout_up_the_stack():
-    masks, sizes = [Mask(0.4), None, Mask(1.0)], (3, 2, 20)
+    masks, sizes = [MaskSpec(0.4), None, MaskSpec(1.0)], (3, 2, 20)
     where = Where((3, 4, 5), 6, 0, True)
     on_gpu = Where((3, 4, 5), torch.tensor(6), 0, True)
     expected, got = Bits(), Bits(interpreted=True)
@@ -68,7 +68,7 @@ def test_dropout_up_the_stack():
 
 @pytest.mark.parametrize("site", ["normaliser", "slow trace", "cell"])
 def test_a_site_of_a_cells_own_has_bits_of_its_own(site: str):
-    masks, sizes, where = [Mask(0.5)] * 2, (3, 2, 20), Where((3, 4), 6, 0, True)
+    masks, sizes, where = [MaskSpec(0.5)] * 2, (3, 2, 20), Where((3, 4), 6, 0, True)
     expected = Bits().drawn(masks, where, 1, site, sizes, CPU)
     assert torch.equal(Bits(interpreted=True).drawn(masks, where, 1, site, sizes, CPU), expected)
     for other in ("hidden", "normalisers"):

@@ -174,10 +174,10 @@ def test_a_sampled_evaluation_of_a_copy_is_paired_with_its_originals():
 def test_the_best_model_is_kept_evaluated_and_loaded_back_without_a_word():
     model = nn.ModuleDict({"rnn": LSTM(4, 5, 2, dropout=0.2, regularizer=ZONEOUT), "out": nn.Linear(5, 1)})
     average, best = AveragedModel(model), None
-    optimiser = torch.optim.SGD(model.parameters(), 0.1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
     for _ in range(3):
         model["out"](model["rnn"](X)[0]).square().sum().backward()
-        optimiser.step()
+        optimizer.step()
         average.update_parameters(model)
         best = copy.deepcopy(model)
         best.eval()["rnn"](X)

@@ -15,7 +15,7 @@ from zoneout_lab import GRU, LSTM, RecurrentDropout, VariationalDropout, WeightN
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops import cells
 from zoneout_lab.ops.cells import BatchNormLSTM
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import Combined, Regularizer, from_json, to_json
 
 X = torch.randn(6, 3, 4, generator=torch.Generator().manual_seed(0))
@@ -174,8 +174,8 @@ class Forget(Regularizer):
 
     kind: ClassVar[str] = "forget"
 
-    def sites(self) -> Mapping[str, Mask]:
-        return {"forget": Mask(0.5)}
+    def sites(self) -> Mapping[str, MaskSpec]:
+        return {"forget": MaskSpec(0.5)}
 
 
 @pytest.mark.parametrize("layer", [LSTM, GRU])

@@ -11,10 +11,10 @@ import torch
 
 from zoneout_lab import Cell, Regularizer
 from zoneout_lab.measures import Batch
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.settings import Model, Seeds
+from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.sums import loss_by_replica
 
 T, B, I, H = 7, 3, 2, 4  # noqa: E741
 Array = npt.NDArray[np.float64]
@@ -27,8 +27,8 @@ class At(Regularizer):
     rate: float
     where: tuple[str, ...]
 
-    def sites(self) -> dict[str, Mask]:
-        return {site: Mask(self.rate) for site in self.where}
+    def sites(self) -> dict[str, MaskSpec]:
+        return {site: MaskSpec(self.rate) for site in self.where}
 
 
 def zoned(cell: Cell, rate: float) -> At:

@@ -19,7 +19,7 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.measures import LyapunovExponents, from_json, lyapunov, take, to_json
 from zoneout_lab.measures.lyapunov import first_frame
 from zoneout_lab.ops.cells import CELLS
-from zoneout_lab.ops.products import recur
+from zoneout_lab.ops.matmul import recur
 from zoneout_lab.ops.trace import Trace, recording
 
 BOTH = pytest.mark.parametrize("training", [True, False])

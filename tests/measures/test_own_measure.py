@@ -47,8 +47,8 @@ from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.study.design import check_metrics, metrics_of
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.run import run_study
+from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.sums import loss_by_replica
 
 
 @dataclass(frozen=True)

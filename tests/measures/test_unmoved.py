@@ -75,12 +75,12 @@ def trained(measure: Callable[[Noisy], None]) -> list[Tensor]:
     random.seed(3)
     np.random.seed(3)
     model = Noisy()
-    optimiser = torch.optim.SGD(model.parameters(), 0.5)
+    optimizer = torch.optim.SGD(model.parameters(), 0.5)
     for _ in range(3):
         measure(model)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         squares(model(X)).backward()
-        optimiser.step()
+        optimizer.step()
     return list(model.parameters())
 
 

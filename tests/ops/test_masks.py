@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom
 
 from zoneout_lab import CellDropout, RecurrentDropout, Zoneout
-from zoneout_lab.ops.masks import AXES, Mask, Place, draw
+from zoneout_lab.ops.masks import AXES, MaskSpec, Place, draw
 
 ALPHA = 1e-6  # two-sided; every seed is fixed, so a test either always passes or never
 UPDATES, EXAMPLES, STEPS, UNITS = 6, 24, 30, 50
@@ -92,7 +92,7 @@ RATES = [0.0, 1 / 65_536, 0.05, 0.15, 0.5, 0.85, 1 - 1 / 65_536, 1.0]
 
 @pytest.mark.parametrize("rate", RATES)
 def test_ten_million_flips_have_the_rate(rate: float):
-    bits = draw(Mask(rate), Place(2, 0, "cell", 0), steps=100, examples=100, units=1008)
+    bits = draw(MaskSpec(rate), Place(2, 0, "cell", 0), steps=100, examples=100, units=1008)
     resolved = round(rate * 65_536) / 65_536
     assert bits.size >= 10**7
     assert abs(resolved - rate) <= 0.5 / 65_536
@@ -112,7 +112,7 @@ def test_tiles_of_a_batch_are_the_whole_cut_up(variant: str):
 
 
 def test_drawing_other_masks_in_between_changes_nothing():
-    mask, places = Mask(0.5), [Place(seed, 0, "cell", update) for seed in range(3) for update in range(3)]
+    mask, places = MaskSpec(0.5), [Place(seed, 0, "cell", update) for seed in range(3) for update in range(3)]
     forwards = [draw(mask, place, 3, 2, 20) for place in places]
     backwards = [draw(mask, place, 3, 2, 20) for place in reversed(places)][::-1]
     assert all(np.array_equal(a, b) for a, b in zip(forwards, backwards, strict=True))
@@ -133,7 +133,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("change", ELSEWHERE)
 def test_another_place_has_other_flips(change: str):
-    here, there = (draw(Mask(0.5), place, 20, 20, 40) for place in (PLACE, ELSEWHERE[change]))
+    here, there = (draw(MaskSpec(0.5), place, 20, 20, 40) for place in (PLACE, ELSEWHERE[change]))
     assert within_binomial(int((here == there).sum()), here.size, 0.5)
 
 

@@ -56,7 +56,7 @@ def shares_at(cell: str, sizes: tuple[int, ...], kind: str, dtype: torch.dtype, 
 
 
 def by_engine(cell, x, states, weights, masks, **options):
-    return engine.run(FAST[cell](), x, states, weights.named(), masks, **options)
+    return engine.forward(FAST[cell](), x, states, weights.named(), masks, **options)
 
 
 def by_reference(cell, x, states, weights, masks):
@@ -96,7 +96,7 @@ def test_the_same_numbers_as_the_reference(cell: str, masked: bool, sizes: tuple
         data["w_in"].abs_(), data["w_hidden"].abs_(), data["x"].abs_()  # a rounded zero would turn relu's slope over
         data["w_hidden"] /= sizes[2] ** 0.5
     shares = shares_at(cell, sizes, "separate", dtype) if masked else {}
-    expected, got = (computed(each, cell, data, shares) for each in (by_reference, cpu.run))
+    expected, got = (computed(each, cell, data, shares) for each in (by_reference, cpu.forward))
     assert_alike(got, expected, TOLERANCE[dtype])
 
 
@@ -108,7 +108,7 @@ def test_every_site_with_every_shape_of_share(cell: str, kind: str):
     data = problem(cell, sizes, torch.float64, shared=True)
     for site in FAST[cell].fast_sites:
         shares = shares_at(cell, sizes, kind, torch.float64, site)
-        assert_alike(computed(cpu.run, cell, data, shares), computed(by_reference, cell, data, shares), 1e-12)
+        assert_alike(computed(cpu.forward, cell, data, shares), computed(by_reference, cell, data, shares), 1e-12)
 
 
 @NAMED
@@ -116,7 +116,7 @@ def test_a_loss_on_one_part_of_the_result_alone(cell: str):
     data = problem(cell, (5, 3, 7, 2, 2), torch.float64)
     for part in range(1 + len(FAST[cell].states)):
         grads = []
-        for each in (by_reference, cpu.run):
+        for each in (by_reference, cpu.forward):
             leaves = {name: value.clone().requires_grad_() for name, value in data.items()}
             weights = Matrices(*(leaves[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
             out, last = each(cell, leaves["x"], tuple(leaves[name] for name in FAST[cell].states), weights, {})
@@ -129,7 +129,7 @@ def test_a_loss_on_one_part_of_the_result_alone(cell: str):
 def test_no_drift_over_784_timesteps(cell: str):
     sizes = (784, 2, 20, 1, 1)
     data, shares = problem(cell, sizes, torch.float32), shares_at(cell, sizes, "separate", torch.float32, "hidden")
-    assert_alike(computed(cpu.run, cell, data, shares), computed(by_reference, cell, data, shares), 1e-5)
+    assert_alike(computed(cpu.forward, cell, data, shares), computed(by_reference, cell, data, shares), 1e-5)
 
 
 @pytest.mark.parametrize("cell", FAST)
@@ -141,7 +141,7 @@ def test_inputs_as_a_user_may_hold_them(cell: str):
     expected = by_reference(cell, data["x"], states, weights, {})[0]
     for order in ((0, 2, 1, 3), (0, 3, 2, 1), (3, 1, 2, 0)):
         x = data["x"].permute(order).contiguous().permute([order.index(k) for k in range(4)])
-        assert torch.dist(cpu.run(cell, x, states, weights, {})[0], expected) <= 1e-12 * expected.norm()
+        assert torch.dist(cpu.forward(cell, x, states, weights, {})[0], expected) <= 1e-12 * expected.norm()
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
@@ -154,18 +154,18 @@ def test_bits_depend_on_neither_threads_nor_batch_nor_replicas(cell: str, dtype:
         results = []
         for count in (1, 2, 5):
             torch.set_num_threads(count)
-            results.append(computed(cpu.run, cell, data, shares))
+            results.append(computed(cpu.forward, cell, data, shares))
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(other[name], value) for name, value in results[0].items())
     alone = {name: value[1:2] for name, value in data.items()}
-    own = computed(cpu.run, cell, alone, {site: share[1:2] for site, share in shares.items()})
+    own = computed(cpu.forward, cell, alone, {site: share[1:2] for site, share in shares.items()})
     assert torch.equal(own["out"][0], results[0]["out"][1])
     weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     for first, last in ((0, 1), (3, 9)):
         part = tuple(data[name][:, first:last] for name in FAST[cell].states)
-        out, _ = cpu.run(
+        out, _ = cpu.forward(
             cell, data["x"][:, :, first:last], part, weights, {s: m[:, :, first:last] for s, m in shares.items()}
         )
         assert torch.equal(out, results[0]["out"][:, :, first:last])
@@ -195,13 +195,13 @@ def test_norms_are_those_of_the_gradients_at_every_state(cell: str):
 
 
 class Calls:
-    """Which path :func:`engine.run` took."""
+    """Which path :func:`engine.forward` took."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[str] = []
         for name, module, function in (
-            ("cpu", cpu, "run"),
-            ("reference", reference, "run"),
+            ("cpu", cpu, "forward"),
+            ("reference", reference, "forward"),
         ):
             monkeypatch.setattr(module, function, self._noting(name, getattr(module, function)))
 
@@ -281,11 +281,11 @@ def test_every_gradient_has_memory_of_its_own(layer):
 def test_what_was_saved_may_have_been_elsewhere_meanwhile(cell: str):
     data = problem(cell, (3, 3, 5, 2, 2), torch.float64)
     shares = shares_at(cell, (3, 3, 5, 2, 2), "separate", torch.float64)
-    expected = computed(cpu.run, cell, data, shares)
+    expected = computed(cpu.forward, cell, data, shares)
     with torch.autograd.graph.saved_tensors_hooks(
         lambda t: t.clone(memory_format=torch.contiguous_format), lambda t: t
     ):
-        got = computed(cpu.run, cell, data, shares)
+        got = computed(cpu.forward, cell, data, shares)
     assert all(torch.equal(got[name], value) for name, value in expected.items())
 
 
@@ -305,7 +305,7 @@ def test_shapes_that_do_not_belong_together_are_refused(cell: str, wrong: str):
     data[wrong] = torch.cat([data[wrong], data[wrong]], -1)
     weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     with pytest.raises(ValueError, match="do not belong together"):
-        cpu.run(cell, data["x"], tuple(data[name] for name in FAST[cell].states), weights, {})
+        cpu.forward(cell, data["x"], tuple(data[name] for name in FAST[cell].states), weights, {})
 
 
 @pytest.mark.parametrize("wrong", ["x", "w_in", "w_hidden", "b_hidden", "hidden"])
@@ -315,7 +315,7 @@ def test_dtypes_and_devices_that_do_not_belong_together_are_refused(wrong: str, 
     data[wrong] = change(data[wrong])
     weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     with pytest.raises(ValueError, match="do not belong together"):
-        cpu.run("gru", data["x"], (data["hidden"],), weights, {})
+        cpu.forward("gru", data["x"], (data["hidden"],), weights, {})
 
 
 def test_a_layer_left_on_another_device_is_refused_and_not_read():
@@ -335,7 +335,7 @@ def test_shares_that_do_not_broadcast_are_refused(shape: tuple[int, ...]):
     data = problem("gru", (3, 4, 5, 2, 6), torch.float32)
     weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     with pytest.raises(ValueError, match="mask at 'hidden' is"):
-        cpu.run("gru", data["x"], (data["hidden"],), weights, {"hidden": torch.zeros(shape)})
+        cpu.forward("gru", data["x"], (data["hidden"],), weights, {"hidden": torch.zeros(shape)})
 
 
 def test_an_unknown_engine_is_refused():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoneout_lab.ops.masks import Mask, Place, draw, philox
+from zoneout_lab.ops.masks import MaskSpec, Place, draw, philox
 
 Words = tuple[int, int, int, int]
 WORD = 2**64
@@ -59,7 +59,7 @@ def test_a_bit_is_sixteen_bits_of_the_block_at_its_counter(example: int, step: i
     """The documented layout, read off by hand: word 0 counts (example, timestep, sixteen units), little end first."""
     steps, examples, units, rate = 7, 5, 33, 0.3
     place = Place(seed=9, layer=2, site="hidden", update=5, stream=1)
-    bits = draw(Mask(rate), place, steps, examples, units)
+    bits = draw(MaskSpec(rate), place, steps, examples, units)
     counter = ((example * steps + step) * 3 + unit // 16, 5, 2 * 16 + 2, 1)
     block = b"".join(word.to_bytes(8, "little") for word in philox_by_definition((9, 0), counter))
     lane = int.from_bytes(block[2 * (unit % 16) :][:2], "little")

@@ -11,7 +11,7 @@ import torch
 
 from zoneout_lab.ops.arithmetic import sigmoid
 from zoneout_lab.ops.cells import FAST
-from zoneout_lab.ops.reference import run
+from zoneout_lab.ops.reference import forward
 
 R, T, B, H = 2, 4, 3, 5
 Scalars = dict[str, list[float]]
@@ -99,7 +99,7 @@ def test_equals_the_scalar_equations(cell: str, shares: str):
     states = (tensors["h"], tensors["c"])[: len(FAST[cell].states)]
     sites = {site: tensors[site] for site in SITES[cell] if site in tensors}
     weights = {"weight_hh": tensors["W"]} | ({"bias_hh": tensors["bias"]} if cell == "gru" else {})
-    out, last = run(FAST[cell](), FAST[cell]().begin(weights), tensors["x"], states, sites)
+    out, last = forward(FAST[cell](), FAST[cell]().begin(weights), tensors["x"], states, sites)
     np.testing.assert_allclose(out.numpy(), outputs, rtol=1e-12, atol=1e-13)
     for state, expected in zip(last, finals, strict=False):
         np.testing.assert_allclose(state.numpy(), expected, rtol=1e-12, atol=1e-13)
@@ -118,9 +118,9 @@ def test_past_an_examples_length_states_stand_still(cell: str):
     lengths = torch.tensor([4, 1, 3])
     made = FAST[cell]()
     step = made.begin({"weight_hh": p["W"]})
-    out, last = run(made, step, p["x"], states, lengths=lengths)
+    out, last = forward(made, step, p["x"], states, lengths=lengths)
     for b, length in enumerate(lengths.tolist()):
-        own, own_last = run(made, step, p["x"][:, :length, [b]], tuple(s[:, [b]] for s in states))
+        own, own_last = forward(made, step, p["x"][:, :length, [b]], tuple(s[:, [b]] for s in states))
         assert torch.allclose(out[:, :length, [b]], own, rtol=1e-12)
         assert (out[:, length:, b] == 0).all()
         assert all(torch.allclose(s[:, [b]], o, rtol=1e-12) for s, o in zip(last, own_last, strict=True))

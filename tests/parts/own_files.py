@@ -55,7 +55,7 @@ from dataclasses import dataclass
 
 from majority import Majority
 from zoneout_lab import Arm, Study, WeightNoise
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import Regularizer
 
 
@@ -65,10 +65,10 @@ class HalfZoneout(Regularizer):
 
     z: float = 0.5
 
-    def sites(self) -> Mapping[str, Mask]:
+    def sites(self) -> Mapping[str, MaskSpec]:
         from helpers import half  # not before it is needed
 
-        return {"hidden": Mask(half(self.z))}
+        return {"hidden": MaskSpec(half(self.z))}
 
 
 STUDY = Study(

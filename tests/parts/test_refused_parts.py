@@ -68,7 +68,7 @@ TRIALS = {
         "half.py",
     ],
     "raises when it is used": [("half(self.z)", "half(self.zed)"), "no attribute 'zed'"],
-    "a site that is none": [('"hidden": Mask', '"hiden": Mask'), "site 'hiden'"],
+    "a site that is none": [('"hidden": MaskSpec', '"hiden": MaskSpec'), "site 'hiden'"],
 }  # fmt: skip
 
 TASKS = {

@@ -15,7 +15,7 @@ from torch import Tensor
 from written_out import SEED, UPDATE, B, H, T, agree, bits, factors, gates_of, inputs, layer, lstm_twin, ones
 
 from zoneout_lab.ops import noise
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import (
     REGULARIZERS,
     CellDropout,
@@ -31,11 +31,11 @@ from zoneout_lab.regularizers import (
 )
 
 
-def preserved(masks: dict[str, Mask]) -> dict[str, Tensor]:
+def preserved(masks: dict[str, MaskSpec]) -> dict[str, Tensor]:
     return {f"z_{site[0]}": bits(mask, site) for site, mask in masks.items()}
 
 
-LSTM_CASES: dict[str, tuple[Regularizer, Callable[[dict[str, Mask]], dict[str, Tensor]]]] = {
+LSTM_CASES: dict[str, tuple[Regularizer, Callable[[dict[str, MaskSpec]], dict[str, Tensor]]]] = {
     "zoneout": (Zoneout(cell=0.5, hidden=0.3), preserved),
     "zoneout, shared": (Zoneout(cell=0.5, hidden=0.3, share=True), preserved),
     "zoneout, per layer": (Zoneout(cell=0.5, hidden=0.3, per="layer"), preserved),
@@ -56,7 +56,7 @@ LSTM_CASES: dict[str, tuple[Regularizer, Callable[[dict[str, Mask]], dict[str, T
     ),
     "schedule": (
         Zoneout(cell=0.1, cell_end=0.9, over=10),
-        lambda _: {"z_c": bits(Mask(0.1 + 0.8 * UPDATE / 10), "cell")},
+        lambda _: {"z_c": bits(MaskSpec(0.1 + 0.8 * UPDATE / 10), "cell")},
     ),
     "zoneout + recurrent dropout": (
         Zoneout(hidden=0.3) + RecurrentDropout(0.2),
@@ -119,7 +119,7 @@ def test_masks_within_a_gru_and_a_tanh_rnn(cell: str, regularizer: Regularizer):
 def test_masks_up_the_stack(regularizer: Regularizer):
     """On each layer's input and on the last one's output, what is kept divided by 1 − p; the recurrence is left alone."""
     rnn, x = layer("lstm", regularizer, num_layers=2), inputs()
-    z = [bits(Mask(0.3), "cell", row=row) for row in (0, 1)]
+    z = [bits(MaskSpec(0.3), "cell", row=row) for row in (0, 1)]
 
     def dropped(values: Tensor, site: str, row: int) -> Tensor:
         mask = regularizer.sites()[site]

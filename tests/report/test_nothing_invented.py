@@ -63,7 +63,7 @@ def test_no_task_model_or_training_is_claimed(report: Element) -> None:
 
 def test_what_was_declared_is_printed_as_declared(report: Element) -> None:
     assert report.find("h3")[0].text == "My method scores higher and has a z score."
-    assert STUDY.settled().hypotheses[0].statement == STUDY.hypotheses[0].statement
+    assert STUDY.resolved().hypotheses[0].statement == STUDY.hypotheses[0].statement
 
 
 def test_the_method_is_that_which_was_used(report: Element) -> None:

@@ -26,7 +26,7 @@ def test_plans(name, task, preset, own):
     preset = preset if preset in TASKS[task].settings else "laptop"
     declared = load_study(name)
     change = declared.change | {f"options.{option}": value for option, value in own(task).items()}
-    study = overridden(declared, task=task, preset=preset, change=change).settled()
+    study = overridden(declared, task=task, preset=preset, change=change).resolved()
     assert study.name == name
     check_metrics(study)
     assert check_design(study) is None

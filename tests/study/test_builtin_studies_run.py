@@ -96,7 +96,7 @@ def test_runs_to_its_report(name: str, tmp_path: Path, request: pytest.FixtureRe
     assert list(metrics.arm.values) == [arm.name for arm in study.arms]
     assert (metrics["status"] == "finished").all()
     page = html.unescape(summary.report.read_text())
-    assert all(hypothesis.statement in page for hypothesis in study.settled().hypotheses)
+    assert all(hypothesis.statement in page for hypothesis in study.resolved().hypotheses)
     assert ("Beside the paper" in page) == (declared.task != "digits")
     # of pMNIST's two presets the tiny changes above leave no difference
     assert ("What this preset changes of the paper’s setting" in page) == (declared.task not in ("digits", "pmnist"))

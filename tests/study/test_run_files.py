@@ -27,7 +27,7 @@ def test_every_file_and_its_digest(ran):
     assert {path.name for path in ran.folder.iterdir()} == {
         "runs", "spec.json", "MANIFEST.json", "study.nc", "report.html", ".lock"
     }  # fmt: skip
-    assert json.loads((ran.folder / "spec.json").read_text()) == content["study"] == STUDY.settled().to_json()
+    assert json.loads((ran.folder / "spec.json").read_text()) == content["study"] == STUDY.resolved().to_json()
     assert (ran.trained, ran.planned, ran.failed, ran.diverged) == (4, 4, [], 0)
 
 

@@ -112,14 +112,14 @@ def test_the_preset_is_part_of_the_id():
 def test_naming_the_tasks_score_is_the_same_study():
     named = HELPS.model_copy(update={"metric": "valid_error"})
     assert small(hypotheses=(HELPS,)).id == small(hypotheses=(named,)).id
-    assert small(hypotheses=(HELPS,)).settled().hypotheses == (named,)
+    assert small(hypotheses=(HELPS,)).resolved().hypotheses == (named,)
 
 
 @pytest.mark.parametrize(
     "statement", ["Zoneout scores lower.", "Its mean has a z score below zero.", "A lower test score"]
 )
 def test_a_statement_stays_as_it_was_declared(statement):
-    (hypothesis,) = small(hypotheses=(HELPS.model_copy(update={"statement": statement}),)).settled().hypotheses
+    (hypothesis,) = small(hypotheses=(HELPS.model_copy(update={"statement": statement}),)).resolved().hypotheses
     assert hypothesis.statement == statement
 
 

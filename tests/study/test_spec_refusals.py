@@ -71,7 +71,7 @@ CASES = {
 def test_refused(case):
     change, kind, words = CASES[case]
     with pytest.raises(kind) as error:
-        overridden(small(), **change).settled().runs()
+        overridden(small(), **change).resolved().runs()
     assert type(error.value) is kind
     assert all(word in str(error.value) for word in words), str(error.value)
 
@@ -118,7 +118,7 @@ METRICS = {
 @pytest.mark.parametrize("metric", METRICS)
 def test_metrics_the_runs_will_not_have(metric):
     with pytest.raises(UsageError) as error:
-        check_metrics(small(**hypothesis(metric=metric)).settled())
+        check_metrics(small(**hypothesis(metric=metric)).resolved())
     assert all(word in str(error.value) for word in METRICS[metric]), str(error.value)
 
 
@@ -130,8 +130,8 @@ def test_gradient_metrics_need_the_state():
         **hypothesis(metric="early_third_mass_cell"),
     )
     with pytest.raises(UsageError):
-        check_metrics(study.settled())
-    check_metrics(overridden(study, **hypothesis(metric="early_third_mass_hidden")).settled())
+        check_metrics(study.resolved())
+    check_metrics(overridden(study, **hypothesis(metric="early_third_mass_hidden")).resolved())
 
 
 @pytest.mark.parametrize(

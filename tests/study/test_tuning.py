@@ -111,5 +111,5 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tuned, tmp_path):
 def test_a_run_that_diverged_has_no_score_to_win_with(tmp_path):
     folder = run(small(arms=(*ARMS, DIVERGES)), tmp_path).folder
     store = Store(folder, manifest(folder))
-    runs = small(arms=(*ARMS, DIVERGES)).settled().runs()
+    runs = small(arms=(*ARMS, DIVERGES)).resolved().runs()
     assert {run.arm: store.score(run) is None for run in runs} == {"lstm": False, "zoneout": False, "diverges": True}

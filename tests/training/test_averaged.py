@@ -17,8 +17,8 @@ from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training import evaluate as module
 from zoneout_lab.training import train
 from zoneout_lab.training.evaluate import evaluate, evaluate_whole
+from zoneout_lab.training.losses import averaged_loss, each_loss, loss_by_replica
 from zoneout_lab.training.step import reads
-from zoneout_lab.training.sums import averaged_loss, each_loss, loss_by_replica
 
 ARMS = [NoRegularizer(), Zoneout(cell=0.5, hidden=0.3), Zoneout(hidden=0.9)]
 

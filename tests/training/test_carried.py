@@ -75,7 +75,7 @@ def plain_training(run: Run) -> dict[str, list[float]]:
     names = ("train_loss", "gradient_norm", "valid_loss", "test_loss", "test_streams", "valid_whole", "train_whole")
     found: dict[str, list[float]] = {name: [] for name in names}
     for epoch in range(1, training.epochs + 1):
-        optimiser = torch.optim.SGD(
+        optimizer = torch.optim.SGD(
             model.parameters(), training.lr / training.decay ** max(0, epoch - training.decay_after)
         )
         state, losses, norms = None, [], []
@@ -86,10 +86,10 @@ def plain_training(run: Run) -> dict[str, list[float]]:
             logits, state = model(inputs, state)
             state = tuple(part.detach() for part in state)
             loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum") / 4
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
             norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), training.clip)))
-            optimiser.step()
+            optimizer.step()
             losses.append(loss.item() / 6)
         found["train_loss"].append(float(np.mean(losses)))
         found["gradient_norm"].append(float(np.mean(norms)))

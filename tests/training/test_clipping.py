@@ -1,4 +1,4 @@
-"""Clipping and optimisers on stacked replicas against torch on separate models."""
+"""Clipping and optimizers on stacked replicas against torch on separate models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from zoneout_lab.settings import Training
-from zoneout_lab.training.optimiser import clip_per_replica, make_optimiser
+from zoneout_lab.training.optimizer import clip_per_replica, make_optimizer
 
 SHAPES = [(4, 12, 3), (4, 12), (4, 2, 5, 3)]
 
@@ -75,13 +75,13 @@ def test_a_step_on_the_stack_is_a_step_on_each(name: str):
     stacked = parameters_with_gradients()
     alone = [[nn.Parameter(p[r : r + 1].detach().clone()) for p in stacked] for r in range(4)]
     training = Training(optimizer=name, lr=0.01)
-    optimisers = [make_optimiser(model, training) for model in (stacked, *alone)]
+    optimizers = [make_optimizer(model, training) for model in (stacked, *alone)]
     for _ in range(3):
         for r, model in enumerate(alone):
             for p, q in zip(model, stacked, strict=True):
                 p.grad = q.grad[r : r + 1].clone()
-        for optimiser in optimisers:
-            optimiser.step()
+        for optimizer in optimizers:
+            optimizer.step()
         for p in stacked:
             p.grad = p.grad * 0.7
     for r, model in enumerate(alone):

@@ -21,10 +21,10 @@ from zoneout_lab.tasks.base import Examples, Stream
 from zoneout_lab.training import evaluate as module
 from zoneout_lab.training import train
 from zoneout_lab.training.evaluate import evaluate, evaluate_whole
+from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.measured import first_batch, measured
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.step import reads
-from zoneout_lab.training.sums import loss_by_replica
 
 
 def made(task: Any, regularizers: list[Regularizer], evaluation: str = "expectation", **options: Any) -> SequenceModel:

@@ -37,7 +37,7 @@ def test_the_penalty_moves_the_weights_and_not_the_reported_loss():
         expected = torch.autograd.grad(total, list(model.parameters()))
         before = [p.detach().clone() for p in model.parameters()]
         step(np.arange(8)[None], 0)
-        lr = step.optimiser.param_groups[0]["lr"]
+        lr = step.optimizer.param_groups[0]["lr"]
         for old, new, gradient in zip(before, model.parameters(), expected, strict=True):
             assert (new - (old - lr * gradient)).abs().max() < 1e-7
         moved.append([p.detach() for p in model.parameters()])

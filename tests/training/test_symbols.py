@@ -18,8 +18,8 @@ from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.tasks.base import Stream
 from zoneout_lab.training.evaluate import evaluate
+from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import EMBEDDING, SequenceModel
-from zoneout_lab.training.sums import loss_by_replica
 
 V, T, B = 7, 5, 4
 

@@ -129,7 +129,7 @@ def plain_training(run: Run, task: Any, data: Data) -> tuple[dict[str, list[floa
     training, score = run.setting.training, task.score
     model = Plain(run, task, isinstance(data.train, Stream))
     model.load(run, task)
-    optimiser = OPTIMISERS[training.optimizer](model.parameters(), lr=training.lr)
+    optimizer = OPTIMISERS[training.optimizer](model.parameters(), lr=training.lr)
     rng = np.random.default_rng(run.seeds.data)
     metrics: dict[str, list[float]] = {
         name: [] for name in ("train_loss", "gradient_norm", "valid_loss", f"valid_{score}")
@@ -137,18 +137,18 @@ def plain_training(run: Run, task: Any, data: Data) -> tuple[dict[str, list[floa
     best, best_epoch, kept = math.inf, 0, model
     for epoch in range(1, training.epochs + 1):
         losses, norms = [], []
-        optimiser.param_groups[0]["lr"] = training.lr / training.decay ** max(0, epoch - training.decay_after)
+        optimizer.param_groups[0]["lr"] = training.lr / training.decay ** max(0, epoch - training.decay_after)
         order = order_of(data.train, rng)
         for k in range(0, len(order), training.batch):
             inputs, targets = as_batch(data.train, order[k : k + training.batch])
             loss = F.cross_entropy(model(inputs).flatten(0, -2), targets.flatten())
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             steps = targets.shape[1] if targets.dim() == 2 and training.loss == "sum_over_time" else 1
             (loss * steps).backward()
             clip, clips_step = training.clip or math.inf, training.clip_what == "step"
             norms.append(nn.utils.clip_grad_norm_(model.parameters(), math.inf if clips_step else clip).item())
             before = copy.deepcopy(list(model.parameters()))
-            optimiser.step()
+            optimizer.step()
             if clips_step:
                 shorten(list(model.parameters()), before, clip)
             losses.append(loss.item())

@@ -195,10 +195,10 @@ def settings():
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_one_thread_and_no_subnormals_and_then_as_before(callers, device):
     before = callers()
-    with workers.settled_process(device):
+    with workers.prepared_process(device):
         assert callers()[:3] == (1, False, device == "cuda")
     assert callers() == before
-    with pytest.raises(RuntimeError), workers.settled_process(device):
+    with pytest.raises(RuntimeError), workers.prepared_process(device):
         raise RuntimeError
     assert callers() == before
 

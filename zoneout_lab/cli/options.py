@@ -86,7 +86,7 @@ def chosen_study(
     if moved:
         words.append(moved)
         errors.print(f"[yellow]Note:[/] {escape(moved)}.", highlight=False, soft_wrap=True)
-    study = study.settled()
+    study = study.resolved()
     for arm in study.arms:
         study.setting(arm)
     return study, declared, words, options

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.ops import triton
-from zoneout_lab.ops.masks import AXES, EVALUATION, TRAINING, Mask, Place, draw_into, spread
+from zoneout_lab.ops.masks import AXES, EVALUATION, TRAINING, MaskSpec, Place, draw_into, spread
 
 Count = int | Tensor
 Sizes = tuple[int, int, int]
@@ -55,7 +55,7 @@ class Table:
     one: tuple[bool, bool, bool]
 
     def thresholds(self, update: Count) -> Tensor:
-        """int32 [R, 1 or H], as :meth:`zoneout_lab.ops.masks.Mask.thresholds` at a training update."""
+        """int32 [R, 1 or H], as :meth:`zoneout_lab.ops.masks.MaskSpec.thresholds` at a training update."""
         rates = self.start
         if self.follows:
             part = torch.clamp(_on(update, self.start.device) / self.over, max=1.0)
@@ -73,12 +73,12 @@ class Bits:
     """
 
     interpreted: bool = False
-    tables: dict[tuple[tuple[Mask | None, ...], tuple[int, ...], int, torch.device], Table] = field(
+    tables: dict[tuple[tuple[MaskSpec | None, ...], tuple[int, ...], int, torch.device], Table] = field(
         default_factory=dict
     )
 
     def drawn(
-        self, masks: Sequence[Mask | None], where: Where, layer: int, site: str, sizes: Sizes, device: torch.device
+        self, masks: Sequence[MaskSpec | None], where: Where, layer: int, site: str, sizes: Sizes, device: torch.device
     ) -> Tensor:
         """uint8 [R, T or 1, B or 1, H or 1]: every replica's mask; none is a mask of zeros.
 
@@ -99,7 +99,7 @@ class Bits:
             layer=layer, site=site, stream=where.stream, sizes=sizes, extents=(T, B, H),
         )  # fmt: skip
 
-    def rates(self, masks: Sequence[Mask | None], where: Where, units: int, device: torch.device) -> Tensor:
+    def rates(self, masks: Sequence[MaskSpec | None], where: Where, units: int, device: torch.device) -> Tensor:
         """The replicas' rates, float64 [R, 1], of masks that have one rate each; 0 for none."""
         if self._on_gpu(device):
             return self._table(tuple(masks), where.seeds, units, device).start
@@ -109,16 +109,18 @@ class Bits:
     def _on_gpu(self, device: torch.device) -> bool:
         return (device.type == "cuda" and triton.is_installed()) or (self.interpreted and triton.is_interpreted())
 
-    def _table(self, masks: tuple[Mask | None, ...], seeds: tuple[int, ...], units: int, device: torch.device) -> Table:
+    def _table(
+        self, masks: tuple[MaskSpec | None, ...], seeds: tuple[int, ...], units: int, device: torch.device
+    ) -> Table:
         key = (masks, seeds, units, device)
         if key not in self.tables:
             self.tables[key] = table(*key)
         return self.tables[key]
 
 
-def table(masks: tuple[Mask | None, ...], seeds: tuple[int, ...], units: int, device: torch.device) -> Table:
+def table(masks: tuple[MaskSpec | None, ...], seeds: tuple[int, ...], units: int, device: torch.device) -> Table:
     """The masks of one site as tensors. Made once: nothing can be copied from the host while a step is captured."""
-    none = Mask(0.0, frozenset())
+    none = MaskSpec(0.0, frozenset())
     each = [mask or none for mask in masks]
     starts = [spread(mask.rate, units) for mask in each]
     ends = [spread(mask.rate if mask.end is None else mask.end, units) for mask in each]
@@ -142,7 +144,7 @@ def table(masks: tuple[Mask | None, ...], seeds: tuple[int, ...], units: int, de
     )
 
 
-def _drawn_in_memory(masks: Sequence[Mask | None], where: Where, layer: int, site: str, sizes: Sizes) -> Tensor:
+def _drawn_in_memory(masks: Sequence[MaskSpec | None], where: Where, layer: int, site: str, sizes: Sizes) -> Tensor:
     shapes = [(1, 1, 1) if mask is None else _extents(mask, sizes) for mask in masks]
     # bytes turn into floats five times as fast as bools do
     out = np.empty((len(masks), *map(max, zip(*shapes, strict=True))), dtype=np.uint8)
@@ -155,7 +157,7 @@ def _drawn_in_memory(masks: Sequence[Mask | None], where: Where, layer: int, sit
     return torch.from_numpy(out)
 
 
-def _extents(mask: Mask, sizes: Sizes) -> Sizes:
+def _extents(mask: MaskSpec, sizes: Sizes) -> Sizes:
     T, B, H = mask.extents(*sizes)
     return T, B, max(H, len(mask.at(0, sizes[2])))
 

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import Regularizer
 
 
@@ -106,6 +106,6 @@ def is_static(regularizers: Sequence[Regularizer]) -> bool:
     return any("update" not in mask.varies for regularizer in regularizers for mask in regularizer.sites().values())
 
 
-def is_fixed(mask: Mask) -> bool:
+def is_fixed(mask: MaskSpec) -> bool:
     """Whether a mask is one and the same in every pass, a part of the model as its weights are."""
     return "update" not in mask.varies and mask.end is None

@@ -12,7 +12,7 @@ from torch import Tensor
 from zoneout_lab.layers.bits import Bits, Where
 from zoneout_lab.ops import noise
 from zoneout_lab.ops.cells import Cell
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import INVERTED, Regularizer
 
 
@@ -34,11 +34,11 @@ class Noise:
     bits: Bits = field(default_factory=Bits)
     drew: bool = field(default=False, init=False)
 
-    def sites(self, dropout: float) -> list[Mask]:
+    def sites(self, dropout: float) -> list[MaskSpec]:
         """All that is drawn in a pass, torch's dropout between layers and weight noise as masks too."""
         found = [mask for regularizer in self.regularizers for mask in regularizer.sites().values()]
         if self.where.training and (dropout > 0 or any(each.weight_noise for each in self.regularizers)):
-            found.append(Mask(dropout))
+            found.append(MaskSpec(dropout))
         return found
 
     def within(
@@ -65,7 +65,7 @@ class Noise:
 
     def between(self, layer: int, dropout: float, x: Tensor) -> Tensor:
         """torch's dropout on what layer ``layer`` hands up: a factor [R, T, B, ·] for x [R or 1, T, B, ·]."""
-        return self._factor([Mask(dropout)] * len(self.regularizers), "input", layer, x)
+        return self._factor([MaskSpec(dropout)] * len(self.regularizers), "input", layer, x)
 
     def stacked(self, site: str, layer: int, x: Tensor) -> Tensor:
         """x [R or 1, T, B, ·] with what the regularizers drop at a site of the stack; x itself where none does."""
@@ -89,7 +89,7 @@ class Noise:
         ]  # fmt: skip
         return weight + torch.stack(rows)
 
-    def _factor(self, masks: Sequence[Mask | None], site: str, layer: int, x: Tensor) -> Tensor:
+    def _factor(self, masks: Sequence[MaskSpec | None], site: str, layer: int, x: Tensor) -> Tensor:
         """Dropout as a factor [R, T or 1, B or 1, H]: 0 with a replica's rate, else 1 / (1 − rate); 1 for a replica without a mask."""
         self.drew = True
         sizes = (x.shape[1], x.shape[2], x.shape[3])

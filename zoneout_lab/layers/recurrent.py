@@ -21,7 +21,7 @@ from zoneout_lab.layers.noise import Noise, expected
 from zoneout_lab.layers.seeded import Seeded
 from zoneout_lab.layers.shapes import Shapes, backwards
 from zoneout_lab.ops.cells import Cell
-from zoneout_lab.ops.engine import Engine, run
+from zoneout_lab.ops.engine import Engine, forward
 from zoneout_lab.ops.trace import is_recording, listening, one_call
 from zoneout_lab.regularizers import NoRegularizer
 
@@ -292,7 +292,7 @@ class Recurrent(Seeded):
             masks = noise.within(self.cell, row, (T, B, H), x.device, x.dtype)
         else:
             masks = expected(self.regularizers, self.cell, int(self.update), H, device=x.device, dtype=x.dtype)
-        return run(
+        return forward(
             self.cell,
             x,
             states,

@@ -133,7 +133,7 @@ def exponents(layer: Recurrence, k: int, chunk: int) -> Tensor:
     total = inputs.new_zeros(R, B, k)
     for start, stop in _chunks(0, uncounted, chunk) + _chunks(uncounted, T, chunk):
         masks = {site: _slice(mask, start, stop, k) for site, mask in layer.masks.items()}
-        run = partial(reference.run, cell, step, inputs[:, start:stop].repeat(1, 1, k, 1), masks=masks)
+        run = partial(reference.forward, cell, step, inputs[:, start:stop].repeat(1, 1, k, 1), masks=masks)
         states, product = _pushed(run, states, frame)
         frame, upper = torch.linalg.qr(product)
         if start >= uncounted:

@@ -56,10 +56,10 @@ def is_compiled(dtype: torch.dtype = torch.float32) -> bool:
     return _body(dtype) is not None
 
 
-def run(
+def forward(
     cell: str, x: Tensor, states: States, weights: Matrices, masks: Masks, *, on_norms: OnNorms | None = None
 ) -> tuple[Tensor, States]:
-    """A layer over time, as :func:`zoneout_lab.ops.engine.run` without lengths; differentiable once.
+    """A layer over time, as :func:`zoneout_lab.ops.engine.forward` without lengths; differentiable once.
 
     Args:
         cell: kind of a cell with a fast path.

@@ -53,7 +53,7 @@ def is_fast(cell: Cell, masks: Collection[str]) -> bool:
     return bool(cell.fast_sites) and set(masks) <= set(cell.fast_sites)
 
 
-def run(
+def forward(
     cell: Cell,
     x: Tensor,
     states: States,
@@ -97,13 +97,13 @@ def run(
         if is_recording():
             zeros = x.new_zeros(weights["weight_hh"].shape[0], *x.shape[1:3])
             on_norms = promise_norms(layer, tuple(cell.states), states[0], zeros)
-        fast = cpu.run if wanted == "cpu" else triton.run
+        fast = cpu.forward if wanted == "cpu" else triton.forward
         return fast(cell.kind, x, states, Matrices.of(weights), masks, on_norms=on_norms)
     step = cell.begin(weights, training=training, moves=moves)
     inputs = cell.project(x, weights)
     if not wants_recurrences():
-        return reference.run(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
+        return reference.forward(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
     with gates_shown() as gates:
-        result = reference.run(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
+        result = reference.forward(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
     announce_recurrence(layer, Recurrence(cell, inputs, states, weights, masks, training, gates))
     return result

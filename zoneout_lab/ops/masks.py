@@ -45,7 +45,7 @@ Rate = float | tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Mask:
+class MaskSpec:
     """A Bernoulli draw: the probability of a 1 and the axes (of :data:`AXES`) it varies over.
 
     Args:
@@ -55,9 +55,9 @@ class Mask:
         end: the rate from update ``over`` on, approached in a straight line from ``rate`` at update 0.
         over: how many updates that takes.
 
-    >>> Mask(0.0, end=0.5, over=100).at(25)
+    >>> MaskSpec(0.0, end=0.5, over=100).at(25)
     array([0.125])
-    >>> Mask((0.0, 0.5)).at(0, units=3)
+    >>> MaskSpec((0.0, 0.5)).at(0, units=3)
     array([0.  , 0.25, 0.5 ])
     """
 
@@ -115,7 +115,7 @@ class Place:
     trained: int | None = None
 
 
-def draw(mask: Mask, place: Place, steps: int, examples: int, units: int, *, first_example: int = 0) -> Bits:
+def draw(mask: MaskSpec, place: Place, steps: int, examples: int, units: int, *, first_example: int = 0) -> Bits:
     """The mask's bits at a place, with extent 1 along every axis it does not vary over.
 
     Args:
@@ -127,11 +127,11 @@ def draw(mask: Mask, place: Place, steps: int, examples: int, units: int, *, fir
     Returns:
         bool [B or 1, T or 1, H or 1]; True with probability ``mask.rate``. One flip compared with a rate for each unit gives H.
 
-    >>> zoneout = Mask(0.5)
+    >>> zoneout = MaskSpec(0.5)
     >>> draw(zoneout, Place(seed=7, layer=0, site="cell", update=3), steps=2, examples=1, units=4).astype(int)
     array([[[1, 1, 0, 1],
             [0, 1, 0, 1]]])
-    >>> per_layer = Mask(0.5, frozenset({"site", "update", "timestep", "example"}))
+    >>> per_layer = MaskSpec(0.5, frozenset({"site", "update", "timestep", "example"}))
     >>> draw(per_layer, Place(7, 0, "cell", 3), steps=2, examples=5, units=4).shape
     (5, 2, 1)
     """
@@ -144,7 +144,7 @@ def draw(mask: Mask, place: Place, steps: int, examples: int, units: int, *, fir
 
 
 def draw_into(
-    out: npt.NDArray[np.uint8], mask: Mask, place: Place, sizes: tuple[int, int, int], threads: int = 1
+    out: npt.NDArray[np.uint8], mask: MaskSpec, place: Place, sizes: tuple[int, int, int], threads: int = 1
 ) -> None:
     """:func:`draw` of a whole batch into bytes.
 
@@ -155,7 +155,7 @@ def draw_into(
         threads: how many may be used.
 
     >>> out = np.empty((2, 1, 4), np.uint8)
-    >>> draw_into(out, Mask(0.5), Place(seed=7, layer=0, site="cell", update=3), (2, 1, 4))
+    >>> draw_into(out, MaskSpec(0.5), Place(seed=7, layer=0, site="cell", update=3), (2, 1, 4))
     >>> out
     array([[[1, 1, 0, 1]],
     <BLANKLINE>
@@ -181,7 +181,7 @@ def draw_into(
         out[...] = part.copy()
 
 
-def _counter(mask: Mask, place: Place, first: int) -> tuple[int, int, int, int]:
+def _counter(mask: MaskSpec, place: Place, first: int) -> tuple[int, int, int, int]:
     update, stream = (place.update, place.stream) if "update" in mask.varies else (0, 0)
     site = site_number(place.site) if "site" in mask.varies else 0
     return first, update, place.layer * 16 + site, stream
@@ -199,7 +199,7 @@ def site_number(site: str) -> int:
     return (int.from_bytes(digest) >> 1 | 1) << 32  # below 2⁶³, and no built-in site's whatever the layer
 
 
-def _thresholds(mask: Mask, place: Place, units: int) -> npt.NDArray[np.int32]:
+def _thresholds(mask: MaskSpec, place: Place, units: int) -> npt.NDArray[np.int32]:
     return mask.thresholds(place.update if place.trained is None else place.trained, units)
 
 

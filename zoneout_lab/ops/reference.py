@@ -75,7 +75,7 @@ def by_time(mask: Tensor, T: int) -> tuple[Tensor, ...]:
     return full.expand(-1, T, -1, -1).unbind(1)
 
 
-def run(
+def forward(
     cell: Cell,
     step: Step,
     x: Tensor,
@@ -105,7 +105,7 @@ def run(
     >>> from zoneout_lab.ops.cells import TanhRNN
     >>> x, h = torch.zeros(1, 5, 2, 3), torch.ones(1, 2, 3)
     >>> step = TanhRNN().begin({"weight_hh": torch.zeros(1, 3, 3)})
-    >>> out, (last,) = run(TanhRNN(), step, x, (h,), {"hidden": torch.ones(1)})
+    >>> out, (last,) = forward(TanhRNN(), step, x, (h,), {"hidden": torch.ones(1)})
     >>> bool((last == h).all())  # a rate of 1 preserves the state for ever
     True
     """

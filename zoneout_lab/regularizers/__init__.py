@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zoneout_lab import parts
+from zoneout_lab.parts import from_json as part_from_json
+from zoneout_lab.parts import to_json as part_as_json
 from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Combined, Regularizer
 from zoneout_lab.regularizers.dropout import CellDropout, HiddenDropout, NonRecurrentDropout, RecurrentDropout
 from zoneout_lab.regularizers.formerly import FORMERLY, CellShift, InputMask, LayerNorm, RecurrentBatchNorm, separated
@@ -39,7 +40,7 @@ def to_json(regularizer: Regularizer) -> dict[str, Any]:
     >>> to_json(RecurrentDropout(0.25))
     {'kind': 'recurrent_dropout', 'p': 0.25}
     """
-    return parts.to_json(regularizer, REGULARIZERS)
+    return part_as_json(regularizer, REGULARIZERS)
 
 
 def from_json(value: Mapping[str, Any] | str) -> Regularizer:
@@ -50,7 +51,7 @@ def from_json(value: Mapping[str, Any] | str) -> Regularizer:
     >>> from_json({"kind": "recurrent_dropout", "p": 0.05})
     RecurrentDropout(p=0.05)
     """
-    return parts.from_json(value, REGULARIZERS, Regularizer, formerly=FORMERLY)
+    return part_from_json(value, REGULARIZERS, Regularizer, formerly=FORMERLY)
 
 
 __all__ = [

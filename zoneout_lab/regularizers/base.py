@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells import Cell
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.parts import Part
 
 #: sites outside the recurrence: a layer's input, the last layer's output, the symbols that are embedded
@@ -37,16 +37,16 @@ class Regularizer(Part, ABC):
     ...     z: float = 0.5
     ...
     ...     def sites(self):
-    ...         return {"cell": Mask(self.z), "hidden": Mask(self.z / 2)}
+    ...         return {"cell": MaskSpec(self.z), "hidden": MaskSpec(self.z / 2)}
     >>> LSTM(3, 4, regularizer=HalfZoneout(0.2))
     LSTM(3, 4, regularizer=HalfZoneout(z=0.2))
     """
 
-    def sites(self) -> Mapping[str, Mask]:
+    def sites(self) -> Mapping[str, MaskSpec]:
         """Site → mask, for every site whose rate is not zero: those of cells, and :data:`STACK_SITES`."""
         return {}
 
-    def masks(self, cell: Cell) -> Mapping[str, Mask]:
+    def masks(self, cell: Cell) -> Mapping[str, MaskSpec]:
         """The masks within the recurrence of a cell.
 
         Raises InputRefusedError where the cell has no such site.
@@ -135,10 +135,10 @@ class Combined(Regularizer):
     def for_training(self, updates: int) -> Combined:
         return Combined(tuple(part.for_training(updates) for part in self.parts))
 
-    def sites(self) -> Mapping[str, Mask]:
+    def sites(self) -> Mapping[str, MaskSpec]:
         return {site: mask for part in self.parts for site, mask in part.sites().items()}
 
-    def masks(self, cell: Cell) -> Mapping[str, Mask]:
+    def masks(self, cell: Cell) -> Mapping[str, MaskSpec]:
         return {site: mask for part in self.parts for site, mask in part.masks(cell).items()}
 
     @property

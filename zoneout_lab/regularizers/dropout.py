@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from zoneout_lab.checked import rate
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers.base import Regularizer
 
 
@@ -44,8 +44,8 @@ class RecurrentDropout(Regularizer):
         """
         return cls(1 - rate(q, "recurrent dropout's probability of keeping"))
 
-    def sites(self) -> Mapping[str, Mask]:
-        return {"update": Mask(self.p)} if self.p > 0 else {}
+    def sites(self) -> Mapping[str, MaskSpec]:
+        return {"update": MaskSpec(self.p)} if self.p > 0 else {}
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class CellDropout(Regularizer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "p", rate(self.p, "cell dropout's p"))
 
-    def sites(self) -> Mapping[str, Mask]:
-        return {"memory": Mask(self.p)} if self.p > 0 else {}
+    def sites(self) -> Mapping[str, MaskSpec]:
+        return {"memory": MaskSpec(self.p)} if self.p > 0 else {}
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class HiddenDropout(Regularizer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "p", rate(self.p, "hidden dropout's p"))
 
-    def sites(self) -> Mapping[str, Mask]:
-        return {"output": Mask(self.p)} if self.p > 0 else {}
+    def sites(self) -> Mapping[str, MaskSpec]:
+        return {"output": MaskSpec(self.p)} if self.p > 0 else {}
 
 
 @dataclass(frozen=True)
@@ -127,5 +127,5 @@ class NonRecurrentDropout(Regularizer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "p", rate(self.p, "non-recurrent dropout's p"))
 
-    def sites(self) -> Mapping[str, Mask]:
-        return dict.fromkeys(("input", "top"), Mask(self.p)) if self.p > 0 else {}
+    def sites(self) -> Mapping[str, MaskSpec]:
+        return dict.fromkeys(("input", "top"), MaskSpec(self.p)) if self.p > 0 else {}

@@ -10,7 +10,7 @@ from typing import ClassVar
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells import BatchNormLSTM, Cell, LayerNormLSTM, OutputGateLSTM, ShiftedLSTM
 from zoneout_lab.ops.cells.output_gate import Reading
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers.base import Combined, Regularizer
 from zoneout_lab.regularizers.dropout import RecurrentDropout
 from zoneout_lab.regularizers.none import NoRegularizer
@@ -27,7 +27,7 @@ class InsteadOfLSTM(Regularizer):
     cell: Cell
     rest: Regularizer = _NOTHING
 
-    def sites(self) -> Mapping[str, Mask]:
+    def sites(self) -> Mapping[str, MaskSpec]:
         return self.rest.sites()
 
 

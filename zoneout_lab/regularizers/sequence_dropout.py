@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from zoneout_lab.checked import rate
-from zoneout_lab.ops.masks import AXES, Mask
+from zoneout_lab.ops.masks import AXES, MaskSpec
 from zoneout_lab.regularizers.base import Regularizer
 
 _KEPT = frozenset(AXES) - {"timestep"}
@@ -38,8 +38,8 @@ class RnnDrop(Regularizer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "p", rate(self.p, "rnnDrop's p"))
 
-    def sites(self) -> Mapping[str, Mask]:
-        return {"memory": Mask(self.p, _KEPT)} if self.p > 0 else {}
+    def sites(self) -> Mapping[str, MaskSpec]:
+        return {"memory": MaskSpec(self.p, _KEPT)} if self.p > 0 else {}
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,6 @@ class VariationalDropout(Regularizer):
         for name in ("input", "recurrent", "output", "embedding"):
             object.__setattr__(self, name, rate(getattr(self, name), f"variational dropout's {name}"))
 
-    def sites(self) -> Mapping[str, Mask]:
+    def sites(self) -> Mapping[str, MaskSpec]:
         each = {"input": self.input, "recurrent": self.recurrent, "top": self.output, "embedding": self.embedding}
-        return {site: Mask(p, _KEPT) for site, p in each.items() if p > 0}
+        return {site: MaskSpec(p, _KEPT) for site, p in each.items() if p > 0}

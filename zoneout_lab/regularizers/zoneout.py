@@ -10,7 +10,7 @@ import numpy as np
 
 from zoneout_lab.checked import rate, rates, whole
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.masks import AXES, Mask, Rate
+from zoneout_lab.ops.masks import AXES, MaskSpec, Rate
 from zoneout_lab.regularizers.base import Regularizer
 
 Per = Literal["unit", "layer"]
@@ -102,7 +102,7 @@ class Zoneout(Regularizer):
             return self
         return replace(self, over=max(1, round(self.over_share * updates)), over_share=None)
 
-    def sites(self) -> Mapping[str, Mask]:
+    def sites(self) -> Mapping[str, MaskSpec]:
         if self.over_share is not None:
             raise InputRefusedError(
                 f"zoneout's over_share is {self.over_share}, of a training whose length only a study knows; "
@@ -116,7 +116,7 @@ class Zoneout(Regularizer):
         varies = frozenset(AXES) - fixed
         each = (("cell", self.cell, self.cell_end), ("hidden", self.hidden, self.hidden_end))
         return {
-            site: Mask(z, varies, end, self.over or 0) if end is not None else Mask(z, varies)
+            site: MaskSpec(z, varies, end, self.over or 0) if end is not None else MaskSpec(z, varies)
             for site, z, end in each
             if np.max(z) > 0 or (end is not None and np.max(end) > 0)
         }

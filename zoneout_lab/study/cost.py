@@ -14,10 +14,10 @@ from zoneout_lab.settings import Run
 from zoneout_lab.study.batching import bytes_per_replica, path_of
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data, Examples
+from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.step import reads
-from zoneout_lab.training.sums import loss_by_replica
-from zoneout_lab.training.workers import settled_process
+from zoneout_lab.training.workers import prepared_process
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str =
     """Time and memory of batches, from a few timesteps of each shape timed on this machine."""
     steps, memory = data.train.steps, 0
     timed: dict[tuple[str, str, int], float] = {}
-    with settled_process():
+    with prepared_process():
         for batch in work:
             run, key = batch[0], _key(batch)
             if key not in timed:

@@ -75,7 +75,7 @@ def run_study(
     """
     watcher = watcher or Watcher()
     workers = workers or default_workers(device)
-    study = study.settled()
+    study = study.resolved()
     with study.code.in_use():
         check_device(device)
         planned = study.runs()
@@ -92,7 +92,7 @@ def run_study(
                 out,
                 study,
                 data=loaded.digest,
-                declared=(declared or study).settled(),
+                declared=(declared or study).resolved(),
                 overrides=[*overrides, *([f"forced: {problem}"] if problem else [])],
                 command=command or provenance.command(study.name, []),
             )

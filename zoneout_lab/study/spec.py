@@ -87,7 +87,7 @@ class Study(Frozen):
         searches_fit(self.arms, self.tuning)
         return self
 
-    def settled(self) -> Study:
+    def resolved(self) -> Study:
         """The study with ``…_score`` metrics named for its task: ``valid_score`` is ``valid_error`` or ``valid_bpc``."""
         score = as_score(task_class(self.task).score)
         names = {f"{split}_score": f"{split}_{score.name}" for split in SPLITS}
@@ -97,7 +97,7 @@ class Study(Frozen):
     @property
     def id(self) -> str:
         """Name and hash of the study with its settings resolved: the name of its results folder."""
-        text = content_hash(self.settled()) + "".join(content_hash(self.setting(arm)) for arm in self.arms)
+        text = content_hash(self.resolved()) + "".join(content_hash(self.setting(arm)) for arm in self.arms)
         text += "".join(f"{key} {digest}" for key, digest in self.code.digests().items())
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.metrics import Score, as_score
 from zoneout_lab.tasks.base import Carried, Data, Examples, Split, Stream
+from zoneout_lab.training.losses import averaged_loss, each_loss, means
 from zoneout_lab.training.model import SequenceModel, States
 from zoneout_lab.training.step import reads
-from zoneout_lab.training.sums import averaged_loss, each_loss, means
 
 Values = npt.NDArray[np.float64]
 BATCH = 64

@@ -21,7 +21,7 @@ from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training.evaluate import evaluate, evaluate_selected
 from zoneout_lab.training.measured import Measured, first_batch, measured
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.optimiser import rate_at
+from zoneout_lab.training.optimizer import rate_at
 from zoneout_lab.training.step import Step, in_batches, on_device
 
 

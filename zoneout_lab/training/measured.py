@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from zoneout_lab.measures import Batch, Measure, refuse_other_labels, take
 from zoneout_lab.tasks.base import Split
+from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.sums import loss_by_replica
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -19,9 +19,9 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops import triton
 from zoneout_lab.settings import Training
 from zoneout_lab.tasks.base import Carried, Split
+from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel, States
-from zoneout_lab.training.optimiser import clip_per_replica, clipped_step, make_optimiser
-from zoneout_lab.training.sums import loss_by_replica
+from zoneout_lab.training.optimizer import clip_per_replica, clipped_step, make_optimizer
 
 _EAGER = 3  # updates of a shape before it is captured: libraries choose their kernels and memory in the first ones
 
@@ -32,12 +32,12 @@ class Step:
 
     Args:
         model: R replicas.
-        training: optimiser, loss and clipping.
+        training: optimizer, loss and clipping.
         split: training data on the model's device. With carried streams each update starts from the states that the one before
             ended in; no gradient flows between updates.
 
     Attributes:
-        optimiser: of the model's parameters; on CUDA its state lies there.
+        optimizer: of the model's parameters; on CUDA its state lies there.
         losses, norms: sums of the replicas' mean losses and of the gradient's norms before clipping, [R] each.
 
     Raises:
@@ -47,7 +47,7 @@ class Step:
     model: SequenceModel
     training: Training
     split: Split
-    optimiser: torch.optim.Optimizer = field(init=False)
+    optimizer: torch.optim.Optimizer = field(init=False)
     losses: Tensor = field(init=False)
     norms: Tensor = field(init=False)
     _captures: bool = field(init=False)
@@ -56,7 +56,7 @@ class Step:
     _graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.optimiser = make_optimiser(self.model.parameters(), self.training)
+        self.optimizer = make_optimizer(self.model.parameters(), self.training)
         like = self.model.readout_bias
         self.losses, self.norms = like.new_zeros(like.shape[0]), like.new_zeros(like.shape[0])
         self._captures = like.is_cuda and triton.is_installed()  # without it masks come from the host
@@ -74,7 +74,7 @@ class Step:
         self.norms.zero_()
         for state in self._states or ():
             state.zero_()
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             if lr is not None and group["lr"] != lr:
                 group["lr"] = lr
                 self._graphs.clear()  # the old rate is part of what was captured
@@ -102,15 +102,15 @@ class Step:
         loss = loss_by_replica(logits, targets)
         penalty = self.model.rnn.penalty
         whole = loss * (reads(targets) or 1) if self.training.loss == "sum_over_time" else loss
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         # a replica's parameters see its own loss only
         torch.autograd.backward((whole if penalty is None else whole + penalty).sum())
         if self.training.clip is not None and self.training.clip_what == "step":
             norm = clip_per_replica(self.model.parameters(), None)
-            clipped_step(self.optimiser, self.training.clip)
+            clipped_step(self.optimizer, self.training.clip)
         else:
             norm = clip_per_replica(self.model.parameters(), self.training.clip)
-            self.optimiser.step()
+            self.optimizer.step()
         self.losses += loss.detach()
         self.norms += norm
         for kept, state in zip(self._states or (), states if self._states else (), strict=True):

@@ -48,7 +48,7 @@ def train_batches(
         report: called with a batch's number and its progress.
     """
     if workers <= 1 or len(batches) <= 1:
-        with settled_process(device):
+        with prepared_process(device):
             for number, batch in enumerate(batches):
                 try:
                     outcomes: Result = train(batch, task, data, device=device, report=_of(report, number))
@@ -59,7 +59,7 @@ def train_batches(
     yield from _in_processes(batches, task, data, min(workers, len(batches)), report)
 
 
-def settle_process(device: str = "cpu") -> None:
+def prepare_process(device: str = "cpu") -> None:
     """One thread, subnormal numbers as zero, and memory kept for the next step rather than given back; on CUDA, determinism.
 
     glibc returns freed memory at every step by default, and taking it again costs as much as the arithmetic.
@@ -81,8 +81,8 @@ def settle_process(device: str = "cpu") -> None:
 
 
 @contextmanager
-def settled_process(device: str = "cpu") -> Iterator[None]:
-    """The process as :func:`settle_process` makes it, and afterwards with the threads, the arithmetic and the algorithms it had.
+def prepared_process(device: str = "cpu") -> Iterator[None]:
+    """The process as :func:`prepare_process` makes it, and afterwards with the threads, the arithmetic and the algorithms it had.
 
     What glibc was told about freed memory stays: it cannot be asked what it did before, and no number depends on it.
     """
@@ -92,7 +92,7 @@ def settled_process(device: str = "cpu") -> Iterator[None]:
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     workspace = os.environ.get(_WORKSPACE)
     try:
-        settle_process(device)
+        prepare_process(device)
         yield
     finally:
         torch.set_num_threads(threads)
@@ -164,7 +164,7 @@ def _start(messages: Any, task: Task | None, data: Data, code: Code) -> None:
     global _QUEUE, _WORK
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what an interrupt means
     threading.Thread(target=_leave_with_driver, daemon=True).start()
-    settle_process()
+    prepare_process()
     code.use()
     _QUEUE, _WORK = messages, (task, data)
 

@@ -14,7 +14,7 @@ from torch.autograd import gradcheck
 from zoneout_lab import NonRecurrentDropout, Recurrent, Regularizer, WeightNoise, gradient_flow, perturbation_growth
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.ops.cells import CELLS, Cell, as_cell, from_json, to_json
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.ops.trace import recording
 from zoneout_lab.settings import Model
 from zoneout_lab.training.initial import initialise
@@ -32,8 +32,8 @@ def inputs(*lead: int) -> Tensor:
     return torch.randn(*lead, T, B, I, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def everywhere(cell: Cell, z: float) -> dict[str, Mask]:
-    return {site: Mask(z) for site in cell.states.values() if site in cell.sites}
+def everywhere(cell: Cell, z: float) -> dict[str, MaskSpec]:
+    return {site: MaskSpec(z) for site in cell.states.values() if site in cell.sites}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Everywhere(Regularizer):
     z: float
     of: Cell
 
-    def sites(self) -> dict[str, Mask]:
+    def sites(self) -> dict[str, MaskSpec]:
         return everywhere(self.of, self.z)
 
 

@@ -8,7 +8,7 @@ from written_out import B, H, T, agree, bits, inputs, layer, ones
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells import MinGRU
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import HiddenDropout, RecurrentDropout, VariationalDropout, Zoneout
 
 
@@ -17,7 +17,7 @@ def test_its_equation(training: bool):
     regularizer = Zoneout(hidden=0.3) + RecurrentDropout(0.2) + HiddenDropout(0.1)
     rnn, x = layer(MinGRU(), regularizer).train(training), inputs()
     rates = {"hidden": 0.3, "update": 0.2, "output": 0.1}
-    at = {site: bits(Mask(z), site) if training else z * ones() for site, z in rates.items()}
+    at = {site: bits(MaskSpec(z), site) if training else z * ones() for site, z in rates.items()}
     out = [[None] * B for _ in range(T)]
     for b in range(B):
         h = torch.zeros(H, dtype=torch.float64)

@@ -11,7 +11,7 @@ from written_out import UPDATE, WIDTH, B, H, T, agree, bits, inputs, layer, ones
 
 from zoneout_lab import gradient_flow
 from zoneout_lab.ops.cells import BatchNormLSTM, LayerNormLSTM, ShiftedLSTM
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import Zoneout
 
 
@@ -47,7 +47,7 @@ def test_layer_normalised_lstm(training: bool):
     def normalise(_point: str, _t: int, rows: Tensor) -> Tensor:
         return torch.stack([(row - row.mean()) / (row.var(correction=0) + 1e-5).sqrt() for row in rows])
 
-    z = bits(Mask(0.3), "cell") if training else 0.3 * ones()
+    z = bits(MaskSpec(0.3), "cell") if training else 0.3 * ones()
     agree(rnn, rnn(x)[0], normalised_twin(rnn, x, normalise, z))
 
 
@@ -69,7 +69,7 @@ def test_shift_inside_the_outputs_tanh(training: bool):
     torch.testing.assert_close(rnn(x)[0], plain(x)[0], rtol=1e-13, atol=1e-14)
     rnn.update = UPDATE
     unsettle(rnn)
-    z = bits(Mask(0.3), "cell") if training else 0.3 * ones()
+    z = bits(MaskSpec(0.3), "cell") if training else 0.3 * ones()
     h = c = torch.zeros(B, H, dtype=torch.float64)
     out = []
     for t in range(T):
@@ -95,7 +95,7 @@ def test_recurrent_batch_norm_with_statistics_of_each_timestep():
         seen[point, t] = mean.detach(), variance.detach()
         return (rows - mean) / (variance + 1e-5).sqrt()
 
-    want = normalised_twin(rnn, x, by_batch, bits(Mask(0.3), "cell"))
+    want = normalised_twin(rnn, x, by_batch, bits(MaskSpec(0.3), "cell"))
     agree(rnn, rnn(x)[0], want)
     for (point, t), (mean, variance) in seen.items():
         if t < steps:

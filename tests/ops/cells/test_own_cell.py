@@ -13,7 +13,7 @@ from torch import Tensor
 from zoneout_lab import Cell, Recurrent, Regularizer, Zoneout, gradient_flow, perturbation_growth
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells import LSTM, States
-from zoneout_lab.ops.masks import Mask, Place, draw
+from zoneout_lab.ops.masks import MaskSpec, Place, draw
 
 T, B, I, H = 4, 3, 2, 5  # noqa: E741
 
@@ -37,8 +37,8 @@ class Trace(Cell):
 class SlowZoneout(Regularizer):
     z: float = 0.5
 
-    def sites(self) -> Mapping[str, Mask]:
-        return {"slow trace": Mask(self.z)}
+    def sites(self) -> Mapping[str, MaskSpec]:
+        return {"slow trace": MaskSpec(self.z)}
 
 
 def made(regularizer: Regularizer | None = None, cell: Cell | None = None) -> Recurrent:
@@ -53,9 +53,9 @@ def inputs() -> Tensor:
 def test_it_is_the_equation_written_out_with_a_mask_at_a_site_of_its_own():
     rnn, x = made(SlowZoneout(0.5)), inputs()
     place = Place(7, 0, "slow trace", 0)
-    z = torch.from_numpy(draw(Mask(0.5), place, T, B, H)).double().transpose(0, 1)
+    z = torch.from_numpy(draw(MaskSpec(0.5), place, T, B, H)).double().transpose(0, 1)
     assert 0 < z.mean() < 1
-    other = draw(Mask(0.5), replace(place, site="another trace"), T, B, H)
+    other = draw(MaskSpec(0.5), replace(place, site="another trace"), T, B, H)
     assert not torch.equal(z.bool(), torch.from_numpy(other).transpose(0, 1))
     h = fast = slow = torch.zeros(B, H, dtype=torch.float64)
     for t in range(T):
@@ -87,8 +87,8 @@ def test_its_name_is_its_own_and_not_its_parents():
 def test_a_regularizer_that_it_has_no_site_for_is_refused_by_name(site: str):
     @dataclass(frozen=True)
     class At(Regularizer):
-        def sites(self) -> Mapping[str, Mask]:
-            return {site: Mask(0.5)}
+        def sites(self) -> Mapping[str, MaskSpec]:
+            return {site: MaskSpec(0.5)}
 
     with pytest.raises(
         InputRefusedError, match=r"does not work with a Trace.*can be regularized at: hidden, slow trace"

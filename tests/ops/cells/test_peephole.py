@@ -7,7 +7,7 @@ import torch
 from written_out import UPDATE, B, H, T, agree, bits, inputs, layer, ones
 
 from zoneout_lab.ops.cells import PeepholeLSTM
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import RecurrentDropout, Zoneout
 
 
@@ -15,7 +15,7 @@ from zoneout_lab.regularizers import RecurrentDropout, Zoneout
 def test_its_equation(training: bool):
     rnn, x = layer(PeepholeLSTM(), Zoneout(cell=0.4, hidden=0.3) + RecurrentDropout(0.2)).train(training), inputs()
     rates = {"cell": 0.4, "hidden": 0.3, "update": 0.2}
-    at = {site: bits(Mask(z), site) if training else z * ones() for site, z in rates.items()}
+    at = {site: bits(MaskSpec(z), site) if training else z * ones() for site, z in rates.items()}
     p = rnn.peephole_l0.view(3, H)
     assert p.abs().min() > 0
     out = [[None] * B for _ in range(T)]

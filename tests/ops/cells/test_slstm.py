@@ -8,7 +8,7 @@ from torch import Tensor
 from written_out import B, H, T, agree, bits, inputs, layer, ones
 
 from zoneout_lab.ops.cells import SLSTM
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import HiddenDropout, RecurrentDropout, Regularizer, Zoneout
 
 
@@ -46,7 +46,7 @@ def test_its_equation(case: str, training: bool):
     masks = CASES[case].sites()
     at = {}
     for site in ("cell", "hidden", "update", "output"):
-        mask = masks.get(site, Mask(0.0))
+        mask = masks.get(site, MaskSpec(0.0))
         at[site] = bits(mask, site) if training else torch.from_numpy(mask.at(0, H)) * ones()
     out, (_, c, n, m) = rnn(x)
     expected, cs, ns = unstabilised(rnn, x, at)

@@ -88,7 +88,7 @@ def recurrence(cell: str, H: int, *, low: bool, inputs: int, norms: bool, dtype:
         weights = Matrices(made(R, gates * H, inputs), made(R, gates * H, H), made(R, gates * H), made(R, gates * H))
         shares = {site: torch.zeros(R, T, B, H, dtype=torch.uint8) for site in sites}
         on_norms = (lambda state, point, values: None) if norms else None
-        out, finals = ops.run(
+        out, finals = ops.forward(
             cell, made(1, T, B, inputs), tuple(made(R, B, H) for _ in kinds), weights, shares, on_norms=on_norms
         )
         (out.sum() + sum(final.sum() for final in finals)).backward()
@@ -146,7 +146,7 @@ def variants(architecture: int) -> dict[str, int]:
                     states: tuple[torch.Tensor, ...] = states, weights: Matrices = weights, share: torch.Tensor = share
                 ) -> None:
                     shares = dict.fromkeys(FAST["lstm"].fast_sites, share)
-                    out, _ = ops.run("lstm", torch.zeros(1, T, B, 2), states, weights, shares)  # noqa: B023
+                    out, _ = ops.forward("lstm", torch.zeros(1, T, B, 2), states, weights, shares)  # noqa: B023
                     out.sum().backward()
 
                 for kernel, arguments, options in launches(call):

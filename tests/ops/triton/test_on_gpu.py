@@ -10,7 +10,7 @@ from triton_problems import MODES, Problem, assert_near, by_reference, by_triton
 
 from zoneout_lab.ops import triton as ops
 from zoneout_lab.ops.cells import FAST
-from zoneout_lab.ops.masks import Mask, Place, draw
+from zoneout_lab.ops.masks import MaskSpec, Place, draw
 
 pytestmark = [
     pytest.mark.gpu,
@@ -66,7 +66,7 @@ def test_masks_have_the_bits_of_numpy() -> None:
         layer=1, site="hidden", stream=0, sizes=(T, B, H),
     )  # fmt: skip
     for r, rate in enumerate((32_768 / 65_536, 3_277 / 65_536)):
-        expected = draw(Mask(rate), Place(3 + r, 1, "hidden", 17), T, B, H).transpose(1, 0, 2)
+        expected = draw(MaskSpec(rate), Place(3 + r, 1, "hidden", 17), T, B, H).transpose(1, 0, 2)
         assert torch.equal(drawn[r].cpu().bool(), torch.from_numpy(expected.copy()))
 
 
@@ -84,7 +84,7 @@ def test_two_replays_of_a_graph_draw_different_masks(H: int) -> None:
         shares = {
             site: ops.draw(*table, layer=0, site=site, stream=0, sizes=(20, 30, H)) for site in ("cell", "hidden")
         }
-        out, _ = ops.run("lstm", one.x, one.states, one.weights, shares)
+        out, _ = ops.forward("lstm", one.x, one.states, one.weights, shares)
         grads = torch.autograd.grad(out.square().sum(), [one.weights.hidden, one.weights.input])
         update.add_(1)
         return [out.detach(), *grads]

@@ -9,7 +9,7 @@ from triton_problems import DEVICE
 
 from zoneout_lab.ops import masks
 from zoneout_lab.ops import triton as ops
-from zoneout_lab.ops.masks import AXES, Mask, Place
+from zoneout_lab.ops.masks import AXES, MaskSpec, Place
 
 KINDS = {
     "separate": set(),
@@ -42,7 +42,7 @@ def drawn(place: Place, sizes: tuple[int, int, int], *, which: list[int] | None 
 
 def by_numpy(r: int, place: Place, sizes: tuple[int, int, int]) -> torch.Tensor:
     own = Place(SEEDS[r], place.layer, place.site, place.update, place.stream)
-    return torch.from_numpy(masks.draw(Mask(RATES[r], VARIES[r]), own, *sizes).transpose(1, 0, 2).astype(np.uint8))
+    return torch.from_numpy(masks.draw(MaskSpec(RATES[r], VARIES[r]), own, *sizes).transpose(1, 0, 2).astype(np.uint8))
 
 
 @pytest.mark.usefixtures("poisoned")
@@ -73,7 +73,9 @@ def test_a_rate_for_each_unit(r: int) -> None:
         layer=0, site="cell", stream=0, sizes=sizes,
     ).cpu()  # fmt: skip
     for h, rate in enumerate(rates.tolist()):
-        whole = torch.from_numpy(masks.draw(Mask(rate, VARIES[r]), place, *sizes).transpose(1, 0, 2).astype(np.uint8))
+        whole = torch.from_numpy(
+            masks.draw(MaskSpec(rate, VARIES[r]), place, *sizes).transpose(1, 0, 2).astype(np.uint8)
+        )
         assert torch.equal(got[0, :, :, h], whole.expand(sizes)[:, :, h])
 
 
@@ -87,7 +89,7 @@ def test_the_update_is_read_from_the_device() -> None:
     seen = []
     for step in range(3):
         seen.append(ops.draw(*arguments, **where).cpu())
-        expected = masks.draw(Mask(0.5), Place(7, 0, "cell", step), 4, 3, 20).transpose(1, 0, 2)
+        expected = masks.draw(MaskSpec(0.5), Place(7, 0, "cell", step), 4, 3, 20).transpose(1, 0, 2)
         assert torch.equal(seen[-1][0].bool(), torch.from_numpy(expected.copy()))
         update += 1
     assert not torch.equal(seen[0], seen[1])

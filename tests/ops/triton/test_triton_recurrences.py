@@ -193,7 +193,7 @@ def test_gradcheck_of_the_step_engine(cell: str, kind: str, fast: bool) -> None:
     n = len(one.states)
 
     def function(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        out, finals = ops.run(cell, x, rest[:n], Matrices(*rest[n:]), one.shares)
+        out, finals = ops.forward(cell, x, rest[:n], Matrices(*rest[n:]), one.shares)
         return out, *finals
 
     assert torch.autograd.gradcheck(function, (one.x, *one.states, *one.weights), fast_mode=fast)

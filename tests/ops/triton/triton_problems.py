@@ -126,12 +126,12 @@ def problem(
 def by_reference(problem: Problem) -> tuple[Tensor, States]:
     """The specification's outputs and final states."""
     cell, weights = FAST[problem.cell](), problem.weights.named()
-    return engine.run(cell, problem.x, problem.states, weights, problem.shares, engine="reference")
+    return engine.forward(cell, problem.x, problem.states, weights, problem.shares, engine="reference")
 
 
 def by_triton(problem: Problem, **options: Any) -> tuple[Tensor, States]:
     """The kernels' outputs and final states."""
-    return ops.run(problem.cell, problem.x, problem.states, problem.weights, problem.shares, **options)
+    return ops.forward(problem.cell, problem.x, problem.states, problem.weights, problem.shares, **options)
 
 
 Path = Callable[[Problem], tuple[Tensor, States]]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zoneout_lab import Arm, Hypothesis, Study, Zoneout
 from zoneout_lab.ops.cells import Cell, Masks, States, Weights
-from zoneout_lab.ops.products import recur
+from zoneout_lab.ops.matmul import recur
 
 
 @dataclass(frozen=True)

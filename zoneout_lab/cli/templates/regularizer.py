@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zoneout_lab import Arm, Hypothesis, Study, Zoneout
-from zoneout_lab.ops.masks import Mask
+from zoneout_lab.ops.masks import MaskSpec
 from zoneout_lab.regularizers import Regularizer
 
 
@@ -23,12 +23,12 @@ class StartHere(Regularizer):
 
     z: float = 0.1
 
-    def sites(self) -> Mapping[str, Mask]:
+    def sites(self) -> Mapping[str, MaskSpec]:
         # Where masks act, and their rates. At `cell` and `hidden` a rate z is the probability of *preserving* the previous value; an
         # LSTM also has `update`, `memory`, `output` and `recurrent`, and outside the recurrence there are `input`, `top`, `embedding`.
-        # Mask(z) is drawn anew for each site, update, timestep, example and unit. Mask(z, frozenset({...})) varies over fewer of these
+        # MaskSpec(z) is drawn anew for each site, update, timestep, example and unit. MaskSpec(z, frozenset({...})) varies over fewer of these
         # axes: without "timestep" it is kept for a sequence, without "unit" all units of a layer share it.
-        return {"cell": Mask(self.z), "hidden": Mask(self.z / 2)}
+        return {"cell": MaskSpec(self.z), "hidden": MaskSpec(self.z / 2)}
 
     # Other things a regularizer can do, each of them nothing by default: `weight_noise`, a property; `penalty(out)`, added to the loss;
     # `for_training(updates)`, where something depends on how long training is.

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from inspect import isabstract
 from typing import Any
 
-from zoneout_lab import parts
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells.base import Cell, Masks, Parameter, States, Step, Weights
 from zoneout_lab.ops.cells.batch_norm import BatchNormLSTM
@@ -19,6 +18,8 @@ from zoneout_lab.ops.cells.peephole import PeepholeLSTM
 from zoneout_lab.ops.cells.rnn import ReluRNN, TanhRNN
 from zoneout_lab.ops.cells.shifted import ShiftedLSTM
 from zoneout_lab.ops.cells.slstm import SLSTM
+from zoneout_lab.parts import from_json as part_from_json
+from zoneout_lab.parts import to_json as part_as_json
 
 CELLS: dict[str, type[Cell]] = {
     cell.kind: cell
@@ -49,7 +50,7 @@ def to_json(cell: Cell) -> str | dict[str, Any]:
     >>> to_json(LayerNormLSTM())
     {'kind': 'layer_norm_lstm', 'gamma': 1.0, 'epsilon': 1e-05}
     """
-    written = parts.to_json(cell, CELLS)
+    written = part_as_json(cell, CELLS)
     return written if len(written) > 1 else str(written["kind"])
 
 
@@ -61,7 +62,7 @@ def from_json(value: str | Mapping[str, Any]) -> Cell:
     >>> from_json("gru"), from_json({"kind": "output_gate_lstm", "reading": "printed"})
     (GRU(), OutputGateLSTM(reading='printed'))
     """
-    return parts.from_json(value, CELLS, Cell)  # type: ignore[type-abstract]
+    return part_from_json(value, CELLS, Cell)  # type: ignore[type-abstract]
 
 
 def as_cell(value: object) -> Cell:

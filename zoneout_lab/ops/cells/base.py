@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import preserve
-from zoneout_lab.ops.products import project
+from zoneout_lab.ops.matmul import project
 from zoneout_lab.parts import Part
 
 States = tuple[Tensor, ...]

@@ -11,7 +11,7 @@ from torch import Tensor
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Weights
 from zoneout_lab.ops.gates import show_gates
-from zoneout_lab.ops.products import project, recur
+from zoneout_lab.ops.matmul import project, recur
 
 
 @dataclass(frozen=True)

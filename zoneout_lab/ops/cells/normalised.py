@@ -19,7 +19,7 @@ from torch import Tensor
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, Parameter, States, Weights, bias_of
 from zoneout_lab.ops.gates import show_gates
-from zoneout_lab.ops.products import project, recur
+from zoneout_lab.ops.matmul import project, recur
 
 #: what is normalised, and how many columns it has in units
 POINTS = {"input": 4, "hidden": 4, "cell": 1}

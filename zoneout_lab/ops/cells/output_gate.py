@@ -13,7 +13,7 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.arithmetic import drop, preserve, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Step, Weights
 from zoneout_lab.ops.gates import show_gates
-from zoneout_lab.ops.products import recur
+from zoneout_lab.ops.matmul import recur
 
 Reading = Literal["printed", "intended"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, Parameter, States, Weights
 from zoneout_lab.ops.gates import show_gates
-from zoneout_lab.ops.products import recur
+from zoneout_lab.ops.matmul import recur
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Weights
-from zoneout_lab.ops.products import recur
+from zoneout_lab.ops.matmul import recur
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from zoneout_lab.ops.arithmetic import drop, preserve, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Weights
 from zoneout_lab.ops.gates import show_gates
-from zoneout_lab.ops.products import recur
+from zoneout_lab.ops.matmul import recur
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,10 @@ def is_interpreted() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1" and is_installed()
 
 
-def run(
+def forward(
     cell: str, x: Tensor, states: States, weights: Matrices, masks: Masks, *, on_norms: OnNorms | None = None
 ) -> tuple[Tensor, States]:
-    """One recurrent layer over time: what :func:`zoneout_lab.ops.engine.run` does, on a GPU.
+    """One recurrent layer over time: what :func:`zoneout_lab.ops.engine.forward` does, on a GPU.
 
     Args:
         cell: kind of a cell with a fast path.
@@ -66,7 +66,7 @@ def run(
     """
     from zoneout_lab.ops.triton import launch
 
-    return launch.run(cell, x, states, weights, masks, on_norms)
+    return launch.forward(cell, x, states, weights, masks, on_norms)
 
 
 def draw(

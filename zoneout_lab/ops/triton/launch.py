@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.ops.cells import CELLS, Masks, States
-from zoneout_lab.ops.products import project
+from zoneout_lab.ops.matmul import project
 from zoneout_lab.ops.reference import Matrices, OnNorms, check
 from zoneout_lab.ops.triton.cells import KINDS, Cell
 from zoneout_lab.ops.triton.persistent import fit
@@ -15,10 +15,10 @@ from zoneout_lab.ops.triton.recurrence import Plan, Recurrence
 DTYPES = (torch.float32, torch.float64)
 
 
-def run(
+def forward(
     cell: str, x: Tensor, states: States, weights: Matrices, masks: Masks, on_norms: OnNorms | None = None
 ) -> tuple[Tensor, States]:
-    """See :func:`zoneout_lab.ops.triton.run`."""
+    """See :func:`zoneout_lab.ops.triton.forward`."""
     kind = KINDS[cell]
     if x.dtype not in DTYPES:
         raise TypeError(f"The triton path computes in float32 or float64, not in {x.dtype}.")

@@ -1,7 +1,7 @@
 """Figures as functions of plain data: compute, then draw, and give a panel of SVG that follows the page's colours."""
 
+from zoneout_lab.report.figures.at_a_glance import glance
 from zoneout_lab.report.figures.canvas import Figure, Panel
-from zoneout_lab.report.figures.glance import glance
 from zoneout_lab.report.figures.lines import lines
 from zoneout_lab.report.figures.pairs import differences, pairs
 from zoneout_lab.report.figures.swatch import swatch

@@ -13,8 +13,8 @@ from zoneout_lab.report.sections import (
     hypotheses,
     legend,
     measured,
+    printed,
     provenance,
-    reported,
     rerun,
     runs,
     setting,
@@ -26,7 +26,7 @@ from zoneout_lab.report.source import Source
 SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
     summary.build,
     hypotheses.build,
-    reported.build,
+    printed.build,
     curves.build,
     gradients.build,
     dynamics.build,

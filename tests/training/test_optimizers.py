@@ -1,4 +1,4 @@
-"""Optimisers, the clipped step and the falling learning rate, against the rule written out for one number at a time."""
+"""Optimizers, the clipped step and the falling learning rate, against the rule written out for one number at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from zoneout_lab.settings import Training
-from zoneout_lab.training.floored import FlooredRMSprop
-from zoneout_lab.training.optimiser import clipped_step, make_optimiser, rate_at
+from zoneout_lab.training.floored_rmsprop import FlooredRMSprop
+from zoneout_lab.training.optimizer import clipped_step, make_optimizer, rate_at
 
 SHAPES = [(3, 7, 5), (3, 11), (3, 1)]
 
@@ -43,12 +43,12 @@ def floored_by_hand(weights: list[float], seen: list[list[float]], lr: float) ->
 def test_floored_rmsprop_is_the_rule(dtype: torch.dtype, tolerance: float):
     weights = stack(dtype)
     before = [p.detach().clone() for p in weights]
-    optimiser = make_optimiser(weights, Training(optimizer="rmsprop_floored", lr=0.01))
-    assert isinstance(optimiser, FlooredRMSprop)
+    optimizer = make_optimizer(weights, Training(optimizer="rmsprop_floored", lr=0.01))
+    assert isinstance(optimizer, FlooredRMSprop)
     for k in range(4):
         for p, g in zip(weights, gradients(k, dtype), strict=True):
             p.grad = g
-        optimiser.step()
+        optimizer.step()
     for n, (p, start) in enumerate(zip(weights, before, strict=True)):
         seen = [gradients(k, dtype)[n].flatten().tolist() for k in range(4)]
         want = floored_by_hand(start.flatten().tolist(), seen, 0.01)
@@ -63,7 +63,7 @@ def test_the_floor_is_none_that_is_added():
     for name in ("rmsprop", "rmsprop_floored"):
         weight = nn.Parameter(torch.zeros(1, 1))
         weight.grad = torch.full((1, 1), 2e-5)
-        make_optimiser([weight], Training(optimizer=name, lr=1.0)).step()
+        make_optimizer([weight], Training(optimizer=name, lr=1.0)).step()
         moved.append(-weight.item())
     root = 2e-5 * math.sqrt(0.5)
     assert moved == pytest.approx([2e-5 / (root + 1e-5), 2e-5 / root], rel=1e-5)
@@ -75,18 +75,18 @@ def test_a_closure_is_refused():
 
 
 def own_steps(name: str, dtype: torch.dtype, largest: float) -> tuple[list[torch.Tensor], list[list[float]]]:
-    """Each replica by itself: where torch's optimiser would go, and back along the line to the largest step."""
+    """Each replica by itself: where torch's optimizer would go, and back along the line to the largest step."""
     weights, alone = stack(dtype), []
     norms: list[list[float]] = []
     for r in range(3):
         mine = [nn.Parameter(p[r : r + 1].detach().clone()) for p in weights]
-        optimiser = make_optimiser(mine, Training(optimizer=name, lr=0.1))
+        optimizer = make_optimizer(mine, Training(optimizer=name, lr=0.1))
         norms.append([])
         for k in range(3):
             before = [p.detach().clone() for p in mine]
             for p, g in zip(mine, gradients(k, dtype), strict=True):
                 p.grad = g[r : r + 1]
-            optimiser.step()
+            optimizer.step()
             length = math.sqrt(sum(float((p.detach() - q).square().sum()) for p, q in zip(mine, before, strict=True)))
             norms[r].append(length)
             for p, q in zip(mine, before, strict=True):
@@ -100,13 +100,13 @@ def own_steps(name: str, dtype: torch.dtype, largest: float) -> tuple[list[torch
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-5)])
 def test_a_clipped_step_is_shortened_and_not_turned(name: str, largest: float, dtype: torch.dtype, tolerance: float):
     weights = stack(dtype)
-    optimiser = make_optimiser(weights, Training(optimizer=name, lr=0.1))
+    optimizer = make_optimizer(weights, Training(optimizer=name, lr=0.1))
     norms = []
     for k in range(3):
         for p, g in zip(weights, gradients(k, dtype), strict=True):
             p.grad = g
         before = [p.detach().clone() for p in weights]
-        norms.append(clipped_step(optimiser, largest))
+        norms.append(clipped_step(optimizer, largest))
         taken = sum((p.detach() - q).square().flatten(1).sum(1) for p, q in zip(weights, before, strict=True))
         assert (taken.sqrt() <= largest * (1 + 1e-5)).all()
     want, lengths = own_steps(name, dtype, largest)
@@ -123,7 +123,7 @@ def test_a_replica_without_a_finite_step_moves_no_other():
             p.grad = g
         assert weights[0].grad is not None
         weights[0].grad[1, 0, 0] = bad
-        clipped_step(make_optimiser(weights, Training(optimizer="sgd", lr=0.1)), 0.2)
+        clipped_step(make_optimizer(weights, Training(optimizer="sgd", lr=0.1)), 0.2)
         moved.append([p.detach() for p in weights])
     for p, q in zip(*moved, strict=True):
         assert torch.equal(p[[0, 2]], q[[0, 2]])

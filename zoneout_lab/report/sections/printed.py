@@ -41,7 +41,7 @@ def build(source: Source) -> Section | None:
     ]
     heads = [column["head"] for column in columns]
     values = {"rows": rows, "heads": heads, "where": where, "paper": PAPER}
-    return Section("reported", "Beside the paper", "reported.html", values)
+    return Section("reported", "Beside the paper", "printed.html", values)
 
 
 def _column(source: Source, metric: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Optimisers and clipping on stacked replicas: elementwise steps, one norm for each replica, a learning rate that may fall."""
+"""Optimizers and clipping on stacked replicas: elementwise steps, one norm for each replica, a learning rate that may fall."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from zoneout_lab.settings import Training
-from zoneout_lab.training import sums
-from zoneout_lab.training.floored import FlooredRMSprop
+from zoneout_lab.training import losses
+from zoneout_lab.training.floored_rmsprop import FlooredRMSprop
 
 
-def make_optimiser(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+def make_optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
     """Adam (betas .9/.999, eps 1e-8), RMSProp (decay .5; torch's with 1e-5 added to √v, or floored at 1e-5) or plain SGD.
 
     On CUDA their state lies on the device, so that a step can be captured.
@@ -59,10 +59,10 @@ def clip_per_replica(parameters: Iterable[nn.Parameter], largest: float | None) 
 
 
 @torch.no_grad()
-def clipped_step(optimiser: torch.optim.Optimizer, largest: float) -> Tensor:
-    """One step of the optimiser, each replica's scaled so that its L2 norm over all parameters is at most ``largest``.
+def clipped_step(optimizer: torch.optim.Optimizer, largest: float) -> Tensor:
+    """One step of the optimizer, each replica's scaled so that its L2 norm over all parameters is at most ``largest``.
 
-    Returns the norms [R] before. What the optimiser remembers is that of the unclipped step, as in the code published with
+    Returns the norms [R] before. What the optimizer remembers is that of the unclipped step, as in the code published with
     Krueger et al. 2017, which clips last.
 
     >>> weight = nn.Parameter(torch.tensor([[2.0], [2.0]]))
@@ -73,12 +73,12 @@ def clipped_step(optimiser: torch.optim.Optimizer, largest: float) -> Tensor:
     tensor([[1.0000],
             [1.5000]])
     """
-    moved = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    moved = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     before = [p.detach().clone() for p in moved]
-    # from zero an optimiser without weight decay lands on its own step, exactly
+    # from zero an optimizer without weight decay lands on its own step, exactly
     for parameter in moved:
         parameter.zero_()
-    optimiser.step()
+    optimizer.step()
     norms = _shrink(moved, largest)
     for parameter, start in zip(moved, before, strict=True):
         parameter.add_(start)
@@ -87,7 +87,7 @@ def clipped_step(optimiser: torch.optim.Optimizer, largest: float) -> Tensor:
 
 def _shrink(tensors: Sequence[Tensor], largest: float | None) -> Tensor:
     """Scale every replica's part of the tensors [R, …] to a common norm of at most ``largest``; returns the norms [R] before."""
-    norms = sums.norms(tensors)
+    norms = losses.norms(tensors)
     if largest is not None:
         scale = torch.where(norms.isfinite() & (norms > largest), largest / norms, 1.0)
         for tensor in tensors:
