@@ -69,15 +69,15 @@ class LyapunovExponents(Measure):
     quantities: ClassVar[Mapping[str, Metric]] = {
         "lyapunov_exponent": Metric(
             "mean rate at which small changes of a layer's states grow, in the frame's order, mean over examples",
-            "1/timestep",
+            "per timestep",
         ),
     }
     scalars: ClassVar[Mapping[str, Metric]] = {
         "largest_lyapunov_exponent": Metric(
-            "largest Lyapunov exponent of any layer", "1/timestep", "largest Lyapunov exponent"
+            "largest Lyapunov exponent of any layer", "per timestep", "largest Lyapunov exponent"
         ),
         "mean_lyapunov_exponent": Metric(
-            "mean over layers of the largest Lyapunov exponents measured", "1/timestep", "mean Lyapunov exponent"
+            "mean over layers of the largest Lyapunov exponents measured", "per timestep", "mean Lyapunov exponent"
         ),
     }
 
