@@ -58,7 +58,7 @@ def test_an_arm_has_it_as_a_change_and_old_json_is_read(case: str):
 
 def test_two_of_them_are_refused():
     with (
-        pytest.warns(DeprecationWarning),
+        pytest.warns(DeprecationWarning, match="is a cell now"),
         pytest.raises(InputRefusedError, match="do not combine: they are of one kind"),
     ):
         zl.LayerNorm() + zl.CellShift()
