@@ -41,7 +41,7 @@ FILES = {
     "not a regularizer": [("regularizer=HalfZoneout(0.4)", "regularizer=Majority()"), "regularizer", "Majority"],
     "two of one kind": [
         ("STUDY =", "@dataclass(frozen=True)\nclass Other(HalfZoneout):\n    kind = 'HalfZoneout'\n    def sites(self):\n        return {}\n\n"
-         "STUDY ="), ("+ WeightNoise(0.01)", "+ Other()"), "HalfZoneout", "of one kind",
+         "STUDY ="), ("+ WeightNoise(0.01)", "+ Other()"), "HalfZoneout", "of the same kind",
     ],
     "a file that raises": [("STUDY =", "def broken():\n    1 / 0\nbroken()\nSTUDY ="), "could not be run: line 26 of half.py: ZeroDivisionError"],
     "a neighbour that raises": [("from zoneout_lab import Arm", "import broken\nfrom zoneout_lab import Arm"), "line 2 of broken.py: KeyError: 'x'"],
