@@ -354,7 +354,7 @@ def test_what_a_score_cannot_give_is_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr(tasks, "TASKS", {**tasks.TASKS, "promises": Promises, "silent": Silent, "fails": Fails})
     for task, metric, message in (
-        ("promises", "valid_accuracy_full", "made on chunks, and this task's data are examples"),
+        ("promises", "valid_accuracy_full", "exists for chunks, but this task's data are examples"),
         ("silent", "valid_accuracy", "'accuracy' does not say how it is computed"),
         ("fails", "valid_accuracy", "'accuracy' failed when it was tried: IndexError"),
     ):

@@ -2,7 +2,7 @@
 
 A *score* is what a task is judged by beside its loss. It makes the metrics ``valid_<name>``, ``test_<name>`` and
 ``train_eval_<name>``, and for long texts those of a whole sequence. A new one is a line in :data:`SCORES`, or a :class:`Score` on a
-task of one's own; both are recorded with the results, which are then read without the task's code.
+task of your own; both are recorded with the results, which are then read without the task's code.
 """
 
 from __future__ import annotations

@@ -282,10 +282,13 @@ DECLARATIONS: dict[str, tuple[Callable[[], Sequence[Measure]], str]] = {
     "one group": (lambda: [StateLength(), own(kind="b", group="state_length")], "which holds those of the measure"),
     "a metric's name": (
         lambda: [own(scalars={"valid_error": M})],
-        "'valid_error' means validation examples classified",
+        "'valid_error' already means validation examples classified",
     ),
-    "a reduction's name": (lambda: [own(scalars={"perturbation_cell": M})], "'perturbation_cell' means what is left"),
-    "another quantity": (lambda: [own(quantities={"norm": M})], "'norm' means mean over examples"),
+    "a reduction's name": (
+        lambda: [own(scalars={"perturbation_cell": M})],
+        "'perturbation_cell' already means what is left",
+    ),
+    "another quantity": (lambda: [own(quantities={"norm": M})], "'norm' already means mean over examples"),
     "another scalar": (lambda: [StateLength(), own(kind="b")], "both have a scalar 'last_length'"),
     "one name twice": (lambda: [own(scalars={"length": M})], "'length' is used twice"),
     "a study's dimension": (lambda: [own(dims=("epoch",))], "'epoch' is used twice, or is a dimension of every study"),
@@ -373,7 +376,7 @@ RESULTS: dict[str, tuple[Callable[[], Measure], str]] = {
         lambda: own(reduce=lambda *_: {}),
         r"reduce\(\) returned nothing, but the declared scalars are last_length",
     ),
-    "other scalars": (lambda: own(reduce=lambda *_: {"a": 1.0}), r"reduce\(\) returned a, and"),
+    "other scalars": (lambda: own(reduce=lambda *_: {"a": 1.0}), r"reduce\(\) returned a, but"),
     "a scalar of several": (lambda: own(reduce=lambda *_: {"last_length": np.zeros(2)}), "has to be one number"),
     "a scalar of text": (lambda: own(reduce=lambda *_: {"last_length": "long"}), "'long'; it has to be one number"),
     "its own error": (lambda: own(measure=raises(KeyError("l0"))), "failed: KeyError: 'l0'"),
@@ -399,7 +402,9 @@ def test_memory_that_is_full_is_told_as_such() -> None:
 def test_noise_may_not_change_what_there_is() -> None:
     model, batch = model_and_batch()
     some = own(measure=lambda self, model, batch: [length(np.ones((1, 2 + model.training)))] * 2)
-    with pytest.raises(InputRefusedError, match=r"other labels of 'time' with noise than without \(3 and 2 of them\)"):
+    with pytest.raises(
+        InputRefusedError, match=r"different labels of 'time' with noise and without \(3 and 2 of them\)"
+    ):
         take(some, model, batch, 2)
     none = own(measure=lambda self, model, batch: [length([[1.0]])] * 2 if model.training else [])
     with pytest.raises(InputRefusedError, match="with noise alone"):

@@ -108,7 +108,7 @@ class Zoneout(Regularizer):
     def sites(self) -> Mapping[str, MaskSpec]:
         if self.over_share is not None:
             raise InputRefusedError(
-                f"zoneout's over_share is {self.over_share}, a fraction of a length that only a study knows; "
+                f"zoneout's over_share is {self.over_share}, a fraction of training, whose length only a study knows; "
                 "give over, a number of updates, or call for_training(updates)."
             )
         fixed = {"step": set(), "sequence": {"timestep"}, "never": {"update", "example"}}[self.resample]
