@@ -407,7 +407,7 @@ def test_noise_may_not_change_what_there_is() -> None:
     ):
         take(some, model, batch, 2)
     none = own(measure=lambda self, model, batch: [length([[1.0]])] * 2 if model.training else [])
-    with pytest.raises(InputRefusedError, match="with noise alone"):
+    with pytest.raises(InputRefusedError, match="only with noise, or only without it"):
         take(none, model, batch, 2)
     assert take(own(measure=lambda *_: []), model, batch, 2) == []
     alone = take(own(without_noise=False), model, batch, 2)
@@ -417,7 +417,7 @@ def test_noise_may_not_change_what_there_is() -> None:
 def test_labels_stay_the_same_from_epoch_to_epoch() -> None:
     one, other = length([[1.0, 2.0]], time=[0, 1]), length([[1.0, 2.0]], time=[0, 2])
     refuse_other_labels(StateLength(), one, one, "a", "b")
-    with pytest.raises(InputRefusedError, match=r"'time' after epoch 1 than after epoch 2 \(2 and 2 of them\)"):
+    with pytest.raises(InputRefusedError, match=r"'time' after epoch 1 and after epoch 2 \(2 and 2 of them\)"):
         refuse_other_labels(StateLength(), one, other, "after epoch 1", "after epoch 2")
 
 

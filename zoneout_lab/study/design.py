@@ -66,8 +66,8 @@ def check_metrics(study: Study) -> None:
             )
         if of is not None and any(study.gradient_epochs):
             raise UsageError(
-                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, but not every arm's cell "
-                "has a memory cell. Ask for the hidden state's."
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, but not every arm has a memory cell. "
+                "Ask for the hidden state's."
             )
         if of is not None:
             raise UsageError(
