@@ -67,18 +67,18 @@ def test_a_built_in_score_describes_its_metrics_and_survives_json(name: str) -> 
     [
         (lambda: Score("loss", "loss"), "'loss', which means the loss"),
         (lambda: Score("score", "score"), "'score', which means whatever score"),
-        (lambda: Score("macro f1", "F1"), "'macro f1'.*small letters"),
-        (lambda: Score("F1", "F1"), "small letters"),
-        (lambda: Score("", "F1"), "small letters"),
+        (lambda: Score("macro f1", "F1"), "'macro f1'.*lower-case letters"),
+        (lambda: Score("F1", "F1"), "lower-case letters"),
+        (lambda: Score("", "F1"), "lower-case letters"),
         (lambda: Score("f1", "F1", better="up"), "better='up'; choose lower or higher"),  # type: ignore[arg-type]
         (lambda: Score("f1", "F1", scale="cubic"), "scale='cubic'"),  # type: ignore[arg-type]
         (lambda: Score("f1", "F1", over="words"), "over='words'; choose examples or chunks or streams"),  # type: ignore[arg-type]
         (lambda: Score("f1", "F1", 1), "unit=1; give a text"),  # type: ignore[arg-type]
         (lambda: Score("f1", "F1", "1", 0.5), "value=0.5; give a function"),  # type: ignore[arg-type]
-        (lambda: as_score(Score("ppl", "surprise")), "cannot be called 'ppl': valid_ppl has a meaning already"),
+        (lambda: as_score(Score("ppl", "surprise")), "cannot be called 'ppl': valid_ppl already has a meaning"),
         (
             lambda: as_score(Score("bpc_full", "bits")),
-            "cannot be called 'bpc_full': valid_bpc_full has a meaning already",
+            "cannot be called 'bpc_full': valid_bpc_full already has a meaning",
         ),
         (lambda: as_score(0.5), "A task's score is 0.5"),
     ],
@@ -354,7 +354,7 @@ def test_what_a_score_cannot_give_is_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr(tasks, "TASKS", {**tasks.TASKS, "promises": Promises, "silent": Silent, "fails": Fails})
     for task, metric, message in (
-        ("promises", "valid_accuracy_full", "made on chunks, and this task's data are examples"),
+        ("promises", "valid_accuracy_full", "exists for chunks, but this task's data are examples"),
         ("silent", "valid_accuracy", "'accuracy' does not say how it is computed"),
         ("fails", "valid_accuracy", "'accuracy' failed when it was tried: IndexError"),
     ):

@@ -2,7 +2,7 @@
 
 A *score* is what a task is judged by beside its loss. It makes the metrics ``valid_<name>``, ``test_<name>`` and
 ``train_eval_<name>``, and for long texts those of a whole sequence. A new one is a line in :data:`SCORES`, or a :class:`Score` on a
-task of one's own; both are recorded with the results, which are then read without the task's code.
+task of your own; both are recorded with the results, which are then read without the task's code.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Metric:
         unit: ``1`` for fractions, which are shown as percentages, and nothing for other numbers without a unit.
         noun: what it is called in a sentence, ``validation error``, where its ``long_name`` would not fit.
         better: which way is better, where one is.
-        scale: on which its differences mean the same everywhere.
+        scale: the scale on which its differences mean the same everywhere.
         counts: what it counts, where it is a count.
 
     >>> METRICS["valid_error"].noun, METRICS["best_epoch"].counts
@@ -66,7 +66,7 @@ class Score:
         tally: what is added up over an evaluation, [R] or [R, …], from what orders the classes [R, …, C] and the targets [R or 1, …],
             which are tensors.
         better: ``lower`` or ``higher``. Checkpoints, patience and tuning go by it.
-        scale: on which differences mean the same everywhere: ``linear``, ``log`` for ratios, ``logit`` for fractions.
+        scale: the scale on which differences mean the same everywhere: ``linear``, ``log`` for ratios, ``logit`` for fractions.
         over: the data it is read over: ``examples``, or a text in ``chunks`` or carried ``streams``, each also as one sequence.
         long_name: what it is, in full; by default its noun.
         of: joins the selected checkpoint to the long name, ``of`` or ``by``.
@@ -95,7 +95,7 @@ class Score:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise InputRefusedError(
-                f"A score cannot be called {self.name!r}: its name is part of its metrics' names, so use small letters, digits and _, "
+                f"A score cannot be called {self.name!r}: its name is part of its metrics' names, so use lower-case letters, digits and _, "
                 "beginning with a letter."
             )
         if self.name in _RESERVED:
@@ -119,7 +119,7 @@ class Score:
 
     @property
     def worst(self) -> float:
-        """The worst value there can be."""
+        """The worst possible value."""
         return math.inf if self.better == "lower" else -math.inf
 
     def improves(self, value: float, on: float) -> bool:
@@ -132,7 +132,7 @@ class Score:
         return names_over(self, self.over)
 
     def metrics(self) -> dict[str, Metric]:
-        """Its metrics by name, on data of any kind, and where they are not as usual its loss and its best epoch."""
+        """Its metrics by name, on data of any kind, and its loss and best epoch where they differ from the usual ones."""
         rows = _rows(self)
         if self.loss_unit != "nats":
             rows |= {name: dataclasses.replace(about, unit=self.loss_unit) for name, about in _LOSSES.items()}
@@ -147,7 +147,7 @@ class Score:
 
     @classmethod
     def from_json(cls, value: Any) -> Score:
-        """The score that results record; it can be read and not computed. Raises IntegrityError where the record is damaged."""
+        """The score that results record; it can be read but not computed. Raises IntegrityError where the record is damaged."""
         try:
             return cls(**{str(key): each for key, each in value.items()})
         except (TypeError, AttributeError, InputRefusedError) as error:
@@ -211,7 +211,7 @@ def _rows(score: Score) -> dict[str, Metric]:
 
 
 def wrong(guess: Any, targets: Any) -> Any:
-    """How many predictions of each replica name another class than the target, [R], from [R, …, C] and [R or 1, …]."""
+    """How many predictions of each replica differ from the target, [R], from [R, …, C] and [R or 1, …]."""
     return (guess.argmax(-1) != targets).flatten(1).sum(1)
 
 
@@ -277,13 +277,13 @@ METRICS: dict[str, Metric] = {
 def as_score(given: Any) -> Score:
     """A task's score as a record: one of its own, or the built-in one of a name.
 
-    Raises UsageError for a name on no list, InputRefusedError for what is not a score, or one whose name has another meaning.
+    Raises UsageError for an unknown name, InputRefusedError for what is not a score, or for a name that already has another meaning.
 
     >>> as_score("ppl").noun
     'perplexity'
     >>> as_score(Score("error", "word error"))
     Traceback (most recent call last):
-    zoneout_lab.errors.InputRefusedError: A score of one's own cannot be called 'error': valid_error has a meaning already (validation examples classified wrongly). Give it another name.
+    zoneout_lab.errors.InputRefusedError: A score of your own cannot be called 'error': valid_error already has a meaning (validation examples classified wrongly). Give it another name.
     """
     if isinstance(given, str):
         if given not in SCORES:
@@ -297,7 +297,7 @@ def as_score(given: Any) -> Score:
         return given
     if taken := next((name for name in (f"valid_{given.name}", *_rows(given)) if name in METRICS), None):
         raise InputRefusedError(
-            f"A score of one's own cannot be called {given.name!r}: {taken} has a meaning already ({METRICS[taken].long_name}). Give it "
+            f"A score of your own cannot be called {given.name!r}: {taken} already has a meaning ({METRICS[taken].long_name}). Give it "
             "another name."
         )
     return given

@@ -1,8 +1,8 @@
 """The two profiles that every study's files may hold, gradient norms by timestep and what is left of a perturbation by lag: their
 quantities, their datasets, and the scalars that are made of them when results are read.
 
-Without torch, so that results can be read where it is not installed. A measure of one's own stores its scalars when it is taken; these
-two are reduced when they are read, because published files hold profiles alone.
+Without torch, so that results can be read where it is not installed. Other measures store their scalars when they are taken;
+these two are reduced when they are read, because published files hold only the profiles.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Reduction:
         return {GRADIENTS: "gradient norms", DYNAMICS: "perturbations"}[self.group]
 
     def by_epoch(self, measured: xr.Dataset, metric: str) -> xr.DataArray:
-        """The metric for every epoch measured, averaged over layers.
+        """The metric at every epoch measured, averaged over layers.
 
         Args:
             measured: the group of a study's or a run's tree.

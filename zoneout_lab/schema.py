@@ -93,7 +93,7 @@ def run_tree(
     JSON can hold, under ``score`` the task's; ``best_epoch`` is None where no epoch gave a finite score.
     """
     if status not in STATUSES:
-        raise ValueError(f"status {status!r} is none of {STATUSES}")
+        raise ValueError(f"status {status!r} is not one of {STATUSES}")
     epochs = {name: np.asarray(values, dtype=np.float64) for name, values in by_epoch.items()}
     count = max((len(values) for values in epochs.values()), default=0)
     metrics = xr.Dataset(
@@ -174,7 +174,7 @@ def score_of(tree: xr.DataTree) -> Score | None:
 
 
 def measure_of(tree: xr.DataTree, group: str) -> dict[str, Any]:
-    """What a group records of the measure that it holds: ``kind``, its fields, ``title`` and ``about``; nothing where it does not say."""
+    """What a group records of its measure: ``kind``, its fields, ``title`` and ``about``; empty where it records nothing."""
     recorded = json.loads(tree[group].attrs.get("measure", "{}"))
     return recorded if isinstance(recorded, dict) else {}
 
@@ -262,7 +262,7 @@ def write_tree(tree: xr.DataTree, path: Path) -> str:
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
     """Read a run or study file into memory, checked against ``sha256`` where one is given.
 
-    Raises IntegrityError where the file differs from what was written or is no result file.
+    Raises IntegrityError where the file differs from what was written or is not a result file.
     """
     if not path.is_file():
         raise InputRefusedError(f"There is no result file at {path}.")
@@ -286,6 +286,6 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
         raise IntegrityError(f"{path} cannot be read as netCDF: {error}") from error
     if tree.attrs.get("schema") != VERSION:
         raise IntegrityError(
-            f"{path} is no result file of this version (schema {tree.attrs.get('schema')}, need {VERSION})."
+            f"{path} is not a result file of this version (schema {tree.attrs.get('schema')}, need {VERSION})."
         )
     return tree

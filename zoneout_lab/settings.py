@@ -48,7 +48,7 @@ class Frozen(BaseModel):
 
 
 def _cell_as_json(value: Any) -> Any:
-    """What :func:`~zoneout_lab.ops.cells.to_json` makes of a cell. One from elsewhere that is named already is imported where it is used."""
+    """What :func:`~zoneout_lab.ops.cells.to_json` makes of a cell. The name of a cell from elsewhere is kept, and the cell imported where it is used."""
     kind = value.get("kind") if isinstance(value, Mapping) else value
     if isinstance(kind, str) and ":" in kind:
         return value

@@ -104,7 +104,7 @@ def test_what_is_left_out_is_said_beside_the_data(command, monkeypatch):
 
 def test_a_busy_machine_is_named(command, monkeypatch):
     monkeypatch.setattr(bench, "_BUSY", 0.0)
-    assert "something else seems to use this machine" in command("bench", "small", "--rounds", "2").errors
+    assert "something else seems to be using this machine" in command("bench", "small", "--rounds", "2").errors
 
 
 def test_nothing_fits(command, monkeypatch):

@@ -77,7 +77,7 @@ def test_run_again(command, small_file, finished):
     options = ["--seeds", "3", "--set", "training.epochs=1", "--no-tracking", "--out", str(folder.parent)]
     done = command("run", str(small_file), *options)
     assert done.code == 0
-    assert "Nothing to do: all 6 runs are there." in done.errors
+    assert "Nothing to do: all 6 runs are done." in done.errors
     assert done.output == f"Report: {folder / 'report.html'}\n"
 
 

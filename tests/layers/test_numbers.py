@@ -181,6 +181,6 @@ class Forget(Regularizer):
 @pytest.mark.parametrize("layer", [LSTM, GRU])
 def test_a_site_that_no_cell_has_is_refused_by_name(layer: Any):
     with pytest.raises(
-        InputRefusedError, match=f"a {layer.__name__}, which has no site 'forget'. .* can be regularized at: "
+        InputRefusedError, match=f"the {layer.__name__}, which has no site 'forget'. .* can be regularized at: "
     ):
         layer(4, 5, regularizer=Forget())

@@ -275,20 +275,23 @@ def own(**attributes: Any) -> Measure:
 
 M = Metric("something")
 DECLARATIONS: dict[str, tuple[Callable[[], Sequence[Measure]], str]] = {
-    "twice": (lambda: [StateLength(), StateLength(2.0)], "'state_length' is there twice"),
+    "twice": (lambda: [StateLength(), StateLength(2.0)], "'state_length' is given twice"),
     "bad name": (lambda: [own(kind="State length")], "called 'State length'"),
     "metrics' group": (lambda: [own(group="metrics")], "the group 'metrics', which holds the runs' metrics"),
     "gradients' group": (lambda: [own(group="gradients")], "the group 'gradients', which holds gradient norms"),
     "one group": (lambda: [StateLength(), own(kind="b", group="state_length")], "which holds those of the measure"),
     "a metric's name": (
         lambda: [own(scalars={"valid_error": M})],
-        "'valid_error' means validation examples classified",
+        "'valid_error' already means validation examples classified",
     ),
-    "a reduction's name": (lambda: [own(scalars={"perturbation_cell": M})], "'perturbation_cell' means what is left"),
-    "another quantity": (lambda: [own(quantities={"norm": M})], "'norm' means mean over examples"),
+    "a reduction's name": (
+        lambda: [own(scalars={"perturbation_cell": M})],
+        "'perturbation_cell' already means what is left",
+    ),
+    "another quantity": (lambda: [own(quantities={"norm": M})], "'norm' already means mean over examples"),
     "another scalar": (lambda: [StateLength(), own(kind="b")], "both have a scalar 'last_length'"),
-    "one name twice": (lambda: [own(scalars={"length": M})], "'length' is there twice"),
-    "a study's dimension": (lambda: [own(dims=("epoch",))], "'epoch' is there twice, or is a dimension of every study"),
+    "one name twice": (lambda: [own(scalars={"length": M})], "'length' is used twice"),
+    "a study's dimension": (lambda: [own(dims=("epoch",))], "'epoch' is used twice, or is a dimension of every study"),
     "reserved ending": (lambda: [own(scalars={"a_without_noise": M})], "not ending in _without_noise"),
     "no tuple": (lambda: [own(dims="time")], "its dims as a tuple"),
     "no quantity": (lambda: [own(quantities={})], "at least one quantity"),
@@ -308,7 +311,7 @@ def test_declarations_that_cannot_be_are_refused(case: str) -> None:
 def test_a_scalar_may_not_be_called_as_the_task_s_score_is() -> None:
     score = Score("accuracy", "accuracy", "1", lambda loss, _: loss)
     check_together([own(scalars={"valid_accuracy": M})])
-    with pytest.raises(InputRefusedError, match="'valid_accuracy' means validation accuracy already"):
+    with pytest.raises(InputRefusedError, match="'valid_accuracy' already means validation accuracy"):
         check_together([own(scalars={"valid_accuracy": M})], score)
 
 
@@ -358,19 +361,22 @@ RESULTS: dict[str, tuple[Callable[[], Measure], str]] = {
     "missing": (lambda: returns(lambda r: xr.Dataset()), "did not return 'length'"),
     "wrong dims": (
         lambda: returns(lambda r: length([[1.0]], ("layer", "lag"))),
-        r"\(layer, lag\), and it declares \(layer, time\)",
+        r"\(layer, lag\), but the measure declares \(layer, time\)",
     ),
     "no dims": (lambda: returns(lambda r: length(1.0, ())), "'length' has no dimension"),
     "texts": (lambda: returns(lambda r: length([["a"]])), "is of type <U1"),
     "complex": (lambda: returns(lambda r: length([[1j]])), "is of type complex128"),
     "empty": (lambda: returns(lambda r: length(np.zeros((1, 0)))), r"is empty, of shape \[1, 0\]"),
-    "labels twice": (lambda: returns(lambda r: length([[1.0, 2.0]], time=[3, 3])), "a label of 'time' is there twice"),
+    "labels twice": (lambda: returns(lambda r: length([[1.0, 2.0]], time=[3, 3])), "two labels of 'time' are equal"),
     "labels of nothing": (
         lambda: returns(lambda r: length([[1.0, 2.0]], time=[1j, 2j])),
         "labels of 'time' are of type",
     ),
-    "no scalars": (lambda: own(reduce=lambda *_: {}), r"reduce\(\) returned nothing, and its scalars are last_length"),
-    "other scalars": (lambda: own(reduce=lambda *_: {"a": 1.0}), r"reduce\(\) returned a, and"),
+    "no scalars": (
+        lambda: own(reduce=lambda *_: {}),
+        r"reduce\(\) returned nothing, but the declared scalars are last_length",
+    ),
+    "other scalars": (lambda: own(reduce=lambda *_: {"a": 1.0}), r"reduce\(\) returned a, but"),
     "a scalar of several": (lambda: own(reduce=lambda *_: {"last_length": np.zeros(2)}), "has to be one number"),
     "a scalar of text": (lambda: own(reduce=lambda *_: {"last_length": "long"}), "'long'; it has to be one number"),
     "its own error": (lambda: own(measure=raises(KeyError("l0"))), "failed: KeyError: 'l0'"),
@@ -396,10 +402,12 @@ def test_memory_that_is_full_is_told_as_such() -> None:
 def test_noise_may_not_change_what_there_is() -> None:
     model, batch = model_and_batch()
     some = own(measure=lambda self, model, batch: [length(np.ones((1, 2 + model.training)))] * 2)
-    with pytest.raises(InputRefusedError, match=r"other labels of 'time' with noise than without \(3 and 2 of them\)"):
+    with pytest.raises(
+        InputRefusedError, match=r"different labels of 'time' with noise and without \(3 and 2 of them\)"
+    ):
         take(some, model, batch, 2)
     none = own(measure=lambda self, model, batch: [length([[1.0]])] * 2 if model.training else [])
-    with pytest.raises(InputRefusedError, match="with noise alone"):
+    with pytest.raises(InputRefusedError, match="only with noise, or only without it"):
         take(none, model, batch, 2)
     assert take(own(measure=lambda *_: []), model, batch, 2) == []
     alone = take(own(without_noise=False), model, batch, 2)
@@ -409,7 +417,7 @@ def test_noise_may_not_change_what_there_is() -> None:
 def test_labels_stay_the_same_from_epoch_to_epoch() -> None:
     one, other = length([[1.0, 2.0]], time=[0, 1]), length([[1.0, 2.0]], time=[0, 2])
     refuse_other_labels(StateLength(), one, one, "a", "b")
-    with pytest.raises(InputRefusedError, match=r"'time' after epoch 1 than after epoch 2 \(2 and 2 of them\)"):
+    with pytest.raises(InputRefusedError, match=r"'time' after epoch 1 and after epoch 2 \(2 and 2 of them\)"):
         refuse_other_labels(StateLength(), one, other, "after epoch 1", "after epoch 2")
 
 
@@ -456,7 +464,7 @@ def test_a_measure_that_changes_its_mind_fails_its_runs_by_name(
     monkeypatch.setattr("zoneout_lab.study.parts.try_measure", lambda *_: ())
     summary = run_study(study, out=tmp_path, workers=1, tracking=None, force=True, watcher=Watcher(warn=said.append))
     assert len(summary.failed) == 2
-    assert any("measure 'state_length' has other labels of 'time' after epoch" in text for text in said)
+    assert any("measure 'state_length' has different labels of 'time' after epoch" in text for text in said)
 
 
 def test_a_report_says_what_was_never_a_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ SITES = HALF[HALF.index("    def sites") : HALF.index("STUDY")]
 
 # what is changed in the study's file → words of the message
 FILES = {
-    "not frozen": [("@dataclass(frozen=True)", "@dataclass"), "./half.py:HalfZoneout can change after it was made"],
+    "not frozen": [("@dataclass(frozen=True)", "@dataclass"), "./half.py:HalfZoneout can be changed after it is made"],
     "not a dataclass": [("@dataclass(frozen=True)\n", ""), "HalfZoneout() takes no arguments"],
     "a field of its own without a decorator": [
         ("STUDY =", "class More(HalfZoneout):\n    more: float = 0.1\n\nSTUDY ="), ("HalfZoneout(0.4)", "More(0.4)"),
@@ -41,7 +41,7 @@ FILES = {
     "not a regularizer": [("regularizer=HalfZoneout(0.4)", "regularizer=Majority()"), "regularizer", "Majority"],
     "two of one kind": [
         ("STUDY =", "@dataclass(frozen=True)\nclass Other(HalfZoneout):\n    kind = 'HalfZoneout'\n    def sites(self):\n        return {}\n\n"
-         "STUDY ="), ("+ WeightNoise(0.01)", "+ Other()"), "HalfZoneout", "of one kind",
+         "STUDY ="), ("+ WeightNoise(0.01)", "+ Other()"), "HalfZoneout", "of the same kind",
     ],
     "a file that raises": [("STUDY =", "def broken():\n    1 / 0\nbroken()\nSTUDY ="), "could not be run: line 26 of half.py: ZeroDivisionError"],
     "a neighbour that raises": [("from zoneout_lab import Arm", "import broken\nfrom zoneout_lab import Arm"), "line 2 of broken.py: KeyError: 'x'"],
@@ -60,7 +60,7 @@ TRIALS = {
                  ("HalfZoneout(0.4)", "HalfZoneout(0.4, numpy.ones(2))"), "field units is array([1., 1.]) and comes back"],
     "None for a number": [("    z: float = 0.5", "    z: float = 0.5\n    units: int | None = 3"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, None)"),
                           "field units is None and comes back from JSON as 3"],
-    "half of nothing": [("HalfZoneout(0.4)", "HalfZoneout(None)"), "arm 'half'", "./half.py:HalfZoneout has no masks: TypeError"],
+    "half of nothing": [("HalfZoneout(0.4)", "HalfZoneout(None)"), "arm 'half'", "./half.py:HalfZoneout failed when asked for its masks: TypeError"],
     "a condition": [
         ("from majority", "import sys\nfrom majority"),
         ("@dataclass(frozen=True)\nclass HalfZoneout", "first = not hasattr(sys, 'a_test')\nsys.a_test = 1\n@dataclass(frozen=True)\nclass HalfZoneout"),

@@ -40,7 +40,7 @@ def test_a_layer_computes_the_cell(case: str):
     assert torch.equal(was(x)[0], now(x)[0])
     assert torch.equal(was.eval()(x)[0], now.eval()(x)[0])
     for layer in (zl.GRU, zl.RNN):
-        with pytest.raises(InputRefusedError, match="takes the place of an LSTM, and the cell is a"):
+        with pytest.raises(InputRefusedError, match="takes the place of an LSTM, but the cell is a"):
             layer(3, 4, regularizer=old)
 
 
@@ -59,7 +59,7 @@ def test_an_arm_has_it_as_a_change_and_old_json_is_read(case: str):
 def test_two_of_them_are_refused():
     with (
         pytest.warns(DeprecationWarning, match="is a cell now"),
-        pytest.raises(InputRefusedError, match="do not combine: they are of one kind"),
+        pytest.raises(InputRefusedError, match="do not combine: they are of the same kind"),
     ):
         zl.LayerNorm() + zl.CellShift()
     with (

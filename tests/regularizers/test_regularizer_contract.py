@@ -138,7 +138,7 @@ def test_rates_for_another_number_of_units_are_refused():
 def test_works_with_a_cell_or_is_refused_by_name(kind: str, name: str, cell: str):
     regularizer, (layer, options) = REGULARIZERS[kind](**{name: 0.5}), LAYERS[cell]
     if cell in REFUSED.get((kind, name), ()):
-        with pytest.raises(InputRefusedError, match="does not work with a") as refusal:
+        with pytest.raises(InputRefusedError, match="does not work with the") as refusal:
             layer(2, 3, regularizer=regularizer, **options)
         assert repr(regularizer) in str(refusal.value)
         assert CELLS[cell].noun in str(refusal.value)
@@ -199,7 +199,7 @@ def test_combinations_work_and_go_through_json(value: Combined):
     [
         (lambda: CellDropout(0.1) + RnnDrop(0.1), "both act at the site 'memory'"),
         (lambda: NonRecurrentDropout(0.1) + VariationalDropout(input=0.1), "both act at the site 'input'"),
-        (lambda: WeightNoise(0.1) + WeightNoise(0.2), "of one kind"),
+        (lambda: WeightNoise(0.1) + WeightNoise(0.2), "of the same kind"),
     ],
 )
 def test_what_does_not_combine_is_refused_by_name(make, why: str):
@@ -224,7 +224,7 @@ def test_combinations_are_flat_and_know_their_parts():
     value = (NonRecurrentDropout(0.1) + Zoneout(hidden=0.1)) + WeightNoise(0.5)
     assert len(value.parts) == 3
     assert (value.weight_noise, WeightNoise(0.5).parts) == (0.5, (WeightNoise(0.5),))
-    with pytest.raises(InputRefusedError, match="does not work with a GRU"):
+    with pytest.raises(InputRefusedError, match="does not work with the GRU"):
         GRU(2, 3, regularizer=NonRecurrentDropout(0.1) + Zoneout(cell=0.1))
 
 

@@ -38,7 +38,7 @@ def test_plans(name, task, preset, own):
 def test_a_name_that_is_a_file_s_here_is_answered_with_its_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").touch()
-    with pytest.raises(UsageError, match=r"For the file that is here: \./mine\.py"):
+    with pytest.raises(UsageError, match=r"To run a file, write \./mine\.py"):
         load_study("mine")
     with pytest.raises(UsageError, match="Did you mean 'quickstart'"):
         load_study("quickstar")

@@ -63,7 +63,7 @@ def test_planning_writes_nothing(ran, capsys):
 
 
 def test_gradient_flow_cannot_be_measured_after_training_has_ended():
-    with pytest.raises(InputRefusedError, match=r"after epoch 3, and training ends after 2.*training\.epochs=3"):
+    with pytest.raises(InputRefusedError, match=r"after epoch 3, but training ends after 2.*training\.epochs=3"):
         check_metrics(small(gradient_epochs=(1, 3)))
 
 

@@ -35,10 +35,10 @@ def labelled(*labels):
 # what differs from a good study → error, words of its message
 CASES = {
     "unknown baseline": ({"baseline": "lstn"}, InputRefusedError, ["arm 'lstn'", "mean 'lstm'"]),
-    "arm twice": ({"arms": (ARMS[0], ARMS[0])}, InputRefusedError, ["'lstm' is there twice"]),
-    "one label": (labelled("zoneout", "the LSTM", "zoneout"), InputRefusedError, ["'zoneout'", "label of its own"]),
-    "a label that is a name": (labelled("a2", "b", ""), InputRefusedError, ["'a2'", "label of its own"]),
-    "labels that look alike": (labelled("the LSTM", "The  LSTM "), InputRefusedError, ["LSTM'", "label of its own"]),
+    "arm twice": ({"arms": (ARMS[0], ARMS[0])}, InputRefusedError, ["'lstm' is given twice"]),
+    "one label": (labelled("zoneout", "the LSTM", "zoneout"), InputRefusedError, ["'zoneout'", "its own label"]),
+    "a label that is a name": (labelled("a2", "b", ""), InputRefusedError, ["'a2'", "its own label"]),
+    "labels that look alike": (labelled("the LSTM", "The  LSTM "), InputRefusedError, ["LSTM'", "its own label"]),
     "no arms": ({"arms": ()}, InputRefusedError, ["arms", "at least 1"]),
     "no seeds": ({"seeds": 0}, InputRefusedError, ["seeds", "got 0"]),
     "name with a slash": ({"name": "a/b"}, InputRefusedError, ["name", "'a/b'"]),
@@ -47,7 +47,7 @@ CASES = {
     "itself": (hypothesis(against="zoneout"), InputRefusedError, ["'zoneout' with itself"]),
     "no such claim": (hypothesis(claims=(1, 99)), InputRefusedError, ["'helps'", "claim 99", "1 to 30"]),
     "same without margin": (hypothesis(direction="same"), InputRefusedError, ["'helps'", "margin"]),
-    "hypothesis twice": ({"hypotheses": (HELPS, HELPS)}, InputRefusedError, ["'helps' is there twice"]),
+    "hypothesis twice": ({"hypotheses": (HELPS, HELPS)}, InputRefusedError, ["'helps' is given twice"]),
     "search without budget": (searching(tuning=False, cell=(0, 1)), InputRefusedError, ["'zoneout'", "Tuning("]),
     "search of nothing": (searching(sell=(0, 1)), InputRefusedError, ["'sell'", "mean 'cell'"]),
     "search downwards": (searching(cell=(0.5, 0.1)), InputRefusedError, ["cell", "0.5 to 0.1"]),
@@ -111,7 +111,7 @@ def test_a_multiple_past_every_number_is_refused():
 METRICS = {
     "valid_eror": ["'helps'", "'valid_eror'", "mean 'valid_error'"],
     "valid_bpc": ["'valid_bpc'", "valid_error"],
-    "early_third_mass_cell": ["gradient flow", "gradient_epochs=(-1,)"],
+    "early_third_mass_cell": ["gradient_epochs=(-1,)"],
 }
 
 

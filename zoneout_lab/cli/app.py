@@ -117,7 +117,7 @@ def run(
         )
     show_verdicts(summary.folder)
     if summary.trained == 0 and not summary.failed:
-        errors.print(f"Nothing to do: all {summary.planned} runs are there.", highlight=False)
+        errors.print(f"Nothing to do: all {summary.planned} runs are done.", highlight=False)
     if summary.diverged:
         errors.print(f"{summary.diverged} runs diverged; the report shows which.", highlight=False)
     output.print(f"Report: {summary.report}", highlight=False, soft_wrap=True, markup=False)
@@ -166,7 +166,7 @@ def verify(folder: o.Folder) -> None:
     open_results(folder)
     check_code(folder, manifest)
     for entry in entries:
-        if entry["phase"] == TUNE:  # these enter no result, so that opening the results does not read them
+        if entry["phase"] == TUNE:  # no result uses these, so opening the results does not read them
             schema.read_tree(folder / entry["file"], entry["sha256"])
     output.print(f"{len(entries)} runs are what was written.", highlight=False)
 
@@ -200,7 +200,7 @@ def report(
 @app.command()
 def new(
     kind: Annotated[o.Kind, typer.Argument(metavar="KIND", help="study, regularizer, cell, task or measure.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, as half_zoneout; the file is NAME.py.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as half_zoneout; the file is NAME.py.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write the file to.")] = Path(),
 ) -> None:
     """Write a working, commented file to start a study or a part of your own from. Nothing is overwritten."""
@@ -216,7 +216,7 @@ def parts(
     ] = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Every regularizer, cell, task and measure there is: your own and built in."""
+    """List every regularizer, cell, task and measure: your own and built in."""
     from zoneout_lab.cli.parts import show_parts
 
     show_parts(file, as_json=as_json)

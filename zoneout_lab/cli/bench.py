@@ -41,10 +41,10 @@ def show_bench(
     """Time the cases and print what came out.
 
     Args:
-        names: of cases; none is the usual ones.
+        names: of cases; empty for the usual ones.
         everything: all cases instead.
         setup: cell, device and rounds.
-        threads: of torch; None is torch's own number.
+        threads: of torch; None for torch's own number.
         plot: a file for the figure.
         as_json: JSON instead of tables.
 
@@ -191,7 +191,7 @@ def _notes(result: Measured | Sweep) -> None:
     if apart and sorted(apart)[len(apart) // 2] > _BUSY:
         errors.print(
             f"[yellow]Note:[/] {result.case.name}: times of the same work vary by a factor of {max(apart):.1f} between quartiles; "
-            "something else seems to use this machine.",
+            "something else seems to be using this machine.",
             highlight=False,
             soft_wrap=True,
         )
@@ -229,7 +229,7 @@ def _quartiles(value: Spread) -> str:
 
 @contextmanager
 def _telling(case: Case) -> Iterator[Say]:
-    """Draws on stderr how far a case is; where that is no terminal, a line for the case."""
+    """Draw a case's progress on stderr; where that is not a terminal, a line for the case."""
     bar = Progress(
         TextColumn("{task.fields[case]}"),
         BarColumn(bar_width=None),

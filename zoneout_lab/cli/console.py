@@ -18,7 +18,7 @@ from rich.table import Table
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """The reader of our output has stopped reading: that is no failure, and Python must not complain at exit."""
+        """The reader of our output has stopped reading: that is not a failure, and Python must not complain at exit."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
         sys.exit(0)
 

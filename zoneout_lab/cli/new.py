@@ -23,7 +23,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 def write_new(kind: Kind, name: str, folder: Path) -> None:
     """Write ``NAME.py`` into the folder and print its path, and what to do next.
 
-    Raises UsageError for a name that cannot be, InputRefusedError where there is such a file or it cannot be written.
+    Raises UsageError for an impossible name, InputRefusedError where the file already exists or cannot be written.
     """
     check_name(kind, name)
     template = _TEMPLATES / f"{kind}.py"
@@ -39,7 +39,7 @@ def write_new(kind: Kind, name: str, folder: Path) -> None:
             raise InputRefusedError(
                 f"Cannot write to {folder}: it is a file. Choose another folder with --out."
             ) from error
-        raise InputRefusedError(f"There is a {path} already, and it stays as it is. Choose another name.") from error
+        raise InputRefusedError(f"{path} already exists and is not overwritten. Choose another name.") from error
     except OSError as error:
         raise InputRefusedError(
             f"Cannot write to {folder}: {error.strerror}. Choose another folder with --out."
@@ -71,7 +71,7 @@ def filled(template: str, name: str) -> str:
 
 
 def check_name(kind: str, name: str) -> None:
-    """Refuse a name that could not be a file's, a study's and a class's. Raises UsageError.
+    """Refuse a name that cannot name a file, a study and a class. Raises UsageError.
 
     >>> check_name("cell", "MinGRU")
     Traceback (most recent call last):

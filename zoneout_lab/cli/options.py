@@ -41,7 +41,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 
 
 class Kind(StrEnum):
-    """What a file to start from can be of."""
+    """The kinds of file that ``new`` writes."""
 
     study = "study"
     regularizer = "regularizer"
@@ -93,7 +93,7 @@ def chosen_study(
 
 
 def _task(name: str) -> str | type[Task]:
-    """A task by name, or of one's own: ``./mine.py:MyTask``, ``mypkg.tasks:MyTask``."""
+    """A task by name, or a user's own: ``./mine.py:MyTask``, ``mypkg.tasks:MyTask``."""
     file, colon, member = name.partition(":")
     if not colon or not file.endswith(".py"):
         return name
@@ -111,7 +111,7 @@ def again(data: Path | None, out: Path, usual: Path, device: str, *, force: bool
 
 
 def _typed(path: str, text: str, task: str | type[Task]) -> int | float | str | bool | None:
-    """A value as a person writes it, of the type that the field has: a file may be called 1984.
+    """A value as a person writes it, of the field's type: a file may be called 1984.
 
     >>> [_typed(f"options.{name}", "1984", "char_text") for name in ("path", "length")]
     ['1984', 1984]

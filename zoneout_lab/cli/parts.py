@@ -1,4 +1,4 @@
-"""``parts``: every regularizer, cell, task and measure there is, one's own and built in, one line each."""
+"""``parts``: every regularizer, cell, task and measure, your own and built in, one line each."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def show_parts(file: str | None, *, as_json: bool) -> None:
 
 
 def about(cls: type) -> str:
-    """The first paragraph of a class's docstring; nothing where it has none of its own.
+    """The first paragraph of a class's docstring; empty where the class has none of its own.
 
     >>> about(TASKS["adding"])
     'Numbers from U[0, 1), two of which are marked, one in each half of the sequence: say their sum at the end.'
@@ -67,7 +67,7 @@ def about(cls: type) -> str:
 
 
 def _own(module: ModuleType | None, base: type[Part], builtin: Mapping[str, type[Part]]) -> dict[str, type[Part]]:
-    """Classes of this kind that the file defines or imports from another of one's own, by where they come from."""
+    """Classes of this kind that the file defines or imports from another of the user's files, by where they come from."""
     if module is None:
         return {}
     values = [value for value in vars(module).values() if isinstance(value, type)]

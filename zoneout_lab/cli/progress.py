@@ -17,10 +17,10 @@ from zoneout_lab.training import Progress as Where
 
 @contextmanager
 def watching(score: str) -> Iterator[Watcher]:
-    """A watcher that draws on stderr while the ``with`` block runs; where stderr is no terminal, a line for each batch.
+    """A watcher that draws on stderr while the ``with`` block runs; where stderr is not a terminal, a line for each batch.
 
     Args:
-        score: how the validation score is called.
+        score: the validation score's name.
     """
     bar = Progress(
         TextColumn("{task.fields[done]}/{task.fields[runs]} runs"),

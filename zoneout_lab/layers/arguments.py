@@ -70,7 +70,7 @@ def cell_and_regularizers(cell: Any, given: Regularizers, replicas: int) -> tupl
 
 def one_each(regularizer: Regularizers, replicas: int) -> tuple[Regularizer, ...]:
     """A regularizer for each replica, from one for all or a list. Raises InputRefusedError where it is neither."""
-    given: Any = regularizer  # a word is a sequence too
+    given: Any = regularizer  # a string is a sequence too
     each = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     if strange := [one for one in each if not (one is None or isinstance(one, Regularizer))]:
         raise InputRefusedError(
@@ -96,7 +96,7 @@ def mask_seeds(given: Any, regularizers: Sequence[Regularizer], dropout: float) 
 
 
 def seeds_for(given: Any, replicas: int) -> tuple[int, ...]:
-    """A mask seed for each replica, from one for all or a sequence. Raises InputRefusedError for too few or many, or no whole numbers."""
+    """A mask seed for each replica, from one for all or a sequence. Raises InputRefusedError for too few or too many, or for values that are not whole numbers."""
     array = np.asarray(given) if hasattr(given, "__array__") else None
     several = isinstance(given, Iterable) if array is None else array.ndim > 0
     several = several and not isinstance(given, str | bytes | Mapping | Set)
@@ -107,7 +107,7 @@ def seeds_for(given: Any, replicas: int) -> tuple[int, ...]:
 
 
 def counter(value: Any, name: str) -> int | Tensor:
-    """A counter of updates or draws: a whole number of at least 0, or an integer tensor, which stays one."""
+    """A counter of updates or draws: a whole number of at least 0, or an integer tensor, which is kept as a tensor."""
     if not isinstance(value, Tensor):
         return whole(value, name, 0)
     if value.dim() > 0 or value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:

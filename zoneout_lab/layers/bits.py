@@ -22,8 +22,8 @@ Sizes = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Where:
-    """Where the replicas of a layer draw: one mask seed each, the counters of training updates and of sampled evaluations, and which
-    of the two counts. The counters may be integer tensors on the device."""
+    """What the masks of a layer's replicas depend on: a mask seed each, the counters of training updates and of sampled evaluations,
+    and which of the two is in use. The counters may be integer tensors on the device."""
 
     seeds: tuple[int, ...]
     update: Count
@@ -43,7 +43,7 @@ class Where:
 class Table:
     """One site's masks of all replicas on a GPU: seeds [R], rates [R, 1 or H], length of their schedules [R, 1], axes varied over [R, 5].
 
-    ``follows`` says whether any rate changes over updates, ``one`` which of (T, B, H) no replica varies over.
+    ``follows`` is True where a rate changes over updates; ``one`` says which of (T, B, H) no replica varies over.
     """
 
     seeds: Tensor
@@ -68,7 +68,7 @@ class Bits:
     """The source of masks of one layer.
 
     Attributes:
-        interpreted: whether Triton's interpreter may draw on a CPU.
+        interpreted: True where Triton's interpreter may draw on a CPU.
         tables: filled as they are needed, and kept: a captured step reads them where they lie.
     """
 
@@ -80,7 +80,7 @@ class Bits:
     def drawn(
         self, masks: Sequence[MaskSpec | None], where: Where, layer: int, site: str, sizes: Sizes, device: torch.device
     ) -> Tensor:
-        """uint8 [R, T or 1, B or 1, H or 1]: every replica's mask; none is a mask of zeros.
+        """uint8 [R, T or 1, B or 1, H or 1]: every replica's mask; None stands for a mask of zeros.
 
         Args:
             masks: one for each replica.
@@ -100,7 +100,7 @@ class Bits:
         )  # fmt: skip
 
     def rates(self, masks: Sequence[MaskSpec | None], where: Where, units: int, device: torch.device) -> Tensor:
-        """The replicas' rates, float64 [R, 1], of masks that have one rate each; 0 for none."""
+        """The replicas' rates, float64 [R, 1], of masks that have one rate each; 0 where there is no mask."""
         if self._on_gpu(device):
             return self._table(tuple(masks), where.seeds, units, device).start
         rates = [[0.0 if mask is None else float(mask.at(0)[0])] for mask in masks]

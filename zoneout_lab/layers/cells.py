@@ -8,7 +8,7 @@ The three share these keywords beyond torch's:
 | ``replicas`` | R: a leading axis on weights, input, output and states; a leading 1 on the input is shared by all |
 | ``mask_seed`` | key of the masks, or one for each replica; by default torch's generator draws it |
 | ``learned_state`` | h0 (and c0) are parameters ``initial_hidden`` (``initial_cell``), used where no state is given |
-| ``engine`` | ``auto``, ``reference`` or ``cpu`` (:mod:`zoneout_lab.ops.engine`) |
+| ``engine`` | ``auto``, ``reference``, ``cpu`` or ``triton`` (:mod:`zoneout_lab.ops.engine`) |
 | ``evaluation`` | in ``eval()`` mode: ``expectation`` (masks' means, deterministic) or ``sampled`` |
 """
 

@@ -1,4 +1,4 @@
-"""Uses in which a layer would be wrong without a word: refused by name, or warned of."""
+"""Uses in which a layer would be silently wrong: refused by name, or warned about."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refuse_tracing(name: str, data: Any) -> None:
 
     Args:
         name: of the layer's class.
-        data: its input; one that has a shape and no data (``FakeTensor``) is refused too. None, and it may be such a one.
+        data: its input; one with a shape and no data (``FakeTensor``) is refused too. None allows that.
     """
     if torch.compiler.is_exporting() or isinstance(data, FakeTensor | FunctionalTensor):
         raise InputRefusedError(_cannot_be_traced(name))
@@ -74,7 +74,7 @@ def refuse_draws(name: str, *, again: bool, shared: bool, replicated: bool, coun
 
 
 def warn_of_a_copied_schedule(name: str, regularizers: Sequence[Regularizer]) -> None:
-    """Warn where a deep copy stands at a position of a schedule: it stays there where it follows its original (``AveragedModel``)."""
+    """Warn where a deep copy is part of the way through a schedule of rates: it stays there, even if it follows its original (``AveragedModel``)."""
     if is_scheduled(regularizers):
         warnings.warn(
             f"The copy of this {name} stands where its schedule of rates stands now. A copy that only takes over weights "
@@ -84,7 +84,7 @@ def warn_of_a_copied_schedule(name: str, regularizers: Sequence[Regularizer]) ->
 
 
 def warn_of_what_a_state_dict_lacks(name: str, *, position: bool, seed: bool) -> None:
-    """Warn where a state_dict is loaded that needs a schedule's position, or a static mask's seed, which this layer has not."""
+    """Warn where a loaded state_dict belongs to a schedule's position, or a static mask's seed, that this layer does not have."""
     lost = [
         *(["its schedule's position (set update)"] if position else []),
         *(["its static mask's seed (set mask_seeds)"] if seed else []),
@@ -97,15 +97,15 @@ def warn_of_what_a_state_dict_lacks(name: str, *, position: bool, seed: bool) ->
 
 
 def is_scheduled(regularizers: Sequence[Regularizer]) -> bool:
-    """Whether any rate changes over updates."""
+    """True where a rate changes over updates."""
     return any(mask.end is not None for regularizer in regularizers for mask in regularizer.sites().values())
 
 
 def is_static(regularizers: Sequence[Regularizer]) -> bool:
-    """Whether there is a mask that is drawn once for all of training."""
+    """True where a mask is drawn once for all of training."""
     return any("update" not in mask.varies for regularizer in regularizers for mask in regularizer.sites().values())
 
 
 def is_fixed(mask: MaskSpec) -> bool:
-    """Whether a mask is one and the same in every pass, a part of the model as its weights are."""
+    """True where a mask is the same in every pass, a part of the model as its weights are."""
     return "update" not in mask.varies and mask.end is None

@@ -25,7 +25,7 @@ class Noise:
         where: their seeds, and the counters.
         rows: recurrences in the layer, L · D. The stack's own masks count as layers past them.
         bits: source of the masks.
-        drew: whether anything was drawn.
+        drew: True once anything was drawn.
     """
 
     regularizers: tuple[Regularizer, ...]
@@ -35,7 +35,7 @@ class Noise:
     drew: bool = field(default=False, init=False)
 
     def sites(self, dropout: float) -> list[MaskSpec]:
-        """All that is drawn in a pass, torch's dropout between layers and weight noise as masks too."""
+        """All masks of a pass; torch's dropout between layers and weight noise count as masks too."""
         found = [mask for regularizer in self.regularizers for mask in regularizer.sites().values()]
         if self.where.training and (dropout > 0 or any(each.weight_noise for each in self.regularizers)):
             found.append(MaskSpec(dropout))
@@ -51,7 +51,7 @@ class Noise:
     ) -> dict[str, Tensor]:
         """Site → mask, uint8 [R, T or 1, B or 1, H or 1], for one recurrence of T, B, H = ``sizes``.
 
-        At :data:`~zoneout_lab.regularizers.INVERTED` sites, where what is kept is scaled up, a number of ``dtype`` takes its place.
+        At :data:`~zoneout_lab.regularizers.INVERTED` sites, where what is kept is scaled up, it is 1 − (the factor of what is kept), in ``dtype``.
         """
         masks = [regularizer.masks(cell) for regularizer in self.regularizers]
         found = {}
@@ -64,11 +64,11 @@ class Noise:
         return found
 
     def between(self, layer: int, dropout: float, x: Tensor) -> Tensor:
-        """torch's dropout on what layer ``layer`` hands up: a factor [R, T, B, ·] for x [R or 1, T, B, ·]."""
+        """torch's dropout on the output of layer ``layer``: a factor [R, T, B, ·] for x [R or 1, T, B, ·]."""
         return self._factor([MaskSpec(dropout)] * len(self.regularizers), "input", layer, x)
 
     def stacked(self, site: str, layer: int, x: Tensor) -> Tensor:
-        """x [R or 1, T, B, ·] with what the regularizers drop at a site of the stack; x itself where none does."""
+        """x [R or 1, T, B, ·] after the regularizers' dropout at a site of the stack; x itself where they drop nothing there."""
         masks = [regularizer.sites().get(site) for regularizer in self.regularizers]
         if not any(masks):
             return x
@@ -120,6 +120,6 @@ def expected(
 
 
 def kept(dropped: Tensor, rates: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is dropped [R, T, B, H], with rates [R, 1], as the factor of what is kept; nothing is scaled where all is dropped."""
+    """The factor of what is kept, from what is dropped [R, T, B, H] and rates [R, 1]; nothing is scaled where all is dropped."""
     scale = torch.where(rates == 1, 1.0, 1 / (1 - rates)).to(dtype)
     return (1 - dropped) * scale[:, :, None, None]

@@ -52,7 +52,7 @@ class Recurrent(Seeded):
 
     Under autocast the layer computes in its weights' dtype. Activation checkpointing runs a forward pass again: where masks are
     drawn it is refused, unless ``update`` is set inside the checkpointed function, before each pass. So are tracing (``torch.jit.trace``,
-    ``torch.export``, ``torch.onnx.export``) and a training pass of a deep copy whose original lives: set its ``mask_seeds``. A sampled
+    ``torch.export``, ``torch.onnx.export``) and a training pass of a deep copy whose original still exists: set its ``mask_seeds``. A sampled
     evaluation of a copy is not refused: it draws its original's masks, so that a best model that was kept, or an average, is compared
     with the original under the same noise. Members of an ensemble need ``mask_seeds`` of their own.
 
@@ -146,7 +146,7 @@ class Recurrent(Seeded):
             self.register_buffer(f"{stem}_{suffix}", value + (0.0 if buffer.start is None else buffer.start))
 
     def reset_parameters(self) -> None:
-        """Draw every weight and bias from U[−1/√H, 1/√H] as torch does, in torch's order; what has a value to start with gets it."""
+        """Draw every weight and bias from U[−1/√H, 1/√H] as torch does, in torch's order; parameters with a starting value get that value."""
         bound = 1 / math.sqrt(self.hidden_size)
         for name, parameter in self.named_parameters():
             start = self._starts.get(name)
@@ -159,7 +159,7 @@ class Recurrent(Seeded):
                 nn.init.constant_(parameter, start)
 
     def starts_drawn(self, name: str) -> bool:
-        """Whether a parameter's initial value is drawn, and not one that the cell or the layer gives it."""
+        """True where a parameter's initial value is drawn, not given by the cell or the layer."""
         return name not in self._starts or name.startswith("initial_")
 
     def flatten_parameters(self) -> None:
@@ -167,7 +167,7 @@ class Recurrent(Seeded):
 
     @property
     def all_weights(self) -> list[list[Tensor]]:
-        """Weights by layer and direction, in torch's order; parameters, unless a parametrization makes them of others."""
+        """Weights by layer and direction, in torch's order; parameters, unless a parametrization computes them."""
         stems = [stem for stem in self.cell.parameters(1, 1) if self.bias or not stem.startswith("bias")]
         suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
         return [[getattr(self, f"{stem}_{suffix}") for stem in stems] for suffix in suffixes]
@@ -201,7 +201,7 @@ class Recurrent(Seeded):
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
         data = input.data if isinstance(input, PackedSequence) else input
-        # the reference alone computes shapes without data
+        # only the reference can compute shapes without data
         refuse_tracing(type(self).__name__, None if self.engine == "reference" else data)
         trace = listening()
         if trace is None:
@@ -213,7 +213,7 @@ class Recurrent(Seeded):
     def _uncast(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
-        """Without the autocast around it."""
+        """With autocast switched off."""
         data = input.data if isinstance(input, PackedSequence) else input
         if torch.is_autocast_enabled(data.device.type):
             dtype = self._weights_dtype()
@@ -328,7 +328,7 @@ class Recurrent(Seeded):
         return self._noise_now().within(self.cell, row, sizes, device)
 
     def _weights_dtype(self) -> torch.dtype:
-        # a weight that others make is made anew whenever it is asked for: spectral norm then takes a step
+        # a parametrized weight is computed whenever it is read, and spectral norm then takes a step
         known = next(self.parameters(), None)
         return self.all_weights[0][0].dtype if known is None else known.dtype
 
@@ -379,5 +379,5 @@ class Recurrent(Seeded):
 
 
 def _matrix(row: int, k: int) -> int:
-    """Which matrix the k-th weight of a recurrence is for weight noise; a cell with more than torch's two has them far behind."""
+    """The number that weight noise gives the k-th weight of a recurrence; those beyond torch's two are numbered far above."""
     return 2 * row + k if k < 2 else 2**20 + 64 * row + k

@@ -91,9 +91,9 @@ class Seeded(nn.Module):
 
     @contextmanager
     def one_pass(self) -> Iterator[Noise]:
-        """One pass, and what it draws. Its counter counts once, at the end, where anything was drawn.
+        """One pass, with the noise that it draws. The pass's counter goes up by one at the end if anything was drawn.
 
-        A model around this layer opens it first and draws its own noise from what it yields; the layer inside then goes on with that.
+        A model around this layer may open the pass first and draw its own noise from it; the layer inside then draws from the same.
         """
         if self._noise is not None:
             yield self._noise
@@ -113,7 +113,7 @@ class Seeded(nn.Module):
         return Noise(self.regularizers, where, self._rows, self._bits)
 
     def as_it_stands(self) -> Callable[[], None]:
-        """What puts counters and penalty back to where they stand now."""
+        """A function that puts counters and penalty back to what they are now."""
         before = {
             name: (value, value.clone() if isinstance(value, Tensor) else value)
             for name in ("_update", "_draw")
@@ -134,7 +134,7 @@ class Seeded(nn.Module):
         return self._state()
 
     def _state(self) -> dict[str, Any]:
-        """Without the penalty of the last pass, a part of its graph, and the layers that it shares seeds with here."""
+        """What is copied and pickled: not the last pass's penalty, which is part of its graph, nor the ties to layers that share its seeds."""
         return {name: value for name, value in self.__dict__.items() if name != "_kin"} | {
             "penalty": None,
             "_noise": None,
@@ -168,7 +168,7 @@ class Seeded(nn.Module):
         if not any(name.startswith(prefix) for name in state_dict):
             return
         saved, update = local_metadata.get(_DRAWS), int(self.update)
-        # without a word from the layer that was saved, what was set by hand since the last pass is taken to be right
+        # where the saved layer recorded nothing, what was set by hand since the last pass is taken to be right
         elsewhere = self._set_in["update"] is None if saved is None else saved["update"] != update
         other = not self._seeds_given if saved is None else tuple(saved["mask_seeds"]) != self.mask_seeds
         warn_of_what_a_state_dict_lacks(
@@ -179,11 +179,11 @@ class Seeded(nn.Module):
 
 
 def _nowhere() -> dict[str, int | None]:
-    """Counter → the backward pass in which it was set since the last pass that used it, −1 outside of any; None: it was not."""
+    """Counter → the backward pass in which it was set since the last pass that used it, −1 outside of any; None: it was not set."""
     return {"update": None, "draw": None}
 
 
-#: where a state_dict's metadata says what its layer drew from
+#: key of a state_dict's metadata that holds the layer's seeds and counter
 _DRAWS = "zoneout_lab"
 
 
@@ -196,5 +196,5 @@ class _Kin:
         self.family.add(self)
 
     def shares_seeds(self) -> bool:
-        """Whether this is a copy, and the original or another copy is there to draw the same."""
+        """True for a copy whose original, or another copy, still exists and would draw the same."""
         return self.is_copy and any(other is not self for other in self.family)

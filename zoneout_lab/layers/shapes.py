@@ -1,4 +1,4 @@
-"""Between the shapes that a layer is called with, torch's, and those that it computes in: inputs [R or 1, T, B, I], states [R, L·D, B, H]."""
+"""From torch's shapes, which a layer is called with, to those that it computes in, and back: inputs [R or 1, T, B, I], states [R, L·D, B, H]."""
 
 from __future__ import annotations
 

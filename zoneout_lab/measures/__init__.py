@@ -30,7 +30,7 @@ MEASURES: dict[str, type[Measure]] = {
     )
 }
 
-#: what a study measures that does not say
+#: what a study measures unless it says otherwise
 USUAL: tuple[Measure, ...] = (GradientFlow(), PerturbationGrowth())
 
 
@@ -46,7 +46,7 @@ def to_json(measure: Measure) -> dict[str, Any]:
 def from_json(value: Mapping[str, Any]) -> Measure:
     """The measure that :func:`to_json` wrote.
 
-    Raises UsageError for an unknown kind or field, InputRefusedError for a value that cannot be.
+    Raises UsageError for an unknown kind or field, InputRefusedError for an impossible value.
 
     >>> from_json({"kind": "perturbation_growth"})
     PerturbationGrowth()
@@ -55,7 +55,7 @@ def from_json(value: Mapping[str, Any]) -> Measure:
 
 
 def as_measure(given: Any) -> Any:
-    """A measure given as such, by the name of a built-in one, as its class, or as JSON. What is none of these is left to be refused.
+    """A measure from itself, from the name of a built-in one, from its class or from JSON. Anything else is returned unchanged, to be refused.
 
     >>> as_measure("gradient_flow")
     GradientFlow()

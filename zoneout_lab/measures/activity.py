@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UpdateActivity(Measure):
-    """The share of units that move by more than a threshold at each timestep, how far units move, and that relative to the state's norm.
+    """The share of units that move by more than a threshold at each timestep, how far units move, and how far the state moves relative to its norm.
 
-    From the second timestep on, which is timestep 1: before the first there is no state of the sequence. Under masks with a rate z and a
+    It starts at the second timestep, number 1: before the first there is no state of the sequence. Under masks with a rate z and a
     threshold of 0, the share of units that move is 1 − z where each candidate differs from the state before, and 0 with a rate of 1. Examples
     whose state was zero are left out of the relative step. Nothing is measured of sequences of one timestep.
 

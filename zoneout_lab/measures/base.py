@@ -1,4 +1,4 @@
-"""What a measure is: one file with its name, dimensions and quantities, how it is taken of a model on a batch, and its scalars."""
+"""What a measure is: its name, dimensions and quantities, how it is taken of a model on a batch, and its scalars."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Subject(Protocol):
     training: bool
 
     def __call__(self, x: Tensor, state: Any = None, reads: int | None = None, /) -> Tensor:
-        """Logits [R, B, C] of the last timestep, or [R, reads, B, C] of the last so many."""
+        """Logits [R, B, C] of the last timestep, or [R, reads, B, C] of the last ``reads``."""
         ...
 
     def run(self, x: Tensor, state: Any = None, reads: int | None = None, /) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -110,13 +110,13 @@ class Measure(Part, ABC):
     Class attributes:
         kind: its name, and that of its group in result files; by default the class's, ``StateLength`` as ``state_length``.
         title: the heading of its section in a report; by default its kind.
-        dims: dimensions of its quantities, of which each has some, in this order; figures are drawn over the last one.
+        dims: the dimensions that its quantities have, all or some of them in this order; figures are drawn over the last one.
         quantities: name → what it is and its unit (:class:`~zoneout_lab.metrics.Metric`).
         scalars: the same for the numbers that :meth:`reduce` makes: metrics of a study, which hypotheses may name.
         without_noise: measure again with every mask replaced by its expectation; names then end in ``_without_noise``.
 
     When it is taken, and on how many validation examples, the study says (``gradient_epochs``, ``gradient_examples``). It may draw random
-    numbers and run the model as often as it likes: generators, counters and buffers are put back. Weights it must leave alone.
+    numbers and run the model as often as it likes: generators, counters and buffers are put back. It must not change the weights.
 
     >>> import torch, xarray as xr
     >>> from zoneout_lab import Metric
@@ -149,12 +149,12 @@ class Measure(Part, ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         own = "kind" in cls.__dict__
         super().__init_subclass__(**options)
-        if not own:  # a group's name, and part of a file: small letters
+        if not own:  # a group's name, and part of a file: lower-case letters
             cls.kind = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     @abstractmethod
     def measure(self, model: Subject, batch: Batch) -> Sequence[xr.Dataset]:
-        """What is measured of each replica, as R datasets; of a model that has nothing to be measured, none.
+        """What is measured of each replica, as R datasets; an empty list where the model has nothing to measure.
 
         Lengths and labels of the dimensions have to be the same after every epoch. NaN means not measured.
         """
@@ -164,7 +164,7 @@ class Measure(Part, ABC):
         return {}
 
     def names(self) -> list[str]:
-        """Every metric that runs have of it, those without noise too."""
+        """Every metric that it gives a run, those without noise included."""
         silent = [f"{name}{WITHOUT_NOISE}" for name in self.scalars]
         return [*self.scalars, *(silent if self.without_noise and not self.reduced_when_read else ())]
 

@@ -128,12 +128,12 @@ def _carry(layer: Recurrence, state: str) -> Tensor:
 
 def _time_constants(carry: Tensor) -> Tensor:
     """−1 / log of each unit's mean carry, [R, H], from the shortest to the longest."""
-    # the absolute value: −1 / log 1 is to be +∞, and log 1 is +0
+    # the absolute value, because −1 / log 1 has to be +∞ and log 1 is +0
     return (1 / carry.mean((1, 2)).log().abs()).sort(-1).values
 
 
 def _share(layer: Recurrence, gate: str, saturated: Callable[[Tensor], Tensor]) -> Tensor:
-    """Share of a gate's activations of which something is true, [R]."""
+    """Fraction of a gate's activations that are saturated, [R]."""
     if gate == NO_GATE:
         return torch.full((len(layer.states[0]),), torch.nan, dtype=torch.float64)
     return saturated(torch.stack(layer.gates.values[gate], 1)).double().mean((1, 2, 3))

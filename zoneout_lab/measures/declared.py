@@ -1,4 +1,4 @@
-"""Whether the measures of a study are well declared, and their names mean one thing each."""
+"""Checks that the measures of a study are well declared, and that each name means one thing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GROUPS = {
 
 
 def check_together(measures: Sequence[Measure], score: Score | None = None) -> None:
-    """Raise InputRefusedError where a measure is not well declared, or a name of it means something else already.
+    """Raise InputRefusedError where a measure is not well declared, or one of its names already means something else.
 
     Args:
         measures: of one study.
@@ -30,12 +30,12 @@ def check_together(measures: Sequence[Measure], score: Score | None = None) -> N
     >>> from zoneout_lab import GradientFlow
     >>> check_together([GradientFlow(), GradientFlow()])
     Traceback (most recent call last):
-    zoneout_lab.errors.InputRefusedError: The measure 'gradient_flow' is there twice.
+    zoneout_lab.errors.InputRefusedError: The measure 'gradient_flow' is given twice.
     """
     kinds = [measure.kind for measure in measures]
     for kind in kinds:
         if kinds.count(kind) > 1:
-            raise InputRefusedError(f"The measure {kind!r} is there twice.")
+            raise InputRefusedError(f"The measure {kind!r} is given twice.")
     groups = dict(_GROUPS)
     taken = METRICS | {name: made.about for name, made in REDUCTIONS.items()} | QUANTITIES
     taken |= score.metrics() if score else {}
@@ -45,14 +45,14 @@ def check_together(measures: Sequence[Measure], score: Score | None = None) -> N
         group = group_of(measure)
         if group in groups and not (measure.reduced_when_read and group in (GRADIENTS, DYNAMICS)):
             raise InputRefusedError(
-                f"measure {measure.kind!r}: its results would lie in the group {group!r}, which holds {groups[group]}; give it another."
+                f"measure {measure.kind!r}: its results would go to the group {group!r}, which holds {groups[group]}; give it another kind."
             )
         groups[group] = f"those of the measure {measure.kind!r}"
         own = () if measure.reduced_when_read else (*measure.quantities, *measure.names())
         for name in own:
             if name in taken:
                 raise InputRefusedError(
-                    f"measure {measure.kind!r}: {name!r} means {taken[name].long_name} already; give it another name."
+                    f"measure {measure.kind!r}: {name!r} already means {taken[name].long_name}; give it another name."
                 )
         for name in measure.names():
             if name in scalars:
@@ -63,11 +63,11 @@ def check_together(measures: Sequence[Measure], score: Score | None = None) -> N
 
 
 def _check_declared(measure: Measure) -> None:
-    """Raise InputRefusedError where a measure's class does not say what a study has to know."""
+    """Raise InputRefusedError where a measure's class does not declare what a study has to know."""
     kind = getattr(measure, "kind", None)
     if not isinstance(kind, str) or not _NAME.fullmatch(kind):
         raise InputRefusedError(
-            f"A measure of class {type(measure).__name__} is called {kind!r}: give it a kind of small letters, digits and _, beginning with "
+            f"A measure of class {type(measure).__name__} is called {kind!r}: give it a kind of lower-case letters, digits and _, beginning with "
             "a letter."
         )
     for what in ("dims", "quantities"):
@@ -85,16 +85,16 @@ def _check_declared(measure: Measure) -> None:
             or (name.endswith(WITHOUT_NOISE) and not measure.reduced_when_read)
         ):
             raise InputRefusedError(
-                f"measure {kind!r}: {name!r} is not a name for a dimension, quantity or scalar: use small letters, digits and _, beginning "
+                f"measure {kind!r}: {name!r} is not a name for a dimension, quantity or scalar: use lower-case letters, digits and _, beginning "
                 f"with a letter and not ending in {WITHOUT_NOISE}."
             )
     for name in names:
         if names[:-1].count(name) > 1 or name in _OF_RUNS:
             raise InputRefusedError(
-                f"measure {kind!r}: {name!r} is there twice, or is a dimension of every study ({', '.join(_OF_RUNS)}); give it another name."
+                f"measure {kind!r}: {name!r} is used twice, or is a dimension of every study ({', '.join(_OF_RUNS)}); give it another name."
             )
     for name, about in {**measure.quantities, **measure.scalars}.items():
         if not isinstance(about, Metric):
             raise InputRefusedError(
-                f"measure {kind!r}: {name!r} is described by {about!r}; give a zoneout_lab.Metric, what it is and its unit."
+                f"measure {kind!r}: {name!r} is described by {about!r}; give a zoneout_lab.Metric, which says what it is and its unit."
             )

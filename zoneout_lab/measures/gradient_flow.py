@@ -43,7 +43,7 @@ STATE_ORDER = ("cell", "hidden")
 
 @dataclass(frozen=True)
 class GradientFlow(Measure):
-    """Gradient norms by timestep, as :func:`gradient_flow` has them, each replica's of its own loss.
+    """How much of the loss's gradient reaches each timestep (:func:`gradient_flow`), each replica's of its own loss.
 
     The loss is a mean over predictions times the number of examples: the norm of one example's gradient must not depend on how many there
     are.

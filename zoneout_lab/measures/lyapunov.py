@@ -39,22 +39,22 @@ class LyapunovExponents(Measure):
     layer at t depending on those below at t and on itself at t − 1, so that the exponents of the whole are those of its layers
     together. Under masks the Jacobian is that of the very masks drawn: the row of a preserved unit is the identity's.
 
-    The first quarter of the sequence turns the frame, random at first, towards the directions that grow most and is not counted. What
-    is counted are T' timesteps: exponents of short sequences are those of a finite time, and their order may differ from that of size.
+    The first quarter of the sequence turns the frame, random at first, towards the directions that grow most, and is not counted; the
+    other T' timesteps are. Exponents of short sequences are those of a finite time, and may not come in order of size.
 
-    −∞ says that a direction is gone within one chunk: R_ii is 0, or no more than rounding leaves of 0. An average over examples is −∞
+    −∞ means that a direction is lost within one chunk: R_ii is 0 up to rounding. An average over examples is −∞
     where one of them is; figures and comparisons leave it out. NaN, not measured: cells whose states do not suffice (an output gate that
-    mixes with the one before, an sLSTM, whose c, n and m say the same memory in many ways), and in training those whose examples depend
+    mixes with the one before, an sLSTM, whose c, n and m express the same memory in many ways), and in training those whose examples depend
     on each other (batch norm).
 
     It computes in double precision on the reference loop, with k tangents for each example beside k copies of its states, and a QR
     decomposition of [n, k] for every chunk and example. On one core, 20 sequences of 200 timesteps through an LSTM of 100 units take
-    about .7 s at k = 3 and 1.6 s at k = 10, and that again without noise. With ``chunk`` timesteps in one product, an exponent that lies more than 36 / ``chunk`` below
-    the largest, over any one chunk, cannot be told from −∞.
+    about .7 s at k = 3 and 1.6 s at k = 10, and the same again without noise. With ``chunk`` timesteps in one product, an exponent that
+    lies more than 36 / ``chunk`` below the largest, over any one chunk, cannot be told from −∞.
 
     Args:
-        k: how many exponents, at most as many as a layer's states have numbers.
-        chunk: timesteps between two QR decompositions: more of them cost less, and change nothing that rounding leaves.
+        k: how many exponents; at most the number of units of all a layer's states together.
+        chunk: timesteps between two QR decompositions: more of them cost less, and change nothing but rounding.
 
     Raises:
         InputRefusedError: ``k`` or ``chunk`` is not a whole number of at least 1, or ``k`` is more than a layer has.
@@ -94,7 +94,7 @@ class LyapunovExponents(Measure):
 
         layers = batch.recurrences(model)
         with torch.no_grad(), recording() as trace:
-            trace.closed = True  # nobody is to keep what runs here
+            trace.closed = True  # what runs here is not part of any recording
             found = torch.stack([exponents(layer, self.k, self.chunk).mean(1) for layer in layers.values()], 1)
         coords = {"layer": list(layers), "order": range(1, self.k + 1)}
         return [xr.Dataset({"lyapunov_exponent": (self.dims, row)}, coords) for row in found.cpu().numpy()]
@@ -123,7 +123,7 @@ def exponents(layer: Recurrence, k: int, chunk: int) -> Tensor:
     (R, B, H), T = layer.states[0].shape, inputs.shape[1]
     n = len(layer.states) * H
     if k > n:
-        raise InputRefusedError(f"k is {k}, and the states of a layer have {n} numbers; give at most as many.")
+        raise InputRefusedError(f"k is {k}, but the states of a layer have only {n} numbers; give at most {n}.")
     if not cell.states_suffice or (cell.mixes_examples and layer.training):
         return inputs.new_full((R, B, k), torch.nan)
     step = cell.begin({stem: value.detach().double() for stem, value in layer.weights.items()}, training=layer.training)

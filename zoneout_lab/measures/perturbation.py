@@ -44,7 +44,7 @@ SIZE = 0.1
 
 @dataclass(frozen=True)
 class PerturbationGrowth(Measure):
-    """What is left of a perturbation halfway through the sequence, as :func:`perturbation_growth` has it.
+    """How much is left of a perturbation made halfway through the sequence (:func:`perturbation_growth`).
 
     Both halves have the masks of one update, so one that is fixed for a sequence goes on; but timesteps are counted from the
     perturbation, for masks that differ by timestep and for a batch-normalised cell.
@@ -88,9 +88,10 @@ def perturbation_growth(
             shows its states as for :func:`~zoneout_lab.gradient_flow`. All calls draw the same noise, and counters, generators and
             buffers are afterwards as before.
         inputs: passed on.
-        states: what the recurrence starts from: h, (h, c), or all states of another cell in its order. Each [B, H], [layers, B, H], or with replicas [R, layers, B, H]. Take
-            them from a first part of the sequence: states of zero cannot be perturbed by a share of their norm.
-        size: ‖δ‖ as a share of ‖s‖, above 0.
+        states: what the recurrence starts from: h, (h, c), or all states of another cell in its order; each [B, H], [layers, B, H], or
+            with replicas [R, layers, B, H]. Take them from a first part of the sequence: states of zero cannot be perturbed by a
+            fraction of their norm.
+        size: ‖δ‖ as a fraction of ‖s‖, above 0.
         seed: of the direction, which is the same for all replicas.
         layers: labels of those that the states are of, where the model shows others too.
 
@@ -100,7 +101,7 @@ def perturbation_growth(
         have the timestep. Recurrences are told apart as for :func:`~zoneout_lab.gradient_flow`, under ``torch.no_grad()`` too.
 
     Raises:
-        InputRefusedError: a size that is not positive, states that are no such tensors or all zero, no states shown, or states that do not
+        InputRefusedError: a size that is not positive, states of other shapes or all zero, no states shown, or states that do not
             belong to what was shown. Or a loop inside the model that runs under ``torch.no_grad()`` and changes states on their way, which
             nothing tells from a second recurrence.
 

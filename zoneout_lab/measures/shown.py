@@ -1,4 +1,4 @@
-"""How a model shows its recurrent states to a measurement: by this package's layers, by torch's cells, or by a call of one's own."""
+"""How a model shows its recurrent states to a measurement: through this package's layers, torch's cells, or calls of :func:`watch`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ WATCH = "zoneout_lab.watch"
 
 
 def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
-    """Announce the states of the current timestep from inside one's own step function.
+    """Announce the states of the current timestep from inside your own step function.
 
     Args:
         layer: label in the resulting dataset.
         point: ``state``, or ``candidate`` before a regularizer has acted.
         **states: ``hidden=h`` and, where there is one, ``cell=c``, each [..., B, H], *the tensor the next timestep uses*.
 
-    A gradient counts every way that leads through the tensor. The c that an ``nn.LSTMCell`` returns also makes its h, so what is
+    A gradient counts every path that leads through the tensor. The c that an ``nn.LSTMCell`` returns also makes its h, so what is
     measured there is what other layers call the candidate; watch ``c.view_as(c)``, and hand that on, for the way through c_{t+1} alone.
     torch's cells inside a module show their own states too, under the cell's name. All that is watched under one label is one
     recurrence: give each loop a label of its own.

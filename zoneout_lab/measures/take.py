@@ -1,4 +1,4 @@
-"""Taking a measure of a model: with noise and without, moving nothing, and checked, because it may be anyone's."""
+"""Taking a measure of a model: with noise and without, moving nothing; and checking the result, because the measure may be anyone's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def take(measure: Measure, model: Subject, batch: Batch, replicas: int) -> list[xr.Dataset]:
-    """What a measure finds in each replica, with its scalars, and where it wants that without noise too; empty where it finds nothing.
+    """What a measure finds in each replica, with its scalars, and where it asks for it without noise too; empty where it finds nothing.
 
     The model is afterwards as before.
 
@@ -37,14 +37,16 @@ def take(measure: Measure, model: Subject, batch: Batch, replicas: int) -> list[
         return noisy
     without = _once(measure, model, batch, replicas, noise=False)
     if len(noisy) != len(without):
-        raise InputRefusedError(f"measure {measure.kind!r} found something with noise alone, or without it alone.")
+        raise InputRefusedError(
+            f"measure {measure.kind!r} found something only with noise, or only without it; it has to return as many datasets both times."
+        )
     for one, other in zip(noisy, without, strict=True):
         refuse_other_labels(measure, one, other, "with noise", "without")
     return [both(*pair) for pair in zip(noisy, without, strict=True)]
 
 
 def try_measure(measure: Measure, model: Subject, batch: Batch, replicas: int = 1) -> tuple[str, ...]:
-    """Take a measure before anything is trained, to see that it can be taken; returns what a person should know of it.
+    """Take a measure before anything is trained, to see that it can be taken; returns warnings.
 
     Raises InputRefusedError as :func:`take` does.
     """
@@ -61,7 +63,7 @@ def refuse_other_labels(measure: Measure, one: xr.Dataset, other: xr.Dataset, fi
         if (dim in one.dims) != (dim in other.dims) or (dim in one.dims and not one[dim].equals(other[dim])):
             lengths = " and ".join(str(each.sizes.get(dim, 0)) for each in (one, other))
             raise InputRefusedError(
-                f"measure {measure.kind!r} has other labels of {dim!r} {first} than {second} ({lengths} of them): lengths and labels have to "
+                f"measure {measure.kind!r} has different labels of {dim!r} {first} and {second} ({lengths} of them): lengths and labels have to "
                 "stay the same."
             )
 
@@ -82,7 +84,7 @@ def _once(measure: Measure, model: Subject, batch: Batch, replicas: int, *, nois
 
 @contextmanager
 def _naming(measure: Measure) -> Iterator[None]:
-    """Errors say which measure they are of; a memory that is full is not the measure's fault and stays what it is."""
+    """Name the measure in its errors; running out of memory is not its fault, and is raised as it is."""
     try:
         yield
     except LabError as error:
@@ -95,7 +97,7 @@ def _naming(measure: Measure) -> Iterator[None]:
 
 @contextmanager
 def _noise(model: Subject, *, on: bool) -> Iterator[None]:
-    """The model as in training, or as in an evaluation by expectations; afterwards it is as before."""
+    """Put the model in training mode, or evaluate by expectations; afterwards it is as before."""
     rnn, training = model.rnn, model.training
     evaluation = rnn.evaluation
     model.train(on)
@@ -158,7 +160,7 @@ def _quantity(measure: Measure, name: str, values: xr.DataArray) -> xr.DataArray
     strange = [str(dim) for dim in values.dims if dim not in measure.dims]
     if strange:
         raise InputRefusedError(
-            f"{name!r} has dimensions ({', '.join(map(str, values.dims))}), and it declares ({', '.join(measure.dims)})."
+            f"{name!r} has dimensions ({', '.join(map(str, values.dims))}), but the measure declares ({', '.join(measure.dims)})."
         )
     if values.dtype.kind not in "biuf":
         raise InputRefusedError(f"{name!r} is of type {values.dtype}; a quantity has to be real numbers.")
@@ -180,7 +182,7 @@ def _labels(dim: str, found: xr.Dataset) -> Any:
     if labels.dtype.kind not in "biufU":
         raise InputRefusedError(f"the labels of {dim!r} are of type {labels.dtype}; give numbers or texts.")
     if len(set(labels.tolist())) < labels.size:
-        raise InputRefusedError(f"a label of {dim!r} is there twice.")
+        raise InputRefusedError(f"two labels of {dim!r} are equal.")
     return labels
 
 
@@ -190,7 +192,7 @@ def _with_scalars(measure: Measure, found: xr.Dataset) -> xr.Dataset:
     values = dict(measure.reduce(found))
     if set(values) != set(measure.scalars):
         raise InputRefusedError(
-            f"reduce() returned {', '.join(sorted(map(str, values))) or 'nothing'}, and its scalars are "
+            f"reduce() returned {', '.join(sorted(map(str, values))) or 'nothing'}, but the declared scalars are "
             f"{', '.join(sorted(measure.scalars)) or 'none'}."
         )
     return found.assign(

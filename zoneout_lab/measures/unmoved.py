@@ -17,7 +17,7 @@ from zoneout_lab.ops.trace import Trace, listening, recording
 
 @contextmanager
 def unmoved(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterator[Trace]:
-    """A recording (:func:`~zoneout_lab.ops.trace.recording`), after which all stands where it stood before.
+    """A recording (:func:`~zoneout_lab.ops.trace.recording`), after which everything is as it was before.
 
     Put back are torch's, NumPy's and Python's global generators, the buffers of every module that was called, as of batch norm and
     spectral norm, and by the recording the layers' own counters.

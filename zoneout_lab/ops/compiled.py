@@ -1,7 +1,7 @@
 """The C files in native/, compiled where they are first needed, for the processor that runs them.
 
 A compiled file is kept in the user's cache folder under the hash of its source, its compiler and its processor. Without a C
-compiler (or with ``ZONEOUT_LAB_COMPILED=0``) :func:`library` is None, and whoever asks does the same in Python.
+compiler (or with ``ZONEOUT_LAB_COMPILED=0``) :func:`library` returns None, and its callers do the same in Python.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ATTEMPTS = (("-fopenmp",), ())  # without OpenMP one thread does all
 
 @functools.cache
 def library(name: str, *defines: str) -> ctypes.CDLL | None:
-    """The compiled ``name``.c, or None where there is no compiler, or none that makes it.
+    """The compiled ``name``.c, or None where no compiler is found or compiling fails.
 
     Args:
         name: a C file in native/.
@@ -48,7 +48,7 @@ def library(name: str, *defines: str) -> ctypes.CDLL | None:
 
 
 def why_not() -> str:
-    """Why :func:`library` has nothing to give, in a few words."""
+    """Why :func:`library` returns None, in a few words."""
     if os.environ.get("ZONEOUT_LAB_COMPILED") == "0":
         return "switched off"
     return "no C compiler" if os.name == "nt" or _compiler() is None else "the C compiler failed"
@@ -69,7 +69,7 @@ def _built(name: str, command: list[str]) -> Path:
 
 
 def _compiler() -> list[str] | None:
-    """The command of a C compiler: what CC says, which may come with options, or the first there is."""
+    """The command of a C compiler: $CC, which may include options, or the first one found."""
     candidates = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else [["gcc"], ["clang"], ["cc"]]
     return next((words for words in candidates if words and shutil.which(words[0])), None)
 

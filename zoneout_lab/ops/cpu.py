@@ -52,7 +52,7 @@ class _Problem(ctypes.Structure):
 
 
 def is_compiled(dtype: torch.dtype = torch.float32) -> bool:
-    """Whether a C compiler was found, and made what this path needs for a dtype."""
+    """True where a C compiler was found and compiled what this path needs for a dtype."""
     return _body(dtype) is not None
 
 
@@ -156,7 +156,7 @@ def _of_parameters(
 
 
 def _slabs(like: Tensor, R: int, *shape: int) -> Tensor:
-    """New [R, *shape], every replica at a multiple of 64 bytes, so that what comes next need not copy it (products.aligned)."""
+    """New [R, *shape], every replica at a multiple of 64 bytes, so that the products after it need not copy it (matmul.aligned)."""
     size = torch.Size(shape).numel()
     lanes = 64 // like.element_size()
     return like.new_empty(R, -(-size // lanes) * lanes)[:, :size].view(R, *shape)

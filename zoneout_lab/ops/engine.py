@@ -49,7 +49,7 @@ def describe(cell: Cell, device: str) -> str:
 
 
 def is_fast(cell: Cell, masks: Collection[str]) -> bool:
-    """Whether the fast paths know a cell with masks at these sites."""
+    """True where the fast paths support a cell with masks at these sites."""
     return bool(cell.fast_sites) and set(masks) <= set(cell.fast_sites)
 
 
@@ -82,7 +82,7 @@ def forward(
     Returns:
         Outputs [R, T, B, H] and the final states.
 
-    The fast paths know some cells and sites (``fast_sites`` of a cell) and sequences of one length, show no states to a recording (though
+    The fast paths support some cells and sites (``fast_sites`` of a cell) and sequences of one length, show no states to a recording (though
     the norms of their gradients), and can be differentiated once: the reference runs wherever more is asked for, and where ``engine``
     names a path that is not for this device, dtype or machine.
     """

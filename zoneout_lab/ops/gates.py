@@ -1,4 +1,4 @@
-"""Where a cell shows its gates to a measurement, timestep by timestep. Nobody looking costs nothing."""
+"""How a cell shows its gates to a measurement, timestep by timestep. Without a measurement this costs nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def show_gates(kept: Mapping[str, Tensor], **gates: Tensor) -> None:
 
     Args:
         kept: state → the factor on s_{t−1} in its candidate s̃_t, masks at other sites than the state's own included.
-        **gates: name → activations in [0, 1], [R, B, H]. A gate without an upper bound is not one to show.
+        **gates: name → activations in [0, 1], [R, B, H]. Leave out a gate without an upper bound.
 
     >>> import torch
     >>> with gates_shown() as gates:

@@ -67,7 +67,7 @@ class MaskSpec:
     over: int = 0
 
     def at(self, update: int, units: int | None = None) -> npt.NDArray[np.float64]:
-        """Rates at a training update, [1] or one for each unit of so many.
+        """Rates at a training update: [1], or one for each of ``units``.
 
         Raises InputRefusedError where there are rates for another number of units.
         """
@@ -188,7 +188,7 @@ def _counter(mask: MaskSpec, place: Place, first: int) -> tuple[int, int, int, i
 
 
 def site_number(site: str) -> int:
-    """A site's number in the counter: its place among :data:`SITES`, or for one of a cell's own one above 2³² that its name gives.
+    """A site's number in the counter: its place in :data:`SITES`, or for any other site a number above 2³² derived from its name.
 
     >>> site_number("cell"), site_number("normaliser") > 2**32
     (1, True)
@@ -196,7 +196,9 @@ def site_number(site: str) -> int:
     if site in SITES:
         return SITES.index(site)
     digest = hashlib.blake2b(site.encode(), digest_size=4).digest()
-    return (int.from_bytes(digest) >> 1 | 1) << 32  # below 2⁶³, and no built-in site's whatever the layer
+    return (
+        int.from_bytes(digest) >> 1 | 1
+    ) << 32  # below 2⁶³, and different from every built-in site's number in any layer
 
 
 def _thresholds(mask: MaskSpec, place: Place, units: int) -> npt.NDArray[np.int32]:

@@ -81,7 +81,7 @@ def aligned(matrix: Tensor) -> Tensor:
 
 
 def _one_call_will_do(a: Tensor, b: Tensor) -> bool:
-    """Whether a batched product of a [R, M, K] and b [R, K, N] rounds each replica as it would be rounded alone."""
+    """True where a batched product of a [R, M, K] and b [R, K, N] rounds each replica as it would be rounded alone."""
     if a.device.type != "cpu" or torch.get_num_threads() > 1:
         return False
     M, K, N = (*a.shape[1:], b.shape[2])

@@ -60,7 +60,7 @@ def normal(
     Args:
         shape: of the result.
         seed: key, 64 bits of it.
-        update: training update (or draw); an integer tensor on the device is not looked at on the host.
+        update: training update (or draw); an integer tensor on the device is not read on the host.
         matrix: which weight matrix.
         stream: 0 training, 1 sampled evaluation.
         device, dtype: of the result; the numbers are made in float32, with 24 bits of each uniform.

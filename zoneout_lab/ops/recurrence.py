@@ -1,4 +1,4 @@
-"""One pass of a recurrent layer over a sequence, with all that is needed to look into it or to run it again."""
+"""One pass of a recurrent layer over a sequence, with all that is needed to inspect it or to run it again."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def forward(
 
 
 def _check_candidates(cell: Cell, candidates: object, states: States) -> None:
-    """A cell of one's own may return anything."""
+    """A user's cell may return anything."""
     shapes = [list(state.shape) for state in states]
     if not isinstance(candidates, tuple) or not all(isinstance(each, Tensor) for each in candidates):
         raise InputRefusedError(

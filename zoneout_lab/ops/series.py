@@ -23,12 +23,12 @@ class Series:
     last: States = ()
 
     def began_from(self, given: States) -> bool:
-        """Whether these are the very states it began from, unchanged since."""
+        """True where these are the very states it began from, unchanged since."""
         pairs = zip(given, self.began or (), self.versions, strict=False)
         return any(_same(a, b) and _version(a) == version for a, b, version in pairs)
 
     def stands_at(self, given: States) -> bool:
-        """Whether these are the very states of its last timestep, detached or not."""
+        """True where these are the very states of its last timestep, detached or not."""
         return any(_same(a, b) for a, b in zip(given, self.last, strict=False))
 
 
@@ -73,7 +73,7 @@ def _continued(mine: Sequence[Series], given: States, searched: set[Node]) -> Se
 
 
 def _is_beginning(mine: Sequence[Series], given: States) -> bool:
-    """Whether these are states of zero outside of any graph, or those that an earlier recurrence began from."""
+    """True where these are zeros outside of any graph, or the states that an earlier recurrence began from."""
     zeros = not any(state.requires_grad or state.any() for state in given)
     return zeros or any(series.began_from(given) for series in mine)
 

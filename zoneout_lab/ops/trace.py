@@ -1,7 +1,7 @@
-"""Where the states of a recurrence can be watched from outside while it runs.
+"""How a measurement observes the states of a recurrence while it runs.
 
-The recurrence announces its tensors, or a fast path the norms of their gradients; a measurement that wants them opens
-:func:`recording`. Nobody listening costs nothing.
+The recurrence announces its tensors, or on a fast path the norms of their gradients; a measurement that wants them opens
+:func:`recording`. Without a recording, announcing costs nothing.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Trace:
 
     Attributes:
         tensors: one tensor [..., B, H] for each timestep.
-        present: beside each of them which examples have that timestep, bool [B]; None for all.
+        present: for each of those tensors, which examples have that timestep, bool [B]; None for all.
         norms: for each call of a fast path the norms [R, T, B] of its states' gradients; zeros until a gradient is taken, and NaN where
             autograd records nothing.
         roots: tensors whose gradients, when taken, make every fast path write its norms.
-        scope: goes before the label of every layer: the name of the module that runs, where several have the same labels.
-        call: goes after it: which recurrence of this label runs, where it is not the first.
+        scope: prefix of every layer's label: the name of the module that is running, where several have the same labels.
+        call: suffix of the label: which recurrence of that label is running, where it is not the first.
         series: the recurrences so far.
         owners: label of a layer → who shows its states.
         outside: labels of layers that ran where autograd records nothing.
-        undo: what puts back the counters of the layers that ran.
-        norms_suffice: gradients are measured: a fast path need not give way to one that announces its tensors.
+        undo: functions that put back the counters of the layers that ran.
+        norms_suffice: True where gradient norms are all that is wanted: a fast path then need not give way to the reference.
         recurrences: label of a layer → each of its passes, gates included; None where they are not asked for.
-        closed: nothing is taken any more: what runs now runs again, in a backward pass.
+        closed: True once nothing more is recorded, because what runs now is only run again.
     """
 
     tensors: dict[Key, list[Tensor]] = field(default_factory=dict)
@@ -157,7 +157,7 @@ def announce(
         present: which examples have this timestep, bool [B], where some have ended.
 
     Raises:
-        InputRefusedError: another shows states under the same label: the two would make one series.
+        InputRefusedError: something else shows states under the same label; the two would be mixed up in one series.
     """
     trace = _LISTENER.get()
     if trace is None or trace.closed:

@@ -23,7 +23,7 @@ class PrintedFigure(NamedTuple):
     cell: str = ""
 
     def is_of(self, regularizer: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
-        """Whether an arm has the regularizer and the cell that this is the figure of: both as JSON, the cell among the arm's changes."""
+        """True where an arm has the regularizer and the cell that this figure is for: both as JSON, the cell among the arm's changes."""
         given = change.get("model.cell", "")
         cell = given.get("kind", "") if isinstance(given, Mapping) else given
         return self.regularizer.items() <= regularizer.items() and self.cell in ("", cell)

@@ -1,4 +1,4 @@
-"""Parts of studies, built in or from anyone's own file: their base, their JSON, the files they come from, and what is refused.
+"""Parts of studies, built in or from a user's own file: their base class, their JSON, the files they come from, and their checks.
 
 A kind of part is a base class (a :class:`Part`) and a mapping of what is built in; every function here takes the two.
 """

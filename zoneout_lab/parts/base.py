@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 
 class Part:
-    """Base of regularizers, cells, tasks and measures: frozen dataclasses whose fields are all that they are made from.
+    """Base of regularizers, cells, tasks and measures: frozen dataclasses, made again from the values of their fields alone.
 
-    ``kind`` is the name that people read. A class that gives none is called by its own name, not by its parent's.
+    ``kind`` is the name that people read. A class that sets none goes by its own name, not by its parent's.
 
     >>> class Half(Part): ...
     >>> Half.kind

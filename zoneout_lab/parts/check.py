@@ -1,4 +1,4 @@
-"""What a part of one's own has to be, found out before anything is written or trained."""
+"""Checks of a user's own part, made before anything is written or trained."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def check_class(cls: type, builtin: Mapping[str, type[P]], base: type[P]) -> Non
     """Refuse a class that cannot be a part: by name, in a sentence that says what to change.
 
     Args:
-        cls: built in or of one's own.
-        builtin, base: what there is of the kind, and the class it has to inherit from.
+        cls: built in or a user's own.
+        builtin, base: what is built in of this kind, and the class to inherit from.
 
     Raises InputRefusedError.
     """
@@ -39,9 +39,11 @@ def check_class(cls: type, builtin: Mapping[str, type[P]], base: type[P]) -> Non
     if made is None or ("__dataclass_params__" not in cls.__dict__ and own_fields):
         raise InputRefusedError(f"{where} is not a dataclass: write @dataclass(frozen=True) above the class.")
     if not made.frozen:
-        raise InputRefusedError(f"{where} can change after it was made: write @dataclass(frozen=True) above the class.")
+        raise InputRefusedError(
+            f"{where} can be changed after it is made: write @dataclass(frozen=True) above the class."
+        )
     if cls.kind in builtin:
-        raise InputRefusedError(f"{where} has the kind {cls.kind!r}, which is built in; give it another.")
+        raise InputRefusedError(f"{where} has the kind {cls.kind!r}, which is built in; give it another kind.")
     if absent := sorted(getattr(cls, "__abstractmethods__", ())):
         raise InputRefusedError(f"{where} lacks {absent[0]}, which every {noun} has: {_first_line(base, absent[0])}")
     overridden = _overridden(cls, base)
@@ -52,7 +54,7 @@ def check_class(cls: type, builtin: Mapping[str, type[P]], base: type[P]) -> Non
 
 
 def check_part(part: P, builtin: Mapping[str, type[P]], base: type[P]) -> None:
-    """Refuse a part that another process could not make again from its JSON. Parts that it holds are looked at, too.
+    """Refuse a part that another process could not make again from its JSON; the parts in its fields are checked too.
 
     Raises InputRefusedError.
     """
@@ -76,12 +78,12 @@ def check_part(part: P, builtin: Mapping[str, type[P]], base: type[P]) -> None:
         if not _equal(before, after):
             raise InputRefusedError(
                 f"{reference(type(part), builtin)}: its field {field.name} is {before!r} and comes back from JSON as {after!r}. "
-                "A field may hold a number, a text, true or false, a tuple of these, or another part; None only as its default."
+                "A field may hold a number, a string, true or false, a tuple of these, or another part; None only as its default."
             )
 
 
 def parts_of(part: Part) -> list[Part]:
-    """The part and the parts that its fields hold, however deep."""
+    """The part and all parts in its fields, at any depth."""
     found = [part]
     for name in getattr(part, "__dataclass_fields__", ()):
         value = getattr(part, name)
@@ -98,19 +100,19 @@ def _check_json(part: Part, builtin: Mapping[str, type]) -> Any:
             except (TypeError, ValueError) as error:
                 raise InputRefusedError(
                     f"{reference(type(each), builtin)}: its field {name} is {value!r}, which JSON cannot carry. A field may hold a finite "
-                    "number, a text, true or false, a tuple of these, or another part."
+                    "number, a string, true or false, a tuple of these, or another part."
                 ) from error
     return json.loads(json.dumps(to_json(part, builtin)))
 
 
 def _check_again(part: Part, own: list[type], builtin: Mapping[str, type]) -> None:
-    """Load the files again, as a worker does, and look whether the classes are there."""
+    """Load the files again, as a worker does, and check that the classes are there."""
     code = Code.of(own)
     for cls in own:
         where = reference(cls, builtin)
         key = where.partition(":")[0]
         file = next(file for file in code.files if file.key == key)
-        if file.module == "__main__":  # not run again here: it may begin a study
+        if file.module == "__main__":  # not run again here, because it may start a study
             there = defines(file.source, cls.__qualname__.partition(".")[0])
         elif key.startswith("./"):
             try:
@@ -144,7 +146,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _overridden(cls: type, base: type) -> list[tuple[str, Any]]:
-    """What a class has in place of its base's methods and properties."""
+    """The base's methods and properties that a class overrides."""
     there = ((name, inspect.getattr_static(cls, name)) for name in _methods(base))
     return [(name, given) for name, given in there if given is not vars(base)[name]]
 

@@ -1,7 +1,7 @@
-"""The files that parts of one's own come from: found, told apart by what is in them, and loaded again in another process.
+"""The files that users' own parts come from: found, identified by their content, and loaded again in another process.
 
-A file beside the study, or beside the script that runs, is named by where it lies (``./half.py``), a module that can be imported from
-anywhere by its name (``mypkg.cells``). With a file go those that it imports: from its own folder, or of its own package.
+A file beside the study, or beside the running script, goes by its path (``./half.py``), a module that can be imported from anywhere by
+its name (``mypkg.cells``). A file brings those that it imports from its own folder or package.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ class File:
 
 @dataclass(frozen=True)
 class Code:
-    """Files of one's own, ordered by their keys. Plain data: what another process needs to make the same classes."""
+    """A user's own files, ordered by their keys. Plain data: what another process needs to make the same classes."""
 
     files: tuple[File, ...] = ()
 
     @classmethod
     def of(cls, classes: Iterable[type]) -> Code:
-        """The files that these classes come from, and those that these import. Nothing for classes of this package.
+        """The files that these classes come from, and the files those import. Nothing for classes of this package.
 
         Raises InputRefusedError for a class that no other process could find, and for two files of one name.
         """
@@ -72,7 +72,7 @@ class Code:
                 if other.source != file.source:
                     raise InputRefusedError(
                         f"{each.__name__}: {other.path} and {file.path} are both called {file.key} and are not the same. "
-                        "Give one another name, or load both anew after one was changed."
+                        "Rename one of them; if one was changed, load both again."
                     )
         return cls(tuple(found[key] for key in sorted(found)))
 
@@ -90,11 +90,11 @@ class Code:
             _IN_USE.reset(token)
 
     def use(self) -> None:
-        """The same for the rest of this process: for a worker."""
+        """Do so for the rest of this process, as a worker does."""
         _IN_USE.set(self)
 
     def module(self, key: str) -> ModuleType | None:
-        """The module of a file, loaded from the source that is kept here where this process does not have it; None for another key."""
+        """The module of a file, loaded from the source kept here where this process does not have it; None for an unknown key."""
         file = next((file for file in self.files if file.key == key), None)
         if file is None:
             return None
@@ -112,7 +112,7 @@ class Code:
 
 
 def in_use() -> Code:
-    """What :meth:`Code.in_use` is open for, or no code at all."""
+    """The code that is in use (:meth:`Code.in_use`), or empty code."""
     return _IN_USE.get()
 
 
@@ -205,7 +205,7 @@ def _is_at(module: ModuleType | None, path: Path) -> bool:
 
 
 def _findable(module: ModuleType, file: File) -> bool:
-    """Whether an import by its name, in a process that has the same path, finds the module's file."""
+    """True where an import by name, in a process with the same path, finds the module's file."""
     if private.dotted(file.file) != module.__name__:
         return False
     try:
@@ -216,7 +216,7 @@ def _findable(module: ModuleType, file: File) -> bool:
 
 
 def _importable(file: File) -> bool:
-    """Whether an ordinary import gives the very file."""
+    """True where an ordinary import gives this very file."""
     try:
         spec = find_spec(file.module)
         return spec is not None and spec.origin is not None and Path(spec.origin).read_bytes() == file.source
@@ -226,7 +226,7 @@ def _importable(file: File) -> bool:
 
 @cache
 def _with_imports(file: File) -> tuple[File, ...]:
-    """The file and what it imports of its own folder or package, by way of others too."""
+    """The file and what it imports from its own folder or package, directly or not."""
     found, left = {file.key: file}, [file]
     while left:
         for each in _imported(left.pop()):

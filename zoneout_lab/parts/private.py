@@ -1,4 +1,4 @@
-"""Importing files of one's own: each folder's modules under a private name.
+"""Importing users' own files: each folder's modules under a private name.
 
 A study file imports the modules beside it, as a script does. Two studies in different folders may each have a ``helpers.py``, and the
 caller a third. So a folder gets a package of its own (``zoneout_lab_own_1``), its files are loaded as modules of that package, and an
@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 class Space:
     """A private package: the modules of one folder, loaded from its files or from sources that were read earlier.
 
-    ``sources`` are file (relative to ``folder``) → source. Those that are there from the beginning are used in place of what the folder
+    ``sources`` are file (relative to ``folder``) → source. Those given at the start are used instead of what the folder
     holds now; each file that is loaded is added.
     """
 
@@ -62,7 +62,7 @@ class Space:
         return module
 
     def provides(self, name: str) -> bool:
-        """Whether a top-level module of this name is the folder's: its files win over installed packages, as for a script."""
+        """True where a top-level module of this name is the folder's: its files win over installed packages, as for a script."""
         if name in sys.stdlib_module_names or name == "zoneout_lab":
             return False
         if any(file == f"{name}.py" or file.startswith(f"{name}/") for file in self.sources):
@@ -92,7 +92,7 @@ def space_of(module: ModuleType) -> Space | None:
 
 
 def is_private(cls: type) -> bool:
-    """Whether a class's module is known by a private name, which means nothing to another process."""
+    """True where a class's module has a private name, which means nothing to another process."""
     return cls.__module__.partition(".")[0] in _SPACES
 
 

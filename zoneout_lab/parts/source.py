@@ -70,7 +70,7 @@ def imports(source: bytes, package: str) -> Iterator[str]:
 
 
 def defines(source: bytes, name: str) -> bool:
-    """Whether the module has this class at its top level whichever way it is started: not under ``if __name__ == "__main__":``.
+    """True where the module has this class at its top level however it is started: not under ``if __name__ == "__main__":``.
 
     >>> defines(b"class A: ...", "A"), defines(b"if __name__ == '__main__':\\n    class A: ...", "A")
     (True, False)

@@ -23,8 +23,8 @@ def reference(cls: type, builtin: Mapping[str, type]) -> str:
 
     ``"zoneout"``, ``"mypkg.cells:MinGRU"``, ``"./half.py:HalfZoneout"``.
 
-    Raises InputRefusedError for a class that no other process could import: one inside a function, of an interactive session, made in
-    passing, or no longer there under its name.
+    Raises InputRefusedError for a class that no other process could import: defined inside a function or an interactive session, made
+    without a class statement, or no longer found under its name.
     """
     for kind, member in builtin.items():
         if member is cls:
@@ -50,7 +50,7 @@ def resolve(name: str, builtin: Mapping[str, type[P]], base: type[P]) -> type[P]
     A file's class is looked up in the code that is in use (:meth:`zoneout_lab.parts.code.Code.in_use`), and otherwise among the study
     files that this process has loaded.
 
-    Raises UsageError for a name on no list, InputRefusedError for a file or module that is missing, cannot be run or lacks the class.
+    Raises UsageError for an unknown name, InputRefusedError for a file or module that is missing, cannot be run or lacks the class.
     """
     if name in builtin:
         return builtin[name]
@@ -69,7 +69,7 @@ def resolve(name: str, builtin: Mapping[str, type[P]], base: type[P]) -> type[P]
     found = _member(module, qualname)
     if found is None:
         raise InputRefusedError(
-            f"{module.__file__} defines no {qualname} when it is imported again; define the {noun} at the top level of its file, under no "
+            f"{module.__file__} defines no {qualname} when it is imported again; define the {noun} at the top level of its file, outside any "
             "condition."
         )
     if not (isinstance(found, type) and issubclass(found, base)):
@@ -95,11 +95,11 @@ def from_json(
     *,
     formerly: Mapping[str, Callable[..., P]] = MappingProxyType({}),
 ) -> P:
-    """The part that :func:`to_json` wrote; a text is a part with every field at its default.
+    """The part that :func:`to_json` wrote; a string alone is a part with every field at its default.
 
-    ``formerly`` are kinds that are written no more, and what makes their values.
+    ``formerly`` maps kinds that are no longer written to what makes their values.
 
-    Raises UsageError for an unknown kind or field, InputRefusedError for a value that cannot be.
+    Raises UsageError for an unknown kind or field, InputRefusedError for an impossible value.
     """
     options = {"kind": value} if isinstance(value, str) else dict(value)
     kind = str(options.pop("kind", None))

@@ -46,7 +46,7 @@ def to_json(regularizer: Regularizer) -> dict[str, Any]:
 def from_json(value: Mapping[str, Any] | str) -> Regularizer:
     """The regularizer that :func:`to_json` wrote.
 
-    Raises UsageError for an unknown kind or field, InputRefusedError for a value that cannot be.
+    Raises UsageError for an unknown kind or field, InputRefusedError for an impossible value.
 
     >>> from_json({"kind": "recurrent_dropout", "p": 0.05})
     RecurrentDropout(p=0.05)

@@ -26,9 +26,9 @@ INVERTED = (*STACK_SITES, "recurrent")
 class Regularizer(Part, ABC):
     """A frozen value that says what is done to a recurrent network in training.
 
-    A regularizer of one's own is a frozen dataclass that overrides what it does; every method here does nothing. In training a site has a
-    mask drawn with its rate; in evaluation the rate itself, the mask's mean, or nothing at an :data:`INVERTED` site. ``a + b`` is
-    both at once.
+    To write your own, inherit from this class with a frozen dataclass and override what it does: every method here does nothing. In
+    training the mask at a site is drawn with its rate. In evaluation the mask's mean, the rate itself, takes its place; at an
+    :data:`INVERTED` site nothing does. ``a + b`` applies both.
 
     >>> from dataclasses import dataclass
     >>> from zoneout_lab import LSTM
@@ -55,8 +55,8 @@ class Regularizer(Part, ABC):
         missing = [site for site in sites if site not in cell.sites]
         if missing:
             raise InputRefusedError(
-                f"{self} does not work with a {cell.noun}, which has no {WHAT.get(missing[0], f'site {missing[0]!r}')}. "
-                f"A {cell.noun} can be regularized at: {', '.join(cell.sites)}."
+                f"{self} does not work with the {cell.noun}, which has no {WHAT.get(missing[0], f'site {missing[0]!r}')}. "
+                f"The {cell.noun} can be regularized at: {', '.join(cell.sites)}."
             )
         return sites
 
@@ -66,7 +66,7 @@ class Regularizer(Part, ABC):
         return 0.0
 
     def penalty(self, out: Tensor) -> Tensor | None:
-        """What is added to a replica's training loss for each layer, a tensor without dimensions; None for nothing.
+        """The term added to a replica's training loss for each layer, a tensor without dimensions; None for no term.
 
         Args:
             out: the layer's outputs h_1 … h_T of one replica, [T, B, H].
@@ -74,12 +74,12 @@ class Regularizer(Part, ABC):
         return None
 
     def for_training(self, updates: int) -> Regularizer:
-        """The regularizer for a training of so many updates: what it gives as a fraction of training becomes updates."""
+        """The regularizer for training of this many updates, with fractions of training turned into updates."""
         return self
 
     @property
     def parts(self) -> tuple[Regularizer, ...]:
-        """The regularizers that it consists of."""
+        """The regularizers that it is made of."""
         return (self,)
 
     def __add__(self, other: Regularizer) -> Combined:
@@ -105,7 +105,7 @@ class Combined(Regularizer):
         parts: the regularizers, each acting at sites of its own.
 
     Raises:
-        InputRefusedError: two parts act at one site or are of one kind.
+        InputRefusedError: two parts act at the same site or are of the same kind.
 
     >>> from zoneout_lab.regularizers import NonRecurrentDropout, Zoneout
     >>> both = NonRecurrentDropout(0.65) + Zoneout(cell=0.25, hidden=0.025)
@@ -156,6 +156,6 @@ def _refuse_together(a: Regularizer, b: Regularizer) -> None:
     both = sorted(a.for_training(1).sites().keys() & b.for_training(1).sites().keys())
     why = f"both act at the site {both[0]!r}" if both else ""
     if a.kind == b.kind and a.kind != "none":
-        why = why or "they are of one kind"
+        why = why or "they are of the same kind"
     if why:
         raise InputRefusedError(f"{a} and {b} do not combine: {why}.")

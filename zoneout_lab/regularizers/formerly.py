@@ -20,7 +20,7 @@ _NOTHING = NoRegularizer()
 
 @dataclass(frozen=True)
 class InsteadOfLSTM(Regularizer):
-    """A cell in an LSTM's place, and what is done to it. Layers and studies take it apart (:func:`separated`)."""
+    """A cell that takes the LSTM's place, and the regularizer of it. Layers and studies separate the two (:func:`separated`)."""
 
     kind: ClassVar[str] = "instead_of_lstm"
 
@@ -32,7 +32,7 @@ class InsteadOfLSTM(Regularizer):
 
 
 def separated(cell: Cell, regularizer: Regularizer) -> tuple[Cell, Regularizer]:
-    """The cell and the regularizer that an old value stood for; others as they are.
+    """The cell and the regularizer that an old value stands for; any other pair is returned unchanged.
 
     Raises InputRefusedError where the cell is not an LSTM.
     """
@@ -40,7 +40,7 @@ def separated(cell: Cell, regularizer: Regularizer) -> tuple[Cell, Regularizer]:
     if not found:
         return cell, regularizer
     if cell.kind != "lstm":
-        raise InputRefusedError(f"{found[0].cell} takes the place of an LSTM, and the cell is a {cell.noun}.")
+        raise InputRefusedError(f"{found[0].cell} takes the place of an LSTM, but the cell is a {cell.noun}.")
     rest = [part for part in (*regularizer.parts, found[0].rest) if part not in (found[0], _NOTHING)]
     return found[0].cell, rest[0] if len(rest) == 1 else Combined(tuple(rest)) if rest else _NOTHING
 

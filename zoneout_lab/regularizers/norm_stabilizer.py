@@ -16,9 +16,8 @@ from zoneout_lab.regularizers.base import Regularizer
 class NormStabilizer(Regularizer):
     """Loss + β · mean_b Σ_{t=2…T} (‖h_t‖ − ‖h_{t−1}‖)² / (T − 1) (Krueger & Memisevic 2016, eq. 1), h_0 left out.
 
-    In training mode a layer with it leaves the penalty, summed over its layers, in ``rnn.penalty`` [R]: add it to the loss. The
-    studies' training does. A function that is checkpointed with ``use_reentrant=True`` has to return it: what is left there has no
-    gradient.
+    In training mode ``rnn.penalty`` [R] holds the penalty, summed over layers: add it to the loss, as studies do. A function that is
+    checkpointed with ``use_reentrant=True`` has to return the penalty: read from ``rnn.penalty`` it would have no gradient.
 
     Args:
         beta: β, at least 0; the paper's 50.

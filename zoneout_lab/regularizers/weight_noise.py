@@ -13,8 +13,8 @@ from zoneout_lab.regularizers.base import Regularizer
 class WeightNoise(Regularizer):
     """W + ε with ε ~ N(0, σ²), drawn once for each training update (Graves 2011; Krueger et al. 2017, section 4.1, σ = .075).
 
-    On the weight matrices of every layer and of the model's readout and embedding; none on biases, none at evaluation, whatever the
-    evaluation. The gradient at W + ε is used for W. The numbers are a function of the mask seed and the update
+    On the weight matrices of every layer and of the model's readout and embedding; never on biases, and never in
+    evaluation, whatever its kind. The gradient at W + ε is used for W. The numbers are a function of the mask seed and the update
     (:mod:`zoneout_lab.ops.noise`).
 
     Args:

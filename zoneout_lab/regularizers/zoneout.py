@@ -23,17 +23,17 @@ class Zoneout(Regularizer):
 
     Args:
         cell: z for the memory cell, in [0, 1]. LSTM only. A tuple has one z for each unit; two numbers are the first and the last
-            unit's, and the units between lie on a straight line.
+            unit's, and those between are interpolated.
         hidden: z for the hidden state, likewise.
         share: one mask for cell and hidden state. With unequal rates the smaller set of preserved units lies in the larger.
         per: ``unit``, or ``layer``: all units of a layer are preserved together (stochastic depth in time).
         resample: ``step`` draws anew at every timestep, example and update; ``sequence`` at every example and update, kept for
             the whole sequence; ``never`` fixes one mask over timesteps and units for all of training (static identity
             connections, the paper's §4.5).
-        cell_end, hidden_end: where the rates arrive in a straight line over training, from ``cell`` and ``hidden`` at update 0; None:
-            they stay.
-        over: updates until then.
-        over_share: the same as a share of training, in (0, 1]; studies turn it into updates (:meth:`for_training`).
+        cell_end, hidden_end: the rates at update ``over`` and after, approached in a straight line from ``cell`` and ``hidden`` at
+            update 0; None: the rates stay as they are.
+        over: how many updates that takes.
+        over_share: the same as a fraction of training, in (0, 1]; studies turn it into updates (:meth:`for_training`).
 
     At evaluation s_t = z ⊙ s_{t−1} + (1 − z) ⊙ s̃_t.
 
@@ -73,20 +73,23 @@ class Zoneout(Regularizer):
             )
         if self.over is not None and (not changes or self.over_share is not None):
             raise InputRefusedError(
-                f"zoneout's over is {self.over}; it is the number of updates until cell_end and hidden_end, and goes with them alone."
+                f"zoneout's over is {self.over}; it is the number of updates until cell_end and hidden_end are reached: give it with "
+                "one of them, and without over_share."
             )
         if self.over_share is not None:
-            share = rate(self.over_share, "zoneout's over_share (the share of training until cell_end and hidden_end)")
+            share = rate(
+                self.over_share, "zoneout's over_share (the fraction of training until cell_end and hidden_end)"
+            )
             if not changes or share == 0:
                 raise InputRefusedError(
-                    f"zoneout's over_share is {self.over_share}; it is the share of training until cell_end and hidden_end, above 0 and "
-                    "at most 1, and goes with them."
+                    f"zoneout's over_share is {self.over_share}; it is the fraction of training until cell_end and hidden_end are "
+                    "reached, above 0 and at most 1, so it needs one of them."
                 )
             if not isinstance(self.over_share, int):  # a study that says 1 keeps its hash
                 object.__setattr__(self, "over_share", share)
         if changes and self.over is None and self.over_share is None:
             raise InputRefusedError(
-                "zoneout's cell_end and hidden_end need over, the number of updates until then, or in a study over_share."
+                "zoneout's cell_end and hidden_end need over, the number of updates until they are reached, or in a study over_share."
             )
         for name, value, choices in (("per", self.per, get_args(Per)), ("resample", self.resample, get_args(Resample))):
             if value not in choices:
@@ -105,7 +108,7 @@ class Zoneout(Regularizer):
     def sites(self) -> Mapping[str, MaskSpec]:
         if self.over_share is not None:
             raise InputRefusedError(
-                f"zoneout's over_share is {self.over_share}, of a training whose length only a study knows; "
+                f"zoneout's over_share is {self.over_share}, a fraction of training, whose length only a study knows; "
                 "give over, a number of updates, or call for_training(updates)."
             )
         fixed = {"step": set(), "sequence": {"timestep"}, "never": {"update", "example"}}[self.resample]

@@ -49,7 +49,7 @@ class Source:
 
     @cached_property
     def trained_here(self) -> bool:
-        """Whether the runs recorded what they were trained on: a study's task, model and training are known of these alone."""
+        """True where the runs recorded what they were trained on; only then are a study's task, model and training known."""
         return bool(self.recorded("data"))
 
     @cached_property
@@ -98,7 +98,7 @@ class Source:
 
     @cached_property
     def judgements(self) -> tuple[Judgement, ...]:
-        """The verdicts on what was declared; none where nothing was."""
+        """The verdicts on the declared hypotheses."""
         return judge(self.tree) if self.study.get("hypotheses") else ()
 
     @cached_property

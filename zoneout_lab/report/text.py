@@ -84,7 +84,7 @@ def words(name: str) -> str:
 
 
 def part(kind: str) -> str:
-    """What a part is called: the words of a built-in kind, or a class of one's own with where it comes from.
+    """The name of a part: the words of a built-in kind, or a user's class and where it comes from.
 
     >>> part("weight_noise"), part("./my_parts.py:HalfZoneout")
     ('weight noise', 'HalfZoneout (./my_parts.py)')

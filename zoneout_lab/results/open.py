@@ -47,11 +47,11 @@ def open_results(path: str | Path) -> xr.DataTree:
 
 def _open_folder(folder: Path) -> xr.DataTree:
     if not (folder / MANIFEST).is_file():
-        raise InputRefusedError(f"{folder} is no study's folder: it has no {MANIFEST}.")
+        raise InputRefusedError(f"{folder} is not a study's folder: it has no {MANIFEST}.")
     manifest = _read_json(folder / MANIFEST)
     if manifest.get("schema") != schema.VERSION:
         raise IntegrityError(
-            f"{folder / MANIFEST} is no manifest of this version (schema {manifest.get('schema')}, need {schema.VERSION})."
+            f"{folder / MANIFEST} is not a manifest of this version (schema {manifest.get('schema')}, need {schema.VERSION})."
         )
     try:
         study = manifest["study"]

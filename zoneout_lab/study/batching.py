@@ -25,7 +25,7 @@ def batches(
         runs: what is to be trained; their order is kept.
         steps: timesteps of a training sequence.
         workers: batches that train at once.
-        memory: bytes that may be used in all; by default a share of what is free, and small batches, which suit a CPU.
+        memory: bytes that may be used in all; by default a fraction of what is free, and small batches, which suit a CPU.
         device: where they will train.
     """
     most_on_cpu = _REPLICAS_ON_CPU if memory is None else len(runs)
@@ -43,7 +43,7 @@ def batches(
 
 
 def path_of(run: Run) -> str:
-    """What runs of one shape also have to agree in to train as replicas: ``fast`` or ``reference``, the path that can compute them."""
+    """What else runs of one shape must share to train as replicas: ``fast`` or ``reference``, the path that can compute them."""
     cell = as_cell(run.setting.model.cell)
     masks = from_json(run.regularizer).for_training(1).masks(cell)
     return "fast" if is_fast(cell, masks) else "reference"

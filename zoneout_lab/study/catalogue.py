@@ -1,4 +1,4 @@
-"""Finding studies: those that come with the package by name, anyone's own by path."""
+"""Finding studies: those that come with the package by name, others by path."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def builtin_studies() -> dict[str, Path]:
 def load_file(path: Path) -> ModuleType:
     """A Python file as a module, run anew. What lies beside it can be imported from it; this process's own modules stay as they are.
 
-    Raises InputRefusedError (UsageError for a name on no list) where the file cannot be run, with its line.
+    Raises InputRefusedError (UsageError for an unknown name) where the file cannot be run, with its line.
     """
     if not path.is_file():
         raise InputRefusedError(f"There is no study file at {path}.")
@@ -49,7 +49,7 @@ def load_file(path: Path) -> ModuleType:
 
 
 def _line(error: BaseException, folder: Path) -> str:
-    """Where in the files of a folder an error arose, the innermost place."""
+    """Where in the files of a folder an error was raised, innermost first."""
     if isinstance(error, SyntaxError):
         return ""  # says so itself
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
@@ -70,7 +70,7 @@ def load_study(name: str | Path) -> Study:
     path = builtin.get(str(name), Path(name))
     if str(name) not in builtin and path.suffix != ".py":
         if Path(f"{name}.py").is_file():
-            raise UsageError(f"There is no built-in study {str(name)!r}. For the file that is here: ./{name}.py.")
+            raise UsageError(f"There is no built-in study {str(name)!r}. To run a file, write ./{name}.py.")
         raise unknown("study", str(name), builtin)
     module = load_file(path)
     study = getattr(module, "STUDY", None)

@@ -80,7 +80,7 @@ def _time_per_timestep(batch: Sequence[Run], task: Task, data: Data, device: str
         loss = loss_by_replica(model(x, reads=reads(targets)), targets).sum()
         loss.item()
         middle = time.perf_counter()
-        torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)  # a cell need not use all it has
+        torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)  # a cell need not use all its parameters
         if device.startswith("cuda"):
             torch.cuda.synchronize()
         forward.append(middle - started)

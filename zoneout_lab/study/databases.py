@@ -1,4 +1,4 @@
-"""Databases that mirror the results: the URL of a file, whether a URL is one, and what helps when a database fails."""
+"""Databases that mirror the results: the URL of a file, checks of a URL, and what to do when a database fails."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def quiet(*loggers: str) -> Iterator[None]:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same may succeed later: no answer, a lock held elsewhere, a full disk.
+    """True where the same may succeed later: no answer, a lock held elsewhere, a full disk.
 
     >>> may_pass(ConnectionRefusedError()), may_pass(PermissionError())
     (True, False)

@@ -26,7 +26,7 @@ Scalar = Value | None
 
 
 def _written(path: str, value: Any) -> Any:
-    """A cell that is built in is kept as JSON, one of one's own as itself: that says where it comes from."""
+    """A built-in cell is kept as JSON, a user's own as itself, which says where it comes from."""
     named = value.get("kind") if isinstance(value, Mapping) else value
     own = path == "model.cell" and isinstance(named, str) and ":" in named
     cls = value if isinstance(value, type) else type(value)
@@ -55,7 +55,7 @@ class Arm(Frozen):
     """
 
     name: Name
-    label: str = Field("", description="how it is called in the report; by default its name")
+    label: str = Field("", description="its name in the report; by default its name in the study")
     regularizer: RegularizerField = NoRegularizer()
     change: Change = Field(default_factory=dict, description="dotted field of the setting → value")
     search: dict[str, tuple[float, float]] = Field(

@@ -1,4 +1,4 @@
-"""Whether a study can answer what it asks: enough seeds for a verdict, and the metrics its hypotheses name."""
+"""Checks that a study can answer what it asks: enough seeds for a verdict, and the metrics its hypotheses name."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def check_metrics(study: Study) -> None:
     if latest > epochs:
         whose = f" of arm {shortest.name!r}" if "training.epochs" in shortest.change else ""
         raise InputRefusedError(
-            f"Gradient flow is to be measured after epoch {latest}, and training{whose} ends after {epochs}. Train longer "
+            f"A measurement is planned after epoch {latest}, but training{whose} ends after {epochs}. Train longer "
             f"({'its change of training.epochs' if whose else f'--set training.epochs={latest}'}), or change the study's "
             "gradient_epochs: −1 is after each run's last epoch."
         )
@@ -66,13 +66,13 @@ def check_metrics(study: Study) -> None:
             )
         if of is not None and any(study.gradient_epochs):
             raise UsageError(
-                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, and not every arm has a memory cell: "
-                "only an LSTM does. Ask for the hidden state's."
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, but not every arm has a memory cell. "
+                "Ask for the hidden state's."
             )
         if of is not None:
             raise UsageError(
-                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is measured with gradient flow, and the study "
-                "measures none after training began: give it gradient_epochs=(-1,), for each run's last epoch."
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is measured after gradient_epochs, and the study "
+                "has none after training began: give it gradient_epochs=(-1,), for each run's last epoch."
             )
         names = known | {f"{split}_score" for split in SPLITS}
         raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, names)}")
@@ -90,7 +90,7 @@ def metrics_of(study: Study) -> list[str]:
 
 
 def shortened(study: Study, declared: Study) -> tuple[Study, str]:
-    """A study whose options left it fewer epochs than it measures gradient flow at: measured after the last one instead, and in words.
+    """A study left with fewer epochs than it measures at, changed to measure after the last one, and the change in words.
 
     A study that is faulty as declared stays as it is, for :func:`check_metrics` to refuse.
 

@@ -1,4 +1,4 @@
-"""The device a study trains on: whether it is here, and how much fits it."""
+"""The device a study trains on: whether it exists here, and how much fits on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneout_lab.report.text import count
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory did not suffice."""
+    """True where an error means that memory did not suffice."""
     # the CPU allocator has no exception of its own
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
@@ -44,7 +44,7 @@ def check_device(device: str) -> str:
 
 
 def why_missing(device: str) -> str | None:
-    """Why a GPU that might exist elsewhere is not here; None where the device is here. Raises UsageError for an unknown device.
+    """Why a GPU that may exist on another machine is missing; None where the device exists. Raises UsageError for an unknown device.
 
     >>> why_missing("cpu") is None
     True

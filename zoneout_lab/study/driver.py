@@ -1,4 +1,4 @@
-"""Training what is missing of a study: batches of runs to processes, each one's files written as it ends, mirrors told."""
+"""Training what is missing of a study: batches of runs go to processes, their files are written as each ends, and mirrors follow."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Watcher:
 
 @dataclass
 class Driver:
-    """A study in progress: what it trains on, where its files go, who is told."""
+    """A study in progress: what it trains on, where its files go, who is told about it."""
 
     study: Study
     store: Store
@@ -132,7 +132,7 @@ class Driver:
 
 
 def origin(setting: Setting, data: Data, device: str, workers: int) -> dict[str, Any]:
-    """Where every run of this driver comes from; read once, so that a commit made meanwhile does not enter."""
+    """Where every run of this driver comes from; read once, so that a later commit is not recorded by mistake."""
     return {
         "versions": provenance.versions(),
         "machine": provenance.machine(device) | {"workers": workers},

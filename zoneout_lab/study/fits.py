@@ -1,4 +1,4 @@
-"""Whether what a study declares fits together. Each function raises InputRefusedError where it does not, by name."""
+"""Checks that what a study declares fits together. Each function raises InputRefusedError, by name, where it does not."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from zoneout_lab.study.declared import Arm, Hypothesis, Tuning
 
 
 def arms_fit(arms: Sequence[Arm], baseline: str) -> None:
-    """Arms have names, and labels, of their own; the baseline is one of them; a regularizer of one's own is one."""
+    """Each arm has its own name and label; the baseline is one of them; a user's regularizer is well formed."""
     names = [arm.name for arm in arms]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputRefusedError(f"The arm {twice[0]!r} is there twice; give every arm its own name.")
+        raise InputRefusedError(f"The arm {twice[0]!r} is given twice; give every arm its own name.")
     labels = [" ".join((arm.label or arm.name).split()) for arm in arms]
     same = sorted({label for label in labels if [other.casefold() for other in labels].count(label.casefold()) > 1})
     if same:
         raise InputRefusedError(
-            f"Several arms are called {same[0]!r}, and no sentence could tell them apart; give every arm a label of its own."
+            f"Several arms are called {same[0]!r}, so no sentence could tell them apart; give every arm its own label."
         )
     if baseline not in names:
         raise InputRefusedError(f"baseline: {unknown('arm', baseline, names)}")
@@ -39,11 +39,11 @@ def hypotheses_fit(hypotheses: Sequence[Hypothesis], names: Sequence[str]) -> No
     seen = set()
     for hypothesis in hypotheses:
         if hypothesis.name in seen:
-            raise InputRefusedError(f"The hypothesis {hypothesis.name!r} is there twice.")
+            raise InputRefusedError(f"The hypothesis {hypothesis.name!r} is given twice; give one another name.")
         seen.add(hypothesis.name)
         if strange := sorted(set(hypothesis.claims) - set(CLAIMS)):
             raise InputRefusedError(
-                f"hypothesis {hypothesis.name!r} is about claim {strange[0]}, and the paper's are 1 to {max(CLAIMS)} (zoneout-lab "
+                f"hypothesis {hypothesis.name!r} is about claim {strange[0]}, but the paper's claims are 1 to {max(CLAIMS)} (zoneout-lab "
                 "list shows them). A question of your own needs no claim."
             )
         for role in (hypothesis.arm, hypothesis.against):
@@ -58,7 +58,7 @@ def hypotheses_fit(hypotheses: Sequence[Hypothesis], names: Sequence[str]) -> No
 
 
 def searches_fit(arms: Sequence[Arm], tuning: Tuning | None) -> None:
-    """What is searched is a rate of the arm's regularizer, its range holds values that this can have, and there is a budget."""
+    """What is searched is a rate of the arm's regularizer, its range holds possible values, and there is a budget."""
     for arm in arms:
         fields = set(to_json(arm.regularizer)) - {"kind"}
         if set(arm.search) - fields:

@@ -1,4 +1,4 @@
-"""Whether a study's parts are there and fit together, found out before anything is written or trained."""
+"""Checks that a study's parts exist and fit together, made before anything is written or trained."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _EXAMPLES = 2  # examples that a measure is tried on
 
 
 def check_parts(study: Study, task: Task, data: Data) -> list[str]:
-    """Raise where a run of the study could not begin, and return what a person should know before it does.
+    """Raise where a run of the study could not begin; return warnings.
 
     Args:
-        study: all arms of which are looked at, at one seed.
+        study: each arm is checked, at one seed.
         task, data: of the study.
 
     Raises:
-        InputRefusedError: an impossible model, one that cannot read the task, or a part of one's own that cannot be made again from what
-            is written down of it.
+        InputRefusedError: an impossible model, one that cannot read the task, or a user's part that cannot be made again from its
+            JSON.
     """
     check_part(task, TASKS, Task)  # type: ignore[type-abstract]
     _check_score(study, task, data)
@@ -56,13 +56,13 @@ def check_parts(study: Study, task: Task, data: Data) -> list[str]:
 
 
 def _check_score(study: Study, task: Task, data: Data) -> None:
-    """The metrics that hypotheses name have to be made on data of the kind that the task's are."""
+    """The metrics that hypotheses name have to exist for data of the task's kind."""
     score = as_score(task.score)
     made = names_over(score, kind_of(data.test))
     for hypothesis in study.hypotheses:
         if hypothesis.metric in score.names and hypothesis.metric not in made:
             raise InputRefusedError(
-                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is made on {score.over}, and this task's data are "
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which exists for {score.over}, but this task's data are "
                 f"{kind_of(data.test)}. Ask for one of {', '.join(made)}."
             )
 
@@ -97,7 +97,7 @@ def _try_measures(study: Study, run: Run, model: SequenceModel, data: Data) -> l
 
 
 def _check_written(arm: Arm, cell: Cell) -> None:
-    """Runs are trained, by other processes too, from what is written down of them: it has to come to the same parts."""
+    """Runs are trained, by other processes too, from their JSON, which has to give the same parts."""
     try:
         check_part(arm.regularizer, REGULARIZERS, Regularizer)
         check_part(cell, CELLS, Cell)  # type: ignore[type-abstract]
@@ -106,7 +106,7 @@ def _check_written(arm: Arm, cell: Cell) -> None:
 
 
 def _try(run: Run, task: Task, data: Data) -> SequenceModel | None:
-    """One pass over a few timesteps. What else may fail, such as memory, is left to training, which tells of it."""
+    """One pass over a few timesteps. Other failures, such as too little memory, are left to training, which reports them."""
     batch = next(iter(data.train.in_order(run.setting.training.batch)), None)
     if batch is None:
         return None

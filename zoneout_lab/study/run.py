@@ -121,7 +121,7 @@ def run_study(
 
 
 def _check_mirrors(storage: str | None, tracking: str | None, watcher: Watcher) -> str | None:
-    """Refuse what is not a place to mirror runs in; returns where MLflow is to record them, None where it does not."""
+    """Refuse places that runs cannot be mirrored in; return where MLflow is to record them, None where it is not to."""
     if storage is not None:
         check_database_url(storage, "--storage")
     if tracking is not None and find_spec("mlflow") is None:
@@ -134,7 +134,7 @@ def _check_mirrors(storage: str | None, tracking: str | None, watcher: Watcher) 
         watcher.say(f"Runs are not recorded in MLflow, which is not installed. To install it: {install}.")
         return None
     if tracking not in (None, "default") or (tracking == "default" and os.environ.get("MLFLOW_TRACKING_URI")):
-        with suppress(RuntimeError):  # MLflow itself cannot be imported, which costs no run
+        with suppress(RuntimeError):  # MLflow itself cannot be imported, which must not stop a run
             from zoneout_lab.study.tracking import check_tracking
 
             check_tracking(None if tracking == "default" else tracking)
@@ -163,7 +163,7 @@ def write_outputs(folder: Path, *, again: bool) -> None:
     from zoneout_lab.results import open_results
 
     export, report = folder / "study.nc", folder / "report.html"
-    # older than the manifest: the driver that wrote it died before it came to these
+    # older than the manifest: the driver that wrote that one died before writing these
     changed = (folder / "MANIFEST.json").stat().st_mtime_ns
     if again or any(not file.exists() or file.stat().st_mtime_ns < changed for file in (export, report)):
         tree = open_results(folder)

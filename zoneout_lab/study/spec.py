@@ -23,7 +23,7 @@ from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, ta
 
 
 def _task(value: Any) -> Any:
-    """One of one's own is kept as its class, which says where it comes from; one that is built in by its name."""
+    """A user's own task is kept as its class, which says where it comes from; a built-in one by its name."""
     if isinstance(value, str):
         return task_class(value) if ":" in value else value
     return task_name(task_class(value)) if value in TASKS.values() else task_class(value)
@@ -41,7 +41,7 @@ class Study(Frozen):
         task, preset: a task, by name, as a class or as a value (whose fields are then its options), and one of its settings.
         change: dotted field of the setting → value, for all arms.
         arms, baseline: what is compared, and the arm the others are written against.
-        seeds: how many seeds every arm is run with; seed: from which all randomness derives.
+        seeds: how many seeds every arm is run with; seed: the number from which all randomness derives.
         hypotheses, alpha: the family of claims, corrected together at α.
         gradient_epochs, gradient_examples: when the measures are taken, and on how many validation examples; 0 is before training, −1
             after each run's last epoch.
@@ -134,7 +134,7 @@ class Study(Frozen):
         except Exception as error:
             kind = to_json(arm.regularizer)["kind"]
             raise InputRefusedError(
-                f"arm {arm.name!r}: {kind} has no masks: {type(error).__name__}: {error}."
+                f"arm {arm.name!r}: {kind} failed when asked for its masks: {type(error).__name__}: {error}."
             ) from error
         return Run(
             arm=arm.name,
@@ -150,13 +150,13 @@ class Study(Frozen):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The study as JSON, with the setting that its task, preset and changes come to, and the digests of its own code if it has any."""
+        """The study as JSON, with the setting that results from its task, preset and changes, and the digests of its own code, if any."""
         written = self.model_dump(mode="json") | {"setting": self.setting().model_dump(mode="json")}
         return written | ({"code": self.code.digests()} if self.code.files else {})
 
     @property
     def code(self) -> Code:
-        """The files of one's own that the study's parts come from."""
+        """The user's own files that the study's parts come from."""
         return Code.of(cls for arm in self.arms for cls in self.classes(arm))
 
     def cell(self, arm: Arm) -> Cell:
@@ -182,7 +182,7 @@ def derive(study_seed: int, seed: int, purpose: str) -> int:
 def overridden(study: Study, **changes: Any) -> Study:
     """The study with fields replaced, validated again.
 
-    Raises InputRefusedError (or UsageError for a name on no list) where it no longer fits.
+    Raises InputRefusedError (or UsageError for an unknown name) where it no longer fits together.
     """
     try:
         return Study.model_validate(dict(study) | changes)

@@ -4,8 +4,8 @@
 <out>/<study id>/  spec.json  MANIFEST.json  code/*.py  runs/*.nc  study.nc  report.html
 ```
 
-``code/`` is there where a study has parts of one's own: copies of their files, for whoever asks later what was run. Nothing reads them to
-show results.
+``code/`` exists where a study has parts of its own: copies of their files, as a record of what was run. Nothing reads them to show
+results.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Store:
     def open(
         cls, out: Path, study: Study, *, data: str, declared: Study, overrides: Sequence[str], command: str
     ) -> Store:
-        """The study's folder under ``out``, made where it does not exist; ``data`` is the digest of the data it runs on.
+        """The study's folder under ``out``, created where it does not exist; ``data`` is the digest of the data it runs on.
 
         Raises InputRefusedError where the folder holds another study or other data or cannot be written, IntegrityError where its manifest
         cannot be read.
@@ -71,7 +71,7 @@ class Store:
             if not (folder / "spec.json").exists():
                 store.save_spec()
             return store
-        # hidden: the lock, and what a driver that died while it began has left
+        # hidden: the lock, and leftovers of a driver that died as it started
         if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise InputRefusedError(
                 f"{folder} exists and holds no study. Choose another folder with --out, or move it away."
@@ -89,7 +89,7 @@ class Store:
                 "runs": {},
             },
         )
-        store.save()  # first: from here on the folder is known for this study's
+        store.save()  # first: from here on the folder is known to be this study's
         store.save_spec()
         store.keep(study.code)
         return store
@@ -101,7 +101,7 @@ class Store:
         schema.write_bytes(self.folder / "spec.json", _json(self.manifest["study"]))
 
     def keep(self, code: Code) -> None:
-        """Copy the files of one's own that are not there yet. One that differs in its comments only stays as it was."""
+        """Copy the study's own files that are missing. A copy that differs only in its comments stays as it is."""
         kept = self.manifest.get("code", {})
         missing = [file for file in code.files if not (self.folder / f"code/{file.file}").exists()]
         for file in missing:
@@ -112,7 +112,7 @@ class Store:
             self.save()
 
     def has(self, run: Run) -> bool:
-        """Whether the run's file is there. Raises IntegrityError where it is not the file that was written."""
+        """True where the run's file exists. Raises IntegrityError where it is not the file that was written."""
         entry = self.manifest["runs"].get(run.id)
         if entry is None or not (self.folder / entry["file"]).exists():
             return False
@@ -179,7 +179,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a results folder. InputRefusedError where there is none, IntegrityError where it is damaged."""
     path = folder / "MANIFEST.json"
     if not path.is_file():
-        raise InputRefusedError(f"{folder} is no results folder: it has no MANIFEST.json.")
+        raise InputRefusedError(f"{folder} is not a results folder: it has no MANIFEST.json.")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         manifest["runs"].items(), manifest["study"].items()
@@ -191,7 +191,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_code(folder: Path, manifest: Mapping[str, Any], *, missing: bool = False) -> None:
-    """Raise IntegrityError where a copy of one's own code is not the file that was written; ``missing``: it may be gone."""
+    """Raise IntegrityError where a copy of a user's code is not the file that was written; ``missing``: it may be gone."""
     for entry in manifest.get("code", {}).values():
         path = folder / entry["file"]
         if not path.exists() and missing:

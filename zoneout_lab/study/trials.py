@@ -35,7 +35,7 @@ class Ledger:
         arms: names of all arms.
         sampler: what the trials' settings came from, recorded with Optuna's version.
         warn: told once where the database does not answer.
-        better: which scores are better.
+        better: which scores are better, ``lower`` or ``higher``.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Ledger:
             self._study = study
 
     def begin(self, run: Run, searched: Space | None = None, *, again: bool = False) -> None:
-        """Enqueue a run and ask for its trial, unless it has a finished one and is not to be run ``again``."""
+        """Enqueue a run and ask for its trial; unless ``again``, not where it has a finished one."""
         with self._or_warn():
             if self._study is not None and (again or run.id not in self._done):
                 params, space = self._point(run, searched or {})

@@ -45,7 +45,7 @@ def tune(driver: Driver) -> Study:
         ]
         driver.train_missing((run for _, _, runs in trials for run in runs), TUNE, spaces)
         for arm, params, runs in trials:
-            # without a score, a run counts as the worst there can be
+            # without a score, a run counts as the worst possible
             scores = [store.score(run) for run in runs]
             mean = sum(driver.score.worst if score is None else score for score in scores) / len(scores)
             finished[arm.name].append((params, mean))

@@ -1,7 +1,7 @@
 """Tasks: what a recurrent network learns from, real data or a problem of known horizon. The list below is the registry.
 
-A new task is one file here, a frozen dataclass that inherits from :class:`Task`, and one line in ``TASKS``. One of one's own need not be
-on the list.
+A new task is one file here, a frozen dataclass that inherits from :class:`Task`, and one line in ``TASKS``. A task of your own need
+not be on the list.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TASKS: Mapping[str, type[Task]] = MappingProxyType(
 def task_class(name: str | type[Task]) -> type[Task]:
     """The class of a task, with its title and settings: by name, or where it comes from; a class is returned as it is.
 
-    Raises UsageError where there is none, InputRefusedError for a class of one's own that cannot be a task.
+    Raises UsageError where there is none, InputRefusedError for a class that cannot be a task.
 
     >>> sorted(task_class("pmnist").settings)
     ['laptop', 'paper']
@@ -102,7 +102,7 @@ def options_of(task: Task) -> dict[str, Value]:
 
 
 def load_task(task: Task, folder: Path | None = None) -> Data:
-    """The task's data; those of a task of one's own are checked. Raises InputRefusedError where they cannot be trained on."""
+    """The task's data; those of a user's own task are checked. Raises InputRefusedError where they cannot be trained on."""
     return task.load(folder) if type(task) in TASKS.values() else load_own(task, folder)
 
 

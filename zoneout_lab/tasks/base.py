@@ -16,13 +16,13 @@ from torch import Tensor
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.metrics import Over, Score
 
-#: what a task is judged by: a built-in score by name, or a record of its own
+#: what a task is judged by: the name of a built-in score, or a score of its own
 TaskScore = str | Score
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Sequences of one length, each with what is to be read off it.
+    """Sequences of one length, each with its targets.
 
     ``inputs`` [N, T, I] float32. ``targets`` are int64 [N], a class read at the last timestep; int64 [N, K], a class read at each
     of the last K timesteps; or float32 [N], a real value read at the last timestep.

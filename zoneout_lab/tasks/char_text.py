@@ -1,4 +1,4 @@
-"""Any text of one's own, character by character."""
+"""Any text of yours, character by character."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ class Digits(Task):
 
     Inputs [N, 64, 1] float32 in [0, 1] (17 gray levels, divided by 16); targets [N] int64 in 0–9. Train, valid and test are
     1,097, 350 and 350 examples, every class in its overall proportion: always the same split. The same idea as permuted
-    sequential MNIST (Le, Jaitly & Hinton 2015, arXiv 1504.00941) at a twelfth of its length. It is not in the paper, so there
-    is no setting of that name.
+    sequential MNIST (Le, Jaitly & Hinton 2015, arXiv 1504.00941) at a twelfth of its length. It is not in the paper, so it
+    has no setting of that name.
 
     Options:
         permute: read the pixels in a fixed random order, otherwise row by row.

@@ -105,7 +105,7 @@ def _pieces(url: str, timeout: float) -> Iterator[tuple[bytes, int | None]]:
 
 
 def _lasts(error: Exception) -> bool:
-    """Whether the next attempt would fail as this one did: the server answers and refuses, or its certificate is not trusted."""
+    """True where the next attempt would fail as this one did: the server answers and refuses, or its certificate is not trusted."""
     if isinstance(error, urllib.error.HTTPError):
         return 400 <= error.code < 500 and error.code not in (408, 425, 429)  # too slow, too early, too often
     return isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError)

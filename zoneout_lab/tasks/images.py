@@ -1,4 +1,4 @@
-"""Any set of small images of one's own, read pixel by pixel."""
+"""Any set of small images of yours, read pixel by pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task is, and whether one of one's own is one."""
+"""What a task is, and the checks of a user's own."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from zoneout_lab.tasks.files import Sources
 
 
 class Task(Part, ABC):
-    """A task is a frozen dataclass whose fields are its options; ``load`` reads or makes its data and nothing else does.
+    """A frozen dataclass whose fields are the task's options; only ``load`` reads or makes its data.
 
-    One of one's own has fields, ``score``, ``input_size``, ``output_size`` and ``load``; the rest may stay as it is.
+    To write your own, define fields, ``score``, ``input_size``, ``output_size`` and ``load``; the rest has defaults.
 
     ``score`` is what the task is judged by beside its loss: a :class:`~zoneout_lab.metrics.Score`, or the name of a built-in one, such as
     ``error`` (the fraction of predictions whose class is wrong), ``bpc`` (the cross-entropy in bits per character), ``ppl`` (the
     perplexity per word) or ``mse`` (the mean squared error).
-    ``title`` is what people read, by default the class's name. ``sources`` are the published files it reads, or in words where its data
-    come from otherwise. ``settings`` are its presets: ``laptop``, and ``paper`` where the paper has a setting for it.
+    ``title`` is its name for people, by default the class's. ``sources`` are the published files it reads, or words that say where its
+    data come from. ``settings`` are its presets: ``laptop``, and ``paper`` where the paper has a setting for it.
     """
 
     title: ClassVar[str]
@@ -61,7 +61,7 @@ class Task(Part, ABC):
 
 
 def check_task_class(cls: type[Task]) -> None:
-    """Refuse a class whose score or presets cannot be. Raises InputRefusedError.
+    """Refuse a class with an impossible score or impossible presets. Raises InputRefusedError.
 
     >>> class Sums(Task):
     ...     score = "erorr"
@@ -78,7 +78,7 @@ def check_task_class(cls: type[Task]) -> None:
 
 
 def load_own(task: Task, folder: Path | None) -> Data:
-    """The data of a task of one's own, checked.
+    """The data of a user's own task, checked.
 
     Raises InputRefusedError where its ``load`` fails, with the line, or returns what cannot be trained on.
     """

@@ -110,7 +110,7 @@ class WordPTB(Task):
     def load(self, folder: Path | None = None) -> Data:
         """Read the three texts from where ``files.find`` finds them; texts that differ from the usual ones are noted.
 
-        Raises InputRefusedError where a file is missing from a named folder, is no such text, is shorter than an option
+        Raises InputRefusedError where a file is missing from a named folder, is not such a text, is shorter than an option
         asks, or uses a word that the training text does not; TryAgainError where a download fails.
         """
         paths = find(PTB, folder)

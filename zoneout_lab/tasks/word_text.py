@@ -1,4 +1,4 @@
-"""Any text of one's own, word by word, with the state carried from window to window."""
+"""Any text of yours, word by word, with the state carried from window to window."""
 
 from __future__ import annotations
 

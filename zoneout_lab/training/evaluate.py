@@ -111,7 +111,7 @@ def _over(
 
 
 def _added(before: Values | None, score: Score, guess: Tensor, targets: Tensor) -> Values:
-    """What a score counts, added to what it counted before; InputRefusedError where it is not one number or array for each replica."""
+    """What a score counts, added to what it counted before; InputRefusedError unless it is one number or array for each replica."""
     assert score.tally is not None
     found = score.tally(guess, targets)
     if not isinstance(found, Tensor) or found.is_complex() or found.shape[:1] != guess.shape[:1]:
@@ -130,7 +130,9 @@ def _added(before: Values | None, score: Score, guess: Tensor, targets: Tensor) 
 
 def _value(score: Score, loss: Values, tallied: Values | None) -> Values:
     if score.value is None:
-        raise InputRefusedError(f"The score {score.name!r} does not say how it is computed: give it value=.")
+        raise InputRefusedError(
+            f"The score {score.name!r} does not say how it is computed; give it a function, value=."
+        )
     value = np.asarray(score.value(loss, tallied), dtype=np.float64)
     if value.shape != loss.shape:
         raise InputRefusedError(

@@ -171,7 +171,7 @@ def _measure(
     epoch: int,
     which: Sequence[bool],
 ) -> None:
-    """Measure all replicas, and keep what is of some of them, where these have not diverged."""
+    """Measure all replicas, and keep the results of some of them, unless those have diverged."""
     batch = first_batch(data.valid, outcomes[0].run.gradient_examples)
     for measure in measures:
         group = group_of(measure)

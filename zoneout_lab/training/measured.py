@@ -25,7 +25,7 @@ def first_batch(split: Split, examples: int) -> Batch:
 def measured(
     measure: Measure, model: SequenceModel, batch: Batch, before: Sequence[Measured], epoch: int
 ) -> list[xr.Dataset]:
-    """What a measure finds in every replica; nothing where there is nothing to be measured.
+    """What a measure finds in each replica; an empty list where there is nothing to measure.
 
     Args:
         measure, model, batch: taken of this model on these examples.

@@ -82,7 +82,7 @@ class SequenceModel(nn.Module):
             reads: None, or from 1 to T.
 
         Raises:
-            InputRefusedError: an embedding of inputs that are no symbols, or one-hot symbols too many.
+            InputRefusedError: an embedding of inputs that are not symbols, or too many symbols to encode one-hot.
         """
         return self.run(x, state, reads)[0]
 

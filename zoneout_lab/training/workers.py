@@ -84,7 +84,7 @@ def prepare_process(device: str = "cpu") -> None:
 def prepared_process(device: str = "cpu") -> Iterator[None]:
     """The process as :func:`prepare_process` makes it, and afterwards with the threads, the arithmetic and the algorithms it had.
 
-    What glibc was told about freed memory stays: it cannot be asked what it did before, and no number depends on it.
+    glibc's settings for freed memory stay: it cannot be asked for the old ones, and no number depends on them.
     """
     threads, subnormal = torch.get_num_threads(), _keeps_subnormal()
     deterministic = torch.are_deterministic_algorithms_enabled()
@@ -104,14 +104,14 @@ def prepared_process(device: str = "cpu") -> Iterator[None]:
 
 
 def _keeps_subnormal() -> bool:
-    """Whether this thread computes with numbers below the smallest normal one; torch has no way to ask."""
+    """True where this thread computes with numbers below the smallest normal one; torch cannot be asked."""
     return sys.float_info.min / 2 > 0
 
 
 def _in_processes(
     batches: Sequence[Sequence[Run]], task: Task, data: Data, workers: int, report: Report
 ) -> Iterator[tuple[int, Result]]:
-    # a process that starts cannot import a class of one's own by its module's name: it makes the task from the run
+    # a new process cannot import a user's class by its module's name: it makes the task from the run
     made_here = None if ":" in batches[0][0].task else task
     # spawn: a forked torch may hang in its thread pools
     context = multiprocessing.get_context("spawn")
@@ -143,7 +143,7 @@ def _in_processes(
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """End the pool now: whatever still trains is not wanted any more."""
+    """End the pool now: what is still training is no longer wanted."""
     processes = list((getattr(pool, "_processes", None) or {}).values())
     manager = getattr(pool, "_executor_manager_thread", None)
     pool.shutdown(wait=False, cancel_futures=True)
@@ -170,7 +170,7 @@ def _start(messages: Any, task: Task | None, data: Data, code: Code) -> None:
 
 
 def _leave_with_driver() -> None:
-    """A driver that is killed can end nobody: its workers watch it, and go when it goes."""
+    """A driver that is killed cannot end its workers, so they watch it and exit when it does."""
     driver = multiprocessing.parent_process()
     assert driver is not None
     driver.join()

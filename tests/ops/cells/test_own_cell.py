@@ -91,7 +91,7 @@ def test_a_regularizer_that_it_has_no_site_for_is_refused_by_name(site: str):
             return {site: MaskSpec(0.5)}
 
     with pytest.raises(
-        InputRefusedError, match=r"does not work with a Trace.*can be regularized at: hidden, slow trace"
+        InputRefusedError, match=r"does not work with the Trace.*can be regularized at: hidden, slow trace"
     ):
         made(At())
 

@@ -21,7 +21,7 @@ from zoneout_lab.ops.matmul import recur
 class StartHere(Cell):
     """A gate between the old state and a new one, in one line: `zoneout-lab parts ./start_here.py` shows it.
 
-    The fields are its options: numbers, texts, truth values, tuples of these. They belong to the identity of every run.
+    The fields are its options: numbers, strings, booleans, tuples of these. They are part of every run's identity.
     """
 
     # blocks of H columns that the weights have: here one for the gate, one for the new state
@@ -35,7 +35,7 @@ class StartHere(Cell):
     def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:
         # One timestep. Shapes: R replicas, B examples, H units, G gates.
         # x [R, B, G·H] is W x_t + b for this timestep; weights["weight_hh"] [R, G·H, H]; states [R, B, H] each.
-        # Zoneout is not done here: the loop around it preserves every state whose site has a mask.
+        # Zoneout does not happen here: the loop around it preserves every state whose site has a mask.
         (h,) = states
         gate, new = recur(h, weights["weight_hh"], x).chunk(2, dim=-1)
         keep = torch.sigmoid(self.sharpness * gate)

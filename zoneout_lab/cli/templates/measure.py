@@ -22,7 +22,7 @@ from zoneout_lab.metrics import Metric
 class StartHere(Measure):
     """How far hidden states move in a timestep, in one line: `zoneout-lab parts ./start_here.py` shows it.
 
-    The fields are its options: numbers, texts, truth values, tuples of these. They belong to the identity of every run.
+    The fields are its options: numbers, strings, booleans, tuples of these. They are part of every run's identity.
     """
 
     # its name in result files, and the heading of its section in the report
@@ -33,7 +33,7 @@ class StartHere(Measure):
     quantities: ClassVar[Mapping[str, Metric]] = {
         "start_here_step": Metric("mean length of a step of the hidden state", "")
     }
-    # one number for each run, which hypotheses may name; it is measured without noise, too: "..._without_noise"
+    # one number for each run, which hypotheses may name; it is also measured without noise: "..._without_noise"
     scalars: ClassVar[Mapping[str, Metric]] = {"start_here_mean": Metric("mean length of the hidden state's steps", "")}
 
     def measure(self, model: Subject, batch: Batch) -> Sequence[xr.Dataset]:

@@ -18,7 +18,7 @@ from zoneout_lab.regularizers import Regularizer
 class StartHere(Regularizer):
     """What it does, in one line: `zoneout-lab parts ./start_here.py` shows it.
 
-    The fields are its options: numbers, texts, truth values, tuples of these. They belong to the identity of every run.
+    The fields are its options: numbers, strings, booleans, tuples of these. They are part of every run's identity.
     """
 
     z: float = 0.1
@@ -30,8 +30,8 @@ class StartHere(Regularizer):
         # axes: without "timestep" it is kept for a sequence, without "unit" all units of a layer share it.
         return {"cell": MaskSpec(self.z), "hidden": MaskSpec(self.z / 2)}
 
-    # Other things a regularizer can do, each of them nothing by default: `weight_noise`, a property; `penalty(out)`, added to the loss;
-    # `for_training(updates)`, where something depends on how long training is.
+    # What else a regularizer can do, each nothing by default: `weight_noise`, a property; `penalty(out)`, added to the loss;
+    # `for_training(updates)`, where something depends on the length of training.
 
 
 STUDY = Study(

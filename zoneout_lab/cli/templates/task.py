@@ -19,7 +19,7 @@ from zoneout_lab.tasks import Data, Examples, Task
 class StartHere(Task):
     """Are most of the bits of a sequence ones? In one line: `zoneout-lab parts ./start_here.py` shows it.
 
-    The fields are its options: numbers, texts, truth values, tuples of these. They belong to the identity of every run.
+    The fields are its options: numbers, strings, booleans, tuples of these. They are part of every run's identity.
     """
 
     # what it is judged by: "error" for classes, "mse" for a real value, "bpc" and "ppl" for texts (see Stream and Carried)
@@ -40,7 +40,7 @@ class StartHere(Task):
         return 2
 
     def load(self, folder: Path | None = None) -> Data:
-        # `folder` is what --data names; a task that makes its data, as this one, does without.
+        # `folder` is what --data names; a task that makes its own data, as this one does, ignores it.
         # Inputs are float32 [examples, timesteps, input_size]; targets int64 [examples], or float32 for "mse".
         generator = torch.Generator().manual_seed(self.seed)
         splits = []

@@ -1,4 +1,4 @@
-"""Recurrent cells. This list is the registry: a new one is a file here and a line below. One of one's own need not be on it."""
+"""Recurrent cells. This list is the registry: a new one is a file here and a line below. A cell of your own need not be on it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CELLS: dict[str, type[Cell]] = {
     )
 }
 
-#: those that a faster path than the reference knows
+#: those that a path faster than the reference supports
 FAST: dict[str, type[Cell]] = {kind: cell for kind, cell in CELLS.items() if cell.fast_sites}
 
 
@@ -57,7 +57,7 @@ def to_json(cell: Cell) -> str | dict[str, Any]:
 def from_json(value: str | Mapping[str, Any]) -> Cell:
     """The cell that :func:`to_json` wrote; a name alone is the cell with its defaults.
 
-    Raises UsageError for an unknown name or field, InputRefusedError for a value that cannot be.
+    Raises UsageError for an unknown name or field, InputRefusedError for an impossible value.
 
     >>> from_json("gru"), from_json({"kind": "output_gate_lstm", "reading": "printed"})
     (GRU(), OutputGateLSTM(reading='printed'))

@@ -35,25 +35,25 @@ class Parameter(NamedTuple):
 
 
 class Cell(Part, ABC):
-    """A recurrent cell as a value: a frozen dataclass, its fields the cell's options, that says all there is to know of it.
+    """A recurrent cell: a frozen dataclass whose fields are the cell's options, and which says all there is to know about it.
 
-    A cell of one's own defines ``states``, ``sites`` and :meth:`step`; the rest has defaults that suit a cell with torch's parameters
-    and runs on the reference loop (:mod:`zoneout_lab.ops.reference`). Zoneout acts outside the step: the loop preserves every state whose
-    site has a mask.
+    To write your own, define ``states``, ``sites`` and :meth:`step`; the other defaults suit a cell with torch's parameters. It runs on
+    the reference loop (:mod:`zoneout_lab.ops.reference`). Zoneout acts outside the step: the loop preserves every state whose site has a
+    mask.
 
     Attributes:
-        noun: what sentences call it; by default the class's own name.
+        noun: its name in sentences; by default the class's own.
         gates: G, blocks of H columns of the weights.
         states: state → the site whose mask preserves it, in the order in which layers take and return them. The first is the output.
         sites: where masks may act: those of the states, and others that :meth:`step` drops at. ``recurrent`` is h_{t−1} on its way
             into the products.
-        forget_gate: which block of columns a study's ``forget_bias`` is added to; None: none.
-        fast_sites: sites that the fast paths know, in the order in which their kernels take them; none: the cell has no fast path.
+        forget_gate: which block of columns a study's ``forget_bias`` is added to; None where there is no such gate.
+        fast_sites: sites that the fast paths support, in the order in which their kernels take them; none: the cell has no fast path.
         held: float32 numbers that a training step keeps for each unit, timestep, example and replica, read off peak memory: on a fast
             path, and on the reference loop. Plans estimate memory with them.
-        mixes_examples: whether an example's numbers depend on the others of its batch, which then have to be of one length.
-        states_suffice: whether the states are all that a timestep has of the past, and different values are different memories.
-            Lyapunov exponents are of such states alone.
+        mixes_examples: True where an example's numbers depend on the others in its batch, which then all need the same length.
+        states_suffice: True where a timestep knows the past from the states alone, and different values mean different memories.
+            Lyapunov exponents are defined for such states only.
 
     >>> from dataclasses import dataclass
     >>> import torch
@@ -104,7 +104,7 @@ class Cell(Part, ABC):
         return {}
 
     def project(self, x: Tensor, weights: Weights) -> Tensor:
-        """What needs no state, for all timesteps at once: x [R or 1, T, B, I] → [R, T, B, ·]; here W x + b + b'."""
+        """The part that needs no state, for all timesteps at once: x [R or 1, T, B, I] → [R, T, B, ·]; here W x + b + b'."""
         return project(x, weights["weight_ih"], bias_of(weights))
 
     def begin(self, weights: Weights, *, training: bool = False, moves: bool = False) -> Step:
@@ -120,7 +120,7 @@ class Cell(Part, ABC):
     def preserve(self, states: States, candidates: States, masks: Masks) -> States:
         """The new states: z ⊙ s_{t−1} + (1 − z) ⊙ s̃_t with the mask z of each state's site (Krueger et al. 2017, eq. 3).
 
-        A cell overrides it whose states mean something only together.
+        Override it in a cell whose states have a meaning only together.
         """
         pairs = zip(states, candidates, self.states.values(), strict=True)
         return tuple(preserve(old, new, masks.get(site)) for old, new, site in pairs)
@@ -141,7 +141,7 @@ class Cell(Part, ABC):
 
 
 def bias_of(weights: Weights) -> Tensor | None:
-    """Both biases added, [R, G·H]; one of them, or None where there is none."""
+    """The sum of both biases, [R, G·H]; where one is left out the other, and None without either."""
     added, inner = weights.get("bias_ih"), weights.get("bias_hh")
     if added is None or inner is None:
         return inner if added is None else added

@@ -21,14 +21,14 @@ RATE = 0.01  # how far the population moves towards the batch at every update
 class BatchNormLSTM(NormalisedLSTM):
     """The batch-normalised LSTM, with statistics of each timestep (Cooijmans et al. 2017, eqs. 6–10).
 
-    With N_t(a) = (a − mean a) / √(var a + ε) over the examples of a batch, at timestep t apart from the others,
+    With N_t(a) = (a − mean a) / √(var a + ε) over the examples of a batch, at each timestep t separately,
 
         i, f, o, g before their functions = γ_x ⊙ N_t(W x_t) + γ_h ⊙ N_t(U h_{t−1}) + b
         c_t = f ⊙ c_{t−1} + i ⊙ g            h_t = o ⊙ tanh(γ_c ⊙ N_t(c_t) + β_c)
 
     γ_x, γ_h and γ_c start at ``gamma``, β_c at 0; γ, β are shared over time. Training uses the batch's mean and biased variance, and
     moves population averages by a hundredth towards them at every update; they start at mean 0 and variance 1. Evaluation uses
-    those, past the last of ``steps`` timesteps those of the last. A gradient measurement leaves them alone. With zoneout, states are
+    those averages; past the last of ``steps`` timesteps, those of the last. A gradient measurement leaves them alone. With zoneout, states are
     preserved after normalising: the population is one seen under noise.
 
     Args:
@@ -92,4 +92,6 @@ class BatchNormLSTM(NormalisedLSTM):
         return step
 
     def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:
-        raise InputRefusedError("The batch-normalised LSTM's timesteps differ: take them from begin().")
+        raise InputRefusedError(
+            "Each timestep of the batch-normalised LSTM has its own statistics: call begin() and use the step that it returns."
+        )

@@ -24,7 +24,7 @@ class LayerNormLSTM(NormalisedLSTM):
         c_t = f ⊙ c_{t−1} + i ⊙ g            h_t = o ⊙ tanh(γ_c ⊙ N(c_t) + β_c)
 
     N'(0) is 1/√ε. Where inputs, states and biases are zero together, as before the first inked pixel of an image, every timestep
-    multiplies the gradient by the order of .1/ε, and a few of them overflow: permuted MNIST diverges with these defaults.
+    multiplies the gradient by a factor of the order of .1/ε, and a few of those overflow: permuted MNIST diverges with these defaults.
 
     Args:
         gamma: the gains' initial value.

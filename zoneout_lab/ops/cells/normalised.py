@@ -29,7 +29,7 @@ Normalise = Callable[[str, Tensor], Tensor]
 
 
 class NormalisedLSTM(Cell):
-    """What an LSTM with normalised products is beside its normalisation. ``bias_ih`` and ``bias_hh`` come after it."""
+    """An LSTM with normalised products, whatever the normalisation. ``bias_ih`` and ``bias_hh`` are added after it."""
 
     gates: ClassVar[int] = 4
     states: ClassVar[Mapping[str, str]] = {"hidden": "hidden", "cell": "cell"}

@@ -28,8 +28,8 @@ class OutputGateLSTM(Cell):
         h_t = (d ⊙ o_t + (1 − d) ⊙ o_{t−1}) ⊙ tanh(c_t)    as intended
 
     The text motivates it as preserving the output gate *where the update is dropped*, which is the second; the printed sign does the
-    opposite. There is no gate before the first timestep of a sequence, which uses its own. Without a mask nothing is dropped, and the
-    printed formula still uses o_{t−1} everywhere. It is one mask's cell: nothing else acts in it.
+    opposite. The first timestep of a sequence has no gate before it and uses its own. Without a mask nothing is dropped, and the
+    printed formula still uses o_{t−1} everywhere. ``update`` is the only site.
 
     Args:
         reading: ``intended`` or ``printed``.
@@ -47,7 +47,7 @@ class OutputGateLSTM(Cell):
     states: ClassVar[Mapping[str, str]] = {"hidden": "hidden", "cell": "cell"}
     sites: ClassVar[tuple[str, ...]] = ("update",)
     forget_gate: ClassVar[int | None] = 1
-    states_suffice: ClassVar[bool] = False  # there is the gate before, too
+    states_suffice: ClassVar[bool] = False  # a timestep also needs the output gate before it
 
     reading: Reading = "intended"
 
