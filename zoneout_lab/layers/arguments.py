@@ -13,7 +13,7 @@ from torch import Tensor
 from zoneout_lab.checked import rate, whole
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells import Cell, as_cell
-from zoneout_lab.regularizers import NoRegularizer, Regularizer, separated
+from zoneout_lab.regularizers import STACK_SITES, NoRegularizer, Regularizer, separated
 
 Regularizers = Regularizer | Sequence[Regularizer | None] | None
 
@@ -63,9 +63,33 @@ def cell_and_regularizers(cell: Any, given: Regularizers, replicas: int) -> tupl
             f"The replicas' regularizers put different cells in the LSTM's place ({', '.join(map(repr, cells))}); give each cell a layer "
             "of its own."
         )
+    _check_sites(cells[0])
     for _, regularizer in pairs:
         regularizer.masks(cells[0])  # refuses by name what this cell cannot do
     return cells[0], tuple(regularizer for _, regularizer in pairs)
+
+
+def _check_sites(cell: Cell) -> None:
+    for state, site in cell.states.items():
+        if site and site not in cell.sites:
+            raise InputRefusedError(
+                f"The state {state!r} of {cell} is preserved at the site {site!r}, which is not among its sites ({', '.join(cell.sites)}): "
+                "add it, or give '' for a state that nothing preserves."
+            )
+    if taken := sorted(set(cell.sites) & set(STACK_SITES)):
+        raise InputRefusedError(
+            f"{cell} has a site {taken[0]!r}, which is the name of a site outside the recurrence; give it another."
+        )
+
+
+def refuse_penalty(regularizer: Regularizer, penalty: Any) -> None:
+    """Raise InputRefusedError for a penalty that is not one number: in a sum over replicas it would count for others too."""
+    if penalty is not None and not (isinstance(penalty, Tensor) and penalty.dim() == 0 and penalty.is_floating_point()):
+        found = f"shape {list(penalty.shape)}" if isinstance(penalty, Tensor) else f"type {type(penalty).__name__}"
+        raise InputRefusedError(
+            f"The penalty of {regularizer} has {found}; it has to be a tensor with one number and no dimensions: reduce it with mean() or "
+            "sum()."
+        )
 
 
 def one_each(regularizer: Regularizers, replicas: int) -> tuple[Regularizer, ...]:

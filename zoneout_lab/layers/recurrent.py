@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.layers.arguments import Regularizers, cell_and_regularizers, check_choice, mask_seeds, sizes
+from zoneout_lab.layers.arguments import (
+    Regularizers,
+    cell_and_regularizers,
+    check_choice,
+    mask_seeds,
+    refuse_penalty,
+    sizes,
+)
 from zoneout_lab.layers.bits import Bits
 from zoneout_lab.layers.misuse import backward_pass, is_fixed, refuse_tracing
 from zoneout_lab.layers.noise import Noise, expected
@@ -319,6 +326,8 @@ class Recurrent(Seeded):
     def _penalty(self, out: Tensor) -> list[Tensor]:
         """What the regularizers add to each replica's loss for a layer's outputs [R, T, B, D·H]: [R], or nothing."""
         each = [regularizer.penalty(h) for regularizer, h in zip(self.regularizers, out, strict=True)]
+        for regularizer, penalty in zip(self.regularizers, each, strict=True):
+            refuse_penalty(regularizer, penalty)
         if all(penalty is None for penalty in each):
             return []
         return [torch.stack([out.new_zeros(()) if penalty is None else penalty for penalty in each])]

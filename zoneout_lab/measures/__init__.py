@@ -60,6 +60,8 @@ def as_measure(given: Any) -> Any:
     >>> as_measure("gradient_flow")
     GradientFlow()
     """
+    if given is gradient_flow or given is perturbation_growth:
+        return GradientFlow() if given is gradient_flow else PerturbationGrowth()
     if isinstance(given, str):
         return from_json({"kind": given})
     if isinstance(given, Mapping):

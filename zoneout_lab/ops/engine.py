@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.ops import cpu, reference, triton
-from zoneout_lab.ops.cells import Cell, Masks, States, Weights
+from zoneout_lab.ops.cells import FAST, Cell, Masks, States, Weights
 from zoneout_lab.ops.compiled import why_not
 from zoneout_lab.ops.gates import gates_shown
 from zoneout_lab.ops.recurrence import Recurrence
@@ -33,7 +33,7 @@ def path(cell: Cell, device: str, dtype: torch.dtype = torch.float32) -> Engine:
     >>> path(LSTM(), "meta"), path(LSTM(), "cpu", torch.bfloat16), path(LayerNormLSTM(), "cpu")
     ('reference', 'reference', 'reference')
     """
-    if not cell.fast_sites or dtype not in (torch.float32, torch.float64):
+    if not _is_known(cell) or dtype not in (torch.float32, torch.float64):
         return "reference"
     if device == "cpu" and cpu.is_compiled(dtype):
         return "cpu"
@@ -43,14 +43,19 @@ def path(cell: Cell, device: str, dtype: torch.dtype = torch.float32) -> Engine:
 def describe(cell: Cell, device: str) -> str:
     """What ``auto`` would run here, for people and for a run's provenance."""
     chosen = path(cell, device)
-    if device != "cpu" or not cell.fast_sites:
+    if device != "cpu" or not _is_known(cell):
         return str(chosen)
     return f"{chosen} (compiled)" if cpu.is_compiled() else f"{chosen} (not compiled: {why_not()})"
 
 
 def is_fast(cell: Cell, masks: Collection[str]) -> bool:
     """True where the fast paths support a cell with masks at these sites."""
-    return bool(cell.fast_sites) and set(masks) <= set(cell.fast_sites)
+    return _is_known(cell) and set(masks) <= set(cell.fast_sites)
+
+
+def _is_known(cell: Cell) -> bool:
+    """True for the very classes that the fast paths compute; one that inherits from them may compute something else."""
+    return FAST.get(cell.kind) is type(cell)
 
 
 def forward(

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from zoneout_lab.checked import rates
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.compiled import library
 
@@ -55,6 +56,9 @@ class MaskSpec:
         end: the rate from update ``over`` on, approached in a straight line from ``rate`` at update 0.
         over: how many updates that takes.
 
+    Raises:
+        InputRefusedError: a rate outside [0, 1], or an axis that does not exist.
+
     >>> MaskSpec(0.0, end=0.5, over=100).at(25)
     array([0.125])
     >>> MaskSpec((0.0, 0.5)).at(0, units=3)
@@ -65,6 +69,14 @@ class MaskSpec:
     varies: frozenset[str] = frozenset(AXES)
     end: Rate | None = None
     over: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", rates(self.rate, "a mask's rate"))
+        if self.end is not None:
+            object.__setattr__(self, "end", rates(self.end, "a mask's last rate"))
+        object.__setattr__(self, "varies", frozenset(self.varies))
+        if strange := sorted(self.varies - set(AXES)):
+            raise InputRefusedError(f"A mask cannot vary over {strange[0]!r}; choose among {', '.join(AXES)}.")
 
     def at(self, update: int, units: int | None = None) -> npt.NDArray[np.float64]:
         """Rates at a training update: [1], or one for each of ``units``.

@@ -167,7 +167,7 @@ def _file(module: ModuleType) -> File:
     if space is not None:
         file = path.relative_to(space.folder).as_posix()
         return File(f"./{file}", space.folder, file, space.sources[file], module.__name__)
-    if module.__name__ == "__main__":
+    if module.__name__ in ("__main__", "__mp_main__"):  # the second in a process that was spawned
         return File(f"./{path.name}", path.parent, path.name, _source(module), "__main__")
     depth = module.__name__.count(".") + (path.name == "__init__.py")
     folder = path.parents[depth] if depth < len(path.parents) else path.parent

@@ -12,9 +12,9 @@ from typing import Any
 from zoneout_lab.metrics import Score, as_score
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import describe
-from zoneout_lab.settings import Run, Setting
+from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
-from zoneout_lab.study.batching import batches
+from zoneout_lab.study.batching import batches, path_of
 from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.device import device_memory, give_back_memory, out_of_memory
 from zoneout_lab.study.spec import Study
@@ -110,7 +110,7 @@ class Driver:
             self._train(again, phase)
 
     def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
-        record = self._record(len(outcomes))
+        record = self._record([outcome.run for outcome in outcomes])
         for outcome in outcomes:
             self.store.add(outcome, self.score, record, phase=phase)
             self._tell(outcome.run)
@@ -127,18 +127,20 @@ class Driver:
         for run in batch:
             self.ledger.end(run, None, {"status": "failed"})
 
-    def _record(self, replicas: int) -> dict[str, Any]:
-        return {**self.origin, "replicas": replicas, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    def _record(self, batch: Sequence[Run]) -> dict[str, Any]:
+        cell, device = as_cell(batch[0].setting.model.cell), self.device.partition(":")[0]
+        engine = describe(cell, device) if path_of(batch[0]) == "fast" else "reference"
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
+        return {**self.origin, "engine": engine, "replicas": len(batch), "finished": finished}
 
 
-def origin(setting: Setting, data: Data, device: str, workers: int) -> dict[str, Any]:
+def origin(data: Data, device: str, workers: int) -> dict[str, Any]:
     """Where every run of this driver comes from; read once, so that a later commit is not recorded by mistake."""
     return {
         "versions": provenance.versions(),
         "machine": provenance.machine(device) | {"workers": workers},
         "git": provenance.git_commit(),
         "data": {"digest": data.digest, "notes": list(data.notes)},
-        "engine": describe(as_cell(setting.model.cell), device.partition(":")[0]),
     }
 
 

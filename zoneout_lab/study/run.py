@@ -105,7 +105,7 @@ def run_study(
                 workers=workers,
                 watcher=watcher,
                 ledger=ledger(study, store, out, storage, watcher, as_score(task.score)),
-                origin=origin(study.setting(), loaded, device, workers),
+                origin=origin(loaded, device, workers),
             )
             summary = Summary(store.folder, len(planned), failed=driver.failed)
             tuned = tune(driver)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoneout_lab import Cell, Recurrent, Regularizer, Zoneout, gradient_flow, perturbation_growth
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.cells import LSTM, States
+from zoneout_lab.ops.cells import GRU, LSTM, States
 from zoneout_lab.ops.masks import MaskSpec, Place, draw
 
 T, B, I, H = 4, 3, 2, 5  # noqa: E741
@@ -130,3 +130,68 @@ def test_perturbations_of_its_first_state():
 
     growth = perturbation_growth(model, inputs(), torch.ones(1, B, H, dtype=torch.float64)).growth
     assert growth.sel(state="hidden").values.round(12).tolist() == [[1.0] * T]
+
+
+@pytest.mark.parametrize("parent", [LSTM, GRU])
+@pytest.mark.parametrize("kind", ["", "lstm", "gru"])
+def test_one_derived_from_a_fast_cell_is_computed_by_its_own_step(parent: type[Cell], kind: str):
+    @dataclass(frozen=True)
+    class Nothing(parent):  # type: ignore[valid-type, misc]
+        def step(self, x, states, weights, masks):
+            return tuple(torch.zeros_like(state) for state in states)
+
+    if kind:
+        Nothing.kind = kind
+    assert Recurrent(Nothing(), I, H)(torch.randn(T, B, I))[0].abs().max() == 0
+
+
+SITES: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
+    "misspelt": ({"hidden": "hiden"}, ("hidden",), "preserved at the site 'hiden', which is not among its sites"),
+    "the stack's": (
+        {"hidden": "hidden"},
+        ("hidden", "input"),
+        "has a site 'input', which is the name of a site outside",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SITES)
+def test_sites_that_cannot_be_are_refused(case: str):
+    states, sites, message = SITES[case]
+
+    @dataclass(frozen=True)
+    class Sited(Trace):
+        pass
+
+    Sited.states, Sited.sites = states, sites
+    with pytest.raises(InputRefusedError, match=message):
+        made(cell=Sited())
+
+
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (lambda out: out.square().mean().reshape(1), r"has shape \[1\]"),
+        (lambda out: out.square(), r"has shape \[4, 3, 5\]"),
+        (lambda out: 0.5, "has type float"),
+        (lambda out: (out > 0).any(), r"has shape \[\]"),
+    ],
+)
+def test_a_penalty_that_is_not_one_number_is_refused(give, message: str):
+    @dataclass(frozen=True)
+    class Penalised(Regularizer):
+        def penalty(self, out: Tensor) -> Tensor:
+            return give(out)
+
+    with pytest.raises(InputRefusedError, match=message):
+        made(Penalised())(inputs())
+
+
+@pytest.mark.parametrize(
+    "options", [{"rate": 1.5}, {"rate": float("nan")}, {"rate": 0.5, "end": -1}, {"rate": 0.5, "varies": {"time"}}]
+)
+def test_a_mask_that_cannot_be_drawn_is_refused(options: dict[str, object]):
+    with pytest.raises(
+        InputRefusedError, match=r"must lie in \[0, 1\]|cannot vary over 'time'; choose among site, update"
+    ):
+        MaskSpec(**options)  # type: ignore[arg-type]

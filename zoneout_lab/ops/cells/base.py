@@ -44,7 +44,7 @@ class Cell(Part, ABC):
     Attributes:
         noun: its name in sentences; by default the class's own.
         gates: G, blocks of H columns of the weights.
-        states: state → the site whose mask preserves it, in the order in which layers take and return them. The first is the output.
+        states: state → the site whose mask preserves it ('' where nothing does), in the order in which layers take and return them. The first is the output.
         sites: where masks may act: those of the states, and others that :meth:`step` drops at. ``recurrent`` is h_{t−1} on its way
             into the products.
         forget_gate: which block of columns a study's ``forget_bias`` is added to; None where there is no such gate.
@@ -85,6 +85,9 @@ class Cell(Part, ABC):
         # a subclass is another cell: it does not go by its parent's name
         if "noun" not in cls.__dict__:
             cls.noun = cls.__name__
+        # nor do its parent's compiled paths compute it
+        if "fast_sites" not in cls.__dict__:
+            cls.fast_sites = ()
 
     def parameters(self, inputs: int, units: int) -> Mapping[str, Parameter]:
         """Stem → parameter of one recurrence, in the order in which they are drawn. Those named ``bias…`` are left out with ``bias=False``.

@@ -44,7 +44,7 @@ class OutputGateLSTM(Cell):
     kind: ClassVar[str] = "output_gate_lstm"
     noun: ClassVar[str] = "LSTM that mixes output gates"
     gates: ClassVar[int] = 4
-    states: ClassVar[Mapping[str, str]] = {"hidden": "hidden", "cell": "cell"}
+    states: ClassVar[Mapping[str, str]] = {"hidden": "", "cell": ""}
     sites: ClassVar[tuple[str, ...]] = ("update",)
     forget_gate: ClassVar[int | None] = 1
     states_suffice: ClassVar[bool] = False  # a timestep also needs the output gate before it
