@@ -58,6 +58,16 @@ TRIALS = {
                "field units is [1] and comes back from JSON as (1,)"],
     "an array": [("    z: float = 0.5", "    z: float = 0.5\n    units: object = None"), ("import Majority", "import Majority\nimport numpy"),
                  ("HalfZoneout(0.4)", "HalfZoneout(0.4, numpy.ones(2))"), "field units is array([1., 1.]) and comes back"],
+    "an enum": [
+        ("@dataclass(frozen=True)\nclass HalfZoneout", "import enum\nclass Mode(enum.StrEnum):\n    A = 'a'\n@dataclass(frozen=True)\nclass HalfZoneout"),
+        ("    z: float = 0.5", "    z: float = 0.5\n    mode: str = 'a'"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, Mode.A)"),
+        "field mode is <Mode.A: 'a'> and comes back from JSON as 'a'",
+    ],
+    "a named tuple": [
+        ("@dataclass(frozen=True)\nclass HalfZoneout", "import collections\nPair = collections.namedtuple('Pair', 'low high')\n@dataclass(frozen=True)\nclass HalfZoneout"),
+        ("    z: float = 0.5", "    z: float = 0.5\n    pair: tuple = ()"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, Pair(0.1, 0.2))"),
+        "field pair is Pair(low=0.1, high=0.2) and comes back from JSON as (0.1, 0.2)",
+    ],
     "None for a number": [("    z: float = 0.5", "    z: float = 0.5\n    units: int | None = 3"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, None)"),
                           "field units is None and comes back from JSON as 3"],
     "half of nothing": [("HalfZoneout(0.4)", "HalfZoneout(None)"), "arm 'half'", "./half.py:HalfZoneout failed when asked for its masks: TypeError"],

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoneout_lab.checked import rate, whole
+from zoneout_lab.checked import rate, strength, whole
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.regularizers import STACK_SITES, NoRegularizer, Regularizer, separated
@@ -65,6 +65,7 @@ def cell_and_regularizers(cell: Any, given: Regularizers, replicas: int) -> tupl
         )
     _check_sites(cells[0])
     for _, regularizer in pairs:
+        strength(regularizer.weight_noise, f"The weight noise of {regularizer}")
         regularizer.masks(cells[0])  # refuses by name what this cell cannot do
     return cells[0], tuple(regularizer for _, regularizer in pairs)
 

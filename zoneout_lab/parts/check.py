@@ -9,6 +9,7 @@ from dataclasses import fields
 from types import FunctionType
 from typing import Any, TypeVar
 
+from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.parts.base import Part
 from zoneout_lab.parts.code import Code
@@ -137,7 +138,9 @@ def _equal(one: Any, other: Any) -> bool:
             _equal(getattr(one, field.name), getattr(other, field.name))
             for field in fields(one)  # type: ignore[arg-type]
         )
-    if isinstance(one, tuple) and isinstance(other, tuple):
+    if type(plain(one)) is not type(other):  # an Enum's member equals its value, and a NamedTuple a tuple
+        return False
+    if isinstance(one, tuple):
         return len(one) == len(other) and all(map(_equal, one, other))
     try:
         return bool(one == other)

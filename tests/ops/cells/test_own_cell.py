@@ -187,6 +187,18 @@ def test_a_penalty_that_is_not_one_number_is_refused(give, message: str):
         made(Penalised())(inputs())
 
 
+@pytest.mark.parametrize("sigma", [-0.1, float("nan"), float("inf"), None, "much"])
+def test_weight_noise_that_cannot_be_is_refused(sigma: object):
+    @dataclass(frozen=True)
+    class Noisy(Regularizer):
+        @property
+        def weight_noise(self) -> float:
+            return sigma  # type: ignore[return-value]
+
+    with pytest.raises(InputRefusedError, match=r"The weight noise of .*Noisy\(\) is .*finite number of at least 0"):
+        made(Noisy())
+
+
 @pytest.mark.parametrize(
     "options", [{"rate": 1.5}, {"rate": float("nan")}, {"rate": 0.5, "end": -1}, {"rate": 0.5, "varies": {"time"}}]
 )
