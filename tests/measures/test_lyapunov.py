@@ -283,5 +283,5 @@ def test_options_that_cannot_be_are_refused() -> None:
     for options in ({"k": 0}, {"k": 1.5}, {"chunk": 0}):
         with pytest.raises(InputRefusedError, match=r"lyapunov's .* a whole number of at least 1"):
             LyapunovExponents(**options)  # type: ignore[arg-type]
-    with pytest.raises(InputRefusedError, match="k is 9, and the states of a layer have 8 numbers"):
+    with pytest.raises(InputRefusedError, match="k is 9, but the states of a layer have only 8 numbers"):
         take(LyapunovExponents(k=9), stack("lstm", [At(0.0, ())]), batch(), 1)

@@ -320,11 +320,12 @@ def test_what_is_not_a_measure_is_refused() -> None:
         as_measure("gradient_flow")
         == as_measure(GradientFlow)
         == as_measure({"kind": "gradient_flow"})
+        == as_measure(module.gradient_flow)
         == GradientFlow()
     )
     with pytest.raises(ValueError, match=r"no measure 'gradient_flux'\. Did you mean 'gradient_flow'"):
         small(measures=("gradient_flux",))
-    for strange in (module.gradient_flow, 3, StateLength):
+    for strange in (module.watch, 3, StateLength):
         with pytest.raises(ValueError, match="measures"):
             small(measures=(strange,))
 

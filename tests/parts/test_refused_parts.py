@@ -53,7 +53,9 @@ FILES = {
 # what is refused by the trial before the first run
 TRIALS = {
     "a set": [("    z: float = 0.5", "    z: float = 0.5\n    units: frozenset = frozenset({1})"), "arm 'half'", "field units", "JSON cannot carry"],
-    "infinite": [("HalfZoneout(0.4)", "HalfZoneout(float('inf'))"), "arm 'half'", "field z is inf", "JSON cannot carry"],
+    "infinite": [("    z: float = 0.5", "    z: float = 0.5\n    limit: float = 1.0"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, float('inf'))"),
+                 "arm 'half'", "field limit is inf", "JSON cannot carry"],
+    "no probability": [("HalfZoneout(0.4)", "HalfZoneout(float('inf'))"), "a mask's rate is inf; it is a probability and must lie in [0, 1]"],
     "a list": [("    z: float = 0.5", "    z: float = 0.5\n    units: list = None"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, [1])"),
                "field units is [1] and comes back from JSON as (1,)"],
     "an array": [("    z: float = 0.5", "    z: float = 0.5\n    units: object = None"), ("import Majority", "import Majority\nimport numpy"),
