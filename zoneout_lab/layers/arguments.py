@@ -108,14 +108,14 @@ def one_each(regularizer: Regularizers, replicas: int) -> tuple[Regularizer, ...
     return tuple(each or NoRegularizer() for each in regularizer)
 
 
-def mask_seeds(given: Any, regularizers: Sequence[Regularizer], dropout: float) -> tuple[int, ...]:
+def mask_seeds(given: Any, cell: Cell, regularizers: Sequence[Regularizer], dropout: float) -> tuple[int, ...]:
     """A mask seed for each replica: as :func:`seeds_for`, or None for torch's generator to draw them."""
     R = len(regularizers)
     if given is not None:
         return seeds_for(given, R)
     # torch's own generator decides, so that torch.manual_seed governs; without anything to draw it is left alone,
     # and a model built after this one gets the weights that it would get after torch's layer
-    if dropout == 0 and not any(each.sites() or each.weight_noise for each in regularizers):
+    if dropout == 0 and not any(each.sites() or each.masks(cell) or each.weight_noise for each in regularizers):
         return (0,) * R
     return tuple(int(seed) for seed in torch.randint(2**62, (R,)))
 

@@ -34,9 +34,10 @@ class Noise:
     bits: Bits = field(default_factory=Bits)
     drew: bool = field(default=False, init=False)
 
-    def sites(self, dropout: float) -> list[MaskSpec]:
+    def sites(self, cell: Cell, dropout: float) -> list[MaskSpec]:
         """All masks of a pass; torch's dropout between layers and weight noise count as masks too."""
-        found = [mask for regularizer in self.regularizers for mask in regularizer.sites().values()]
+        each = ({**regularizer.sites(), **regularizer.masks(cell)} for regularizer in self.regularizers)
+        found = [mask for masks in each for mask in masks.values()]
         if self.where.training and (dropout > 0 or any(each.weight_noise for each in self.regularizers)):
             found.append(MaskSpec(dropout))
         return found

@@ -129,7 +129,7 @@ class Recurrent(Seeded):
                 )
                 self._starts[f"initial_{state}"] = 0.0
         self.reset_parameters()
-        self.mask_seeds = mask_seeds(mask_seed, self.regularizers, self.dropout)
+        self.mask_seeds = mask_seeds(mask_seed, self.cell, self.regularizers, self.dropout)
         self._seeds_given = mask_seed is not None
 
     @property
@@ -260,7 +260,7 @@ class Recurrent(Seeded):
         self, x: Tensor, initial: tuple[Tensor, ...], lengths: Tensor | None, noise: Noise
     ) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
         samples = self.training or self.evaluation == "sampled"
-        if samples and (masks := noise.sites(self.dropout if self.num_layers > 1 else 0.0)):
+        if samples and (masks := noise.sites(self.cell, self.dropout if self.num_layers > 1 else 0.0)):
             self._about_to_draw(fixed=all(map(is_fixed, masks)))
         finals: list[tuple[Tensor, ...]] = []
         penalties: list[Tensor] = []

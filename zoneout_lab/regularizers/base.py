@@ -139,7 +139,15 @@ class Combined(Regularizer):
         return {site: mask for part in self.parts for site, mask in part.sites().items()}
 
     def masks(self, cell: Cell) -> Mapping[str, MaskSpec]:
-        return {site: mask for part in self.parts for site, mask in part.masks(cell).items()}
+        found: dict[str, MaskSpec] = {}
+        for part in self.parts:
+            masks = part.masks(cell)
+            if both := sorted(found.keys() & masks.keys()):
+                raise InputRefusedError(
+                    f"{self} does not work with the {cell.noun}: two parts act at the site {both[0]!r}."
+                )
+            found |= masks
+        return found
 
     @property
     def weight_noise(self) -> float:

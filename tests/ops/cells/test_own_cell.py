@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -185,6 +186,26 @@ def test_a_penalty_that_is_not_one_number_is_refused(give, message: str):
 
     with pytest.raises(InputRefusedError, match=message):
         made(Penalised())(inputs())
+
+
+@dataclass(frozen=True)
+class ByCell(Regularizer):
+    """Says what it does cell by cell, as the base class allows."""
+
+    def masks(self, cell: Cell) -> Mapping[str, MaskSpec]:
+        return {"hidden": MaskSpec(0.5)}
+
+
+def test_a_regularizer_may_say_what_it_does_cell_by_cell():
+    torch.manual_seed(0)
+    first, second = (Recurrent("gru", I, H, regularizer=ByCell()) for _ in range(2))
+    assert first.mask_seeds != second.mask_seeds
+    x = torch.randn(T, B, I)
+    assert not torch.equal(first(x)[0], first(x)[0])
+    with pytest.raises(InputRefusedError, match="is a deep copy"):
+        copy.deepcopy(first)(x)
+    with pytest.raises(InputRefusedError, match="two parts act at the site 'hidden'"):
+        Recurrent("gru", I, H, regularizer=ByCell() + Zoneout(hidden=0.1))
 
 
 @pytest.mark.parametrize("sigma", [-0.1, float("nan"), float("inf"), None, "much"])
