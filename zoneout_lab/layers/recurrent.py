@@ -117,6 +117,8 @@ class Recurrent(Seeded):
 
         #: initial values of parameters that are not drawn
         self._starts: dict[str, float | Tensor] = {}
+        #: suffix → stems of its parameters and of its buffers
+        self._stems: dict[str, tuple[list[str], list[str]]] = {}
         for layer in range(num_layers):
             width = input_size if layer == 0 else hidden_size * self.directions
             for suffix in self._suffixes(layer):
@@ -148,6 +150,10 @@ class Recurrent(Seeded):
                 self.register_parameter(f"{stem}_{suffix}", nn.Parameter(value))
                 if parameter.start is not None:
                     self._starts[f"{stem}_{suffix}"] = parameter.start
+        parameters = [
+            stem for stem in self.cell.parameters(inputs, self.hidden_size) if hasattr(self, f"{stem}_{suffix}")
+        ]
+        self._stems[suffix] = parameters, list(self.cell.buffers(self.hidden_size))
         for stem, buffer in self.cell.buffers(self.hidden_size).items():
             value = torch.zeros((*self._lead, *buffer.shape), device=device, dtype=dtype)
             self.register_buffer(f"{stem}_{suffix}", value + (0.0 if buffer.start is None else buffer.start))
@@ -175,9 +181,7 @@ class Recurrent(Seeded):
     @property
     def all_weights(self) -> list[list[Tensor]]:
         """Weights by layer and direction, in torch's order; parameters, unless a parametrization computes them."""
-        stems = [stem for stem in self.cell.parameters(1, 1) if self.bias or not stem.startswith("bias")]
-        suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
-        return [[getattr(self, f"{stem}_{suffix}") for stem in stems] for suffix in suffixes]
+        return [[getattr(self, f"{stem}_{suffix}") for stem in stems] for suffix, (stems, _) in self._stems.items()]
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -223,7 +227,7 @@ class Recurrent(Seeded):
         """With autocast switched off."""
         data = input.data if isinstance(input, PackedSequence) else input
         if torch.is_autocast_enabled(data.device.type):
-            dtype = self._weights_dtype()
+            dtype = self._weights_dtype() or data.dtype
             with torch.autocast(data.device.type, enabled=False):
                 return self._uncast(input.to(dtype), None if hx is None else tuple(state.to(dtype) for state in hx))
         if isinstance(input, PackedSequence):
@@ -317,7 +321,8 @@ class Recurrent(Seeded):
         """Stem → parameter or buffer with a leading replica axis, noise on the weights among them."""
         found = {
             stem: value
-            for stem in (*self.cell.parameters(1, 1), *self.cell.buffers(1))
+            for stems in self._stems[suffix]
+            for stem in stems
             if (value := self._stacked(f"{stem}_{suffix}")) is not None
         }
         matrices = [stem for stem in found if stem.startswith("weight")]
@@ -336,10 +341,13 @@ class Recurrent(Seeded):
         """Masks of one layer and direction at the current counters, drawn on its device where that can be."""
         return self._noise_now().within(self.cell, row, sizes, device)
 
-    def _weights_dtype(self) -> torch.dtype:
+    def _weights_dtype(self) -> torch.dtype | None:
+        """What the layer computes in; None for a cell without weights, which computes in the type of its input."""
         # a parametrized weight is computed whenever it is read, and spectral norm then takes a step
         known = next(self.parameters(), None)
-        return self.all_weights[0][0].dtype if known is None else known.dtype
+        if known is not None:
+            return known.dtype
+        return next((weight.dtype for weights in self.all_weights for weight in weights), None)
 
     def _stacked(self, name: str) -> Tensor | None:
         parameter: Tensor | None = getattr(self, name, None)
@@ -377,7 +385,7 @@ class Recurrent(Seeded):
             raise RuntimeError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}"
             )
-        if input.dtype != (dtype := self._weights_dtype()):
+        if (dtype := self._weights_dtype()) is not None and input.dtype != dtype:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}); convert one of them."
             )

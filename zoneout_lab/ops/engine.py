@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops import cpu, reference, triton
 from zoneout_lab.ops.cells import FAST, Cell, Masks, States, Weights
 from zoneout_lab.ops.compiled import why_not
@@ -106,6 +107,16 @@ def forward(
         return fast(cell.kind, x, states, Matrices.of(weights), masks, on_norms=on_norms)
     step = cell.begin(weights, training=training, moves=moves)
     inputs = cell.project(x, weights)
+    if not callable(step):
+        raise InputRefusedError(
+            f"begin() of {cell} returned a {type(step).__name__}; it has to return the step function."
+        )
+    if not isinstance(inputs, Tensor) or inputs.dim() < 4 or inputs.shape[1:3] != x.shape[1:3]:
+        found = list(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+        raise InputRefusedError(
+            f"project() of {cell} returned {found}; it has to return a tensor [{states[0].shape[0]}, {x.shape[1]}, {x.shape[2]}, ·], one "
+            "entry for each timestep and example."
+        )
     if not wants_recurrences():
         return reference.forward(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
     with gates_shown() as gates:

@@ -114,9 +114,9 @@ def forward(
     for t, x_t in enumerate(x.unbind(1)):
         now = {site: mask[t].to(x.dtype) for site, mask in at.items()}
         candidates = step(x_t, states, now)
-        if t == 0:
-            _check_candidates(cell, candidates, states)
+        _check(cell, "step", candidates, states)
         new = cell.preserve(states, candidates, now)
+        _check(cell, "preserve", new, states)
         if is_recording():
             # where nothing is preserved the state is its candidate: it still has a gradient of its own, through t + 1 alone
             new = tuple(state.view_as(state) for state in new)
@@ -135,16 +135,20 @@ def forward(
     return torch.stack(outputs, 1), states
 
 
-def _check_candidates(cell: Cell, candidates: object, states: States) -> None:
-    """A user's cell may return anything."""
-    shapes = [list(state.shape) for state in states]
-    if not isinstance(candidates, tuple) or not all(isinstance(each, Tensor) for each in candidates):
+def _check(cell: Cell, what: str, found: object, states: States) -> None:
+    """Refuse what a user's cell returned in place of its states."""
+    if not isinstance(found, tuple) or not all(isinstance(each, Tensor) for each in found):
         raise InputRefusedError(
-            f"The step of {cell} returned a {type(candidates).__name__}; it has to return a tuple of tensors, one for each of its "
+            f"The {what} of {cell} returned a {type(found).__name__}; it has to return a tuple of tensors, one for each of its "
             f"states ({', '.join(cell.states)})."
         )
-    found = [list(candidate.shape) for candidate in candidates]
-    if found != shapes:
+    if [each.shape for each in found] != [state.shape for state in states]:
+        shapes, wanted = ([list(each.shape) for each in group] for group in (found, states))
         raise InputRefusedError(
-            f"The step of {cell} returned states of shapes {found}; its states ({', '.join(cell.states)}) have shapes {shapes}."
+            f"The {what} of {cell} returned states of shapes {shapes}; its states ({', '.join(cell.states)}) have shapes {wanted}."
+        )
+    if any(each.dtype != state.dtype for each, state in zip(found, states, strict=True)):
+        types = ", ".join(str(each.dtype) for each in found)
+        raise InputRefusedError(
+            f"The {what} of {cell} returned states of type {types}; the layer computes in {states[0].dtype}."
         )

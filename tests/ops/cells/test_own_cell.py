@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zoneout_lab import Cell, Recurrent, Regularizer, Zoneout, gradient_flow, perturbation_growth
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.cells import GRU, LSTM, States
+from zoneout_lab.ops.cells import GRU, LSTM, Parameter, States
 from zoneout_lab.ops.masks import MaskSpec, Place, draw
 
 T, B, I, H = 4, 3, 2, 5  # noqa: E741
@@ -144,6 +144,69 @@ def test_one_derived_from_a_fast_cell_is_computed_by_its_own_step(parent: type[C
     if kind:
         Nothing.kind = kind
     assert Recurrent(Nothing(), I, H)(torch.randn(T, B, I))[0].abs().max() == 0
+
+
+ODD: dict[str, tuple[dict[str, object], str]] = {
+    "late": ({"begin": lambda self, weights, **_: counted(lambda t, s: s if t < 2 else s[:2])}, r"The step of .* returned states of shapes \[\["),
+    "another type": ({"step": lambda self, x, s, w, m: tuple(each.float() for each in s)}, "returned states of type torch.float32"),
+    "preserve": ({"preserve": lambda self, s, c, m: c[:1]}, "The preserve of .* returned states of shapes"),
+    "no step": ({"begin": lambda self, weights, **_: None}, r"begin\(\) of .* returned a NoneType"),
+    "fewer timesteps": ({"project": lambda self, x, w: Cell.project(self, x, w)[:, 1:]}, r"project\(\) of .* returned \[1, 3, 3, 5\]"),
+    "no tensor": ({"project": lambda self, x, w: None}, r"project\(\) of .* returned NoneType"),
+}  # fmt: skip
+
+
+def counted(step):
+    """A step that is told which timestep it is."""
+    now = iter(range(T))
+    return lambda x, states, masks: step(next(now), states)
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_a_cell_returns_is_checked_at_every_timestep(case: str):
+    methods, message = ODD[case]
+    cell = dataclass(frozen=True)(type("Odd", (Trace,), {"__annotations__": {}, **methods}))()
+    with pytest.raises(InputRefusedError, match=message):
+        made(cell=cell)(inputs())
+
+
+def test_a_cell_without_parameters():
+    @dataclass(frozen=True)
+    class Sum(Cell):
+        def parameters(self, inputs: int, units: int) -> Mapping[str, Parameter]:
+            return {}
+
+        def project(self, x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+            return x
+
+        def step(self, x, states, weights, masks):
+            return (states[0] + x,)
+
+    for dtype in (torch.float32, torch.float64):
+        x = torch.randn(T, B, H, dtype=dtype)
+        torch.testing.assert_close(Recurrent(Sum(), H, H)(x)[0], x.cumsum(0))
+
+
+def test_a_cell_whose_parameters_depend_on_its_sizes():
+    @dataclass(frozen=True)
+    class Heads(Cell):
+        heads: int = 5
+
+        def parameters(self, inputs: int, units: int) -> Mapping[str, Parameter]:
+            if units % self.heads:
+                raise ValueError(f"{units} units cannot be shared among {self.heads} heads")
+            return {f"weight_head{k}": Parameter((units // self.heads, inputs)) for k in range(units // self.heads + 1)}
+
+        def project(self, x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+            assert set(weights) == {"weight_head0", "weight_head1"}
+            return x.new_zeros(1, *x.shape[1:3], H)
+
+        def step(self, x, states, weights, masks):
+            return states
+
+    rnn = Recurrent(Heads(), I, H, 2)
+    assert rnn(torch.randn(T, B, I))[0].shape == (T, B, H)
+    assert [len(weights) for weights in rnn.all_weights] == [2, 2]
 
 
 SITES: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
