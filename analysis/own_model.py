@@ -2,7 +2,7 @@
 # # Gradient flow in a model of your own
 #
 # `gradient_flow` finds the states of zoneout_lab's layers and of torch's cells by itself; any other recurrence shows it its states
-# with one call of `watch` per timestep. Here: torch's LSTMCell in a plain loop, the same cell with zoneout written by hand, and
+# with one call of `probe` per timestep. Here: torch's LSTMCell in a plain loop, the same cell with zoneout written by hand, and
 # zoneout_lab's LSTM, on one batch.
 #
 #     python analysis/own_model.py
@@ -33,7 +33,7 @@ class Plain(nn.Module):
 
 # %%
 class HandWritten(nn.Module):
-    """Zoneout on the cell, by hand: what the next timestep uses is shown to `watch`."""
+    """Zoneout on the cell, by hand: what the next timestep uses is shown to `probe`."""
 
     def __init__(self, z: float) -> None:
         super().__init__()
@@ -44,9 +44,9 @@ class HandWritten(nn.Module):
         h = c = x.new_zeros(B, H)
         for x_t in x:
             h, new = self.cell(x_t, (h, c))
-            zl.watch("by hand", "candidate", cell=new)
+            zl.probe("by hand", "candidate", cell=new)
             c = torch.where(torch.rand(B, H, generator=generator) < self.z, c, new)
-            zl.watch("by hand", "state", cell=c)
+            zl.probe("by hand", "state", cell=c)
         return h
 
 

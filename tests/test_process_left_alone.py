@@ -95,7 +95,7 @@ def use(out):
     yield "gradient_flow", zl.gradient_flow(rnn, x, lambda output: output[0].square().sum())
     yield "perturbation_growth", zl.perturbation_growth(rnn, x, (torch.ones(1, 4, 6), torch.ones(1, 4, 6)))
     case = bench.Case("tiny", "", batch=2, steps=3, hidden=4, input=2, replicas=(1, 2))
-    with bench.settled(1):
+    with bench.timing_process(1):
         bench.measure(case, bench.Setup(rounds=2))
     yield "bench", case
 

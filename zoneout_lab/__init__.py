@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
-    from zoneout_lab.measures import Measure, PerturbationGrowth, perturbation_growth, watch
+    from zoneout_lab.measures import Measure, PerturbationGrowth, perturbation_growth, probe
     from zoneout_lab.measures.gradient_flow import GradientFlow, gradient_flow
     from zoneout_lab.metrics import Metric, Score
     from zoneout_lab.ops import cells
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _FROM = {
     "layers": ("GRU", "LSTM", "RNN", "Recurrent"),
-    "measures": ("GradientFlow", "Measure", "PerturbationGrowth", "gradient_flow", "perturbation_growth", "watch"),
+    "measures": ("GradientFlow", "Measure", "PerturbationGrowth", "gradient_flow", "perturbation_growth", "probe"),
     "metrics": ("Metric", "Score"),
     "ops": ("cells",),
     "ops.cells": ("Cell",),
@@ -105,7 +105,7 @@ __all__ = [
     "load_study",
     "open_results",
     "perturbation_growth",
-    "watch",
+    "probe",
     "write_report",
 ]
 
@@ -119,6 +119,9 @@ def __getattr__(name: str) -> Any:
             raise AttributeError(
                 "zoneout_lab has no version here: it is imported from a folder and not installed."
             ) from None
+    if name == "watch":
+        import_module("warnings").warn("zoneout_lab.watch is now called probe.", DeprecationWarning, stacklevel=2)
+        name = "probe"
     if name in _MODULE_OF:
         module = import_module(_MODULE_OF[name])
         return import_module(f"{module.__name__}.{name}") if name == "cells" else getattr(module, name)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zoneout_lab.bench import Case, Measured, Setup, Sweep, measure, rounds, settled, timing
+from zoneout_lab.bench import Case, Measured, Setup, Sweep, measure, rounds, timing, timing_process
 from zoneout_lab.bench.peers import LAYERS, PEERS
 from zoneout_lab.bench.rounds import Spread
 
@@ -151,7 +151,7 @@ def test_what_would_not_fit_the_memory_is_not_tried(monkeypatch):
 
 def test_threads_hold_for_all_peers_and_end_with_them():
     before = torch.get_num_threads()
-    with settled(1):
+    with timing_process(1):
         assert torch.get_num_threads() == 1
         assert not (torch.tensor(1e-40) * 1).any()  # subnormal numbers are zero
     assert torch.get_num_threads() == before

@@ -66,7 +66,7 @@ def test_dropout_up_the_stack():
     assert torch.equal(got.rates(masks, on_gpu, 20, CPU), expected.rates(masks, where, 20, CPU))
 
 
-@pytest.mark.parametrize("site", ["normaliser", "slow trace", "cell"])
+@pytest.mark.parametrize("site", ["normaliser", "slow probe", "cell"])
 def test_a_site_of_a_cells_own_has_bits_of_its_own(site: str):
     masks, sizes, where = [MaskSpec(0.5)] * 2, (3, 2, 20), Where((3, 4), 6, 0, True)
     expected = Bits().drawn(masks, where, 1, site, sizes, CPU)

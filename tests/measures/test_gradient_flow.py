@@ -11,7 +11,7 @@ from torch import nn
 
 import zoneout_lab as zl
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.measures import gradient_flow, watch
+from zoneout_lab.measures import gradient_flow, probe
 from zoneout_lab.ops.masks import Place, draw
 
 T, B, N, H, SEED = 5, 3, 2, 4, 6
@@ -164,7 +164,7 @@ def test_watch_shows_the_states_of_ones_own_step():
         out = []
         for x_t in x:
             h = step(x_t, h)
-            watch("mine", hidden=h)
+            probe("mine", hidden=h)
             out.append(h)
         return torch.stack(out)
 
@@ -175,8 +175,8 @@ def test_watch_shows_the_states_of_ones_own_step():
 
 
 def test_watch_outside_a_measurement_does_nothing():
-    watch(hidden=torch.zeros(1))
-    with pytest.raises(InputRefusedError, match="showed no recurrent states"):
+    probe(hidden=torch.zeros(1))
+    with pytest.raises(InputRefusedError, match="has no recurrent states"):
         gradient_flow(lambda x: x, torch.zeros(2), torch.sum)
 
 
@@ -306,7 +306,7 @@ def test_variables_have_units_and_names():
 REFUSED: dict[str, tuple[Any, Any, str]] = {
     "fused lstm": (nn.LSTM(N, H), lambda result: squares(result[0]), r"put zoneout_lab\.LSTM in its place"),
     "fused gru inside": (nn.Sequential(nn.GRU(N, H)), lambda result: squares(result[0]), r"put zoneout_lab\.GRU"),
-    "no recurrence": (nn.Linear(N, H), squares, r"call zoneout_lab\.watch"),
+    "no recurrence": (nn.Linear(N, H), squares, r"call zoneout_lab\.probe"),
     "vector loss": (zl.LSTM(N, H), lambda result: result[0].sum(0), "must be one number"),
     "no tensor": (zl.LSTM(N, H), lambda result: 1.0, "must be one number"),
 }

@@ -20,7 +20,7 @@ from zoneout_lab.measures import LyapunovExponents, from_json, lyapunov, take, t
 from zoneout_lab.measures.lyapunov import first_frame
 from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.ops.matmul import recur
-from zoneout_lab.ops.trace import Trace, recording
+from zoneout_lab.ops.probe import Probe, recording
 
 BOTH = pytest.mark.parametrize("training", [True, False])
 T = 12
@@ -258,18 +258,18 @@ def test_the_length_of_a_chunk_changes_rounding_alone(chunk: int) -> None:
 
 
 def test_it_keeps_no_states_of_what_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    traces = []
+    probes = []
 
     @contextmanager
-    def remembered() -> Iterator[Trace]:
-        with recording() as trace:
-            traces.append(trace)
-            yield trace
+    def remembered() -> Iterator[Probe]:
+        with recording() as probe:
+            probes.append(probe)
+            yield probe
 
     monkeypatch.setattr(lyapunov, "recording", remembered)
     with recording() as outside:
         LyapunovExponents().measure(stack("lstm", [At(0.5, ("cell",))]), batch())
-    assert [trace.tensors for trace in (outside, *traces)] == [{}, {}]
+    assert [probe.tensors for probe in (outside, *probes)] == [{}, {}]
 
 
 def test_the_largest_is_of_all_layers_and_orders() -> None:

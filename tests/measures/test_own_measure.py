@@ -325,7 +325,7 @@ def test_what_is_not_a_measure_is_refused() -> None:
     )
     with pytest.raises(ValueError, match=r"no measure 'gradient_flux'\. Did you mean 'gradient_flow'"):
         small(measures=("gradient_flux",))
-    for strange in (module.watch, 3, StateLength):
+    for strange in (module.probe, 3, StateLength):
         with pytest.raises(ValueError, match="measures"):
             small(measures=(strange,))
 

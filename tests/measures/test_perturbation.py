@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoneout_lab import GRU, LSTM, NoRegularizer, NormStabilizer, RecurrentDropout, WeightNoise, Zoneout, watch
+from zoneout_lab import GRU, LSTM, NoRegularizer, NormStabilizer, RecurrentDropout, WeightNoise, Zoneout, probe
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.measures import perturbation_growth
 
@@ -102,7 +102,7 @@ def test_a_loop_of_ones_own_and_noise_of_torchs():
         def forward(self, x, h):
             for x_t in x:
                 h = x_t + 0.5 * keep(h)
-                watch(hidden=h)
+                probe(hidden=h)
             return h
 
     growth = perturbation_growth(Loop(), torch.zeros(1, 4000, 1), torch.ones(4000, 1)).growth
@@ -157,7 +157,7 @@ def test_two_modules_have_labels_of_their_own():
 
 
 class Wrapped(nn.Module):
-    """Noise of one's own around one of torch's cells, whose states after the noise are watched."""
+    """Noise of one's own around one of torch's cells, whose states after the noise are probed."""
 
     def __init__(self, label: str):
         super().__init__()
@@ -166,19 +166,19 @@ class Wrapped(nn.Module):
     def forward(self, x, h):
         for x_t in x:
             h = 0.5 * h + 0.5 * self.cell(x_t, h)
-            watch(self.label, hidden=h)
+            probe(self.label, hidden=h)
         return h
 
 
 def test_states_watched_around_a_cell_of_torchs():
     x, h = random(T, B, F).float(), random(B, H).float()
     model = Wrapped("mine")
-    with pytest.raises(InputRefusedError, match=r"the model showed 2 \(cell, mine\).*layers="):
+    with pytest.raises(InputRefusedError, match=r"the model has 2 \(cell, mine\).*layers="):
         perturbation_growth(model, x, h)
     growth = perturbation_growth(model, x, h, layers=["mine"]).growth
     assert list(growth.layer.values) == ["mine"]
     np.testing.assert_array_equal(growth, perturbation_growth(lambda x, h: model(x, h), x, h).growth)
-    with pytest.raises(InputRefusedError, match=r"'cell' are shown by torch\.nn\.GRUCell and by zoneout_lab\.watch"):
+    with pytest.raises(InputRefusedError, match=r"'cell' are recorded by torch\.nn\.GRUCell and by zoneout_lab\.probe"):
         perturbation_growth(Wrapped("cell"), x, h)
 
 
@@ -206,14 +206,14 @@ def test_what_cannot_be_measured_is_refused():
             perturbation_growth(GRU(F, H), x, h, size=size)
     with pytest.raises(InputRefusedError, match=r"seed of the direction is 0\.5; it must be a whole number"):
         perturbation_growth(GRU(F, H), x, h, seed=0.5)
-    with pytest.raises(InputRefusedError, match="showed no layer 'l7'; it showed l0"):
+    with pytest.raises(InputRefusedError, match="has no layer 'l7'; it has l0"):
         perturbation_growth(GRU(F, H), x, h, layers=["l7"])
     with pytest.raises(InputRefusedError, match="keeps its states inside one fused operation"):
         perturbation_growth(nn.GRU(F, H), x, h)
-    with pytest.raises(InputRefusedError, match="2 states were given and the model showed no cell state of 'mine'"):
-        perturbation_growth(lambda x, states: watch("mine", hidden=states[0]), x, (h, h))
-    with pytest.raises(InputRefusedError, match="2 layers and the model showed 1"):
-        perturbation_growth(lambda x, states: watch("mine", hidden=states), x, h.expand(2, B, H))
+    with pytest.raises(InputRefusedError, match="2 states were given and the model has no cell state of 'mine'"):
+        perturbation_growth(lambda x, states: probe("mine", hidden=states[0]), x, (h, h))
+    with pytest.raises(InputRefusedError, match="2 layers and the model has 1"):
+        perturbation_growth(lambda x, states: probe("mine", hidden=states), x, h.expand(2, B, H))
 
 
 NO_STATES = {
@@ -242,7 +242,7 @@ def test_hidden_states_may_be_narrower_than_cells():
         h, c = states
         for _ in x:
             h, c = h / 2, c / 2
-            watch("mine", hidden=h, cell=c)
+            probe("mine", hidden=h, cell=c)
 
     growth = perturbation_growth(model, torch.zeros(2, B, F), (torch.ones(B, 3), torch.ones(B, 5))).growth
     np.testing.assert_allclose(growth, [[[0.5, 0.25], [0.5, 0.25]]], rtol=1e-6)

@@ -64,7 +64,7 @@ def test_a_perturbation_is_told_from_a_second_sequence_wherever_that_begins(kind
     found = [perturbation_growth(model, X, h, layers=[label]).growth.values]
     for around in AROUND.values():
         with around():
-            with pytest.raises(InputRefusedError, match=rf"1 layer and the model showed 2 \({label}, {label}#2\)"):
+            with pytest.raises(InputRefusedError, match=rf"1 layer and the model has 2 \({label}, {label}#2\)"):
                 perturbation_growth(model, X * 1, h)
             found.append(perturbation_growth(model, X * 1, h, layers=[label]).growth.values)
     assert found[0].shape[-1] == T

@@ -13,7 +13,7 @@ from two_recurrences import BEGINNINGS, B, H, N, T, X, Y, squares
 
 import zoneout_lab as zl
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.measures import gradient_flow, perturbation_growth, watch
+from zoneout_lab.measures import gradient_flow, perturbation_growth, probe
 
 
 def retained(outputs: list[Tensor], loss: Tensor) -> list[np.ndarray]:
@@ -182,7 +182,7 @@ def test_a_layer_that_is_stepped_with_changed_states_is_one_recurrence():
 
     growth = perturbation_growth(model, X, torch.ones(1, B, H), layers=["l0"])
     assert growth.sizes["lag"] == T
-    with pytest.raises(InputRefusedError, match=r"showed 2 \(l0, l0#2\)"):
+    with pytest.raises(InputRefusedError, match=r"has 2 \(l0, l0#2\)"):
         perturbation_growth(model, X, torch.ones(1, B, H))
 
 
@@ -193,7 +193,7 @@ def test_a_perturbation_is_followed_in_the_series_that_it_is_of():
     def model(x: Tensor, states: Tensor) -> Tensor:
         return rnn(x, states)[0] + rnn(Y)[0]
 
-    with pytest.raises(InputRefusedError, match=r"1 layer and the model showed 2 \(l0, l0#2\)"):
+    with pytest.raises(InputRefusedError, match=r"1 layer and the model has 2 \(l0, l0#2\)"):
         perturbation_growth(model, X, h)
     growth = perturbation_growth(model, X, h, layers=["l0"]).growth
     np.testing.assert_array_equal(growth, perturbation_growth(rnn, X, h).growth)
@@ -207,7 +207,7 @@ def test_two_runs_that_show_different_states_are_refused():
 
     def model(x: Tensor, h: Tensor) -> None:
         for _ in range(next(shown)):
-            watch(hidden=h)
+            probe(hidden=h)
 
     with pytest.raises(InputRefusedError, match=r"3 timesteps .* and 4"):
         perturbation_growth(model, X, torch.ones(B, H))
@@ -253,4 +253,4 @@ def test_a_cell_of_torchs_that_a_function_holds_is_said_to_be_left_out():
 
 def test_states_of_other_examples_than_were_given_are_refused():
     with pytest.raises(InputRefusedError, match=r"'l0' of shape \[2, 4\], and those given are of 3 examples"):
-        perturbation_growth(lambda x, h: watch(hidden=h[:2]), X, torch.ones(B, H))
+        perturbation_growth(lambda x, h: probe(hidden=h[:2]), X, torch.ones(B, H))

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 import zoneout_lab as zl
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.measures import gradient_flow, perturbation_growth, watch
+from zoneout_lab.measures import gradient_flow, perturbation_growth, probe
 
 T, B, N, H = 5, 3, 2, 4
 X = torch.randn(T, B, N, generator=torch.Generator().manual_seed(0))
@@ -70,7 +70,7 @@ def loop(x: Tensor, *, shown: Callable[[Tensor], Any], point: str = "state") -> 
     h = torch.zeros(B, N, requires_grad=True)
     for x_t in x:
         h = torch.tanh(x_t + h)
-        watch(point=point, hidden=shown(h))
+        probe(point=point, hidden=shown(h))
     return h
 
 
@@ -89,20 +89,20 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
         squares,
         "No gradient of the loss reaches any state",
     ),
-    "watched arrays": (
+    "probed arrays": (
         lambda x: loop(x, shown=lambda h: h.detach().numpy()),
         squares,
-        "The hidden state that is watched as 'l0' is of type ndarray; give the tensor",
+        "The hidden state that is probed as 'l0' is of type ndarray; give the tensor",
     ),
-    "watched numbers": (lambda x: loop(x, shown=lambda h: 1.0), squares, "is of type float; give the tensor"),
-    "watched and detached": (lambda x: loop(x, shown=Tensor.detach), squares, r"'l0' has no gradient: it was detached"),
+    "probed numbers": (lambda x: loop(x, shown=lambda h: 1.0), squares, "is of type float; give the tensor"),
+    "probed and detached": (lambda x: loop(x, shown=Tensor.detach), squares, r"'l0' has no gradient: it was detached"),
     "an unknown point": (
         lambda x: loop(x, shown=lambda h: h, point="gate"),
         squares,
         "point is 'gate'; choose one of candidate, state",
     ),
     "replicas that come and go": (
-        lambda x: (watch(hidden=(h := x[0] * torch.ones(1, requires_grad=True))), watch(hidden=h.expand(3, B, N)), h)[
+        lambda x: (probe(hidden=(h := x[0] * torch.ones(1, requires_grad=True))), probe(hidden=h.expand(3, B, N)), h)[
             2
         ],
         squares,
@@ -192,10 +192,10 @@ def test_a_gradient_of_zero_is_a_number():
 
 
 def test_a_perturbation_needs_no_gradient_but_tensors():
-    growth = perturbation_growth(lambda x, h: watch(hidden=h.detach()), X, torch.ones(B, H)).growth
+    growth = perturbation_growth(lambda x, h: probe(hidden=h.detach()), X, torch.ones(B, H)).growth
     assert growth.item() == pytest.approx(1.0)
     with pytest.raises(InputRefusedError, match="is of type ndarray; give the tensor"):
-        perturbation_growth(lambda x, h: watch(hidden=h.numpy()), X, torch.ones(B, H))
+        perturbation_growth(lambda x, h: probe(hidden=h.numpy()), X, torch.ones(B, H))
     with pytest.raises(InputRefusedError, match="The model is of type NoneType"):
         perturbation_growth(None, X, torch.ones(B, H))
 
@@ -208,8 +208,8 @@ def test_a_watched_copy_that_nothing_uses_is_refused():
         for x_t in x:
             h, c = cell(x_t, (h, c))
             c = c.view_as(c)
-            zl.watch(cell=c, hidden=h * 1)
+            zl.probe(cell=c, hidden=h * 1)
         return h
 
-    with pytest.raises(InputRefusedError, match="hidden state that is watched as 'l0'"):
+    with pytest.raises(InputRefusedError, match="hidden state that is probed as 'l0'"):
         zl.gradient_flow(model, x, torch.sum)

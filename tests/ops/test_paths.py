@@ -12,8 +12,8 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.layers import GRU, LSTM
 from zoneout_lab.ops import cpu, engine, reference, triton
 from zoneout_lab.ops.cells import FAST
+from zoneout_lab.ops.probe import POINTS, recording
 from zoneout_lab.ops.reference import Matrices
-from zoneout_lab.ops.trace import POINTS, recording
 from zoneout_lab.regularizers import Zoneout
 
 pytestmark = pytest.mark.skipif(not cpu.is_compiled(), reason="needs a C compiler, and none was found")
@@ -239,9 +239,9 @@ def test_the_path_is_the_fastest_that_can(case: str, monkeypatch: pytest.MonkeyP
 
 def test_a_recording_sees_the_states_whatever_the_engine():
     rnn = LSTM(2, 3, engine="cpu")
-    with recording() as trace:
+    with recording() as probe:
         rnn(torch.ones(4, 2, 2))
-    assert {key: len(series) for key, series in trace.tensors.items()} == {
+    assert {key: len(series) for key, series in probe.tensors.items()} == {
         ("l0", state, point): 4 for state in ("cell", "hidden") for point in ("candidate", "state")
     }
 

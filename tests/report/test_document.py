@@ -15,7 +15,7 @@ from html_page import Element, parse
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.report import write_report
-from zoneout_lab.report.source import Source
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import judge
 
@@ -120,7 +120,7 @@ def test_tables_have_captions_and_scoped_heads(page: Element) -> None:
 
 
 def test_verdicts_are_the_judgements(page: Element, study: xr.DataTree) -> None:
-    judgements = Source.read(study).judgements
+    judgements = ReportData.read(study).judgements
     verdicts = [judgement.comparison.verdict for judgement in judgements]
     assert len(set(verdicts)) > 1
     for badges in (page.find("ol", class_="glances")[0], page.find("section", id="hypotheses")[0]):
@@ -135,7 +135,7 @@ def test_verdicts_are_the_judgements(page: Element, study: xr.DataTree) -> None:
 
 
 def test_numbers_shown_are_the_numbers_computed(page: Element, study: xr.DataTree) -> None:
-    for part, judgement in zip(page.find("article"), Source.read(study).judgements, strict=True):
+    for part, judgement in zip(page.find("article"), ReportData.read(study).judgements, strict=True):
         c = judgement.comparison
         rows = {
             row.find("th")[0].text: [float(str(cell.attributes["value"])) for cell in row.find("data")]

@@ -14,8 +14,8 @@ from zoneout_lab import Zoneout, schema
 from zoneout_lab.paper import METRICS
 from zoneout_lab.regularizers import to_json
 from zoneout_lab.report import write_report
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.sections import printed
-from zoneout_lab.report.source import Source
 
 OF_THE_PAPER = {"zoneout": to_json(Zoneout(cell=0.15, hidden=0.15, share=True))}
 ARMS = {"lstm": "LSTM", "zoneout": "Zoneout", "shared": "Shared"}
@@ -24,7 +24,7 @@ ARMS = {"lstm": "LSTM", "zoneout": "Zoneout", "shared": "Shared"}
 @pytest.fixture
 def study(studies: Callable[..., xr.DataTree]) -> Callable[..., xr.DataTree]:
     def made(task: str, **change: object) -> xr.DataTree:
-        record = dict(Source.read(studies(arms=ARMS, skip=())).study)
+        record = dict(ReportData.read(studies(arms=ARMS, skip=())).study)
         arms = [arm | {"regularizer": OF_THE_PAPER.get(arm["name"], arm["regularizer"])} for arm in record["arms"]]
         return studies(arms=ARMS, skip=(), provenance={"study": record | {"task": task, "arms": arms} | change})
 
@@ -33,7 +33,7 @@ def study(studies: Callable[..., xr.DataTree]) -> Callable[..., xr.DataTree]:
 
 def test_measured_and_printed_stand_side_by_side_in_one_unit(study: Callable[..., xr.DataTree]):
     tree = study("pmnist")
-    section = printed.build(Source.read(tree))
+    section = printed.build(ReportData.read(tree))
     assert section is not None
     rows = {row["arm"].name: row for row in section.values["rows"]}
     assert list(rows) == ["lstm", "zoneout"]  # the paper has no arm called shared
@@ -53,7 +53,7 @@ def test_it_is_in_the_page(study: Callable[..., xr.DataTree], tmp_path: Path):
 
 @pytest.mark.parametrize("task", ["digits", "char_ptb"])
 def test_nothing_is_shown_without_figures_or_without_their_metrics(study: Callable[..., xr.DataTree], task: str):
-    assert printed.build(Source.read(study(task))) is None
+    assert printed.build(ReportData.read(study(task))) is None
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,9 @@ def test_the_page_says_what_does_not_fit_in_the_printed_figures(
 
 
 def test_an_arm_of_the_same_name_with_another_regularizer_is_not_compared(studies: Callable[..., xr.DataTree]):
-    record = dict(Source.read(studies(arms=ARMS, skip=())).study)  # its zoneout has other rates
-    section = printed.build(Source.read(studies(arms=ARMS, skip=(), provenance={"study": record | {"task": "pmnist"}})))
+    record = dict(ReportData.read(studies(arms=ARMS, skip=())).study)  # its zoneout has other rates
+    section = printed.build(
+        ReportData.read(studies(arms=ARMS, skip=(), provenance={"study": record | {"task": "pmnist"}}))
+    )
     assert section is not None
     assert [row["arm"].name for row in section.values["rows"]] == ["lstm"]

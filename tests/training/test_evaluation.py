@@ -178,7 +178,7 @@ def test_perturbations_are_measured_halfway_through(task: Any):
     for noisy in (True, False):
         model = made(task, ARMS).train(noisy)
         with torch.no_grad():
-            _, states = model.run(inputs[None, :half])
+            _, states = model.forward_with_states(inputs[None, :half])
         model.rnn.update = 0  # the masks of one update go on
         growth = perturbation_growth(model, inputs[None, half:], states).growth
         for r, outcome in enumerate(outcomes):

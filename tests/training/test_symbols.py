@@ -74,9 +74,9 @@ def test_the_last_timesteps_are_read(reads: int):
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
 def test_a_sequence_in_two_parts_is_the_sequence(cell: str):
     model, x = made(cell=cell), ids(2, T, B)
-    whole, final = model.run(x, None, T)
-    first, middle = model.run(x[:, :2], None, 2)
-    second, last = model.run(x[:, 2:], middle, 3)
+    whole, final = model.forward_with_states(x, None, T)
+    first, middle = model.forward_with_states(x[:, :2], None, 2)
+    second, last = model.forward_with_states(x[:, 2:], middle, 3)
     torch.testing.assert_close(torch.cat([first, second], 1), whole)
     for a, b in zip(final, last, strict=True):
         torch.testing.assert_close(a, b)

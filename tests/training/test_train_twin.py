@@ -60,7 +60,7 @@ class Floored:
             p.data -= self.param_groups[0]["lr"] * p.grad / torch.maximum(self.squares[k].sqrt(), torch.tensor(1e-5))
 
 
-OPTIMISERS = {
+OPTIMIZERS = {
     "rmsprop_floored": Floored,
     "adam": torch.optim.Adam,
     "rmsprop": lambda parameters, lr: torch.optim.RMSprop(parameters, lr, alpha=0.5, eps=1e-5),
@@ -129,7 +129,7 @@ def plain_training(run: Run, task: Any, data: Data) -> tuple[dict[str, list[floa
     training, score = run.setting.training, task.score
     model = Plain(run, task, isinstance(data.train, Stream))
     model.load(run, task)
-    optimizer = OPTIMISERS[training.optimizer](model.parameters(), lr=training.lr)
+    optimizer = OPTIMIZERS[training.optimizer](model.parameters(), lr=training.lr)
     rng = np.random.default_rng(run.seeds.data)
     metrics: dict[str, list[float]] = {
         name: [] for name in ("train_loss", "gradient_norm", "valid_loss", f"valid_{score}")

@@ -1,7 +1,7 @@
 """The benchmark: a training step of ours beside what others would write, the same work in interleaved rounds."""
 
 from zoneout_lab.bench.cases import CASES, REPLICAS, Case, chosen
-from zoneout_lab.bench.timing import Measured, Row, Setup, Sweep, SweepRow, measure, settled
+from zoneout_lab.bench.timing import Measured, Row, Setup, Sweep, SweepRow, measure, timing_process
 
 __all__ = [
     "CASES",
@@ -14,5 +14,5 @@ __all__ = [
     "SweepRow",
     "chosen",
     "measure",
-    "settled",
+    "timing_process",
 ]

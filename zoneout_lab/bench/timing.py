@@ -166,7 +166,7 @@ class Sweep:
 
 
 @contextmanager
-def settled(threads: int) -> Iterator[None]:
+def timing_process(threads: int) -> Iterator[None]:
     """What holds for all peers alike: as many threads as asked for, and a study's settings of the process.
 
     Subnormal numbers are zero and freed memory is kept (:func:`~zoneout_lab.training.workers.prepared_process`). torch's choice

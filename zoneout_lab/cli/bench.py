@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from zoneout_lab.bench import Case, Measured, Setup, Sweep, chosen, measure, settled
+from zoneout_lab.bench import Case, Measured, Setup, Sweep, chosen, measure, timing_process
 from zoneout_lab.bench.cases import RATES
 from zoneout_lab.bench.peers import LAYER_NAMES, TORCH
 from zoneout_lab.bench.rounds import Spread, spread
@@ -64,7 +64,7 @@ def show_bench(
         check_target(plot)
     used = threads or torch.get_num_threads()
     results: list[Measured | Sweep] = []
-    with settled(used):
+    with timing_process(used):
         for case in cases:
             with _telling(case) as say:
                 results.append(measure(case, setup, say))

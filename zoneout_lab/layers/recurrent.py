@@ -29,7 +29,7 @@ from zoneout_lab.layers.seeded import Seeded
 from zoneout_lab.layers.shapes import Shapes, backwards
 from zoneout_lab.ops.cells import Cell
 from zoneout_lab.ops.engine import Engine, forward
-from zoneout_lab.ops.trace import is_recording, listening, one_call
+from zoneout_lab.ops.probe import is_recording, one_call, open_probe
 from zoneout_lab.regularizers import NoRegularizer
 
 Evaluation = Literal["expectation", "sampled"]
@@ -76,7 +76,7 @@ class Recurrent(Seeded):
     """
 
     #: a measurement that finds several such modules in a model labels their layers with the modules' names
-    announces_states = True
+    is_probed = True
 
     def __init__(
         self,
@@ -214,12 +214,12 @@ class Recurrent(Seeded):
         data = input.data if isinstance(input, PackedSequence) else input
         # only the reference can compute shapes without data
         refuse_tracing(type(self).__name__, None if self.engine == "reference" else data)
-        trace = listening()
-        if trace is None:
+        probe = open_probe()
+        if probe is None:
             return self._uncast(input, hx)
-        trace.undo.setdefault(id(self), self.as_it_stands())
+        probe.undo.setdefault(id(self), self.as_it_stands())
         given = None if hx is None or not all(isinstance(state, Tensor) for state in hx) else hx
-        return one_call(trace, self, given, lambda: self._uncast(input, hx))
+        return one_call(probe, self, given, lambda: self._uncast(input, hx))
 
     def _uncast(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, ...] | None

@@ -37,7 +37,9 @@ class Subject(Protocol):
         """Logits [R, B, C] of the last timestep, or [R, reads, B, C] of the last ``reads``."""
         ...
 
-    def run(self, x: Tensor, state: Any = None, reads: int | None = None, /) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward_with_states(
+        self, x: Tensor, state: Any = None, reads: int | None = None, /
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Logits, and the final states [R, layers, B, H] each."""
         ...
 
@@ -77,9 +79,9 @@ class Batch:
 
         Called again, it draws the same masks.
         """
-        with unmoved() as trace:
+        with unmoved() as probe:
             model(self.inputs, None, self.reads)
-        return {key: torch.stack([_replicated(each) for each in series], 1) for key, series in trace.tensors.items()}
+        return {key: torch.stack([_replicated(each) for each in series], 1) for key, series in probe.tensors.items()}
 
     def recurrences(self, model: Subject) -> dict[str, Recurrence]:
         """What ran in each layer, by its label ``l0``: gates, masks, inputs and weights of the cell, without a graph.
@@ -89,9 +91,9 @@ class Batch:
         Raises:
             InputRefusedError: the model runs a layer several times in one pass, and it is not one sequence.
         """
-        with torch.no_grad(), unmoved(recurrences=True) as trace:
+        with torch.no_grad(), unmoved(recurrences=True) as probe:
             model(self.inputs, None, self.reads)
-        found = trace.recurrences or {}
+        found = probe.recurrences or {}
         for label, passes in found.items():
             if len(passes) > 1:
                 raise InputRefusedError(

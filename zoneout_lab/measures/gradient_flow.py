@@ -22,9 +22,9 @@ from torch.nn.utils.rnn import PackedSequence
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.measures.base import Batch, Measure, Subject
-from zoneout_lab.measures.shown import (
-    WATCH,
-    modules_announced,
+from zoneout_lab.measures.probing import (
+    PROBE,
+    modules_probed,
     ordinary,
     refuse_if_empty,
     refuse_unless_callable,
@@ -32,7 +32,7 @@ from zoneout_lab.measures.shown import (
 )
 from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.metrics import Metric
-from zoneout_lab.ops.trace import POINTS, Trace
+from zoneout_lab.ops.probe import POINTS, Probe
 from zoneout_lab.profiles import GRADIENT_QUANTITIES, GRADIENTS, gradient_dataset, scalars_of
 
 if TYPE_CHECKING:
@@ -62,25 +62,25 @@ class GradientFlow(Measure):
 
     def measure(self, model: Subject, batch: Batch) -> Sequence[xr.Dataset]:
         """Norms at the state and at the candidate of every layer."""
-        with unmoved(norms_suffice=True) as trace:
+        with unmoved(norms_suffice=True) as probe:
             loss = batch.loss(model).sum() * batch.examples
-        values, layers, states = norms(trace, loss)
+        values, layers, states = norms(probe, loss)
         return [gradient_dataset(replica, layers=layers, states=states) for replica in values]
 
 
 def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], Tensor]) -> xr.Dataset:
-    """Gradient norms by timestep in any model built from this package's layers, torch's cells or watched states.
+    """Gradient norms by timestep in any model built from this package's layers, torch's cells or probed states.
 
     Args:
         model: a module or a function. States are found in ``zoneout_lab`` layers, in ``torch.nn.LSTMCell``, ``GRUCell`` and
-            ``RNNCell`` (one call is one timestep), and wherever the model calls :func:`~zoneout_lab.watch`. It runs once, in the mode
+            ``RNNCell`` (one call is one timestep), and wherever the model calls :func:`~zoneout_lab.probe`. It runs once, in the mode
             (training or evaluation) it is in. Counters of masks, generators and buffers are afterwards as before.
         inputs: passed to the model; a tuple is passed as several arguments.
         loss: makes the scalar L from the model's output. A mean over examples divides every norm by their number; give a
             sum, or a mean times the number, for norms that do not depend on it.
 
     Returns:
-        Dataset with ``norm`` and ``normalised`` over (layer, state, point, time); NaN where a point was not announced, or a layer ran
+        Dataset with ``norm`` and ``normalised`` over (layer, state, point, time); NaN where a point was not recorded, or a layer ran
         under ``torch.no_grad()``.
         A model with R > 1 replicas has a first dimension ``replica``. Layers have torch's suffixes (``l0``, ``l0_reverse``, whose
         time runs as it does, from the end), after the module's name where the model holds several recurrent modules. A second call
@@ -88,7 +88,7 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
         computed from them.
 
     Raises:
-        InputRefusedError: the model announces no states (``torch.nn.LSTM`` hides its own), the loss is not a scalar or no gradient
+        InputRefusedError: the model has no states that can be probed (``torch.nn.LSTM`` hides its own), the loss is not a scalar or no gradient
             of it reaches a state, or gradients are switched off.
 
     >>> import zoneout_lab as zl
@@ -112,35 +112,35 @@ def gradient_flow(model: Callable[..., Any], inputs: Any, loss: Callable[[Any], 
         )
     several = isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence)
     arguments = ordinary(inputs if several else (inputs,))
-    with unmoved(norms_suffice=True) as trace:
-        with modules_announced(model, trace) as hidden:
+    with unmoved(norms_suffice=True) as probe:
+        with modules_probed(model, probe) as hidden:
             value = loss(model(*arguments))
-        trace.closed = True  # what is checkpointed runs again below
+        probe.closed = True  # what is checkpointed runs again below
         if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
             raise InputRefusedError(
                 "The loss must be one number, a real tensor with a gradient; reduce it with sum() or mean(), and without item()."
             )
-        refuse_if_empty(trace, hidden)
-        values, layers, states = norms(trace, value)
-    warn_of_hidden(model, hidden, trace, stacklevel=3)
+        refuse_if_empty(probe, hidden)
+        values, layers, states = norms(probe, value)
+    warn_of_hidden(model, hidden, probe, stacklevel=3)
     parts = [gradient_dataset(replica, layers=layers, states=states) for replica in values]
     return parts[0] if len(parts) == 1 else xr.concat(parts, "replica")
 
 
-def norms(trace: Trace, loss: Tensor) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
-    """Mean over examples of ‖∂L/∂s_t‖₂ for everything in a trace.
+def norms(probe: Probe, loss: Tensor) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
+    """Mean over examples of ‖∂L/∂s_t‖₂ for everything in a probe.
 
     Returns:
-        Norms [replica, layer, state, point, time], the layers' labels and the states' names. NaN where nothing was announced.
+        Norms [replica, layer, state, point, time], the layers' labels and the states' names. NaN where nothing was recorded.
     """
-    _refuse_lost(trace, loss)
-    keys = [*trace.norms, *trace.tensors]
+    _refuse_lost(probe, loss)
+    keys = [*probe.norms, *probe.tensors]
     layers = list(dict.fromkeys(layer for layer, _, _ in keys))
     states = sorted({state for _, state, _ in keys}, key=lambda s: (s not in STATE_ORDER, s))
-    tensors = [tensor for series in trace.tensors.values() for tensor in series if tensor.requires_grad]
-    gradients = _gradients(loss, [*tensors, *trace.roots])
-    found = _of_tensors(trace, gradients)
-    for key, calls in trace.norms.items():  # the gradients of the roots have made them just now
+    tensors = [tensor for series in probe.tensors.values() for tensor in series if tensor.requires_grad]
+    gradients = _gradients(loss, [*tensors, *probe.roots])
+    found = _of_tensors(probe, gradients)
+    for key, calls in probe.norms.items():  # the gradients of the roots have made them just now
         found[key] = torch.cat([call.double().mean(-1) for call in calls], 1)
     R, T = (max(values.shape[axis] for values in found.values()) for axis in (0, 1))
     out = np.full((R, len(layers), len(states), len(POINTS), T), np.nan)
@@ -150,15 +150,15 @@ def norms(trace: Trace, loss: Tensor) -> tuple[npt.NDArray[np.float64], list[str
     return out, layers, states
 
 
-def _refuse_lost(trace: Trace, loss: Tensor) -> None:
+def _refuse_lost(probe: Probe, loss: Tensor) -> None:
     """Raise InputRefusedError where the loss has no graph, or its graph leaves out a layer that is run again in the backward pass."""
     if not loss.requires_grad:
         raise InputRefusedError(
             "The loss has no gradient: it was detached, or made under torch.no_grad() or by operations without a gradient. Return "
             "it as the model's output made it."
         )
-    if trace.outside and _has_node(loss, "CheckpointFunctionBackward"):
-        raise InputRefusedError(f"No gradient reaches the states of {trace.outside[0]!r}: {_REENTRANT}")
+    if probe.outside and _has_node(loss, "CheckpointFunctionBackward"):
+        raise InputRefusedError(f"No gradient reaches the states of {probe.outside[0]!r}: {_REENTRANT}")
 
 
 _REENTRANT = (
@@ -199,12 +199,12 @@ def _has_node(loss: Tensor, name: str) -> bool:
     return False
 
 
-def _of_tensors(trace: Trace, gradients: Sequence[Tensor | None]) -> dict[tuple[str, str, str], Tensor]:
-    """Mean norms [R, T] of the gradients of announced tensors, in the order of their announcement."""
+def _of_tensors(probe: Probe, gradients: Sequence[Tensor | None]) -> dict[tuple[str, str, str], Tensor]:
+    """Mean norms [R, T] of the gradients of recorded tensors, in the order in which they were recorded."""
     remaining, found = iter(gradients), {}
-    for key, series in trace.tensors.items():
+    for key, series in probe.tensors.items():
         by_time, used = [], False
-        for tensor, present in zip(series, trace.present[key], strict=True):
+        for tensor, present in zip(series, probe.present[key], strict=True):
             R = _replicas(tensor)
             if not tensor.requires_grad:  # made where autograd records nothing: not zero, but not measured
                 by_time.append(torch.full((R,), torch.nan, dtype=torch.float64))
@@ -217,9 +217,9 @@ def _of_tensors(trace: Trace, gradients: Sequence[Tensor | None]) -> dict[tuple[
             if present is not None and gradient is not None:
                 norm = norm[:, present]
             by_time.append(norm.double().mean(1).cpu())
-        if not used and trace.owners.get(key[0]) == WATCH and any(tensor.requires_grad for tensor in series):
+        if not used and probe.owners.get(key[0]) == PROBE and any(tensor.requires_grad for tensor in series):
             raise InputRefusedError(
-                f"Nothing that the loss depends on was made of the {key[1]} state that is watched as {key[0]!r}: watch the very tensor that "
+                f"Nothing that the loss depends on was made of the {key[1]} state that is probed as {key[0]!r}: probe the very tensor that "
                 "the next timestep uses, and not a copy."
             )
         if len({len(norm) for norm in by_time}) > 1:

@@ -24,8 +24,8 @@ from zoneout_lab.measures.base import Batch, Measure, Subject
 from zoneout_lab.metrics import Metric
 from zoneout_lab.ops import reference
 from zoneout_lab.ops.cells import States
+from zoneout_lab.ops.probe import recording
 from zoneout_lab.ops.recurrence import Recurrence
-from zoneout_lab.ops.trace import recording
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -93,8 +93,8 @@ class LyapunovExponents(Measure):
         import xarray as xr
 
         layers = batch.recurrences(model)
-        with torch.no_grad(), recording() as trace:
-            trace.closed = True  # what runs here is not part of any recording
+        with torch.no_grad(), recording() as probe:
+            probe.closed = True  # what runs here is not part of any recording
             found = torch.stack([exponents(layer, self.k, self.chunk).mean(1) for layer in layers.values()], 1)
         coords = {"layer": list(layers), "order": range(1, self.k + 1)}
         return [xr.Dataset({"lyapunov_exponent": (self.dims, row)}, coords) for row in found.cpu().numpy()]

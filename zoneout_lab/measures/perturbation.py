@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from zoneout_lab.checked import above_zero, whole
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.measures.base import Batch, Measure, Subject
-from zoneout_lab.measures.shown import (
-    modules_announced,
+from zoneout_lab.measures.probing import (
+    modules_probed,
     ordinary,
     refuse_if_empty,
     refuse_unless_callable,
@@ -32,7 +32,7 @@ from zoneout_lab.measures.shown import (
 )
 from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.metrics import Metric
-from zoneout_lab.ops.trace import Trace
+from zoneout_lab.ops.probe import Probe
 from zoneout_lab.profiles import DYNAMICS, GROWTH_QUANTITIES, perturbation_dataset, scalars_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class PerturbationGrowth(Measure):
         if half == 0:
             return []
         with torch.no_grad(), unmoved():
-            _, states = model.run(batch.inputs[:, :half])
+            _, states = model.forward_with_states(batch.inputs[:, :half])
         values, layers, kinds = growth(model, batch.inputs[:, half:], states)
         return [perturbation_dataset(replica, layers=layers, states=kinds) for replica in values]
 
@@ -85,7 +85,7 @@ def perturbation_growth(
 
     Args:
         model: called as ``model(inputs, states)``, twice, and where only autograd can tell its recurrences apart twice more. It
-            shows its states as for :func:`~zoneout_lab.gradient_flow`. All calls draw the same noise, and counters, generators and
+            is probed as by :func:`~zoneout_lab.gradient_flow`. All calls draw the same noise, and counters, generators and
             buffers are afterwards as before.
         inputs: passed on.
         states: what the recurrence starts from: h, (h, c), or all states of another cell in its order; each [B, H], [layers, B, H], or
@@ -101,8 +101,8 @@ def perturbation_growth(
         have the timestep. Recurrences are told apart as for :func:`~zoneout_lab.gradient_flow`, under ``torch.no_grad()`` too.
 
     Raises:
-        InputRefusedError: a size that is not positive, states of other shapes or all zero, no states shown, or states that do not
-            belong to what was shown. Or a loop inside the model that runs under ``torch.no_grad()`` and changes states on their way, which
+        InputRefusedError: a size that is not positive, states of other shapes or all zero, no states to probe, or states that do not
+            belong to what was recorded. Or a loop inside the model that runs under ``torch.no_grad()`` and changes states on their way, which
             nothing tells from a second recurrence.
 
     >>> import zoneout_lab as zl
@@ -142,30 +142,30 @@ def growth(
     generator = torch.Generator().manual_seed(whole(seed, "The seed of the direction") % 2**64)
     moved, sizes = zip(*(_moved(state, size, generator) for state in given), strict=True)
     starts = [start[0] if isinstance(states, Tensor) else start for start in (given, moved)]
-    traces, hidden = _runs(model, inputs, starts)
-    if any(trace.series.untold for trace in traces):
+    probes, hidden = _runs(model, inputs, starts)
+    if any(probe.series.untold for probe in probes):
         # autograd knows which call goes on with which recurrence
         with torch.inference_mode(False), torch.enable_grad():
-            traces, hidden = _runs(model, ordinary(inputs), ordinary(starts))
-        _refuse_untold(traces)
-    refuse_if_empty(traces[0], hidden)
-    kinds = _names(traces[0], len(given))
-    warn_of_hidden(model, hidden, traces[0], stacklevel=5)
+            probes, hidden = _runs(model, ordinary(inputs), ordinary(starts))
+        _refuse_untold(probes)
+    refuse_if_empty(probes[0], hidden)
+    kinds = _names(probes[0], len(given))
+    warn_of_hidden(model, hidden, probes[0], stacklevel=5)
     labels = (
         [layers]
         if isinstance(layers, str)
-        else list(layers or dict.fromkeys(layer for layer, _, _ in traces[0].tensors))
+        else list(layers or dict.fromkeys(layer for layer, _, _ in probes[0].tensors))
     )
-    _refuse_other_states(traces[0], labels, kinds, sizes[0].shape[1], len(given))
+    _refuse_other_states(probes[0], labels, kinds, sizes[0].shape[1], len(given))
     by_layer = []
-    for row, layer in enumerate(labels):
+    for index, layer in enumerate(labels):
         by_kind = []
         for kind, start in zip(kinds, sizes, strict=True):
             key = (layer, kind, "state")
-            moved_by = start[:, None, row].double()
-            both = [trace.tensors.get(key, []) for trace in traces]
-            _refuse_other_timesteps(layer, both, start[:, row].shape)
-            apart = _apart(both, traces[0].present[key], start[:, row].shape)
+            moved_by = start[:, None, index].double()
+            both = [probe.tensors.get(key, []) for probe in probes]
+            _refuse_other_timesteps(layer, both, start[:, index].shape)
+            apart = _apart(both, probes[0].present[key], start[:, index].shape)
             # an example whose state was zero was not moved, and counts nowhere
             by_kind.append(torch.where(moved_by > 0, apart.double() / moved_by, torch.nan).nanmean(-1))
         by_layer.append(torch.stack(by_kind, 1))
@@ -188,20 +188,20 @@ def _refuse_wrong_states(given: tuple[Any, ...]) -> None:
         )
 
 
-def _runs(model: Callable[[Any, Any], Any], inputs: Any, starts: list[Any]) -> tuple[list[Trace], list[nn.Module]]:
-    """What the model showed from each start, and which modules ran and showed nothing."""
-    traces = []
+def _runs(model: Callable[[Any, Any], Any], inputs: Any, starts: list[Any]) -> tuple[list[Probe], list[nn.Module]]:
+    """What was recorded from each start, and which modules ran without being recorded."""
+    probes = []
     for start in starts:
         # clones: a model may write to its states
         own = start.clone() if isinstance(start, Tensor) else tuple(state.clone() for state in start)
-        with unmoved() as trace, modules_announced(model, trace) as hidden:
+        with unmoved() as probe, modules_probed(model, probe) as hidden:
             model(inputs, own)
-        traces.append(trace)
-    return traces, hidden
+        probes.append(probe)
+    return probes, hidden
 
 
-def _refuse_untold(traces: list[Trace]) -> None:
-    untold = [series for trace in traces for series in trace.series.untold]
+def _refuse_untold(probes: list[Probe]) -> None:
+    untold = [series for probe in probes for series in probe.series.untold]
     if not untold:
         return
     name = type(untold[0].owner).__name__
@@ -231,32 +231,32 @@ def _apart(both: list[list[Tensor]], present: list[Tensor | None], shape: torch.
     return torch.stack(by_time, 1)
 
 
-def _names(trace: Trace, count: int) -> tuple[str, ...]:
-    """The names of so many states: h and c as torch orders them, and those of another cell in the order in which it shows them."""
-    shown = list(dict.fromkeys(state for _, state, _ in trace.tensors))
-    return tuple(shown) if len(shown) == count and set(KINDS[:count]) != set(shown) else KINDS[:count]
+def _names(probe: Probe, count: int) -> tuple[str, ...]:
+    """The names of so many states: h and c as torch orders them, and those of another cell in the order in which they are recorded."""
+    recorded = list(dict.fromkeys(state for _, state, _ in probe.tensors))
+    return tuple(recorded) if len(recorded) == count and set(KINDS[:count]) != set(recorded) else KINDS[:count]
 
 
-def _refuse_other_states(trace: Trace, layers: list[str], kinds: tuple[str, ...], rows: int, count: int) -> None:
-    shown = {(layer, kind) for layer, kind, point in trace.tensors if point == "state"}
-    missing = [(layer, kind) for layer in layers for kind in kinds if (layer, kind) not in shown]
-    each = list(dict.fromkeys(kind for _, kind in shown))
+def _refuse_other_states(probe: Probe, layers: list[str], kinds: tuple[str, ...], layer_count: int, count: int) -> None:
+    recorded = {(layer, kind) for layer, kind, point in probe.tensors if point == "state"}
+    missing = [(layer, kind) for layer in layers for kind in kinds if (layer, kind) not in recorded]
+    each = list(dict.fromkeys(kind for _, kind in recorded))
     if len(kinds) < count:
         raise InputRefusedError(
-            f"{count} states were given and the model showed {len(each)} ({', '.join(each)}): give one for each, in that order."
+            f"{count} states were given and the model has {len(each)} ({', '.join(each)}): give one for each, in that order."
         )
-    labels = list(dict.fromkeys(layer for layer, _ in shown))
+    labels = list(dict.fromkeys(layer for layer, _ in recorded))
     if missing and missing[0][0] not in labels:
-        raise InputRefusedError(f"The model showed no layer {missing[0][0]!r}; it showed {', '.join(labels)}.")
+        raise InputRefusedError(f"The model has no layer {missing[0][0]!r}; it has {', '.join(labels)}.")
     if missing:
         raise InputRefusedError(
-            f"{len(kinds)} states were given and the model showed no {missing[0][1]} state of {missing[0][0]!r}: "
+            f"{len(kinds)} states were given and the model has no {missing[0][1]} state of {missing[0][0]!r}: "
             "give h, or (h, c) where there are memory cells."
         )
-    if len(layers) != rows:
+    if len(layers) != layer_count:
         again = any("#" in label for label in layers)
         raise InputRefusedError(
-            f"The states have {rows} layer{'s' * (rows != 1)} and the model showed {len(layers)} ({', '.join(layers)}): "
+            f"The states have {layer_count} layer{'s' * (layer_count != 1)} and the model has {len(layers)} ({', '.join(layers)}): "
             "give states of [layers, B, H], in the order in which the model runs them, or name with layers= those that they are of."
             + again
             * " A # counts the recurrences of one layer; states that are detached and then changed begin another."
@@ -267,12 +267,12 @@ def _refuse_other_timesteps(layer: str, both: list[list[Tensor]], shape: torch.S
     one, other = both
     if len(one) != len(other):
         raise InputRefusedError(
-            f"The model showed {len(one)} timesteps of {layer!r} from the states and {len(other)} from the perturbed states; it has to "
+            f"The model runs {len(one)} timesteps of {layer!r} from the states and {len(other)} from the perturbed states; it has to "
             "do the same in both runs."
         )
     for a, b in zip(one, other, strict=True):
         if a.shape != b.shape or a.shape[:-1].numel() != shape.numel():
             raise InputRefusedError(
-                f"The model showed states of {layer!r} of shape {list(a.shape)}, and those given are of {shape.numel()} examples (and "
+                f"The model has states of {layer!r} of shape {list(a.shape)}, and those given are of {shape.numel()} examples (and "
                 "replicas); give states of the same examples."
             )

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from zoneout_lab.ops.trace import Trace, listening, recording
+from zoneout_lab.ops.probe import Probe, open_probe, recording
 
 
 @contextmanager
-def unmoved(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterator[Trace]:
-    """A recording (:func:`~zoneout_lab.ops.trace.recording`), after which everything is as it was before.
+def unmoved(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterator[Probe]:
+    """A recording (:func:`~zoneout_lab.ops.probe.recording`), after which everything is as it was before.
 
     Put back are torch's, NumPy's and Python's global generators, the buffers of every module that was called, as of batch norm and
     spectral norm, and by the recording the layers' own counters.
@@ -25,7 +25,7 @@ def unmoved(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterat
     buffers: dict[int, tuple[nn.Module, dict[str, tuple[Tensor | None, Tensor | None]]]] = {}
 
     def keep(module: nn.Module, _arguments: Any) -> None:
-        if listening() is trace and id(module) not in buffers:
+        if open_probe() is probe and id(module) not in buffers:
             own = module._buffers.items()
             buffers[id(module)] = (
                 module,
@@ -36,10 +36,10 @@ def unmoved(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterat
     numpys, pythons = np.random.get_state(), random.getstate()
     try:
         listener = recording(norms_suffice=norms_suffice, recurrences=recurrences)
-        with torch.random.fork_rng(devices), listener as trace:
+        with torch.random.fork_rng(devices), listener as probe:
             handle = register_module_forward_pre_hook(keep)
             try:
-                yield trace
+                yield probe
             finally:
                 handle.remove()
     finally:

@@ -12,17 +12,17 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops import cpu, reference, triton
 from zoneout_lab.ops.cells import FAST, Cell, Masks, States, Weights
 from zoneout_lab.ops.compiled import why_not
-from zoneout_lab.ops.gates import gates_shown
-from zoneout_lab.ops.recurrence import Recurrence
-from zoneout_lab.ops.reference import Matrices, OnNorms
-from zoneout_lab.ops.trace import (
-    announce_recurrence,
+from zoneout_lab.ops.gates import gates_recorded
+from zoneout_lab.ops.probe import (
     in_graph,
     is_recording,
     promise_norms,
+    record_recurrence,
     wants_recurrences,
     wants_states,
 )
+from zoneout_lab.ops.recurrence import Recurrence
+from zoneout_lab.ops.reference import Matrices, OnNorms
 
 Engine = Literal["auto", "reference", "cpu", "triton"]
 
@@ -81,7 +81,7 @@ def forward(
         weights: stem → parameter or buffer of the layer, with a leading replica axis.
         masks: site → mask or its expectation, broadcastable to [R, T, B, H], of any dtype.
         lengths: valid timesteps of each example, [B].
-        layer: label under which states are announced to a recording.
+        layer: label under which states are recorded.
         engine: ``auto``, or a path's name.
         training, moves: as for :meth:`~zoneout_lab.ops.cells.base.Cell.begin`.
 
@@ -119,7 +119,7 @@ def forward(
         )
     if not wants_recurrences():
         return reference.forward(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
-    with gates_shown() as gates:
+    with gates_recorded() as gates:
         result = reference.forward(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
-    announce_recurrence(layer, Recurrence(cell, inputs, states, weights, masks, training, gates))
+    record_recurrence(layer, Recurrence(cell, inputs, states, weights, masks, training, gates))
     return result

@@ -1,4 +1,4 @@
-"""How a cell shows its gates to a measurement, timestep by timestep. Without a measurement this costs nothing."""
+"""How the gates of a cell are recorded for a measurement, timestep by timestep. Without a measurement this costs nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass
 class Gates:
-    """What a cell showed, one tensor [R, B, H] for each timestep.
+    """The gates of one cell, one tensor [R, B, H] for each timestep.
 
     Attributes:
         values: gate → its activations, in [0, 1].
@@ -23,36 +23,36 @@ class Gates:
     kept: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
-_LOOKING: ContextVar[Gates | None] = ContextVar("zoneout_lab_gates", default=None)
+_OPEN: ContextVar[Gates | None] = ContextVar("zoneout_lab_gates", default=None)
 
 
 @contextmanager
-def gates_shown() -> Iterator[Gates]:
-    """Collect what the step of one cell shows inside the ``with`` block."""
+def gates_recorded() -> Iterator[Gates]:
+    """Collect what the step of one cell records inside the ``with`` block."""
     gates = Gates()
-    token = _LOOKING.set(gates)
+    token = _OPEN.set(gates)
     try:
         yield gates
     finally:
-        _LOOKING.reset(token)
+        _OPEN.reset(token)
 
 
-def show_gates(kept: Mapping[str, Tensor], **gates: Tensor) -> None:
-    """Show the gates of one timestep; called by the step of a cell that has gates.
+def record_gates(kept: Mapping[str, Tensor], **gates: Tensor) -> None:
+    """Record the gates of one timestep; called by the step of a cell that has gates.
 
     Args:
         kept: state → the factor on s_{t−1} in its candidate s̃_t, masks at other sites than the state's own included.
         **gates: name → activations in [0, 1], [R, B, H]. Leave out a gate without an upper bound.
 
     >>> import torch
-    >>> with gates_shown() as gates:
-    ...     show_gates({"hidden": torch.ones(1, 2, 3)}, keep=torch.ones(1, 2, 3))
+    >>> with gates_recorded() as gates:
+    ...     record_gates({"hidden": torch.ones(1, 2, 3)}, keep=torch.ones(1, 2, 3))
     >>> list(gates.values), list(gates.kept)
     (['keep'], ['hidden'])
     """
-    looking = _LOOKING.get()
-    if looking is None:
+    open_gates = _OPEN.get()
+    if open_gates is None:
         return
-    for into, shown in ((looking.values, gates), (looking.kept, kept)):
-        for name, value in shown.items():
+    for into, given in ((open_gates.values, gates), (open_gates.kept, kept)):
+        for name, value in given.items():
             into.setdefault(name, []).append(value.detach())

@@ -22,7 +22,7 @@ class Recurrence:
         weights: stem → parameter or buffer, weight noise included.
         masks: site → mask or its expectation, broadcastable to [R, T, B, H].
         training: whether it was a training pass.
-        gates: what the cell's steps showed.
+        gates: what the cell's steps recorded.
     """
 
     cell: Cell

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells import Cell, Masks, States, Step
-from zoneout_lab.ops.trace import announce, is_recording
+from zoneout_lab.ops.probe import is_recording, record
 
 #: called by a backward pass with a state's name, a point (candidate or state) and norms [R, T, B] of the gradients there
 OnNorms = Callable[[str, str, Tensor], None]
@@ -94,7 +94,7 @@ def forward(
         states: initial states in the cell's order, each [R, B, H].
         masks: site → mask or its expectation, broadcastable to [R, T, B, H], of any dtype.
         lengths: valid timesteps of each example, [B]; past them its states stand still and its outputs are 0.
-        layer: label under which states are announced to a recording.
+        layer: label under which states are recorded.
 
     Returns:
         Outputs [R, T, B, H] and the final states.
@@ -129,8 +129,8 @@ def forward(
             out = torch.where(active, new[0], 0.0)
         states = new
         for kind, candidate, state in zip(cell.states, candidates, states, strict=True):
-            announce(layer, kind, "candidate", candidate, present=present)
-            announce(layer, kind, "state", state, present=present)
+            record(layer, kind, "candidate", candidate, present=present)
+            record(layer, kind, "state", state, present=present)
         outputs.append(out)
     return torch.stack(outputs, 1), states
 

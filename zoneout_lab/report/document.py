@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from zoneout_lab import schema
 from zoneout_lab.report import text
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import swatch
 from zoneout_lab.report.sections import SECTIONS
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import numbers
 
@@ -34,19 +34,19 @@ def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Pa
     """
     target = Path(path)
     # a path may hold bytes that do not decode
-    schema.write_bytes(target, render(Source.read(tree_or_path)).encode(errors="backslashreplace"))
+    schema.write_bytes(target, render(ReportData.read(tree_or_path)).encode(errors="backslashreplace"))
     return target
 
 
-def render(source: Source) -> str:
+def render(data: ReportData) -> str:
     """The page as text."""
-    sections = [section for build in SECTIONS if (section := build(source)) is not None]
+    sections = [section for build in SECTIONS if (section := build(data)) is not None]
     page = _environment().get_template("page.html")
-    study = source.study
+    study = data.study
     return page.render(
         title=text.legible(study.get("title") or study.get("name") or "Untitled study"),
         study=study,
-        source=source,
+        data=data,
         sections=sections,
         style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
     )

@@ -163,7 +163,7 @@ def _predicted(
     total: Tensor | None = None
     real = targets.is_floating_point()
     for state in states:
-        logits, final = model.run(inputs, state, reads(targets))
+        logits, final = model.forward_with_states(inputs, state, reads(targets))
         after.append(final if carried else None)
         if len(states) == 1:
             return each_loss(logits, targets), logits, after

@@ -72,7 +72,7 @@ def train(
     """Train runs of one shape as replicas of one model; their outcomes are those of training each alone.
 
     Args:
-        runs: of equal :attr:`Run.shape`, their regularizers of equal :func:`~zoneout_lab.regularizers.structure`.
+        runs: of equal :attr:`Run.shape` that one path computes (:func:`~zoneout_lab.study.batching.path_of`).
         task, data: the task of the runs and its loaded data.
         device: where to train.
         report: called after every update.

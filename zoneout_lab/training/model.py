@@ -84,9 +84,11 @@ class SequenceModel(nn.Module):
         Raises:
             InputRefusedError: an embedding of inputs that are not symbols, or too many symbols to encode one-hot.
         """
-        return self.run(x, state, reads)[0]
+        return self.forward_with_states(x, state, reads)[0]
 
-    def run(self, x: Tensor, state: States | None = None, reads: int | None = None) -> tuple[Tensor, States]:
+    def forward_with_states(
+        self, x: Tensor, state: States | None = None, reads: int | None = None
+    ) -> tuple[Tensor, States]:
         """As :meth:`forward`, with the final states."""
         with self.rnn.one_pass() as noise:
             encoded = self._encode(x, noise)

@@ -98,7 +98,7 @@ class Step:
     def compute(self, index: Tensor) -> None:
         """The update itself, every tensor of it on one device."""
         inputs, targets = self.split.gather(index)
-        logits, states = self.model.run(inputs, self._states, reads(targets))
+        logits, states = self.model.forward_with_states(inputs, self._states, reads(targets))
         loss = loss_by_replica(logits, targets)
         penalty = self.model.rnn.penalty
         whole = loss * (reads(targets) or 1) if self.training.loss == "sum_over_time" else loss

@@ -15,7 +15,7 @@ from zoneout_lab import NonRecurrentDropout, Recurrent, Regularizer, WeightNoise
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.ops.cells import CELLS, Cell, as_cell, from_json, to_json
 from zoneout_lab.ops.masks import MaskSpec
-from zoneout_lab.ops.trace import recording
+from zoneout_lab.ops.probe import recording
 from zoneout_lab.settings import Model
 from zoneout_lab.training.initial import initialise
 
@@ -194,10 +194,10 @@ def test_every_state_is_seen_by_a_measurement(kind: str):
 def test_gates_that_it_shows_are_shares_of_each_timestep(kind: str, training: bool):
     cell = CELLS[kind]()
     rnn = made(cell, Everywhere(0.4, cell), replicas=2).train(training)
-    with torch.no_grad(), recording(recurrences=True) as trace:
+    with torch.no_grad(), recording(recurrences=True) as probe:
         out, _ = rnn(inputs(1))
-    assert list(trace.recurrences) == ["l0", "l1"]
-    for (recurrence,) in trace.recurrences.values():
+    assert list(probe.recurrences) == ["l0", "l1"]
+    for (recurrence,) in probe.recurrences.values():
         gates = recurrence.gates
         assert set(gates.kept) <= set(cell.states)
         assert bool(gates.values) == bool(gates.kept)

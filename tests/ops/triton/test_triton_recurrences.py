@@ -25,8 +25,8 @@ from triton_problems import (
 
 from zoneout_lab.ops import triton as ops
 from zoneout_lab.ops.cells import FAST
+from zoneout_lab.ops.probe import recording
 from zoneout_lab.ops.reference import Matrices
-from zoneout_lab.ops.trace import recording
 
 #: T, B, H, R
 SIZES = [(1, 5, 20, 3), (5, 1, 100, 1), (5, 5, 129, 1)]
@@ -167,11 +167,11 @@ def test_norms_of_the_gradients_at_states_and_candidates(cell: str, name: str, H
             torch.zeros(()).to(out),
         )
 
-    with recording() as trace:
+    with recording() as probe:
         value = loss(*by_reference(one.to(torch.float64, "cpu")))
     expected = {
         (state, point): torch.stack([g.norm(dim=-1) for g in torch.autograd.grad(value, series, retain_graph=True)], 1)
-        for (_, state, point), series in trace.tensors.items()
+        for (_, state, point), series in probe.tensors.items()
     }
     got: dict[tuple[str, str], Tensor] = {}
     with running(mode):

@@ -130,7 +130,7 @@ class Cell(Part, ABC):
 
     @abstractmethod
     def step(self, x: Tensor, states: States, weights: Weights, masks: Masks) -> States:
-        """One timestep, before anything is preserved. A cell with gates shows them (:func:`~zoneout_lab.ops.gates.show_gates`).
+        """One timestep, before anything is preserved. A cell with gates shows them (:func:`~zoneout_lab.ops.gates.record_gates`).
 
         Args:
             x: one timestep of what :meth:`project` returned, [R, B, ·].

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Weights
-from zoneout_lab.ops.gates import show_gates
+from zoneout_lab.ops.gates import record_gates
 from zoneout_lab.ops.matmul import project, recur
 
 
@@ -47,5 +47,5 @@ class GRU(Cell):
         h_r, h_k, h_n = recurrent.chunk(3, -1)
         reset, keep = sigmoid(x_r + h_r), sigmoid(x_k + h_k)
         n = torch.tanh(x_n + reset * h_n)
-        show_gates({"hidden": drop(keep, masks.get("output"))}, reset=reset, keep=keep)
+        record_gates({"hidden": drop(keep, masks.get("output"))}, reset=reset, keep=keep)
         return (drop(keep * h + (1 - keep) * drop(n, masks.get("update")), masks.get("output")),)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Weights
-from zoneout_lab.ops.gates import show_gates
+from zoneout_lab.ops.gates import record_gates
 from zoneout_lab.ops.matmul import recur
 
 
@@ -45,5 +45,5 @@ class LSTM(Cell):
         i, f, g, o = recur(drop(h, masks.get("recurrent")), weights["weight_hh"], x).chunk(4, -1)
         i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
         new_c = drop(f * c + drop(i * torch.tanh(g), masks.get("update")), masks.get("memory"))
-        show_gates({"cell": drop(f, masks.get("memory"))}, input=i, forget=f, output=o)
+        record_gates({"cell": drop(f, masks.get("memory"))}, input=i, forget=f, output=o)
         return drop(o * torch.tanh(new_c), masks.get("output")), new_c

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, Parameter, States, Weights
-from zoneout_lab.ops.gates import show_gates
+from zoneout_lab.ops.gates import record_gates
 
 
 @dataclass(frozen=True)
@@ -41,5 +41,5 @@ class MinGRU(Cell):
         (h,) = states
         gate, candidate = x.chunk(2, -1)
         write = sigmoid(gate)
-        show_gates({"hidden": drop(1 - write, masks.get("output"))}, write=write)
+        record_gates({"hidden": drop(1 - write, masks.get("output"))}, write=write)
         return (drop((1 - write) * h + drop(write * candidate, masks.get("update")), masks.get("output")),)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, Parameter, States, Weights, bias_of
-from zoneout_lab.ops.gates import show_gates
+from zoneout_lab.ops.gates import record_gates
 from zoneout_lab.ops.matmul import project, recur
 
 #: what is normalised, and how many columns it has in units
@@ -55,7 +55,7 @@ def normalised_step(x: Tensor, states: States, weights: Weights, masks: Masks, n
     i, f, g, o = (gates if bias is None else gates + bias[:, None]).chunk(4, -1)
     i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
     new_c = drop(f * c + drop(i * torch.tanh(g), masks.get("update")), masks.get("memory"))
-    show_gates({"cell": drop(f, masks.get("memory"))}, input=i, forget=f, output=o)
+    record_gates({"cell": drop(f, masks.get("memory"))}, input=i, forget=f, output=o)
     seen = _scaled(normalise("cell", new_c), weights, "cell") + weights["shift_cell"][:, None]
     return drop(o * torch.tanh(seen), masks.get("output")), new_c
 

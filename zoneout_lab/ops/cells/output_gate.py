@@ -12,7 +12,7 @@ from torch import Tensor
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.arithmetic import drop, preserve, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Step, Weights
-from zoneout_lab.ops.gates import show_gates
+from zoneout_lab.ops.gates import record_gates
 from zoneout_lab.ops.matmul import recur
 
 Reading = Literal["printed", "intended"]
@@ -81,5 +81,5 @@ class OutputGateLSTM(Cell):
         h, c = states
         i, f, g, o = recur(h, weights["weight_hh"], x).chunk(4, -1)
         i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
-        show_gates({"cell": f}, input=i, forget=f, output=o)
+        record_gates({"cell": f}, input=i, forget=f, output=o)
         return o, f * c + drop(i * torch.tanh(g), masks.get("update"))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoneout_lab.ops.arithmetic import drop, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, Parameter, States, Weights
-from zoneout_lab.ops.gates import show_gates
+from zoneout_lab.ops.gates import record_gates
 from zoneout_lab.ops.matmul import recur
 
 
@@ -47,5 +47,5 @@ class PeepholeLSTM(Cell):
         i, f = sigmoid(i + p_i * c), sigmoid(f + p_f * c)
         new_c = drop(f * c + drop(i * torch.tanh(g), masks.get("update")), masks.get("memory"))
         o = sigmoid(o + p_o * new_c)
-        show_gates({"cell": drop(f, masks.get("memory"))}, input=i, forget=f, output=o)
+        record_gates({"cell": drop(f, masks.get("memory"))}, input=i, forget=f, output=o)
         return drop(o * torch.tanh(new_c), masks.get("output")), new_c

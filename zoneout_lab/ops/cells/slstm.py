@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from zoneout_lab.ops.arithmetic import drop, preserve, sigmoid
 from zoneout_lab.ops.cells.base import Cell, Masks, States, Weights
-from zoneout_lab.ops.gates import show_gates
+from zoneout_lab.ops.gates import record_gates
 from zoneout_lab.ops.matmul import recur
 
 
@@ -62,7 +62,7 @@ class SLSTM(Cell):
         new_n = keep * n + write
         forget, o = sigmoid(f), sigmoid(o)
         # of what is remembered, c e^m: the scale is not part of it, and the exponential input gate has no upper bound
-        show_gates({"cell": forget}, forget=forget, output=o)
+        record_gates({"cell": forget}, forget=forget, output=o)
         return drop(o * new_c / new_n, masks.get("output")), new_c, new_n, new_m
 
     def preserve(self, states: States, candidates: States, masks: Masks) -> States:

@@ -109,7 +109,7 @@ class Recurrence(torch.autograd.Function):
                 d_initial = steps.backward(cell, weight, hs, cs, saved, sites, d_saved, d_out, d_states, norms)
             grads = _of_inputs(ctx.needs_input_grad, cell, x, input_weight, hs, d_saved)
         if norms is not None:
-            _announce(ctx.on_norms, cell, norms)
+            _hand_over_norms(ctx.on_norms, cell, norms)
         d_c = d_initial[1] if cs is not None else None
         return None, None, *grads, d_initial[0], d_c, *(None for _ in masks)
 
@@ -144,7 +144,7 @@ def _of_inputs(
     return d_x, d_input_weight, d_input_bias, d_hidden_bias, d_weight
 
 
-def _announce(on_norms: OnNorms, cell: Cell, sums: Tensor) -> None:
+def _hand_over_norms(on_norms: OnNorms, cell: Cell, sums: Tensor) -> None:
     """Report ‖gradient‖₂ [R, T, B] from sums of squares [which, R, T, B, tiles], which are added from the first tile to the last."""
     total = sums[..., 0]
     for part in sums[..., 1:].unbind(-1):

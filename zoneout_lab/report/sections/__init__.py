@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections import (
     curves,
@@ -21,9 +22,8 @@ from zoneout_lab.report.sections import (
     summary,
     tuning,
 )
-from zoneout_lab.report.source import Source
 
-SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
+SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     summary.build,
     hypotheses.build,
     printed.build,

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import legible, plain
 
 
-def build(source: Source) -> Section:
-    overrides = source.recorded("overrides")
-    declared = source.recorded("declared")
+def build(data: ReportData) -> Section:
+    overrides = data.recorded("overrides")
+    declared = data.recorded("declared")
     values = {
         "overrides": [legible(text) for text in overrides or []],
         # what a change came to stands under the setting
-        "changes": changes(*(_without(study, "change") for study in (declared, source.study)))
+        "changes": changes(*(_without(study, "change") for study in (declared, data.study)))
         if isinstance(declared, Mapping)
         else [],
         "recorded": overrides is not None or isinstance(declared, Mapping),

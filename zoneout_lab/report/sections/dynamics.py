@@ -7,27 +7,27 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, lines
 from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.results.numbers import number
 
 WITH = {"growth": "masks of training", "growth_without_noise": "without noise"}
 
 
-def build(source: Source) -> Section | None:
-    if "dynamics" not in source.tree.children:
+def build(data: ReportData) -> Section | None:
+    if "dynamics" not in data.tree.children:
         return None
-    dynamics = source.tree["dynamics"].to_dataset().load()
+    dynamics = data.tree["dynamics"].to_dataset().load()
     epochs = [int(e) for e in dynamics.epoch.values if bool(np.isfinite(dynamics.growth.sel(epoch=e)).any())]
     if not epochs or not dynamics.sizes.get("lag"):
         return None
-    times = [_epoch(source, dynamics.sel(epoch=epoch), epoch) for epoch in reversed(epochs)]
-    return Section("dynamics", "Dynamics", "dynamics.html", {"times": times, "arms": source.arms})
+    times = [_epoch(data, dynamics.sel(epoch=epoch), epoch) for epoch in reversed(epochs)]
+    return Section("dynamics", "Dynamics", "dynamics.html", {"times": times, "arms": data.arms})
 
 
-def _epoch(source: Source, chosen: xr.Dataset, epoch: int) -> dict[str, Any]:
+def _epoch(data: ReportData, chosen: xr.Dataset, epoch: int) -> dict[str, Any]:
     cells = [
         (name, str(layer), str(state))
         for layer in chosen.layer.values
@@ -37,18 +37,18 @@ def _epoch(source: Source, chosen: xr.Dataset, epoch: int) -> dict[str, Any]:
     ]
     several = chosen.sizes["layer"] > 1
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
-    many = len(source.arms) * len(source.seeds) > SEED_LINES
+    many = len(data.arms) * len(data.seeds) > SEED_LINES
     seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
     block = -(-chosen.sizes["lag"] // POINTS)
     thinned = f" Each point averages {block} timesteps." if block > 1 else ""
     figure = Figure(
-        tuple(_panel(source, chosen, epoch, *cell, several=several) for cell in cells),
+        tuple(_panel(data, chosen, epoch, *cell, several=several) for cell in cells),
         f"What is left of a perturbation, {when}, as a share of it, on a logarithmic axis: halfway through the sequence the states are "
         f"moved by a tenth of their norm in a random direction, and the rest is read twice under the same masks. A falling line "
         f"forgets the perturbation; where it levels out near 10⁻⁶, single precision ends. Bold lines are geometric means over seeds. {seeds}{thinned}",
-        source.arms,
+        data.arms,
     )
-    table = [(arm, [100 * _mean(_cell(chosen, *cell)[row]) for cell in cells]) for row, arm in enumerate(source.arms)]
+    table = [(arm, [100 * _mean(_cell(chosen, *cell)[row]) for cell in cells]) for row, arm in enumerate(data.arms)]
     return {
         "when": when,
         "figure": figure,
@@ -72,15 +72,15 @@ def _heading(name: str, layer: str, state: str, *, several: bool) -> str:
 
 
 def _panel(
-    source: Source, chosen: xr.Dataset, epoch: int, name: str, layer: str, state: str, *, several: bool
+    data: ReportData, chosen: xr.Dataset, epoch: int, name: str, layer: str, state: str, *, several: bool
 ) -> Panel:
     values = _cell(chosen, name, layer, state)
-    left = [f"{arm.label} {number(100 * _mean(values[row]))}%" for row, arm in enumerate(source.arms)]
+    left = [f"{arm.label} {number(100 * _mean(values[row]))}%" for row, arm in enumerate(data.arms)]
     return lines(
         f"dynamics-{epoch}-{name.replace('_', '-')}-{layer.replace('_', '-').replace('.', '-')}-{state}",
         np.asarray(chosen.lag.values, dtype=np.float64),
         values,
-        source.arms,
+        data.arms,
         title=_heading(name, layer, state, several=several),
         description=f"What is left of a perturbation by timestep since; on average over timesteps: {'; '.join(left)}.",
         xlabel="timesteps since the perturbation",

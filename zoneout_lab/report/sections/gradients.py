@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, lines
 from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import listing
 from zoneout_lab.results.numbers import number
 
@@ -18,20 +18,20 @@ POINT = {"candidate": "before the mask", "state": "after the mask"}
 WITHOUT = {"normalised": "", "normalised_without_noise": ", without noise"}
 
 
-def build(source: Source) -> Section | None:
-    if "gradients" not in source.tree.children:
+def build(data: ReportData) -> Section | None:
+    if "gradients" not in data.tree.children:
         return None
-    gradients = source.tree["gradients"].to_dataset().load()
+    gradients = data.tree["gradients"].to_dataset().load()
     if "normalised" not in gradients or not gradients.sizes.get("time"):
         return None
     epochs = [int(e) for e in gradients.epoch.values if bool(np.isfinite(gradients.norm.sel(epoch=e)).any())]
     if not epochs:
         return None
-    times = [_epoch(source, gradients, epoch) for epoch in reversed(epochs)]
-    return Section("gradients", "Gradient flow", "gradients.html", {"times": times, "arms": source.arms})
+    times = [_epoch(data, gradients, epoch) for epoch in reversed(epochs)]
+    return Section("gradients", "Gradient flow", "gradients.html", {"times": times, "arms": data.arms})
 
 
-def _epoch(source: Source, gradients: xr.Dataset, epoch: int) -> dict[str, Any]:
+def _epoch(data: ReportData, gradients: xr.Dataset, epoch: int) -> dict[str, Any]:
     chosen = gradients.sel(epoch=epoch)
     cells = [
         (str(layer), str(state), str(point))
@@ -40,38 +40,38 @@ def _epoch(source: Source, gradients: xr.Dataset, epoch: int) -> dict[str, Any]:
         for point in chosen.point.values
         if bool(np.isfinite(chosen.norm.sel(layer=layer, state=state, point=point)).any())
     ]
-    many = len(source.arms) * len(source.seeds) > SEED_LINES
+    many = len(data.arms) * len(data.seeds) > SEED_LINES
     seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
     block = -(-chosen.sizes["time"] // POINTS)
     thinned = f" Each point averages {block} timesteps." if block > 1 else ""
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
     share = Figure(
-        tuple(_panel(source, chosen, "normalised", epoch, *cell) for cell in cells),
+        tuple(_panel(data, chosen, "normalised", epoch, *cell) for cell in cells),
         f"Share of the gradient norm at each timestep, {when}: the norm divided by its sum over time. "
         f"Bold lines are means over seeds. {seeds}{thinned}",
-        source.arms,
+        data.arms,
     )
     raw = Figure(
-        tuple(_panel(source, chosen, "norm", epoch, *cell) for cell in cells),
+        tuple(_panel(data, chosen, "norm", epoch, *cell) for cell in cells),
         f"Gradient norm itself, {when}, on a logarithmic axis: what normalising hides. Bold lines are geometric means "
         f"over seeds. {seeds}{thinned} Norms below 10⁻³⁸, where the gradient has underflowed, are left out.",
-        source.arms,
+        data.arms,
     )
     silent = "normalised_without_noise"
     probes = [cell for cell in cells if cell[2] == "candidate"] if silent in chosen else []
     without_noise = None
     if probes:
         without_noise = Figure(
-            tuple(_panel(source, chosen, silent, epoch, *cell) for cell in probes),
+            tuple(_panel(data, chosen, silent, epoch, *cell) for cell in probes),
             f"The share once more, {when}, from a pass that draws no masks and uses their expectation: what the noise of training "
             f"itself does to the gradient is the difference between this and the first figure. {seeds}{thinned}",
-            source.arms,
+            data.arms,
         )
     several = len({layer for layer, *_ in cells}) > 1
     columns = [("normalised", cell) for cell in cells] + [(silent, cell) for cell in probes]
     table = [
         (arm, [100 * early(_cell(chosen, name, *cell)[row]) for name, cell in columns])
-        for row, arm in enumerate(source.arms)
+        for row, arm in enumerate(data.arms)
     ]
     heads = [_heading(*cell, several=several) + WITHOUT[name] for name, cell in columns]
     return {"when": when, "share": share, "raw": raw, "without_noise": without_noise, "heads": heads, "table": table}
@@ -97,17 +97,17 @@ def _cell(chosen: xr.Dataset, name: str, layer: str, state: str, point: str) -> 
     return np.asarray(part.values, dtype=np.float64)
 
 
-def _panel(source: Source, chosen: xr.Dataset, name: str, epoch: int, layer: str, state: str, point: str) -> Panel:
+def _panel(data: ReportData, chosen: xr.Dataset, name: str, epoch: int, layer: str, state: str, point: str) -> Panel:
     values = _cell(chosen, name, layer, state, point) * (1 if name == "norm" else 100)
     heading = _heading(layer, state, point, several=chosen.sizes["layer"] > 1)
     heading += WITHOUT.get(name, "")
     if name != "norm":
-        shares = [f"{arm.label} {number(early(values[row]))}%" for row, arm in enumerate(source.arms)]
+        shares = [f"{arm.label} {number(early(values[row]))}%" for row, arm in enumerate(data.arms)]
         description = (
             f"Share of the gradient norm by timestep. In the first third of the timesteps: {'; '.join(shares)}."
         )
     else:
-        shares = [f"{arm.label} {_ends(values[row])}" for row, arm in enumerate(source.arms)]
+        shares = [f"{arm.label} {_ends(values[row])}" for row, arm in enumerate(data.arms)]
         description = (
             f"Gradient norm by timestep, median over seeds at the first and the last timestep: {'; '.join(shares)}."
         )
@@ -115,7 +115,7 @@ def _panel(source: Source, chosen: xr.Dataset, name: str, epoch: int, layer: str
         f"gradient-{_slug(name)}-{epoch}-{_slug(layer)}-{_slug(state)}-{_slug(point)}",
         np.asarray(chosen.time.values, dtype=np.float64),
         values,
-        source.arms,
+        data.arms,
         title=heading,
         description=description,
         xlabel="timestep",

@@ -9,26 +9,26 @@ from typing import Any
 from markupsafe import Markup
 
 from zoneout_lab.paper import CLAIMS
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, differences, pairs
 from zoneout_lab.report.quantity import Quantity, compared
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import count, legible, listing
 from zoneout_lab.results import Comparison, Judgement
 from zoneout_lab.results.numbers import decimals, full, number, p_value, percent, sides
 
 
-def build(source: Source) -> Section | None:
-    if not source.judgements:
+def build(data: ReportData) -> Section | None:
+    if not data.judgements:
         return None
-    parts = [_part(source, place, judgement) for place, judgement in enumerate(source.judgements, start=1)]
+    parts = [_part(data, place, judgement) for place, judgement in enumerate(data.judgements, start=1)]
     entries = tuple((part["anchor"], part["statement"]) for part in parts)
     return Section("hypotheses", "Hypotheses", "hypotheses.html", {"parts": parts}, entries)
 
 
-def _part(source: Source, place: int, judgement: Judgement) -> dict[str, Any]:
+def _part(data: ReportData, place: int, judgement: Judgement) -> dict[str, Any]:
     comparison = judgement.comparison
-    arm, against = source.arm(comparison.arm), source.arm(comparison.against)
+    arm, against = data.arm(comparison.arm), data.arm(comparison.against)
     factor = compared(comparison).factor
     places = decimals(factor * value for value in (*comparison.arm_values, *comparison.against_values))
     triples = zip(
@@ -43,14 +43,14 @@ def _part(source: Source, place: int, judgement: Judgement) -> dict[str, Any]:
         "sentence": comparison.sentence,
         "arm": arm,
         "against": against,
-        "rows": _numbers(source, comparison, judgement.reason),
+        "rows": _numbers(data, comparison, judgement.reason),
         "pairs": [(seed, [(value, number(factor * value, places)) for value in values]) for seed, *values in triples],
-        "figure": _figure(source, place, comparison),
+        "figure": _figure(data, place, comparison),
     }
 
 
-def _figure(source: Source, place: int, comparison: Comparison) -> Figure:
-    arm, against = source.arm(comparison.arm), source.arm(comparison.against)
+def _figure(data: ReportData, place: int, comparison: Comparison) -> Figure:
+    arm, against = data.arm(comparison.arm), data.arm(comparison.against)
     about = compared(comparison)
 
     def scaled(values: Iterable[float]) -> tuple[float, ...]:
@@ -98,7 +98,7 @@ def _claimed(comparison: Comparison, about: Quantity) -> str:
     return f"The claim is an interval {place} {margin}."
 
 
-def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[str, Any]]:
+def _numbers(data: ReportData, comparison: Comparison, reason: str) -> list[dict[str, Any]]:
     """Rows of the table: what, [(value, as shown)], joined by, note."""
     about = compared(comparison)
     level = percent(comparison.alpha)
@@ -123,7 +123,7 @@ def _numbers(source: Source, comparison: Comparison, reason: str) -> list[dict[s
         {
             "what": "Paired seeds",
             "values": [(len(comparison.seeds), str(len(comparison.seeds)))],
-            "note": _lost(source, comparison),
+            "note": _lost(data, comparison),
         },
         {"what": "Mean difference", "values": shown(comparison.mean_difference), "note": about.shift},
         {"what": f"{level} interval, sign-flip", "values": shown(*comparison.interval), "note": few or equal or skew},
@@ -173,7 +173,7 @@ def _precision(comparison: Comparison) -> str:
     return f"smallest this number of seeds can give: {p_value(comparison.smallest_p)}"
 
 
-def _lost(source: Source, comparison: Comparison) -> str:
+def _lost(data: ReportData, comparison: Comparison) -> str:
     parts = []
     lost = comparison.lost
     if lost:
@@ -181,5 +181,5 @@ def _lost(source: Source, comparison: Comparison) -> str:
     if comparison.absent:
         absent = listing([str(seed) for seed in comparison.absent])
         parts.append(f"{count(len(comparison.absent), 'seed')} of the study not among these results: {absent}")
-    parts += [f"{source.arm(name).label} diverged at seed {seed}" for name, seed in comparison.diverged]
+    parts += [f"{data.arm(name).label} diverged at seed {seed}" for name, seed in comparison.diverged]
     return "; ".join(parts)

@@ -10,58 +10,58 @@ import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.profiles import WITHOUT_NOISE
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, lines
 from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import legible, listing, words
 from zoneout_lab.results.numbers import number
 
 _OF_RUNS = ("arm", "seed", "epoch")
 
 
-def build(source: Source) -> Section | None:
-    groups = [str(name) for name in source.tree.children if name not in ("metrics", "provenance", *schema.MEASURED)]
-    parts = [_part(source, name) for name in groups if set(_OF_RUNS) <= set(source.tree[name].dims)]
+def build(data: ReportData) -> Section | None:
+    groups = [str(name) for name in data.tree.children if name not in ("metrics", "provenance", *schema.MEASURED)]
+    parts = [_part(data, name) for name in groups if set(_OF_RUNS) <= set(data.tree[name].dims)]
     if not parts:
         return None
     entries = tuple((part["anchor"], part["title"]) for part in parts)
-    return Section("measures", "Measures", "measured.html", {"parts": parts, "arms": source.arms}, entries)
+    return Section("measures", "Measures", "measured.html", {"parts": parts, "arms": data.arms}, entries)
 
 
-def _part(source: Source, group: str) -> dict[str, Any]:
-    found = source.tree[group].to_dataset().load()
+def _part(data: ReportData, group: str) -> dict[str, Any]:
+    found = data.tree[group].to_dataset().load()
     epochs = [
         int(epoch)
         for epoch in found.epoch.values
         if any(bool(values.sel(epoch=epoch).notnull().any()) for values in found.data_vars.values())
     ]
-    about = schema.measure_of(source.tree, group)
+    about = schema.measure_of(data.tree, group)
     return {
         "anchor": f"measure-{_slug(group)}",
         "title": legible(about.get("title") or words(group).capitalize()),
         "about": legible(about.get("about") or ""),
-        "times": [_epoch(source, group, found.sel(epoch=epoch), epoch) for epoch in reversed(epochs)],
-        "absent": _absent(source, found),
+        "times": [_epoch(data, group, found.sel(epoch=epoch), epoch) for epoch in reversed(epochs)],
+        "absent": _absent(data, found),
     }
 
 
-def _epoch(source: Source, group: str, found: xr.Dataset, epoch: int) -> dict[str, Any]:
+def _epoch(data: ReportData, group: str, found: xr.Dataset, epoch: int) -> dict[str, Any]:
     quantities = [str(name) for name, values in found.data_vars.items() if set(values.dims) > {"arm", "seed"}]
     scalars = [str(name) for name, values in found.data_vars.items() if set(values.dims) == {"arm", "seed"}]
     cells = [(name, place) for name in quantities for place in _places(found[name])]
-    panels = [_panel(source, group, found[name], epoch, place) for name, place in cells]
+    panels = [_panel(data, group, found[name], epoch, place) for name, place in cells]
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
-    many = len(source.arms) * len(source.seeds) > SEED_LINES
+    many = len(data.arms) * len(data.seeds) > SEED_LINES
     seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
     longest = max((found[name].sizes[_last(found[name])] for name in quantities), default=0)
     thinned = f" Each point averages up to {-(-longest // POINTS)} steps." if longest > POINTS else ""
     caption = f"{_said(found, quantities)} Measured {when}. Bold lines are means over seeds. {seeds}{thinned}"
     return {
         "when": when,
-        "figure": Figure(tuple(panels), caption, source.arms) if panels else None,
+        "figure": Figure(tuple(panels), caption, data.arms) if panels else None,
         "tables": [
-            _table(source, found, caption, names)
+            _table(data, found, caption, names)
             for caption, names in (
                 ("Mean over seeds", [name for name in scalars if not name.endswith(WITHOUT_NOISE)]),
                 (
@@ -87,15 +87,15 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _table(source: Source, found: xr.Dataset, caption: str, names: list[str]) -> dict[str, Any]:
+def _table(data: ReportData, found: xr.Dataset, caption: str, names: list[str]) -> dict[str, Any]:
     """Scalars by arm."""
-    shown = [source.quantity(name) for name in names]
+    shown = [data.quantity(name) for name in names]
     return {
         "caption": caption,
         "heads": [about.axis for about in shown],
         "rows": [
             (arm, [about.factor * _mean(found[name], row) for name, about in zip(names, shown, strict=True)])
-            for row, arm in enumerate(source.arms)
+            for row, arm in enumerate(data.arms)
         ],
     }
 
@@ -114,7 +114,7 @@ def _last(values: xr.DataArray) -> str:
     return next(str(dim) for dim in reversed(values.dims) if dim not in ("arm", "seed"))
 
 
-def _panel(source: Source, group: str, values: xr.DataArray, epoch: int, place: dict[str, Any]) -> Panel:
+def _panel(data: ReportData, group: str, values: xr.DataArray, epoch: int, place: dict[str, Any]) -> Panel:
     last = _last(values)
     labels = values[last].values
     curves: Array = np.asarray(values.sel(place).transpose("arm", "seed", last).values, dtype=np.float64)
@@ -123,12 +123,12 @@ def _panel(source: Source, group: str, values: xr.DataArray, epoch: int, place: 
     where = ", ".join(f"{words(dim)} {label}" for dim, label in place.items())
     name = words(str(values.name))
     unit = values.attrs.get("units") or ""
-    means = [f"{arm.label} {number(_mean_of(curves[row]))}" for row, arm in enumerate(source.arms)]
+    means = [f"{arm.label} {number(_mean_of(curves[row]))}" for row, arm in enumerate(data.arms)]
     return lines(
         "-".join(_slug(part) for part in (group, str(epoch), str(values.name), *map(str, place.values()))),
         steps,
         curves,
-        source.arms,
+        data.arms,
         title=legible(_capital(name) + (f", {where}" if where else "")),
         description=legible(f"{name} by {words(last)}, mean over it and over seeds: {'; '.join(means)}."),
         xlabel=legible(words(last)),
@@ -147,14 +147,14 @@ def _mean_of(values: Array) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
-def _absent(source: Source, found: xr.Dataset) -> str:
+def _absent(data: ReportData, found: xr.Dataset) -> str:
     """The arms whose finished runs have no finite value of something that was measured, in a sentence."""
     said = []
     for name, values in found.data_vars.items():
         arms = [
             arm.label
-            for arm in source.arms
-            if any(source.status[arm.name, seed] == "finished" for seed in source.seeds)
+            for arm in data.arms
+            if any(data.status[arm.name, seed] == "finished" for seed in data.seeds)
             and not bool(np.isfinite(values.sel(arm=arm.name)).any())
         ]
         if arms:

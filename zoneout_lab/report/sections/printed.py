@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 
 from zoneout_lab.paper import METRICS, PAPER, PRINTED, PrintedFigure
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.results import scalar
 from zoneout_lab.results.numbers import ABSENT, number
 
 
-def build(source: Source) -> Section | None:
-    task = str(source.study.get("task"))
-    known = {arm.name: arm for arm in source.arms if isinstance(arm.regularizer, Mapping)}
+def build(data: ReportData) -> Section | None:
+    task = str(data.study.get("task"))
+    known = {arm.name: arm for arm in data.arms if isinstance(arm.regularizer, Mapping)}
     figures = {
         figure.arm: figure
         for figure in PRINTED.get(task, ())
         if (arm := known.get(figure.arm)) is not None and figure.is_of(arm.regularizer, arm.change)
     }
-    arms = [arm for arm in source.arms if arm.name in figures]
+    arms = [arm for arm in data.arms if arm.name in figures]
     if not arms:
         return None
     valid, test, where = METRICS[task]
-    columns = [_column(source, metric) for metric in (valid, test) if metric in source.metrics]
+    columns = [_column(data, metric) for metric in (valid, test) if metric in data.metrics]
     if len(columns) < 2:
         return None  # no run has come so far as to be tested
     rows = [
@@ -44,9 +44,9 @@ def build(source: Source) -> Section | None:
     return Section("reported", "Beside the paper", "printed.html", values)
 
 
-def _column(source: Source, metric: str) -> dict[str, Any]:
+def _column(data: ReportData, metric: str) -> dict[str, Any]:
     """A metric's heading, its factor for people, and each arm's median and range over seeds."""
-    values = scalar(source.tree, metric)
+    values = scalar(data.tree, metric)
     about = quantity(metric, *(str(values.attrs[name]) for name in ("units", "noun", "better")))
     places = 3 if metric.removesuffix("_full").endswith("bpc") else 1  # as the paper prints them
     of = {}

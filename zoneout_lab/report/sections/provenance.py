@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import legible, plain, words
 
 
-def build(source: Source) -> Section:
+def build(data: ReportData) -> Section:
     groups = [
         {"title": title, "records": records}
         for title, key in (
@@ -21,13 +21,13 @@ def build(source: Source) -> Section:
             ("Machine", "machine"),
             ("Recurrences", "engine"),
         )
-        if (records := _records(source.study.get(key) if key == "code" else source.recorded(key), key))
+        if (records := _records(data.study.get(key) if key == "code" else data.recorded(key), key))
     ]
     return Section(
         "provenance",
         "Provenance",
         "provenance.html",
-        {"groups": groups, "seeds": source.seeds, "files": _files(source), "trained_here": source.trained_here},
+        {"groups": groups, "seeds": data.seeds, "files": _files(data), "trained_here": data.trained_here},
     )
 
 
@@ -54,16 +54,16 @@ def _value(value: Any) -> str:
     return legible(plain(value)) or "none"
 
 
-def _files(source: Source) -> list[tuple[str, int, str, str]]:
+def _files(data: ReportData) -> list[tuple[str, int, str, str]]:
     """Arm, seed, run id and digest of every run's file."""
-    if "provenance" not in source.tree.children:
+    if "provenance" not in data.tree.children:
         return []
-    record = source.tree["provenance"].to_dataset().load()
+    record = data.tree["provenance"].to_dataset().load()
     if "sha256" not in record:
         return []
     return [
         (arm.label, seed, str(record["run_id"].sel(arm=arm.name, seed=seed).item()), digest)
-        for arm in source.arms
-        for seed in source.seeds
+        for arm in data.arms
+        for seed in data.seeds
         if (digest := str(record["sha256"].sel(arm=arm.name, seed=seed).item()))
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 
 
-def build(source: Source) -> Section:
-    command = source.recorded("command")
+def build(data: ReportData) -> Section:
+    command = data.recorded("command")
     if isinstance(command, list):
         command = " ".join(str(part) for part in command)
     return Section("rerun", "Run it again", "rerun.html", {"command": str(command).strip() if command else ""})

@@ -8,36 +8,34 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import count, duration, listing
 from zoneout_lab.results.numbers import ABSENT, decimals, number
 
 LONG = 12
 
 
-def build(source: Source) -> Section:
-    metrics = source.metrics
-    score = source.score
+def build(data: ReportData) -> Section:
+    metrics = data.metrics
+    score = data.score
     test = _test_name(metrics, score)
     best = _by_run(metrics, "best_epoch")
     chosen = _at_best(metrics, score, best)
     tested = _by_run(metrics, test)
     seconds = (
-        _by_run(source.tree["provenance"].to_dataset().load(), "seconds")
-        if "provenance" in source.tree.children
-        else {}
+        _by_run(data.tree["provenance"].to_dataset().load(), "seconds") if "provenance" in data.tree.children else {}
     )
-    about = [source.quantity(name) if name else quantity("", "") for name in (score, test)]
+    about = [data.quantity(name) if name else quantity("", "") for name in (score, test)]
     places = [
         decimals(one.factor * v for v in values.values()) for one, values in zip(about, (chosen, tested), strict=True)
     ]
 
     rows, arms = [], []
-    for arm in source.arms:
-        keys = [(arm.name, seed) for seed in source.seeds]
-        found = Counter(source.status[key] for key in keys)
+    for arm in data.arms:
+        keys = [(arm.name, seed) for seed in data.seeds]
+        found = Counter(data.status[key] for key in keys)
         arms.append(
             {
                 "arm": arm,
@@ -55,7 +53,7 @@ def build(source: Source) -> Section:
                 {
                     "arm": arm,
                     "seed": key[1],
-                    "status": source.status[key],
+                    "status": data.status[key],
                     "epoch": number(best.get(key), 0),
                     "values": [
                         ((value := values.get(key, np.nan)), number(one.factor * value, digits))
@@ -69,7 +67,7 @@ def build(source: Source) -> Section:
         "arms": arms,
         "score": about[0].axis if score else "validation score",
         "test": about[1].axis if test else "test score",
-        "failures": _failures(source),
+        "failures": _failures(data),
         "long": len(rows) > LONG,
     }
     return Section("runs", "Runs", "runs.html", values)
@@ -124,13 +122,11 @@ def _median(values: list[float]) -> str:
     return f"{np.median(known):g}" if known else ABSENT
 
 
-def _failures(source: Source) -> list[dict[str, Any]]:
+def _failures(data: ReportData) -> list[dict[str, Any]]:
     """For each kind of failure: how many, and which arms and seeds."""
     failures = []
     for status in ("diverged", "missing"):
-        where = {
-            arm.label: [str(s) for s in source.seeds if source.status[arm.name, s] == status] for arm in source.arms
-        }
+        where = {arm.label: [str(s) for s in data.seeds if data.status[arm.name, s] == status] for arm in data.arms}
         where = {label: seeds for label, seeds in where.items() if seeds}
         total = sum(len(seeds) for seeds in where.values())
         if total:

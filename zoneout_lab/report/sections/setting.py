@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections.deviations import changes
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import legible, plain, regularizer, words
 from zoneout_lab.results.numbers import ABSENT
 
 
-def build(source: Source) -> Section:
-    study = source.study
+def build(data: ReportData) -> Section:
+    study = data.study
     setting = study.get("setting")
     setting = setting if isinstance(setting, Mapping) else {}
-    fields = ("task", "preset", "seeds", "seed", "alpha") if source.trained_here else ("seeds", "alpha")
+    fields = ("task", "preset", "seeds", "seed", "alpha") if data.trained_here else ("seeds", "alpha")
     groups: list[tuple[str, Any]] = [("Study", {name: study[name] for name in fields if study.get(name) is not None})]
-    if source.trained_here:
+    if data.trained_here:
         groups += [
             ("Task options", setting.get("options")),
             ("Model", setting.get("model")),
             ("Training", setting.get("training")),
             ("Measured inside the recurrence", _measured(study)),
         ]
-    tuning = source.recorded("tuning")
+    tuning = data.recorded("tuning")
     tuning = tuning if isinstance(tuning, Mapping) else {}
     found = {name: part["best"] for name, part in tuning.items() if isinstance(part, Mapping) and part.get("best")}
-    paper = source.recorded("paper")
+    paper = data.recorded("paper")
     values = {
         "paper": changes(paper, setting) if isinstance(paper, Mapping) else [],
         "arms": [
@@ -38,9 +38,9 @@ def build(source: Source) -> Section:
                 f"found by search: {legible(plain(found[arm.name]))}" if arm.name in found else "",
                 legible(plain(_resolved(arm.change, setting))) if arm.change else "",
             )
-            for arm in source.arms
+            for arm in data.arms
         ],
-        "trained_here": source.trained_here,
+        "trained_here": data.trained_here,
         "groups": [(title, _pairs(group)) for title, group in groups if isinstance(group, Mapping) and group],
     }
     return Section("setting", "Setting", "setting.html", values)

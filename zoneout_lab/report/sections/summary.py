@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import glance
 from zoneout_lab.report.quantity import compared
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import count, legible, listing, part
 from zoneout_lab.report.verdicts import VERDICTS
 
 
-def build(source: Source) -> Section:
+def build(data: ReportData) -> Section:
     rows = []
-    for place, judgement in enumerate(source.judgements, start=1):
+    for place, judgement in enumerate(data.judgements, start=1):
         comparison = judgement.comparison
         about = compared(comparison)
         rows.append(
@@ -31,7 +31,7 @@ def build(source: Source) -> Section:
                     high=about.factor * comparison.interval[1],
                     margin=about.factor * comparison.margin,
                     unit=about.shift,
-                    title=f"{source.arm(comparison.arm).label} minus {source.arm(comparison.against).label}",
+                    title=f"{data.arm(comparison.arm).label} minus {data.arm(comparison.against).label}",
                 ),
             }
         )
@@ -41,28 +41,28 @@ def build(source: Source) -> Section:
         "summary.html",
         {
             "rows": rows,
-            "verdicts": _verdicts(source),
-            "runs": _runs(source),
-            "scale": _scale(source),
-            "overrides": source.recorded("overrides") or [],
+            "verdicts": _verdicts(data),
+            "runs": _runs(data),
+            "scale": _scale(data),
+            "overrides": data.recorded("overrides") or [],
         },
     )
 
 
-def _verdicts(source: Source) -> str:
-    found = Counter[str](judgement.comparison.verdict for judgement in source.judgements)
+def _verdicts(data: ReportData) -> str:
+    found = Counter[str](judgement.comparison.verdict for judgement in data.judgements)
     if not found:
-        if not source.study:
+        if not data.study:
             return "No study was recorded with these results, so nothing is judged."
         return "This study declares no hypothesis: it describes and does not test."
     parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
     return f"Of {count(sum(found.values()), 'hypothesis', 'hypotheses')}, {listing(parts)}."
 
 
-def _scale(source: Source) -> str:
+def _scale(data: ReportData) -> str:
     """What the verdicts hold for, where the setting is smaller than the paper's; nothing where that is not known."""
-    study = source.study
-    if study.get("preset") != "laptop" or not source.trained_here:
+    study = data.study
+    if study.get("preset") != "laptop" or not data.trained_here:
         return ""
     model, training = ((study.get("setting") or {}).get(part) or {} for part in ("model", "training"))
     if not {"layers", "hidden"} <= model.keys() or "epochs" not in training:
@@ -78,8 +78,8 @@ def _task(task: str) -> str:
     return part(task) if ":" in task else task
 
 
-def _runs(source: Source) -> str:
-    found = Counter(source.status.values())
+def _runs(data: ReportData) -> str:
+    found = Counter(data.status.values())
     total = sum(found.values())
     text = f"{found['finished']} of {count(total, 'run')} finished"
     failures = [f"{found[status]} {status}" for status in ("diverged", "missing") if found[status]]

@@ -7,28 +7,28 @@ from typing import Any
 
 import numpy as np
 
+from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.source import Source
 from zoneout_lab.report.text import legible, plain
 from zoneout_lab.results.numbers import number
 
 
-def build(source: Source) -> Section | None:
-    tuning = source.recorded("tuning")
+def build(data: ReportData) -> Section | None:
+    tuning = data.recorded("tuning")
     if not isinstance(tuning, Mapping) or not tuning:
         return None
     return Section(
-        "tuning", "Tuning", "tuning.html", {"rows": [_row(source, str(name), part) for name, part in tuning.items()]}
+        "tuning", "Tuning", "tuning.html", {"rows": [_row(data, str(name), part) for name, part in tuning.items()]}
     )
 
 
-def _row(source: Source, name: str, part: Any) -> dict[str, Any]:
+def _row(data: ReportData, name: str, part: Any) -> dict[str, Any]:
     part = part if isinstance(part, Mapping) else {}
     trials = [trial for trial in part.get("trials") or [] if isinstance(trial, Mapping)]
     values = [_value(trial) for trial in trials]
     known = [value for value in values if np.isfinite(value)]
     return {
-        "arm": source.arm(name),
+        "arm": data.arm(name),
         "count": len(trials),
         "best": legible(plain(part.get("best"))),
         "range": f"{number(min(known))} to {number(max(known))}" if known else "–",

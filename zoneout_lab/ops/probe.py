@@ -1,7 +1,7 @@
 """How a measurement observes the states of a recurrence while it runs.
 
-The recurrence announces its tensors, or on a fast path the norms of their gradients; a measurement that wants them opens
-:func:`recording`. Without a recording, announcing costs nothing.
+The recurrence records its tensors, or on a fast path the norms of their gradients, in the :class:`Probe` of the measurement that has
+opened :func:`recording`. Without a recording this costs nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _Out = TypeVar("_Out")
 
 
 @dataclass
-class Trace:
-    """What was announced so far, under (layer, state, point).
+class Probe:
+    """What was recorded so far, under (layer, state, point).
 
     Attributes:
         tensors: one tensor [..., B, H] for each timestep.
@@ -37,7 +37,7 @@ class Trace:
         scope: prefix of every layer's label: the name of the module that is running, where several have the same labels.
         call: suffix of the label: which recurrence of that label is running, where it is not the first.
         series: the recurrences so far.
-        owners: label of a layer → who shows its states.
+        owners: label of a layer → what recorded its states.
         outside: labels of layers that ran where autograd records nothing.
         undo: functions that put back the counters of the layers that ran.
         norms_suffice: True where gradient norms are all that is wanted: a fast path then need not give way to the reference.
@@ -64,69 +64,69 @@ class Trace:
         return f"{self.scope}{layer}{self.call}"
 
 
-_LISTENER: ContextVar[Trace | None] = ContextVar("zoneout_lab_trace", default=None)
+_OPEN: ContextVar[Probe | None] = ContextVar("zoneout_lab_probe", default=None)
 
 
 @contextmanager
-def recording(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterator[Trace]:
-    """Collect everything announced inside the ``with`` block. Layers that ran inside count afterwards as before."""
-    trace = Trace(norms_suffice=norms_suffice, recurrences={} if recurrences else None)
-    token = _LISTENER.set(trace)
+def recording(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterator[Probe]:
+    """Collect everything recorded inside the ``with`` block. Layers that ran inside count afterwards as before."""
+    probe = Probe(norms_suffice=norms_suffice, recurrences={} if recurrences else None)
+    token = _OPEN.set(probe)
     try:
-        yield trace
+        yield probe
     finally:
-        _LISTENER.reset(token)
-        for put_back in trace.undo.values():
+        _OPEN.reset(token)
+        for put_back in probe.undo.values():
             put_back()
 
 
-def listening() -> Trace | None:
-    """The trace of the recording that is open, or None."""
-    return _LISTENER.get()
+def open_probe() -> Probe | None:
+    """The probe of the recording that is open, or None."""
+    return _OPEN.get()
 
 
 def is_recording() -> bool:
     """True while a recording is open."""
-    return _LISTENER.get() is not None
+    return _OPEN.get() is not None
 
 
 def wants_states() -> bool:
     """True while a recording is open for which norms are not enough."""
-    trace = _LISTENER.get()
-    return trace is not None and not trace.norms_suffice
+    probe = _OPEN.get()
+    return probe is not None and not probe.norms_suffice
 
 
 def wants_recurrences() -> bool:
     """True while a recording is open that asks for whole recurrences."""
-    trace = _LISTENER.get()
-    return trace is not None and not trace.closed and trace.recurrences is not None
+    probe = _OPEN.get()
+    return probe is not None and not probe.closed and probe.recurrences is not None
 
 
 def one_call(
-    trace: Trace,
+    probe: Probe,
     owner: object,
     given: States | None,
     run: Callable[[], tuple[_Out, States]],
     *,
     label: str = "",
 ) -> tuple[_Out, States]:
-    """Run one call of a recurrent module; what it announces goes to the recurrence that the call belongs to.
+    """Run one call of a recurrent module; what it records goes to the recurrence that the call belongs to.
 
     Args:
-        trace: of the recording.
+        probe: of the recording.
         owner: the module.
         given: the states it is called with, or None.
         run: makes the call; returns what it does and the states it ends at.
         label: of a module with a single recurrence.
     """
-    if trace.closed:
+    if probe.closed:
         return run()
-    series = trace.series.of(owner, trace.scope + label, given)
-    before, trace.call = trace.call, "" if series.number == 1 else f"#{series.number}"
+    series = probe.series.of(owner, probe.scope + label, given)
+    before, probe.call = probe.call, "" if series.number == 1 else f"#{series.number}"
     try:
         out, series.last = run()
     finally:
-        trace.call = before
+        probe.call = before
     return out, series.last
 
 
@@ -138,7 +138,7 @@ def in_graph(states: States) -> States:
     return tuple(state if state.requires_grad else state.detach().requires_grad_().clone() for state in states)
 
 
-def announce(
+def record(
     layer: str,
     state: str,
     point: str,
@@ -153,32 +153,32 @@ def announce(
         layer: label of the layer, torch's suffix: ``l0``, ``l0_reverse``.
         state: ``cell`` or ``hidden``.
         point: ``candidate`` before zoneout, ``state`` after it.
-        by: who shows it, for people.
+        by: what records it, for error messages.
         present: which examples have this timestep, bool [B], where some have ended.
 
     Raises:
-        InputRefusedError: something else shows states under the same label; the two would be mixed up in one series.
+        InputRefusedError: something else records states under the same label; the two would be mixed up in one series.
     """
-    trace = _LISTENER.get()
-    if trace is None or trace.closed:
+    probe = _OPEN.get()
+    if probe is None or probe.closed:
         return
-    label = trace.label(layer)
-    owner = trace.owners.setdefault(label, by)
+    label = probe.label(layer)
+    owner = probe.owners.setdefault(label, by)
     if owner != by:
         raise InputRefusedError(
-            f"States labelled {label!r} are shown by {owner} and by {by}: give zoneout_lab.watch another label."
+            f"States labelled {label!r} are recorded by {owner} and by {by}: give zoneout_lab.probe another label."
         )
     key = (label, state, point)
-    trace.tensors.setdefault(key, []).append(tensor)
-    trace.present.setdefault(key, []).append(present)
-    _note_outside(trace, label)
+    probe.tensors.setdefault(key, []).append(tensor)
+    probe.present.setdefault(key, []).append(present)
+    _note_outside(probe, label)
 
 
-def announce_recurrence(layer: str, recurrence: Recurrence) -> None:
+def record_recurrence(layer: str, recurrence: Recurrence) -> None:
     """Show one pass of a layer to the open recording, where it asks for them."""
-    trace = _LISTENER.get()
-    if trace is not None and trace.recurrences is not None:
-        trace.recurrences.setdefault(trace.label(layer), []).append(recurrence)
+    probe = _OPEN.get()
+    if probe is not None and probe.recurrences is not None:
+        probe.recurrences.setdefault(probe.label(layer), []).append(recurrence)
 
 
 def promise_norms(layer: str, kinds: tuple[str, ...], root: Tensor, like: Tensor) -> Callable[[str, str, Tensor], None]:
@@ -190,18 +190,18 @@ def promise_norms(layer: str, kinds: tuple[str, ...], root: Tensor, like: Tensor
         root: a tensor whose gradient takes the backward pass through the layer.
         like: zeros [R, T, B], the norms where no gradient comes.
     """
-    trace = _LISTENER.get()
-    assert trace is not None
-    if trace.closed:
+    probe = _OPEN.get()
+    assert probe is not None
+    if probe.closed:
         return lambda _state, _point, _norms: None
-    label = trace.label(layer)
+    label = probe.label(layer)
     if root.requires_grad:
-        trace.roots.append(root)
-    _note_outside(trace, label)
+        probe.roots.append(root)
+    _note_outside(probe, label)
     slots = {}
     for state in kinds:
         for point in POINTS:
-            series = trace.norms.setdefault((label, state, point), [])
+            series = probe.norms.setdefault((label, state, point), [])
             slots[state, point] = (series, len(series))
             series.append(like if torch.is_grad_enabled() else torch.full_like(like, torch.nan))
 
@@ -212,6 +212,6 @@ def promise_norms(layer: str, kinds: tuple[str, ...], root: Tensor, like: Tensor
     return take
 
 
-def _note_outside(trace: Trace, label: str) -> None:
-    if not torch.is_grad_enabled() and label not in trace.outside:
-        trace.outside.append(label)
+def _note_outside(probe: Probe, label: str) -> None:
+    if not torch.is_grad_enabled() and label not in probe.outside:
+        probe.outside.append(label)

@@ -21,14 +21,14 @@ from zoneout_lab.results.scalars import described
 
 
 @dataclass(frozen=True)
-class Source:
+class ReportData:
     """A study tree and what every section needs to know about it."""
 
     tree: xr.DataTree
 
     @classmethod
-    def read(cls, tree_or_path: xr.DataTree | str | Path) -> Source:
-        """The source of a report on a study, given as a tree or as the path of a study's results.
+    def read(cls, tree_or_path: xr.DataTree | str | Path) -> ReportData:
+        """The data of a report on a study, given as a tree or as the path of a study's results.
 
         Raises InputRefusedError where it is the result of a single run.
         """

@@ -1,4 +1,4 @@
-"""How a model shows its recurrent states to a measurement: through this package's layers, torch's cells, or calls of :func:`watch`."""
+"""How the recurrent states of a model are probed: through this package's layers, torch's cells, or calls of :func:`probe`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.ops.trace import POINTS, Trace, announce, in_graph, is_recording, listening, one_call
+from zoneout_lab.ops.probe import POINTS, Probe, in_graph, is_recording, one_call, open_probe, record
 
-WATCH = "zoneout_lab.watch"
+PROBE = "zoneout_lab.probe"
 
 
-def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
+def probe(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
     """Announce the states of the current timestep from inside your own step function.
 
     Args:
@@ -26,17 +26,17 @@ def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
 
     A gradient counts every path that leads through the tensor. The c that an ``nn.LSTMCell`` returns also makes its h, so what is
     measured there is what other layers call the candidate; watch ``c.view_as(c)``, and hand that on, for the way through c_{t+1} alone.
-    torch's cells inside a module show their own states too, under the cell's name. All that is watched under one label is one
+    torch's cells inside a module are probed too, under the cell's name. All that is probed under one label is one
     recurrence: give each loop a label of its own.
 
     Raises:
-        InputRefusedError: in a measurement: the label is that of a layer or cell that shows its states by itself, the point is
+        InputRefusedError: in a measurement: the label is that of a layer or cell that is probed by itself, the point is
             unknown, or a state is not a tensor, or for a gradient one that has none.
 
     >>> def model(x, h):
     ...     for x_t in x:
     ...         h = torch.tanh(x_t + 0.5 * h)
-    ...         watch(hidden=h)
+    ...         probe(hidden=h)
     ...     return h
     >>> import torch
     >>> from zoneout_lab import gradient_flow
@@ -44,48 +44,48 @@ def watch(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
     >>> flow.norm.sel(layer="l0", state="hidden", point="state").values.round(3)
     array([0.177, 0.354, 0.707, 1.414])
     """
-    trace = listening()
-    if trace is None or trace.closed:
+    opened = open_probe()
+    if opened is None or opened.closed:
         return
     if point not in POINTS:
-        raise InputRefusedError(f"watch's point is {point!r}; choose one of {', '.join(POINTS)}.")
+        raise InputRefusedError(f"probe's point is {point!r}; choose one of {', '.join(POINTS)}.")
     for state, tensor in states.items():
-        what = f"The {state} state that is watched as {layer!r}"
+        what = f"The {state} state that is probed as {layer!r}"
         if not isinstance(tensor, Tensor):
             raise InputRefusedError(
                 f"{what} is of type {type(tensor).__name__}; give the tensor that the next timestep uses."
             )
-        if trace.norms_suffice and not tensor.requires_grad:
+        if opened.norms_suffice and not tensor.requires_grad:
             raise InputRefusedError(
-                f"{what} has no gradient: it was detached, made under torch.no_grad(), or nothing that it was made of is trained. Watch "
+                f"{what} has no gradient: it was detached, made under torch.no_grad(), or nothing that it was made of is trained. Probe "
                 "the very tensor that the next timestep uses; where all weights are frozen, start from a state with requires_grad=True."
             )
-        announce(layer, state, point, tensor, by=WATCH)
+        record(layer, state, point, tensor, by=PROBE)
 
 
 @contextmanager
-def modules_announced(model: Any, trace: Trace) -> Iterator[list[nn.Module]]:
-    """torch's cells announce what they return; of several modules that announce by themselves, each does it under its name.
+def modules_probed(model: Any, probe: Probe) -> Iterator[list[nn.Module]]:
+    """Record what torch's cells return. Where several modules record their states by themselves, each does so under its name.
 
-    Yields a list of torch's recurrent modules that run and show nothing: fused ones, and cells that a plain function holds.
+    Yields a list of torch's recurrent modules that run and cannot be probed: fused ones, and cells that a plain function holds.
     """
     modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
-    own = {name: module for name, module in modules.items() if getattr(module, "announces_states", False)}
-    shown: set[nn.Module] = set()
+    own = {name: module for name, module in modules.items() if getattr(module, "is_probed", False)}
+    probed: set[nn.Module] = set()
     hidden: list[nn.Module] = []
 
     def note(module: nn.Module, _arguments: Any, _output: Any) -> None:
-        if isinstance(module, nn.RNNBase | nn.RNNCellBase) and module not in shown and is_recording():
+        if isinstance(module, nn.RNNBase | nn.RNNCellBase) and module not in probed and is_recording():
             hidden.append(module)
 
     handles = [register_module_forward_hook(note)]
     for name, module in modules.items():
         if isinstance(module, nn.LSTMCell | nn.GRUCell | nn.RNNCell):
-            shown.add(module)
-            handles.append(module.register_forward_hook(_announcer(name or "l0", trace), with_kwargs=True))
+            probed.add(module)
+            handles.append(module.register_forward_hook(_recorder(name or "l0", probe), with_kwargs=True))
         elif name in own and len(own) > 1:
-            handles.append(module.register_forward_pre_hook(_scope(trace, f"{name}.")))
-            handles.append(module.register_forward_hook(_scope(trace, "")))
+            handles.append(module.register_forward_pre_hook(_scope(probe, f"{name}.")))
+            handles.append(module.register_forward_hook(_scope(probe, "")))
     try:
         yield hidden
     finally:
@@ -93,15 +93,15 @@ def modules_announced(model: Any, trace: Trace) -> Iterator[list[nn.Module]]:
             handle.remove()
 
 
-def _scope(trace: Trace, scope: str) -> Callable[..., None]:
+def _scope(probe: Probe, scope: str) -> Callable[..., None]:
     def enter(*_: Any) -> None:
-        trace.scope = scope
+        probe.scope = scope
 
     return enter
 
 
-def _announcer(layer: str, trace: Trace) -> Callable[[nn.Module, Any, Any, Any], Any]:
-    def announce_output(module: nn.Module, arguments: Any, keywords: Any, output: Tensor | tuple[Tensor, ...]) -> Any:
+def _recorder(layer: str, probe: Probe) -> Callable[[nn.Module, Any, Any, Any], Any]:
+    def record_output(module: nn.Module, arguments: Any, keywords: Any, output: Tensor | tuple[Tensor, ...]) -> Any:
         # views: torch makes h from the very tensor that it returns as c, whose gradient would count that way too
         states = in_graph(
             tuple(state.view_as(state) for state in ((output,) if isinstance(output, Tensor) else output))
@@ -109,30 +109,30 @@ def _announcer(layer: str, trace: Trace) -> Callable[[nn.Module, Any, Any, Any],
 
         def show() -> tuple[None, tuple[Tensor, ...]]:
             for kind, state in zip(("hidden", "cell"), states, strict=False):
-                announce(layer, kind, "state", state, by=f"torch.nn.{_kind(module)}")
+                record(layer, kind, "state", state, by=f"torch.nn.{_kind(module)}")
             return None, states
 
         given = keywords.get("hx", arguments[1] if len(arguments) > 1 else None)
-        one_call(trace, module, (given,) if isinstance(given, Tensor) else given, show, label=layer)
+        one_call(probe, module, (given,) if isinstance(given, Tensor) else given, show, label=layer)
         return states[0] if isinstance(output, Tensor) else states
 
-    return announce_output
+    return record_output
 
 
-def warn_of_hidden(model: Any, hidden: list[nn.Module], trace: Trace, stacklevel: int) -> None:
-    """Warn of torch's recurrent modules that ran beside what was shown and are left out of the result.
+def warn_of_hidden(model: Any, hidden: list[nn.Module], probe: Probe, stacklevel: int) -> None:
+    """Warn of torch's recurrent modules that ran beside what was recorded and are left out of the result.
 
     Args:
         model: what was measured.
-        hidden: modules that ran and showed nothing.
-        trace: what was shown.
+        hidden: modules that ran and were not recorded.
+        probe: what was recorded.
         stacklevel: of the caller's caller, 3, or more.
     """
     names = {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
     for module in dict.fromkeys(hidden):
         kind, name = _kind(module), names.get(module)
-        if not isinstance(module, nn.RNNBase) and WATCH in trace.owners.values():
-            continue  # a loop of one's own around a cell, whose states are watched
+        if not isinstance(module, nn.RNNBase) and PROBE in probe.owners.values():
+            continue  # a loop of one's own around a cell, whose states are probed
         remedy = _instead_of(kind) if isinstance(module, nn.RNNBase) else _CELL_REMEDY
         warnings.warn(
             f"torch.nn.{kind}{f' ({name})' if name else ''} ran too and is left out. {remedy}", stacklevel=stacklevel
@@ -147,7 +147,7 @@ def _kind(module: nn.Module) -> str:
 
 _CELL_REMEDY = (
     "torch's cells are seen inside a module: give the module that holds it and not a function, or call "
-    "zoneout_lab.watch(hidden=h) at every timestep."
+    "zoneout_lab.probe(hidden=h) at every timestep."
 )
 
 
@@ -158,15 +158,15 @@ def _instead_of(fused: str) -> str:
     )
 
 
-def refuse_if_empty(trace: Trace, hidden: list[nn.Module]) -> None:
-    """Raise InputRefusedError where a model showed no states, with what to do about it. ``hidden``: what ran and showed nothing."""
-    if trace.tensors or trace.norms:
+def refuse_if_empty(probe: Probe, hidden: list[nn.Module]) -> None:
+    """Raise InputRefusedError where no states of a model were recorded, with what to do about it. ``hidden``: what ran without being recorded."""
+    if probe.tensors or probe.norms:
         return
-    why = "Build it from zoneout_lab layers or torch's cells, or call zoneout_lab.watch(hidden=h) at every timestep."
+    why = "Build it from zoneout_lab layers or torch's cells, or call zoneout_lab.probe(hidden=h) at every timestep."
     if hidden:
         fused = [_kind(module) for module in hidden if isinstance(module, nn.RNNBase)]
         why = _instead_of(fused[0]) if fused else _CELL_REMEDY
-    raise InputRefusedError(f"The model showed no recurrent states. {why}")
+    raise InputRefusedError(f"The model has no recurrent states to probe. {why}")
 
 
 def ordinary(given: Any) -> Any:
