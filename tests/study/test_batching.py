@@ -63,3 +63,11 @@ def test_memory_grows_with_the_vocabulary_and_the_embedding():
     assert needed(**{"model.embedding": 80}) - plain == 4 * (of_table + of_inputs)
     wide = 8 * (50 * 200 + 4 * 100 * (200 - 100)) + batch * 99 * (200 - 50)
     assert needed(**{"model.embedding": 200}) - plain == 4 * wide
+
+
+@pytest.mark.parametrize("reads", [7, 64])
+def test_memory_counts_the_timesteps_that_are_read(reads):
+    run = small().runs()[0]
+    classes, batch = 10, run.setting.training.batch
+    logits = 4 * 4 * batch * classes  # bytes of a timestep: the logits, their logarithms and two gradients
+    assert bytes_per_replica(run, 64, reads=reads) - bytes_per_replica(run, 64) == (reads - 1) * logits

@@ -91,16 +91,14 @@ def run(
     """Run what is missing of a study and write its report. The same command again does nothing."""
     from zoneout_lab import interrupts
     from zoneout_lab.cli.progress import watching
-    from zoneout_lab.metrics import as_score
     from zoneout_lab.study import provenance
     from zoneout_lab.study.device import check_device
     from zoneout_lab.study.run import run_study
-    from zoneout_lab.tasks import task_class
 
     interrupts.results_kept = True
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)
     check_device(device)
-    with watching(as_score(task_class(chosen.task).score).name) as watcher:
+    with watching(chosen.score.name) as watcher:
         summary = run_study(
             chosen,
             out=out,

@@ -53,6 +53,7 @@ def show_plan(
     work = batches(
         [*tuning_runs, *missing] if missing else [],
         loaded.train.steps,
+        reads=loaded.train.reads or 1,
         workers=workers,
         memory=_UNKNOWN if missing_device else device_memory(device),
         device=device,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoneout_lab.layers.bits import Bits, Where
+from zoneout_lab.layers.mask_source import MaskSource, Where
 from zoneout_lab.ops import noise
 from zoneout_lab.ops.cells import Cell
 from zoneout_lab.ops.masks import MaskSpec
@@ -23,16 +23,16 @@ class Noise:
     Attributes:
         regularizers: one for each replica.
         where: their seeds, and the counters.
-        rows: recurrences in the layer, L · D. The stack's own masks count as layers past them.
-        bits: source of the masks.
-        drew: True once anything was drawn.
+        recurrences: how many the layer has, L · D. The stack's own masks count as layers past them.
+        mask_source: where the masks come from.
+        used: True once anything was drawn.
     """
 
     regularizers: tuple[Regularizer, ...]
     where: Where
-    rows: int
-    bits: Bits = field(default_factory=Bits)
-    drew: bool = field(default=False, init=False)
+    recurrences: int
+    mask_source: MaskSource = field(default_factory=MaskSource)
+    used: bool = field(default=False, init=False)
 
     def sites(self, cell: Cell, dropout: float) -> list[MaskSpec]:
         """All masks of a pass; torch's dropout between layers and weight noise count as masks too."""
@@ -45,7 +45,7 @@ class Noise:
     def within(
         self,
         cell: Cell,
-        row: int,
+        index: int,
         sizes: tuple[int, int, int],
         device: torch.device,
         dtype: torch.dtype = torch.float32,
@@ -58,10 +58,12 @@ class Noise:
         found = {}
         for site in sorted({site for each in masks for site in each}):
             of_each = [each.get(site) for each in masks]
-            found[site] = self.bits.drawn(of_each, self.where, row, site, sizes, device)
+            found[site] = self.mask_source.drawn(of_each, self.where, index, site, sizes, device)
             if site in INVERTED:
-                found[site] = 1 - kept(found[site], self.bits.rates(of_each, self.where, sizes[2], device), dtype)
-        self.drew |= bool(found)
+                found[site] = 1 - kept(
+                    found[site], self.mask_source.rates(of_each, self.where, sizes[2], device), dtype
+                )
+        self.used |= bool(found)
         return found
 
     def between(self, layer: int, dropout: float, x: Tensor) -> Tensor:
@@ -73,14 +75,14 @@ class Noise:
         masks = [regularizer.sites().get(site) for regularizer in self.regularizers]
         if not any(masks):
             return x
-        return x * self._factor(masks, site, self.rows + layer, x)
+        return x * self._factor(masks, site, self.recurrences + layer, x)
 
     def noisy(self, weight: Tensor, matrix: int) -> Tensor:
         """Weights [R, …] with every replica's weight noise; the weights themselves where none has any, and in evaluation."""
         sigmas = [regularizer.weight_noise for regularizer in self.regularizers]
         if not any(sigmas) or not self.where.training:
             return weight
-        self.drew = True
+        self.used = True
         shape, update = tuple(weight.shape[1:]), self.where.update
         rows = [
             sigma * noise.normal(shape, seed=seed, update=update, matrix=matrix, device=weight.device, dtype=weight.dtype)
@@ -92,10 +94,10 @@ class Noise:
 
     def _factor(self, masks: Sequence[MaskSpec | None], site: str, layer: int, x: Tensor) -> Tensor:
         """Dropout as a factor [R, T or 1, B or 1, H]: 0 with a replica's rate, else 1 / (1 − rate); 1 for a replica without a mask."""
-        self.drew = True
+        self.used = True
         sizes = (x.shape[1], x.shape[2], x.shape[3])
-        dropped = self.bits.drawn(masks, self.where, layer, site, sizes, x.device)
-        return kept(dropped, self.bits.rates(masks, self.where, sizes[2], x.device), x.dtype)
+        dropped = self.mask_source.drawn(masks, self.where, layer, site, sizes, x.device)
+        return kept(dropped, self.mask_source.rates(masks, self.where, sizes[2], x.device), x.dtype)
 
 
 def expected(

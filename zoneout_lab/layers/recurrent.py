@@ -22,7 +22,7 @@ from zoneout_lab.layers.arguments import (
     refuse_penalty,
     sizes,
 )
-from zoneout_lab.layers.bits import Bits
+from zoneout_lab.layers.mask_source import MaskSource
 from zoneout_lab.layers.misuse import backward_pass, is_fixed, refuse_tracing
 from zoneout_lab.layers.noise import Noise, expected
 from zoneout_lab.layers.seeded import Seeded
@@ -112,7 +112,7 @@ class Recurrent(Seeded):
         self.engine: Engine = engine
         self.learned_state = learned_state
         self._rows = num_layers * self.directions
-        self._bits = Bits(interpreted=engine == "triton")
+        self._mask_source = MaskSource(interpreted=engine == "triton")
         self.penalty: Tensor | None = None
 
         #: initial values of parameters that are not drawn
@@ -272,10 +272,10 @@ class Recurrent(Seeded):
             outputs = []
             x = noise.stacked("input", layer, x) if samples else x
             for direction, suffix in enumerate(self._suffixes(layer)):
-                row = layer * self.directions + direction
+                index = layer * self.directions + direction
                 forward = x if direction == 0 else backwards(x, lengths)
-                states = tuple(state[:, row] for state in initial)
-                out, final = self._recurrence(forward, row, suffix, states, lengths, noise, samples=samples)
+                states = tuple(state[:, index] for state in initial)
+                out, final = self._recurrence(forward, index, suffix, states, lengths, noise, samples=samples)
                 outputs.append(out if direction == 0 else backwards(out, lengths))
                 finals.append(final)
             x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
@@ -289,7 +289,7 @@ class Recurrent(Seeded):
     def _recurrence(
         self,
         x: Tensor,
-        row: int,
+        index: int,
         suffix: str,
         states: tuple[Tensor, ...],
         lengths: Tensor | None,
@@ -300,14 +300,14 @@ class Recurrent(Seeded):
         """One layer in one direction."""
         H, T, B = self.hidden_size, x.shape[1], x.shape[2]
         if samples:
-            masks = noise.within(self.cell, row, (T, B, H), x.device, x.dtype)
+            masks = noise.within(self.cell, index, (T, B, H), x.device, x.dtype)
         else:
             masks = expected(self.regularizers, self.cell, int(self.update), H, device=x.device, dtype=x.dtype)
         return forward(
             self.cell,
             x,
             states,
-            self._weights(row, suffix, noise),
+            self._weights(index, suffix, noise),
             masks,
             lengths=lengths,
             layer=suffix,
@@ -317,7 +317,7 @@ class Recurrent(Seeded):
             moves=self.training and not is_recording() and backward_pass() == -1,
         )
 
-    def _weights(self, row: int, suffix: str, noise: Noise) -> dict[str, Tensor]:
+    def _weights(self, index: int, suffix: str, noise: Noise) -> dict[str, Tensor]:
         """Stem → parameter or buffer with a leading replica axis, noise on the weights among them."""
         found = {
             stem: value
@@ -326,7 +326,7 @@ class Recurrent(Seeded):
             if (value := self._stacked(f"{stem}_{suffix}")) is not None
         }
         matrices = [stem for stem in found if stem.startswith("weight")]
-        return found | {stem: noise.noisy(found[stem], _matrix(row, k)) for k, stem in enumerate(matrices)}
+        return found | {stem: noise.noisy(found[stem], _matrix(index, k)) for k, stem in enumerate(matrices)}
 
     def _penalty(self, out: Tensor) -> list[Tensor]:
         """What the regularizers add to each replica's loss for a layer's outputs [R, T, B, D·H]: [R], or nothing."""
@@ -337,9 +337,9 @@ class Recurrent(Seeded):
             return []
         return [torch.stack([out.new_zeros(()) if penalty is None else penalty for penalty in each])]
 
-    def sampled_masks(self, row: int, sizes: tuple[int, int, int], device: torch.device) -> dict[str, Tensor]:
+    def sampled_masks(self, index: int, sizes: tuple[int, int, int], device: torch.device) -> dict[str, Tensor]:
         """Masks of one layer and direction at the current counters, drawn on its device where that can be."""
-        return self._noise_now().within(self.cell, row, sizes, device)
+        return self._noise_now().within(self.cell, index, sizes, device)
 
     def _weights_dtype(self) -> torch.dtype | None:
         """What the layer computes in; None for a cell without weights, which computes in the type of its input."""
@@ -355,15 +355,15 @@ class Recurrent(Seeded):
 
     def _initial(self, hx: tuple[Tensor, ...] | None, x: Tensor, *, batched: bool) -> tuple[Tensor, ...]:
         """Given, learned or zero initial states as [R, L·D, B, H] each."""
-        R, B, rows = self.replicas or 1, x.shape[2], self.num_layers * self.directions
+        R, B, recurrences = self.replicas or 1, x.shape[2], self.num_layers * self.directions
         kinds = tuple(self.cell.states)
         if hx is None:
             if not self.learned_state:
-                return tuple(x.new_zeros(R, rows, B, self.hidden_size) for _ in kinds)
+                return tuple(x.new_zeros(R, recurrences, B, self.hidden_size) for _ in kinds)
             learned = (self._stacked(f"initial_{kind}") for kind in kinds)
-            return tuple(s[:, :, None].expand(R, rows, B, self.hidden_size) for s in learned if s is not None)
+            return tuple(s[:, :, None].expand(R, recurrences, B, self.hidden_size) for s in learned if s is not None)
         batch = (B,) if batched else ()
-        shape = (*self._lead, rows, *batch, self.hidden_size)
+        shape = (*self._lead, recurrences, *batch, self.hidden_size)
         if len(hx) != len(kinds):
             raise InputRefusedError(
                 f"{len(hx)} states were given; {self.cell} has {len(kinds)}: give {', '.join(kinds)}."
@@ -373,7 +373,7 @@ class Recurrent(Seeded):
                 raise RuntimeError(f"Expected {kind} state of shape {list(shape)}, got {list(state.shape)}")
             if state.dtype != x.dtype:
                 raise RuntimeError(f"Expected {kind} state of {x.dtype} as the input is, got {state.dtype}")
-        return tuple(state.reshape(R, rows, B, self.hidden_size) for state in hx)
+        return tuple(state.reshape(R, recurrences, B, self.hidden_size) for state in hx)
 
     def _shapes(self, input: Tensor) -> Shapes:
         """How a call's tensors lie. Raises ValueError or RuntimeError, as torch does, for an input that is not one of this layer's."""
@@ -395,6 +395,6 @@ class Recurrent(Seeded):
         return [f"l{layer}", f"l{layer}_reverse"][: self.directions]
 
 
-def _matrix(row: int, k: int) -> int:
+def _matrix(index: int, k: int) -> int:
     """The number that weight noise gives the k-th weight of a recurrence; those beyond torch's two are numbered far above."""
-    return 2 * row + k if k < 2 else 2**20 + 64 * row + k
+    return 2 * index + k if k < 2 else 2**20 + 64 * index + k

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoneout_lab.layers.arguments import counter, seeds_for
-from zoneout_lab.layers.bits import Bits, Where
+from zoneout_lab.layers.mask_source import MaskSource, Where
 from zoneout_lab.layers.misuse import (
     backward_pass,
     is_scheduled,
@@ -35,7 +35,7 @@ class Seeded(nn.Module):
     regularizers: tuple[Regularizer, ...]
     penalty: Tensor | None
     _rows: int
-    _bits: Bits
+    _mask_source: MaskSource
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,15 +102,15 @@ class Seeded(nn.Module):
         try:
             yield noise
             if self.training:
-                self._update += noise.drew
+                self._update += noise.used
             else:
-                self._draw += noise.drew
+                self._draw += noise.used
         finally:
             self._noise = None
 
     def _noise_now(self) -> Noise:
         where = Where(self.mask_seeds, self.update, self.draw, self.training)
-        return Noise(self.regularizers, where, self._rows, self._bits)
+        return Noise(self.regularizers, where, self._rows, self._mask_source)
 
     def as_it_stands(self) -> Callable[[], None]:
         """A function that puts counters and penalty back to what they are now."""

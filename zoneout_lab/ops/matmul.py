@@ -68,13 +68,6 @@ def recur(h: Tensor, weight: Tensor, added: Tensor) -> Tensor:
     return torch.stack([_from_aligned(torch.addmm(a, aligned(x), aligned(w).t())) for a, x, w in rows])
 
 
-def multiply(a: Tensor, b: Tensor) -> Tensor:
-    """a [R, B, K] · b [R, K, N] to [R, B, N]."""
-    if _one_call_will_do(a, b):
-        return torch.bmm(a, b)
-    return torch.stack([_from_aligned(torch.mm(aligned(x), aligned(y))) for x, y in zip(a, b, strict=True)])
-
-
 def aligned(matrix: Tensor) -> Tensor:
     """The matrix, or on a CPU a copy of it where it does not start on a multiple of 64 bytes as a tensor of its own would."""
     return matrix if _is_aligned(matrix) else matrix.clone()

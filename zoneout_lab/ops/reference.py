@@ -100,7 +100,7 @@ def forward(
         Outputs [R, T, B, H] and the final states.
 
     Raises:
-        InputRefusedError: the step returned another number of states, or states of other shapes.
+        InputRefusedError: the step returned another number of states, states of other shapes or types, or wrote to what it was given.
 
     >>> from zoneout_lab.ops.cells import TanhRNN
     >>> x, h = torch.zeros(1, 5, 2, 3), torch.ones(1, 2, 3)
@@ -113,10 +113,16 @@ def forward(
     outputs = []
     for t, x_t in enumerate(x.unbind(1)):
         now = {site: mask[t].to(x.dtype) for site, mask in at.items()}
+        before = _versions(x_t, *states)
         candidates = step(x_t, states, now)
         _check(cell, "step", candidates, states)
         new = cell.preserve(states, candidates, now)
         _check(cell, "preserve", new, states)
+        if _versions(x_t, *states) != before:
+            raise InputRefusedError(
+                f"The step of {cell} changed its input or a state in place, and zoneout has to know what they were: compute new tensors, "
+                "h + a in place of h += a."
+            )
         if is_recording():
             # where nothing is preserved the state is its candidate: it still has a gradient of its own, through t + 1 alone
             new = tuple(state.view_as(state) for state in new)
@@ -133,6 +139,11 @@ def forward(
             record(layer, kind, "state", state, present=present)
         outputs.append(out)
     return torch.stack(outputs, 1), states
+
+
+def _versions(*tensors: Tensor) -> list[int]:
+    """How often each tensor was written to; torch does not count it for inference tensors."""
+    return [tensor._version for tensor in tensors if not tensor.is_inference()]
 
 
 def _check(cell: Cell, what: str, found: object, states: States) -> None:

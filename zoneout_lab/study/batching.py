@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zoneout_lab.metrics import as_score
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import is_fast, path
 from zoneout_lab.regularizers import from_json
@@ -17,13 +16,20 @@ _REPLICAS_ON_CPU = 16  # more gain nothing there: a timestep's numbers no longer
 
 
 def batches(
-    runs: Sequence[Run], steps: int, *, workers: int = 1, memory: int | None = None, device: str = "cpu"
+    runs: Sequence[Run],
+    steps: int,
+    *,
+    reads: int = 1,
+    workers: int = 1,
+    memory: int | None = None,
+    device: str = "cpu",
 ) -> list[list[Run]]:
     """Runs grouped by shape and by the cell that computes them, each group split evenly over the workers so that all of them fit the memory.
 
     Args:
         runs: what is to be trained; their order is kept.
         steps: timesteps of a training sequence.
+        reads: how many of them have a prediction.
         workers: batches that train at once.
         memory: bytes that may be used in all; by default a fraction of what is free, and small batches, which suit a CPU.
         device: where they will train.
@@ -35,7 +41,7 @@ def batches(
         groups.setdefault((run.shape, path_of(run)), []).append(run)
     out = []
     for group in groups.values():
-        most = max(1, min(most_on_cpu, memory // workers // bytes_per_replica(group[0], steps, device)))
+        most = max(1, min(most_on_cpu, memory // workers // bytes_per_replica(group[0], steps, device, reads=reads)))
         rounds = -(-len(group) // (most * workers))
         size = -(-len(group) // (rounds * workers))
         out += [group[k : k + size] for k in range(0, len(group), size)]
@@ -49,7 +55,7 @@ def path_of(run: Run) -> str:
     return "fast" if is_fast(cell, masks) else "reference"
 
 
-def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
+def bytes_per_replica(run: Run, steps: int, device: str = "cpu", *, reads: int = 1) -> int:
     """Peak memory of one replica's training step, or of its gradient measurement where that takes more, in bytes."""
     model, examples = run.setting.model, run.setting.training.batch
     if run.gradient_epochs:
@@ -61,7 +67,7 @@ def bytes_per_replica(run: Run, steps: int, device: str = "cpu") -> int:
         examples += run.setting.training.batch  # a captured update keeps its memory beside what runs outside it
     gates, states = cell.gates, model.layers * steps * examples * model.hidden
     task = make_task(run.task, run.setting.options)
-    reads, width = (1 if as_score(task.score).over == "examples" else steps), model.embedding or task.input_size
+    width = model.embedding or task.input_size
     # inputs as the layers take them; logits, their logarithms and two gradients
     ends = examples * (steps * width + 4 * reads * task.output_size)
     inside = gates * model.hidden * (max(width, model.hidden) + (2 * model.layers - 1) * model.hidden)

@@ -39,7 +39,7 @@ def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str =
                 updates, evaluated = _amount(run, data)
                 forward, step = _time_per_timestep(batch, task, data, device)
                 timed[key] = steps * (updates * step + evaluated * forward)
-            memory = max(memory, len(batch) * bytes_per_replica(run, steps, device))
+            memory = max(memory, len(batch) * bytes_per_replica(run, steps, device, reads=data.train.reads or 1))
     seconds = sum(timed[_key(batch)] for batch in work)
     at_once = max(1, min(workers, len(work)))
     return Cost(seconds / at_once, memory * at_once)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zoneout_lab.metrics import Score, as_score
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.settings import Run
@@ -52,11 +51,6 @@ class Driver:
     trained: int = 0
     failed: list[str] = field(default_factory=list)
 
-    @property
-    def score(self) -> Score:
-        """What the task is judged by."""
-        return as_score(self.task.score)
-
     def train_missing(self, runs: Iterable[Run], phase: str, spaces: dict[str, Space] | None = None) -> None:
         """Train the runs whose files are missing, in batches, and write each batch's files as it ends."""
         spaces = spaces or {}
@@ -72,7 +66,12 @@ class Driver:
             return
         self.watcher.begin(len(missing))
         work = batches(
-            missing, self.data.train.steps, workers=self.workers, memory=device_memory(self.device), device=self.device
+            missing,
+            self.data.train.steps,
+            reads=self.data.train.reads or 1,
+            workers=self.workers,
+            memory=device_memory(self.device),
+            device=self.device,
         )
         for run in missing:
             self.ledger.begin(run, spaces.get(run.arm), again=True)
@@ -112,7 +111,7 @@ class Driver:
     def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
         record = self._record([outcome.run for outcome in outcomes])
         for outcome in outcomes:
-            self.store.add(outcome, self.score, record, phase=phase)
+            self.store.add(outcome, self.study.score, record, phase=phase)
             self._tell(outcome.run)
             self.trained += 1
 
@@ -144,10 +143,10 @@ def origin(data: Data, device: str, workers: int) -> dict[str, Any]:
     }
 
 
-def ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher, score: Score) -> Ledger:
+def ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
     sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
     url = storage or sqlite_url(out / "optuna.db")
     with taking_turns(out, watcher.warn):
         return Ledger(
-            url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn, better=score.better
+            url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn, better=study.score.better
         )

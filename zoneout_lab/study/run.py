@@ -11,7 +11,6 @@ from pathlib import Path
 
 from zoneout_lab import schema
 from zoneout_lab.errors import UsageError
-from zoneout_lab.metrics import as_score
 from zoneout_lab.study import provenance
 from zoneout_lab.study.databases import check_database_url, reason, remedy, without_password
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
@@ -104,7 +103,7 @@ def run_study(
                 device=device,
                 workers=workers,
                 watcher=watcher,
-                ledger=ledger(study, store, out, storage, watcher, as_score(task.score)),
+                ledger=ledger(study, store, out, storage, watcher),
                 origin=origin(loaded, device, workers),
             )
             summary = Summary(store.folder, len(planned), failed=driver.failed)

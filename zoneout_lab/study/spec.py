@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, m
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
 from zoneout_lab.measures import USUAL, check_together
 from zoneout_lab.measures import to_json as measure_to_json
-from zoneout_lab.metrics import SPLITS, as_score
+from zoneout_lab.metrics import SPLITS, Score, as_score
 from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, Part, parts_of
 from zoneout_lab.regularizers import to_json
@@ -89,10 +89,14 @@ class Study(Frozen):
 
     def resolved(self) -> Study:
         """The study with ``…_score`` metrics named for its task: ``valid_score`` is ``valid_error`` or ``valid_bpc``."""
-        score = as_score(task_class(self.task).score)
-        names = {f"{split}_score": f"{split}_{score.name}" for split in SPLITS}
+        names = {f"{split}_score": f"{split}_{self.score.name}" for split in SPLITS}
         hypotheses = tuple(h.model_copy(update={"metric": names.get(h.metric, h.metric)}) for h in self.hypotheses)
         return self.model_copy(update={"hypotheses": hypotheses})
+
+    @property
+    def score(self) -> Score:
+        """What the study's task is judged by beside its loss."""
+        return as_score(task_class(self.task).score)
 
     @property
     def id(self) -> str:

@@ -34,7 +34,7 @@ def tune(driver: Driver) -> Study:
                 finished[arm.name],
                 count,
                 derive(study.seed, first, f"sampler/{arm.name}"),
-                better=driver.score.better,
+                better=driver.study.score.better,
             )
             for arm in searched
         }
@@ -47,9 +47,9 @@ def tune(driver: Driver) -> Study:
         for arm, params, runs in trials:
             # without a score, a run counts as the worst possible
             scores = [store.score(run) for run in runs]
-            mean = sum(driver.score.worst if score is None else score for score in scores) / len(scores)
+            mean = sum(driver.study.score.worst if score is None else score for score in scores) / len(scores)
             finished[arm.name].append((params, mean))
-    chosen = min if driver.score.better == "lower" else max
+    chosen = min if driver.study.score.better == "lower" else max
     best = {name: chosen(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
     for name, (_, score) in best.items():
         if not math.isfinite(score):

@@ -156,6 +156,32 @@ ODD: dict[str, tuple[dict[str, object], str]] = {
 }  # fmt: skip
 
 
+IN_PLACE: dict[str, object] = {
+    "the output": lambda x, h, fast, slow: (h.mul_(0.9), fast.clone(), slow.clone()),
+    "a later state": lambda x, h, fast, slow: (h.clone(), fast.clone(), slow.add_(1.0)),
+    "part of one": lambda x, h, fast, slow: (h.clone(), fast[..., 1:].zero_() is None or fast.clone(), slow.clone()),
+    "the input": lambda x, h, fast, slow: (h + x.tanh_(), fast.clone(), slow.clone()),
+    "by a function": lambda x, h, fast, slow: (torch.relu_(h), fast, slow),
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "grad"),
+    [(case, grad) for case in IN_PLACE for grad in (True, False) if not (grad and case == "the input")],
+)
+def test_a_step_that_writes_to_what_it_is_given_is_refused(case: str, grad: bool):
+    """It would change the caller's states, and zoneout would preserve the new ones."""
+    step = IN_PLACE[case]
+    cell = dataclass(frozen=True)(
+        type("InPlace", (Trace,), {"__annotations__": {}, "step": lambda self, x, s, w, m: step(x, *s)})
+    )()
+    with (
+        torch.set_grad_enabled(grad),
+        pytest.raises(InputRefusedError, match=r"The step of InPlace.*changed .* in place"),
+    ):
+        made(Zoneout(hidden=1.0), cell=cell)(inputs())
+
+
 def counted(step):
     """A step that is told which timestep it is."""
     now = iter(range(T))

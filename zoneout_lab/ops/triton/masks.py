@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from zoneout_lab.ops.masks import AXES, LANES, site_number
+from zoneout_lab.ops.masks import LANES, site_number
 from zoneout_lab.ops.triton.buffers import blocks, launch
 
 _BLOCKS = 128
@@ -95,8 +95,3 @@ def draw(
         T, H, to_T, to_B, to_H, LANES=LANES, BLOCKS=_BLOCKS,
     )  # fmt: skip
     return out
-
-
-def axes_varied(kinds: list[frozenset[str]]) -> list[list[int]]:
-    """Rows of the ``varies`` table: 1 for each of :data:`zoneout_lab.ops.masks.AXES` that a replica's mask varies over, else 0."""
-    return [[int(axis in kind) for axis in AXES] for kind in kinds]

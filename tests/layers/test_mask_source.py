@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zoneout_lab.layers import GRU, LSTM
-from zoneout_lab.layers.bits import Bits, Where, table
+from zoneout_lab.layers.mask_source import MaskSource, Where, table
 from zoneout_lab.layers.noise import Noise
 from zoneout_lab.ops.cells import LSTM as LSTM_CELL
 from zoneout_lab.ops.masks import MaskSpec
@@ -33,7 +33,7 @@ def test_the_bits_of_the_cpu(kinds, training: bool):
     seeds, sizes = [2**64 - 1 - k for k in range(len(kinds))], (3, 4, 21)
     counters = {False: (9, 5), True: (torch.tensor(9), torch.tensor(5))}
     expected, got = (
-        Noise(tuple(kinds), Where(tuple(seeds), *counters[there], training), 2, Bits(interpreted=there)).within(
+        Noise(tuple(kinds), Where(tuple(seeds), *counters[there], training), 2, MaskSource(interpreted=there)).within(
             LSTM_CELL(), 1, sizes, CPU
         )
         for there in (False, True)
@@ -59,7 +59,7 @@ def test_dropout_up_the_stack():
     masks, sizes = [MaskSpec(0.4), None, MaskSpec(1.0)], (3, 2, 20)
     where = Where((3, 4, 5), 6, 0, True)
     on_gpu = Where((3, 4, 5), torch.tensor(6), 0, True)
-    expected, got = Bits(), Bits(interpreted=True)
+    expected, got = MaskSource(), MaskSource(interpreted=True)
     assert torch.equal(
         got.drawn(masks, on_gpu, 0, "input", sizes, CPU), expected.drawn(masks, where, 0, "input", sizes, CPU)
     )
@@ -69,10 +69,10 @@ def test_dropout_up_the_stack():
 @pytest.mark.parametrize("site", ["normaliser", "slow probe", "cell"])
 def test_a_site_of_a_cells_own_has_bits_of_its_own(site: str):
     masks, sizes, where = [MaskSpec(0.5)] * 2, (3, 2, 20), Where((3, 4), 6, 0, True)
-    expected = Bits().drawn(masks, where, 1, site, sizes, CPU)
-    assert torch.equal(Bits(interpreted=True).drawn(masks, where, 1, site, sizes, CPU), expected)
+    expected = MaskSource().drawn(masks, where, 1, site, sizes, CPU)
+    assert torch.equal(MaskSource(interpreted=True).drawn(masks, where, 1, site, sizes, CPU), expected)
     for other in ("hidden", "normalisers"):
-        assert not torch.equal(Bits().drawn(masks, where, 1, other, sizes, CPU), expected)
+        assert not torch.equal(MaskSource().drawn(masks, where, 1, other, sizes, CPU), expected)
 
 
 @pytest.mark.parametrize("layer", [LSTM, GRU])

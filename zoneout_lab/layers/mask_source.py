@@ -64,7 +64,7 @@ class Table:
 
 
 @dataclass
-class Bits:
+class MaskSource:
     """The source of masks of one layer.
 
     Attributes:
