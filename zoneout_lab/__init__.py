@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
-    from zoneout_lab.measures import Measure, PerturbationGrowth, perturbation_growth, probe
+    from zoneout_lab.measures import (
+        EffectiveCarry,
+        LyapunovExponents,
+        Measure,
+        PerturbationGrowth,
+        UpdateActivity,
+        perturbation_growth,
+        probe,
+    )
     from zoneout_lab.measures.gradient_flow import GradientFlow, gradient_flow
     from zoneout_lab.metrics import Metric, Score
     from zoneout_lab.ops import cells
@@ -35,11 +43,23 @@ if TYPE_CHECKING:
     )
     from zoneout_lab.report import write_report
     from zoneout_lab.results import compare, judge, open_results
+    from zoneout_lab.settings import Model, Setting, Training
     from zoneout_lab.study import Arm, Hypothesis, Study, Tuning, load_study
+    from zoneout_lab.tasks import Carried, Data, Examples, Stream, Task
 
 _FROM = {
     "layers": ("GRU", "LSTM", "RNN", "Recurrent"),
-    "measures": ("GradientFlow", "Measure", "PerturbationGrowth", "gradient_flow", "perturbation_growth", "probe"),
+    "measures": (
+        "EffectiveCarry",
+        "GradientFlow",
+        "LyapunovExponents",
+        "Measure",
+        "PerturbationGrowth",
+        "UpdateActivity",
+        "gradient_flow",
+        "perturbation_growth",
+        "probe",
+    ),
     "metrics": ("Metric", "Score"),
     "ops": ("cells",),
     "ops.cells": ("Cell",),
@@ -63,7 +83,9 @@ _FROM = {
     ),
     "report": ("write_report",),
     "results": ("compare", "judge", "open_results"),
+    "settings": ("Model", "Setting", "Training"),
     "study": ("Arm", "Hypothesis", "Study", "Tuning", "load_study"),
+    "tasks": ("Carried", "Data", "Examples", "Stream", "Task"),
 }
 _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _FROM.items() for name in names}
 
@@ -72,17 +94,23 @@ __all__ = [
     "LSTM",
     "RNN",
     "Arm",
+    "Carried",
     "Cell",
     "CellDropout",
     "CellShift",
+    "Data",
+    "EffectiveCarry",
+    "Examples",
     "GradientFlow",
     "HiddenDropout",
     "Hypothesis",
     "InputMask",
     "LayerNorm",
+    "LyapunovExponents",
     "MaskSpec",
     "Measure",
     "Metric",
+    "Model",
     "NoRegularizer",
     "NonRecurrentDropout",
     "NormStabilizer",
@@ -93,8 +121,13 @@ __all__ = [
     "Regularizer",
     "RnnDrop",
     "Score",
+    "Setting",
+    "Stream",
     "Study",
+    "Task",
+    "Training",
     "Tuning",
+    "UpdateActivity",
     "VariationalDropout",
     "WeightNoise",
     "Zoneout",
