@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -164,3 +167,15 @@ def test_help(command, name):
     done = command(name, "--help")
     assert done.code == 0
     assert "Usage:" in done.output
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "true"), ("false", "false")])
+def test_mlflow_does_not_report_to_its_makers_unless_the_user_says_so(given, used):
+    code = (
+        "import atexit, os, sys; from zoneout_lab.cli import main; sys.argv = ['zoneout-lab', 'list', '--json']\n"
+        "atexit.register(lambda: sys.stderr.write(os.environ['MLFLOW_DISABLE_TELEMETRY'])); main()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_DISABLE_TELEMETRY"}
+    environment |= {"MLFLOW_DISABLE_TELEMETRY": given} if given else {}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == used
