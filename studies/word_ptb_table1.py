@@ -3,7 +3,7 @@
 Claims 13 to 15 of Krueger et al. 2017 (§4.2). What the paper reports, in perplexity (validation, test), one run each: non-recurrent
 dropout (Zaremba et al. 2014) 82.2, 78.4; with zoneout (cells .25, hidden states .025) 81.4, 77.4; recurrent dropout 91.6, 87.0.
 
-Its "unregularized" 120.7, 114.5 equals Zaremba et al.'s smaller model, 2 × 200, so it is no baseline for models of 2 × 1500. The plain
+Its "unregularized" 120.7, 114.5 equals Zaremba et al.'s smaller model, 2 × 200, so it is not a baseline for models of 2 × 1500. The plain
 LSTM here has the same size as every other arm. Zoneout alone is said not to be competitive, without a figure. The rate of recurrent
 dropout is not stated either; it is the one of the characters.
 

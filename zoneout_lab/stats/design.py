@@ -56,7 +56,7 @@ def seeds_needed(alpha: float = 0.05, m: int = 1) -> int:
 
 
 def can_decide(n: int, level: float) -> bool:
-    """Whether ``n`` paired seeds could reach any verdict at the (corrected) level.
+    """True where ``n`` paired seeds could reach any verdict at the (corrected) level.
 
     >>> can_decide(5, 0.05), can_decide(6, 0.05), can_decide(6, 0.05 / 2)
     (False, True, False)

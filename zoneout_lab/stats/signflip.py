@@ -83,7 +83,7 @@ def slack_of(differences: FloatArray, sizes: npt.ArrayLike | None = None) -> Flo
 
 
 def tied(value: float, mark: float, slack: float) -> bool:
-    """Whether rounding, which may have moved ``value`` by ``slack``, explains that it is not ``mark``.
+    """True where rounding, which may have moved ``value`` by ``slack``, explains that it is not ``mark``.
 
     >>> tied(0.3 - 0.2, 0.1, 1e-15), tied(0.1001, 0.1, 1e-15)
     (True, False)
@@ -107,7 +107,7 @@ class SignFlip:
 
     @property
     def exact(self) -> bool:
-        """Whether every flip was enumerated, rather than sampled."""
+        """True where every flip was enumerated, False where flips were sampled."""
         return self.n <= EXACT_UP_TO
 
     @property

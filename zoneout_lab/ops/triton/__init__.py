@@ -28,13 +28,13 @@ from zoneout_lab.ops.reference import Matrices, OnNorms
 
 @cache
 def is_installed() -> bool:
-    """Whether triton is here (it comes with torch's CUDA builds for Linux) and finds the C compiler that it needs."""
+    """True where Triton is installed (it comes with torch's CUDA builds for Linux) and finds the C compiler that it needs."""
     compilers = (os.environ.get("CC"), "clang", "gcc")
     return find_spec("triton") is not None and any(map(shutil.which, filter(None, compilers)))
 
 
 def is_interpreted() -> bool:
-    """Whether triton's interpreter stands in for a GPU, on CPU tensors."""
+    """True where Triton's interpreter stands in for a GPU, on CPU tensors."""
     return os.environ.get("TRITON_INTERPRET") == "1" and is_installed()
 
 
