@@ -27,7 +27,9 @@ def main() -> NoReturn:
     from zoneout_lab.errors import LabError
 
     any_letters()
-    os.environ.setdefault(_TELEMETRY, "true")  # recording runs must not report to MLflow's makers unless the user says so
+    os.environ.setdefault(
+        _TELEMETRY, "true"
+    )  # recording runs must not report to MLflow's makers unless the user says so
     interrupts.results_kept = False
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, interrupts.handle)
