@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
 from zoneout_lab.parts import private
+from zoneout_lab.parts.code import where
 from zoneout_lab.study.changes import explain
 from zoneout_lab.study.spec import Study
 
@@ -36,15 +37,16 @@ def load_file(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise InputRefusedError(f"There is no study file at {path}.")
+    file = where(path)
     try:
-        return private.space(path.absolute().parent).load(path.name)
+        return private.space(file.parent).load(file.name)
     except ValidationError as error:
         raise InputRefusedError(f"{path} does not fit together.\n{explain(error)}") from error
     except LabError as error:
         raise type(error)(f"{path}: {error}") from error
     except (Exception, SystemExit) as error:
         raise InputRefusedError(
-            f"{path} could not be run: {_line(error, path.absolute().parent)}{type(error).__name__}: {error}"
+            f"{path} could not be run: {_line(error, file.parent)}{type(error).__name__}: {error}"
         ) from error
 
 
