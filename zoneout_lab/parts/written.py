@@ -83,8 +83,8 @@ def to_json(part: Part, builtin: Mapping[str, type]) -> dict[str, Any]:
 
 
 def field_values(part: Part, builtin: Mapping[str, type]) -> dict[str, Any]:
-    """The fields of a part as JSON, without those that are None."""
-    values = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
+    """The fields of a part as JSON, without those that are None and those that the class computes itself (``field(init=False)``)."""
+    values = {field.name: getattr(part, field.name) for field in fields(part) if field.init}  # type: ignore[arg-type]
     return {name: _written(value, builtin) for name, value in values.items() if value is not None}
 
 

@@ -73,8 +73,11 @@ def check_task_class(cls: type[Task]) -> None:
         as_score(getattr(cls, "score", None))
     except LabError as error:
         raise InputRefusedError(f"{cls.__name__}: {error}") from error
-    if not isinstance(cls.settings, Mapping) or not all(isinstance(each, Setting) for each in cls.settings.values()):
-        raise InputRefusedError(f"{cls.__name__}'s settings have to be a mapping of names to Setting(...).")
+    presets = cls.settings.items() if isinstance(cls.settings, Mapping) else ()
+    if not presets or not all(isinstance(name, str) and isinstance(each, Setting) for name, each in presets):
+        raise InputRefusedError(
+            f"{cls.__name__}'s settings have to be a mapping of one or more names to Setting(...), such as {{'laptop': Setting()}}."
+        )
 
 
 def load_own(task: Task, folder: Path | None) -> Data:
