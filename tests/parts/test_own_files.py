@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import zipfile
 
 import pytest
 from own_files import HALF, HELPERS, edit, written
@@ -291,6 +292,15 @@ def test_what_lies_beside_an_importable_module_is_part_of_its_code(tmp_path, mon
     (tmp_path / "installed" / "half-1.0.dist-info").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path / "installed"))
     assert list(Code.of([importlib.import_module("beside_it").HalfZoneout]).digests()) == ["beside_it"]
+
+
+def test_a_module_in_an_archive_is_refused(tmp_path, monkeypatch):
+    """Its source would not be known."""
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("zipped.py", HALF[: HALF.index("STUDY")].replace("from majority import Majority\n", ""))
+    monkeypatch.syspath_prepend(str(tmp_path / "z.zip"))
+    with pytest.raises(InputRefusedError, match=r"zipped\.py, which cannot be read as a file"):
+        Code.of([importlib.import_module("zipped").HalfZoneout])
 
 
 def test_files_of_one_name_are_kept_apart(tmp_path, monkeypatch):

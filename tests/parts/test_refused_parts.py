@@ -54,6 +54,10 @@ FILES = {
          "STUDY ="), ("+ WeightNoise(0.01)", "+ Other()"), "HalfZoneout", "of the same kind",
     ],
     "a file that raises": [("STUDY =", "def broken():\n    1 / 0\nbroken()\nSTUDY ="), "could not be run: line 26 of half.py: ZeroDivisionError"],
+    "a file that raises lines": [("STUDY =", "raise OSError('one\\ntwo\\n\\nthree')\nSTUDY ="), "line 25 of half.py: OSError: one two three"],
+    "an exception of its own": [
+        ("STUDY =", "class Odd(BaseException):\n    def __str__(self):\n        return self.text\nraise Odd()\nSTUDY ="), "line 28 of half.py: Odd",
+    ],
     "a neighbour that raises": [("from zoneout_lab import Arm", "import broken\nfrom zoneout_lab import Arm"), "line 2 of broken.py: KeyError: 'x'"],
     "no neighbour": [("from majority", "from minority"), "could not be run: line 7 of half.py: ModuleNotFoundError", "minority"],
     "a task that is none": [("task=Majority(length=7)", "task=HalfZoneout"), "task: HalfZoneout is not a task: it has to inherit from Task"],

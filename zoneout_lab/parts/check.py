@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from zoneout_lab.checked import plain
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, told
 from zoneout_lab.parts.base import Part
 from zoneout_lab.parts.code import Code
 from zoneout_lab.parts.source import defines
@@ -159,7 +159,7 @@ def _check_again(part: Part, own: list[type], builtin: Mapping[str, type]) -> No
                 module = code.again(key)
             except Exception as error:
                 raise InputRefusedError(
-                    f"{file.path} cannot be imported again, as other processes do: {type(error).__name__}: {error}."
+                    f"{file.path} cannot be imported again, as other processes do: {told(error)}."
                 ) from error
             there = hasattr(module, cls.__qualname__.partition(".")[0])
         else:

@@ -143,6 +143,10 @@ def file_of(cls: type) -> File:
     if Path(path).suffix != ".py":
         raise InputRefusedError(f"{name} comes from {path}; a part has to come from a Python source file.")
     found = _file(module)
+    if not found.source:
+        raise InputRefusedError(
+            f"{name} comes from {path}, which cannot be read as a file: it is gone, or in an archive. A part has to come from a Python source file."
+        )
     if found.module != "__main__" and not private.space_of(module.__name__) and not _findable(module, found):
         raise InputRefusedError(f"{name} comes from {path}, and no other process could import that module by its name.")
     return found

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from pydantic import ValidationError
 
-from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
+from zoneout_lab.errors import InputRefusedError, LabError, UsageError, told, unknown
 from zoneout_lab.parts import private
 from zoneout_lab.parts.code import where
 from zoneout_lab.study.changes import explain
@@ -44,10 +44,10 @@ def load_file(path: Path) -> ModuleType:
         raise InputRefusedError(f"{path} does not fit together.\n{explain(error)}") from error
     except LabError as error:
         raise type(error)(f"{path}: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise InputRefusedError(
-            f"{path} could not be run: {_line(error, file.parent)}{type(error).__name__}: {error}"
-        ) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise InputRefusedError(f"{path} could not be run: {_line(error, file.parent)}{told(error)}") from error
 
 
 def _line(error: BaseException, folder: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
-from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
+from zoneout_lab.errors import InputRefusedError, LabError, UsageError, told, unknown
 from zoneout_lab.measures import USUAL, check_together
 from zoneout_lab.measures import to_json as measure_to_json
 from zoneout_lab.metrics import SPLITS, as_score
@@ -139,7 +139,7 @@ class Study(Frozen):
         except Exception as error:
             kind = to_json(arm.regularizer)["kind"]
             raise InputRefusedError(
-                f"arm {arm.name!r}: {kind} failed when asked for its masks: {type(error).__name__}: {error}."
+                f"arm {arm.name!r}: {kind} failed when asked for its masks: {told(error)}."
             ) from error
         return Run(
             arm=arm.name,

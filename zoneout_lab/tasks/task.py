@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from zoneout_lab.errors import InputRefusedError, LabError
+from zoneout_lab.errors import InputRefusedError, LabError, told
 from zoneout_lab.metrics import SCORES, as_score
 from zoneout_lab.parts import Part
 from zoneout_lab.settings import Setting
@@ -93,7 +93,7 @@ def load_own(task: Task, folder: Path | None) -> Data:
     except Exception as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
         raise InputRefusedError(
-            f"{name} could not load its data: {type(error).__name__}: {error} (line {at.lineno} of {at.filename})."
+            f"{name} could not load its data: {told(error)} (line {at.lineno} of {at.filename})."
         ) from error
     check_data(task, data)
     return data
