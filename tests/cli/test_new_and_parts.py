@@ -60,6 +60,8 @@ def test_nothing_is_overwritten(command, tmp_path):
     assert done.code == 5
     assert "mine.py already" in done.errors
     assert (tmp_path / "mine.py").read_text() == "mine"
+    done = command("new", "cell", "other", "--out", str(tmp_path / "my own"))
+    assert f"zoneout-lab run '{tmp_path}/my own/other.py'" in done.errors
     done = command("new", "study", "other", "--out", str(tmp_path / "mine.py"))
     assert done.code == 5
     assert "Cannot write to" in done.errors

@@ -176,23 +176,23 @@ def test_what_lies_beside_a_file_can_be_imported_from_it(tmp_path, case):
 
 
 def test_files_whose_names_differ_by_a_full_stop_are_two_modules(tmp_path):
-    """And so are mine.py and a package mine beside it, which is what an import means."""
-    text = HALF.replace("from zoneout_lab import", "import half_v2, mine\nfrom zoneout_lab import")
+    """And so are twofold.py and a package twofold beside it, which is what an import means."""
+    text = HALF.replace("from zoneout_lab import", "import half_v2, twofold\nfrom zoneout_lab import")
     text = text.replace("from helpers import half  # not before it is needed", "").replace(
         "half(self.z)", "half_v2.RATE"
     )
     written(tmp_path, **{"half.v2": text, "half_v2": "RATE = 0.125"})
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "__init__.py").write_text("from mine.deep import RATE")
-    (tmp_path / "mine" / "deep.py").write_text("RATE = 0.75")
-    (tmp_path / "mine.py").write_text(text.replace("half_v2.RATE", "mine.RATE"))
-    for name, rate in (("half.v2.py", 0.125), ("mine.py", 0.75)):
+    (tmp_path / "twofold").mkdir()
+    (tmp_path / "twofold" / "__init__.py").write_text("from twofold.deep import RATE")
+    (tmp_path / "twofold" / "deep.py").write_text("RATE = 0.75")
+    (tmp_path / "twofold.py").write_text(text.replace("half_v2.RATE", "twofold.RATE"))
+    for name, rate in (("half.v2.py", 0.125), ("twofold.py", 0.75)):
         study = load_study(tmp_path / name)
         half = study.arm("half").regularizer
         assert half.sites()["hidden"].rate == rate
         assert study.code.again(f"./{name}").HalfZoneout().sites()["hidden"].rate == rate
         assert from_json(to_json(half)) == half
-        assert {"./half_v2.py", "./mine/__init__.py", "./mine/deep.py", f"./{name}"} < set(study.code.digests())
+        assert {"./half_v2.py", "./twofold/__init__.py", "./twofold/deep.py", f"./{name}"} < set(study.code.digests())
 
 
 def test_what_is_imported_by_its_name_is_part_of_the_code(tmp_path):

@@ -6,6 +6,7 @@ import ast
 import builtins
 import keyword
 import re
+import shlex
 import sys
 import unicodedata
 from importlib.machinery import PathFinder
@@ -52,7 +53,7 @@ def write_new(kind: Kind, name: str, folder: Path) -> None:
             f"Cannot write to {folder}: {error.strerror}. Choose another folder with --out."
         ) from error
     output.print(str(path), highlight=False, soft_wrap=True, markup=False)
-    shown = path if path.is_absolute() else f"./{path}"
+    shown = shlex.quote(str(path) if path.is_absolute() else f"./{path}")
     errors.print(
         f"It runs as it is. Change it, then:\n  zoneout-lab plan {shown}\n  zoneout-lab run {shown}",
         highlight=False,

@@ -242,8 +242,9 @@ def _findable(module: ModuleType, file: File) -> bool:
 
 def _unchanged(file: File) -> bool:
     """True where this process has this very file, or an ordinary import gives it."""
-    if file.module in sys.modules:
-        return _source(sys.modules[file.module]) == file.source
+    known = sys.modules.get(file.module)
+    if known is not None:
+        return _source(known) == file.source
     try:
         spec = find_spec(file.module)
         return spec is not None and spec.origin is not None and Path(spec.origin).read_bytes() == file.source
