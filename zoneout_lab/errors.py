@@ -46,6 +46,19 @@ class TryAgainError(LabError):
     exit_code = 75
 
 
+def told(error: BaseException) -> str:
+    """What a person's own code raised, in a line: its class, and what it says where it says something.
+
+    >>> told(KeyError("x")), told(RuntimeError()), told(ValueError("two\\nlines"))
+    ("KeyError: 'x'", 'RuntimeError', 'ValueError: two lines')
+    """
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - the message itself may be at fault
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is on no list, with the list and the nearest match.
 

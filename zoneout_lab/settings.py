@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from zoneout_lab.checked import plain
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.ops.cells import as_cell, to_json
 
 # an infinite number is refused by the field or the task that it is for, which can say so in one sentence
@@ -53,6 +54,26 @@ def _cell_as_json(value: Any) -> Any:
     if isinstance(kind, str) and ":" in kind:
         return value
     return to_json(as_cell(value))
+
+
+def check_value(name: str, value: Any) -> None:
+    """Refuse what is not a :data:`Value`, by its name. Raises InputRefusedError.
+
+    >>> check_value("options.path", b"book.txt")
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: options.path is b'book.txt'; it has to be a number, a string, true or false, or a tuple of these.
+    """
+    for each in value if isinstance(value, list | tuple) else (value,):
+        if not isinstance(each, int | float | str):
+            raise InputRefusedError(
+                f"{name} is {value!r}; it has to be a number, a string, true or false, or a tuple of these."
+            )
+
+
+def _checked(options: Any) -> Any:
+    for name, value in options.items() if isinstance(options, Mapping) else ():
+        check_value(f"options.{name}", value)
+    return options
 
 
 class Model(Frozen):
@@ -135,7 +156,9 @@ class Setting(Frozen):
     Every task offers named settings (``laptop``, ``paper``); a study starts from one and may change any field.
     """
 
-    options: dict[str, Value] = Field(default_factory=dict, description="passed to the task's class")
+    options: Annotated[dict[str, Value], BeforeValidator(_checked)] = Field(
+        default_factory=dict, description="passed to the task's class"
+    )
     model: Model = Model()
     training: Training = Training()
 

@@ -67,7 +67,7 @@ CASES = {
     "run {small} --out {tmp}/o --storage study.db": (2, ["--storage 'study.db'", "sqlite:///study.db"]),
     "run {small} --out {tmp}/o --tracking ./mlruns": (2, ["--tracking './mlruns'", "sqlite:///mlflow.db"]),
     "plan {small} --task digit": (2, ["task 'digit'", "mean 'digits'"]),
-    "plan {small} --preset paper": (2, ["preset of digits 'paper'", "laptop"]),
+    "plan {small} --preset paper": (2, ["digits has no preset 'paper'", "laptop"]),
     "plan {small} --device tpu": (2, ["device 'tpu'", "cpu"]),
     "plan {small} --device meta": (2, ["device 'meta'", "not supported"]),
     "run {small} --device tpu": (2, ["device 'tpu'"]),

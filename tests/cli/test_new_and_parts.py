@@ -12,7 +12,9 @@ from zoneout_lab.cli.options import Kind
 from zoneout_lab.measures import MEASURES
 from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.regularizers import REGULARIZERS
-from zoneout_lab.tasks import TASKS
+from zoneout_lab.study import load_study
+from zoneout_lab.study.parts import check_parts
+from zoneout_lab.tasks import TASKS, load_task, make_task
 
 TINY = [
     "--set",
@@ -58,6 +60,8 @@ def test_nothing_is_overwritten(command, tmp_path):
     assert done.code == 5
     assert "mine.py already" in done.errors
     assert (tmp_path / "mine.py").read_text() == "mine"
+    done = command("new", "cell", "other", "--out", str(tmp_path / "my own"))
+    assert f"zoneout-lab run '{tmp_path}/my own/other.py'" in done.errors
     done = command("new", "study", "other", "--out", str(tmp_path / "mine.py"))
     assert done.code == 5
     assert "Cannot write to" in done.errors
@@ -73,14 +77,25 @@ def test_nothing_is_overwritten(command, tmp_path):
         ("task _x", "for example x"),
         ("task ../x", "lower-case letters"),
         ("task class", "something else in Python"),
-        ("task random", "something else in Python"),
-        ("task torch", "something else in Python"),
+        ("task random", "Python has a module random"),
+        ("task torch", "Python has a module torch"),
         ("regularizer zoneout", "comes with one"),
         ("study quickstart", "comes with one"),
         ("cell layer_norm_lstm", "comes with one"),
         ("task char_text", "comes with one"),
         ("layer mine", "layer"),
         ("task", "NAME"),
+        ("task in\u00edcio", "for example inicio"),
+        ("task \u540d", "for example half_zoneout"),
+        (f"measure {'x' * 60}", "at most 59 in all"),
+        ("study true", "something else in Python"),
+        ("measure buffer_error", "something else in Python"),
+        ("measure xarray", "Python has a module xarray"),
+        ("task pandas", "Python has a module pandas"),
+        ("cell triton", "Python has a module triton"),
+        ("measure provenance", "which holds where runs come from"),
+        ("measure seed", "is a dimension of every study"),
+        ("measure mean_without_noise", "not ending in _without_noise"),
         (f"task {'x' * 65}", "cannot be used"),
     ],
 )
@@ -90,6 +105,41 @@ def test_names_and_kinds_that_cannot_be(command, tmp_path, monkeypatch, words, s
     assert done.code == 2
     assert said in done.errors
     assert not list(tmp_path.iterdir())
+
+
+IN_USE = {
+    Kind.regularizer: ["study", "mask_spec", "regularizer", "mapping"],
+    Kind.cell: ["arm", "tensor", "masks", "class_var"],
+    Kind.task: ["examples", "data", "path", "study"],
+    Kind.measure: ["gradient_flow", "metric", "batch", "sequence"],
+}
+
+
+@pytest.mark.parametrize("kind", IN_USE)
+def test_names_that_the_file_needs_for_something_else(command, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    for name in IN_USE[kind]:
+        done = command("new", kind, name)
+        assert done.code == 2
+        assert f"a {kind} needs " in done.errors or "zoneout-lab comes with one" in done.errors, done.errors
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["start_here", "x", "q" * 59, "match", "list", "l_s_t_m_2", "label", "step", "mine", "zone_out", "xr"]
+)
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_file_of_any_other_name_works(command, tmp_path, monkeypatch, kind, name):
+    """Up to the first run, its parts made again as in another process. Nothing else is left of trying it."""
+    monkeypatch.chdir(tmp_path)
+    assert command("new", kind, name).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.py"]
+    study = load_study(Path(f"{name}.py")).resolved()
+    with study.code.in_use():
+        task = make_task(study.task, study.setting().options)
+        assert check_parts(study, task, load_task(task)) == []
+        assert len(study.runs()) >= 16
+    assert list(study.code.digests()) == ([] if kind == "study" else [f"./{name}.py"])
 
 
 def test_all_there_is_is_listed_with_a_line_each(command):

@@ -86,6 +86,55 @@ STUDY = Study(
     seeds=2,
 )
 '''
+CELL = '''
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from zoneout_lab.ops.cells import Cell
+
+
+@dataclass(frozen=True)
+class Leaky(Cell):
+    """A leaky integrator."""
+
+    leak: float = 0.1
+
+    def step(self, x, states, weights, masks):
+        (h,) = states
+        return ((1 - self.leak) * h + self.leak * torch.tanh(x),)
+'''
+MEASURE = '''
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import xarray as xr
+
+from zoneout_lab.measures import Measure
+from zoneout_lab.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Length(Measure):
+    """How long hidden states are."""
+
+    kind = "length"
+    dims = ("time",)
+    quantities = {"length": Metric("mean length of the hidden state", "")}
+    scalars = {"last_length": Metric("length of the last hidden state", "")}
+
+    def measure(self, model, batch):
+        with torch.no_grad():
+            hidden = batch.states(model)["l0", "hidden", "state"]
+        return [xr.Dataset({"length": ("time", row)}) for row in hidden.norm(dim=-1).mean(-1).cpu().numpy()]
+
+    def reduce(self, measured):
+        return {"last_length": measured.length[-1]}
+'''
 
 
 def written(folder: Path, **files: str) -> Path:

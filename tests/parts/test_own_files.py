@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import zipfile
 
 import pytest
 from own_files import HALF, HELPERS, edit, written
 
 from zoneout_lab import Zoneout, load_study
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.parts import Code, private
-from zoneout_lab.regularizers import REGULARIZERS, from_json, to_json
+from zoneout_lab.parts import Code, check_part, private
+from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json
 from zoneout_lab.study import Study
 from zoneout_lab.tasks import task_name
 
@@ -28,6 +29,37 @@ def test_parts_are_named_by_their_files(study):
     assert to_json(study.arm("noisy").regularizer)["parts"][0] == {"kind": "./half.py:HalfZoneout", "z": 0.2}
     assert study.setting().options == {"length": 7, "sizes": (64, 32, 32)}
     assert study.change["options.length"] == 7
+
+
+NUMBERS = {
+    "0.4": "np.float64(0.4)",
+    "0.25": "np.float32(0.25)",
+    "0.4, 3": "torch.tensor(0.4, dtype=torch.double), np.int64(3)",
+    "0.4, (True, 2)": "0.4, (np.bool_(True), np.int32(2))",
+}
+
+
+@pytest.mark.parametrize("plain", NUMBERS)
+def test_numbers_of_numpy_and_torch_are_numbers(tmp_path, plain):
+    """Those that __post_init__ computes from the fields are no fields in JSON."""
+    ids = []
+    for given in (plain, NUMBERS[plain]):
+        path = written(tmp_path)
+        edit(path, "import dataclass", "import dataclass, field\nimport numpy as np, torch")
+        edit(
+            path,
+            "    z: float = 0.5",
+            "    z: float = 0.5\n    more: object = 0\n    twice: float = field(init=False)\n\n"
+            "    def __post_init__(self):\n        object.__setattr__(self, 'twice', 2 * self.z)",
+        )
+        edit(path, "HalfZoneout(0.4)", f"HalfZoneout({given})")
+        study = load_study(path)
+        with study.code.in_use():
+            check_part(study.arm("half").regularizer, REGULARIZERS, Regularizer)
+            assert vars(from_json(to_json(study.arm("half").regularizer)))["twice"] == 2 * float(plain.split(",")[0])
+        ids.append([run.setting.model_dump() | run.regularizer for run in study.runs()])
+    assert ids[0] == ids[1]
+    assert "twice" not in ids[0][0]
 
 
 def test_a_study_with_parts_of_ones_own_survives_json(study):
@@ -122,6 +154,10 @@ IMPORTS = {
     "from a package": "from tools import deep\nvalue = deep.half(3)",
     "relative in a package": "from tools.near import half\nvalue = half(3)",
     "of itself": "import circle\nvalue = circle.value()",
+    "by its name": "import importlib\nvalue = importlib.import_module('helpers').half(3)",
+    "by a name that is made": "from importlib import import_module\nvalue = import_module(name='help' + 'ers', package=None).half(3)",
+    "by its name in a package": "import importlib as i\nvalue = i.import_module('tools.near').half(3)",
+    "installed by its name": "import importlib\nvalue = 1.5 * importlib.import_module('numpy').float64(1)",
     "installed": "import numpy as np, json\nvalue = float(np.float64(1.5))",
 }
 
@@ -137,6 +173,55 @@ def test_what_lies_beside_a_file_can_be_imported_from_it(tmp_path, case):
     (tmp_path / "numpy" / "script.py").touch()
     (tmp_path / "odd").mkdir()  # and one beside the file of its name
     assert private.space(tmp_path).load("odd.py").value == 1.5
+
+
+def test_files_whose_names_differ_by_a_full_stop_are_two_modules(tmp_path):
+    """And so are twofold.py and a package twofold beside it, which is what an import means."""
+    text = HALF.replace("from zoneout_lab import", "import half_v2, twofold\nfrom zoneout_lab import")
+    text = text.replace("from helpers import half  # not before it is needed", "").replace(
+        "half(self.z)", "half_v2.RATE"
+    )
+    written(tmp_path, **{"half.v2": text, "half_v2": "RATE = 0.125"})
+    (tmp_path / "twofold").mkdir()
+    (tmp_path / "twofold" / "__init__.py").write_text("from twofold.deep import RATE")
+    (tmp_path / "twofold" / "deep.py").write_text("RATE = 0.75")
+    (tmp_path / "twofold.py").write_text(text.replace("half_v2.RATE", "twofold.RATE"))
+    for name, rate in (("half.v2.py", 0.125), ("twofold.py", 0.75)):
+        study = load_study(tmp_path / name)
+        half = study.arm("half").regularizer
+        assert half.sites()["hidden"].rate == rate
+        assert study.code.again(f"./{name}").HalfZoneout().sites()["hidden"].rate == rate
+        assert from_json(to_json(half)) == half
+        assert {"./half_v2.py", "./twofold/__init__.py", "./twofold/deep.py", f"./{name}"} < set(study.code.digests())
+
+
+def test_what_is_imported_by_its_name_is_part_of_the_code(tmp_path):
+    path = written(tmp_path)
+    edit(path, "from helpers import half", "import importlib\n        half = importlib.import_module('helpers').half")
+    study = load_study(path)
+    assert list(study.code.digests()) == ["./half.py", "./helpers.py", "./majority.py"]
+    path.unlink()
+    (tmp_path / "helpers.py").unlink()
+    assert study.code.again("./half.py").HalfZoneout(0.5).sites()["hidden"].rate == 0.25
+
+
+def test_a_link_to_a_study_means_the_file_where_it_is(tmp_path):
+    """As for Python, which looks for a script's modules beside the file that the link leads to."""
+    target = written(tmp_path / "shared")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "helpers.py").write_text(HELPERS.replace("/ 2", "/ 8"))
+    for name in ("half.py", "latest.py"):
+        (tmp_path / "here" / name).symlink_to(target)
+    direct = load_study(target)
+    for name in ("half.py", "latest.py"):
+        linked = load_study(tmp_path / "here" / name)
+        assert linked.id == direct.id
+        assert linked.arm("half").regularizer.sites()["hidden"].rate == 0.2
+        assert {file.path for file in linked.code.files} == {file.path for file in direct.code.files}
+    blob = target.rename(target.with_suffix(".blob"))  # as stores of large files keep them
+    written(tmp_path / "here", helpers=HELPERS).unlink()
+    (tmp_path / "here" / "kept.py").symlink_to(blob)
+    assert task_name(load_study(tmp_path / "here" / "kept.py").task) == "./majority.py:Majority"
 
 
 def test_a_study_file_may_have_any_name(tmp_path):
@@ -183,6 +268,54 @@ def test_an_importable_module_is_named_by_its_name(tmp_path, monkeypatch):
     with code.in_use():
         again = from_json("mypkg.parts:HalfZoneout")
     assert (vars(again), again.sites()["hidden"].rate) == ({"z": 0.5}, 0.25)
+
+
+def test_what_lies_beside_an_importable_module_is_part_of_its_code(tmp_path, monkeypatch):
+    """In no package, as beside a study's file, but not beside what is installed. It is made again as it was when it was planned."""
+    text = HALF[: HALF.index("STUDY")].replace("from majority import Majority\n", "import numpy\n")
+    written(tmp_path, beside_me=text.replace("from helpers", "from helpers_beside"), helpers_beside=HELPERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    HalfZoneout = importlib.import_module("beside_me").HalfZoneout
+    code = Code.of([HalfZoneout])
+    assert list(code.digests()) == ["beside_me", "helpers_beside"]
+    with code.in_use():
+        assert from_json("beside_me:HalfZoneout") == HalfZoneout()
+    (tmp_path / "helpers_beside.py").write_text(HELPERS.replace("/ 2", "/ 4"))
+    monkeypatch.delitem(sys.modules, "beside_me")  # a new process
+    with code.in_use():
+        assert from_json("beside_me:HalfZoneout").sites()["hidden"].rate == 0.25
+    written(
+        tmp_path / "installed",
+        beside_it=text.replace("from helpers", "from helpers_installed"),
+        helpers_installed=HELPERS,
+    )
+    (tmp_path / "installed" / "half-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
+    assert list(Code.of([importlib.import_module("beside_it").HalfZoneout]).digests()) == ["beside_it"]
+
+
+def test_a_module_in_an_archive_is_refused(tmp_path, monkeypatch):
+    """Its source would not be known."""
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("zipped.py", HALF[: HALF.index("STUDY")].replace("from majority import Majority\n", ""))
+    monkeypatch.syspath_prepend(str(tmp_path / "z.zip"))
+    with pytest.raises(InputRefusedError, match=r"zipped\.py, which cannot be read as a file"):
+        Code.of([importlib.import_module("zipped").HalfZoneout])
+
+
+def test_files_of_one_name_are_kept_apart(tmp_path, monkeypatch):
+    """A study's neighbour and that of a module found on the path."""
+    text = HALF[: HALF.index("STUDY")].replace("from majority import Majority\n", "").replace("HalfZoneout", "Another")
+    written(tmp_path / "path", another=text)
+    monkeypatch.syspath_prepend(str(tmp_path / "path"))
+    path = written(tmp_path / "study", helpers=HELPERS.replace("/ 2", "/ 4"))
+    edit(path, "from majority", "from another import Another\nfrom majority")
+    edit(path, "HalfZoneout(0.2) + ", "Another(0.2) + ")
+    copies = load_study(path).code.copies()
+    assert {at: file.key for at, file in copies.items()} == {
+        "half.py": "./half.py", "helpers.py": "./helpers.py", "majority.py": "./majority.py", "another.py": "another", "helpers/helpers.py": "helpers"
+    }  # fmt: skip
+    assert copies["helpers/helpers.py"].source == HELPERS.encode()
 
 
 @pytest.mark.parametrize(

@@ -179,10 +179,11 @@ if __name__ == "__main__":
 
 
 def test_a_script_runs_a_study_of_its_own_parts(tmp_path):
-    """With its neighbours imported as any script does; what a part raises in another process is told, and costs its batch only."""
-    written(tmp_path)
-    (tmp_path / "script.py").write_text(SCRIPT)
-    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path)
+    """Through a link, with its neighbours imported as any script does; what a part raises in another process is told, and costs its batch only."""
+    written(tmp_path / "there")
+    (tmp_path / "there" / "script.py").write_text(SCRIPT)
+    (tmp_path / "link.py").symlink_to("there/script.py")
+    done = subprocess.run([sys.executable, "link.py"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     said = done.stdout.strip()
     assert said.startswith("['./half.py', './helpers.py', './majority.py', './script.py'] "), said

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from own_files import HALF, edit, written
+from own_files import HALF, MEASURE, edit, written
 
 from zoneout_lab import load_study
 from zoneout_lab.errors import InputRefusedError, LabError
@@ -36,6 +36,16 @@ FILES = {
     ],
     "does nothing": [("def sites", "def places"), "./half.py:HalfZoneout would do nothing: define one or more of sites, masks"],
     "a wrong signature": [("def sites(self)", "def sites(self, cell)"), ("HalfZoneout(0.2) + ", ""), "./half.py:HalfZoneout: sites(self, cell)", "is called as sites()"],
+    "a kind that is a field": [("    z: float = 0.5", "    z: float = 0.5\n    kind: str = 'mine'"), "./half.py:HalfZoneout: kind is a field", "kind: ClassVar[str] ="],
+    "an argument that is not kept": [
+        ("import dataclass", "import InitVar, dataclass"), ("    z: float = 0.5", "    z: float\n    w: InitVar[float]"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, 1)"),
+        ("HalfZoneout(0.2)", "HalfZoneout(0.2, 1)"), "./half.py:HalfZoneout is made with 'w', which is not one of its fields",
+    ],
+    "an option that is a path": [("import dataclass", "import dataclass\nfrom pathlib import Path"), ("length=7", "note=Path('a')"),
+                                 "options.note is PosixPath('a'); it has to be a number, a string, true or false, or a tuple of these."],
+    "an option that is a part": [("length=7", "note=HalfZoneout()"), "options.note is {'kind': './half.py:HalfZoneout', 'z': 0.5}; it has to be"],
+    "an option that is a set": [("length=7", "sizes={8, 9}"), "options.sizes is {8, 9}; it has to be"],
+    "an option that is nested": [('"model.hidden": 3', '"options.sizes": ((8, 9), 7)'), "options.sizes is ((8, 9), 7); it has to be"],
     "no method": [(SITES, "    sites = {}\n\n"), ("HalfZoneout(0.2) + ", ""), "sites has to be a method: def sites(self)"],
     "a built-in kind": [("    z: float = 0.5", "    kind = 'zoneout'\n    z: float = 0.5"), "has the kind 'zoneout', which is built in"],
     "not a regularizer": [("regularizer=HalfZoneout(0.4)", "regularizer=Majority()"), "regularizer", "Majority"],
@@ -44,6 +54,10 @@ FILES = {
          "STUDY ="), ("+ WeightNoise(0.01)", "+ Other()"), "HalfZoneout", "of the same kind",
     ],
     "a file that raises": [("STUDY =", "def broken():\n    1 / 0\nbroken()\nSTUDY ="), "could not be run: line 26 of half.py: ZeroDivisionError"],
+    "a file that raises lines": [("STUDY =", "raise OSError('one\\ntwo\\n\\nthree')\nSTUDY ="), "line 25 of half.py: OSError: one two three"],
+    "an exception of its own": [
+        ("STUDY =", "class Odd(BaseException):\n    def __str__(self):\n        return self.text\nraise Odd()\nSTUDY ="), "line 28 of half.py: Odd",
+    ],
     "a neighbour that raises": [("from zoneout_lab import Arm", "import broken\nfrom zoneout_lab import Arm"), "line 2 of broken.py: KeyError: 'x'"],
     "no neighbour": [("from majority", "from minority"), "could not be run: line 7 of half.py: ModuleNotFoundError", "minority"],
     "a task that is none": [("task=Majority(length=7)", "task=HalfZoneout"), "task: HalfZoneout is not a task: it has to inherit from Task"],
@@ -60,6 +74,12 @@ TRIALS = {
                "field units is [1] and comes back from JSON as (1,)"],
     "an array": [("    z: float = 0.5", "    z: float = 0.5\n    units: object = None"), ("import Majority", "import Majority\nimport numpy"),
                  ("HalfZoneout(0.4)", "HalfZoneout(0.4, numpy.ones(2))"), "field units is array([1., 1.]) and comes back"],
+    "a field that is changed": [("    z: float = 0.5", "    z: float = 0.5\n    def __post_init__(self):\n        object.__setattr__(self, 'z', self.z / 2)"), "arm 'half'",
+                                "its field z is 0.2 and becomes 0.1 when the part is made again from its fields, so something"],
+    "a field that is changed in a part that is held": [("    z: float = 0.5", "    z: float = 0.5\n    def __post_init__(self):\n        object.__setattr__(self, 'z', self.z / 2)"),
+        ("HalfZoneout(0.4)", "WeightNoise(0.1)"), "arm 'noisy': ./half.py:HalfZoneout: its field z is 0.1 and becomes 0.05 when"],
+    "a dictionary with a kind": [("    z: float = 0.5", "    z: float = 0.5\n    more: tuple = ()"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, ({'kind': 1},))"),
+                                 "its field more is ({'kind': 1},), and 'kind' is how JSON names a part"],
     "an enum": [
         ("@dataclass(frozen=True)\nclass HalfZoneout", "import enum\nclass Mode(enum.StrEnum):\n    A = 'a'\n@dataclass(frozen=True)\nclass HalfZoneout"),
         ("    z: float = 0.5", "    z: float = 0.5\n    mode: str = 'a'"), ("HalfZoneout(0.4)", "HalfZoneout(0.4, Mode.A)"),
@@ -101,6 +121,11 @@ TASKS = {
     "a method for a property": [("    @property\n    def input_size", "    def input_size"), "input_size is a method and has to be a property"],
     "load without a folder": [("def load(self, folder: Path | None = None)", "def load(self)"), "load(self)", "is called as load(folder=None)"],
     "no load": [("def load", "def read"), "Majority", "abstract method", "load"],
+    "only a preset that is not asked for": [
+        ('score = "error"', 'score = "error"\n    from zoneout_lab.settings import Setting\n    settings = {"paper": Setting()}'),
+        "./majority.py:Majority has no preset 'laptop', the one that a study has unless it names another. Known: paper.",
+    ],
+    "no preset": [('score = "error"', 'score = "error"\n    settings = {}'), "settings have to be a mapping of one or more names to Setting(...)"],
     "a setting that is none": [('score = "error"', 'score = "error"\n    settings = {"laptop": {}}'), "settings have to be a mapping"],
     "no size": [("return 1\n", "return 1.5\n"), "input_size is 1.5"],
 }  # fmt: skip
@@ -128,6 +153,48 @@ def test_regularizers_and_files(tmp_path, case):
 @pytest.mark.parametrize("case", TASKS)
 def test_tasks(tmp_path, case):
     refused(written(tmp_path), tmp_path / "majority.py", TASKS[case], tmp_path / "o")
+
+
+OTHER = """
+from dataclasses import dataclass
+from helpers import half
+from half import HalfZoneout as First
+
+@dataclass(frozen=True)
+class HalfZoneout(First): ...
+
+@dataclass(frozen=True)
+class Renamed(HalfZoneout):
+    kind = "Majority"
+"""
+
+
+@pytest.mark.parametrize(
+    ("other", "kind"),
+    [("other.HalfZoneout()", "HalfZoneout"), ("other.Renamed()", "Majority")],
+    ids=["two arms", "task and arm"],
+)
+def test_two_classes_of_one_kind_in_one_study(tmp_path, other, kind):
+    path = written(tmp_path, own=HALF[: HALF.index("STUDY")], other=OTHER.replace("from half", "from own"))
+    edit(path, "from majority", "import other\nfrom majority")
+    edit(path, "HalfZoneout(0.2) + WeightNoise(0.01)", other)
+    with pytest.raises(
+        InputRefusedError, match=f"are two classes of the kind '{kind}'; give one of them another name"
+    ) as error:
+        run_study(load_study(path), out=tmp_path / "o", workers=1, tracking=None)
+    assert f"./other.py:{other[6:-2]}" in str(error.value)
+    assert "./half.py:HalfZoneout" in str(error.value) or "./majority.py:Majority" in str(error.value)
+    assert not (tmp_path / "o").exists()
+
+
+def test_two_measures_of_one_kind(tmp_path):
+    path = written(tmp_path, one=MEASURE, two=MEASURE)
+    edit(path, "from majority", "import one, two\nfrom majority")
+    edit(path, "    seeds=2", "    seeds=2,\n    gradient_epochs=(-1,),\n    measures=(one.Length(), two.Length())")
+    with pytest.raises(
+        InputRefusedError, match=r"\./one\.py:Length and \./two\.py:Length are two classes of the kind 'length'"
+    ):
+        load_study(path)
 
 
 SESSION = """

@@ -73,6 +73,11 @@ KNOWN = "526d107e62e76c0e"
         ("from .x import y", "", ["x", "x.y"]),
         ("from .x import y", "a.b", ["a.b.x", "a.b.x.y"]),
         ("from .. import y", "a.b", ["a", "a.y"]),
+        ("importlib.import_module('a.b')", "", ["a.b"]),
+        ("import_module('..c', __package__)", "a.b", ["a.c"]),
+        ("import_module('.c', 'a')", "", ["c"]),
+        ("import_module(package=None, name='c')", "", ["c"]),
+        ("import_module(name), import_module(), load('a')", "", []),
     ],
 )
 def test_what_a_source_imports(source, package, found):

@@ -54,7 +54,7 @@ CASES = {
     "search of a switch": (searching(share=(0, 1)), InputRefusedError, ["share", "rate"]),
     "search past 1": (searching(cell=(0, 1.5)), InputRefusedError, ["1.5", "[0, 1]"]),
     "unknown task": ({"task": "digit"}, UsageError, ["task 'digit'", "mean 'digits'"]),
-    "unknown preset": ({"preset": "paper"}, UsageError, ["preset of digits 'paper'", "laptop"]),
+    "unknown preset": ({"preset": "paper"}, UsageError, ["digits has no preset 'paper'", "laptop"]),
     "unknown setting": ({"change": {"training.epoch": 3}}, UsageError, ["'training.epoch'", "mean 'training.epochs'"]),
     "no group": ({"change": {"epochs": 3}}, UsageError, ["'epochs'", "training.epochs"]),
     "unknown option": ({"change": {"options.permuted": True}}, UsageError, ["'permuted'", "mean 'permute'"]),

@@ -4,7 +4,7 @@ A kind of part is a base class (a :class:`Part`) and a mapping of what is built 
 """
 
 from zoneout_lab.parts.base import Part
-from zoneout_lab.parts.check import check_class, check_part, parts_of
+from zoneout_lab.parts.check import check_class, check_kinds, check_part, parts_of
 from zoneout_lab.parts.code import Code, File
 from zoneout_lab.parts.written import field_values, from_json, reference, resolve, to_json
 
@@ -13,6 +13,7 @@ __all__ = [
     "File",
     "Part",
     "check_class",
+    "check_kinds",
     "check_part",
     "field_values",
     "from_json",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from types import FunctionType
 from typing import Any, TypeVar
 
 from zoneout_lab.checked import plain
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, told
 from zoneout_lab.parts.base import Part
 from zoneout_lab.parts.code import Code
 from zoneout_lab.parts.source import defines
@@ -43,6 +43,7 @@ def check_class(cls: type, builtin: Mapping[str, type[P]], base: type[P]) -> Non
         raise InputRefusedError(
             f"{where} can be changed after it is made: write @dataclass(frozen=True) above the class."
         )
+    _check_fields(where, cls)
     if cls.kind in builtin:
         raise InputRefusedError(f"{where} has the kind {cls.kind!r}, which is built in; give it another kind.")
     if absent := sorted(getattr(cls, "__abstractmethods__", ())):
@@ -64,30 +65,57 @@ def check_part(part: P, builtin: Mapping[str, type[P]], base: type[P]) -> None:
         check_class(cls, builtin, base)
     if not own:
         return
-    kinds: dict[str, type] = {}
-    for cls in own:
-        if kinds.setdefault(cls.kind, cls) is not cls:
-            raise InputRefusedError(
-                f"{reference(cls, builtin)} and {reference(kinds[cls.kind], builtin)} are both called {cls.kind!r}; give one another kind."
-            )
     written = _check_json(part, builtin)
     _check_again(part, own, builtin)
     with Code.of(own).in_use():
         back = from_json(written, builtin, base)
+    for each, made in reversed(
+        list(zip(parts_of(part), parts_of(back), strict=False))
+    ):  # a part after those that it holds
+        _check_same(each, made, reference(type(each), builtin))
+
+
+def _check_same(part: Part, made: Part, name: str) -> None:
     for field in fields(part):  # type: ignore[arg-type]
-        before, after = getattr(part, field.name), getattr(back, field.name)
-        if not _equal(before, after):
+        before, after = getattr(part, field.name), getattr(made, field.name, None)
+        if _equal(before, after):
+            continue
+        if not field.init or _survives(before):
             raise InputRefusedError(
-                f"{reference(type(part), builtin)}: its field {field.name} is {before!r} and comes back from JSON as {after!r}. "
-                "A field may hold a number, a string, true or false, a tuple of these, or another part; None only as its default."
+                f"{name}: its field {field.name} is {before!r} and becomes {after!r} when the part is made again from its fields, so something "
+                "changes them as it is made, __post_init__ for example. Keep fields as given, and compute from them in a property."
+            )
+        raise InputRefusedError(
+            f"{name}: its field {field.name} is {before!r} and comes back from JSON as {after!r}. A field may hold a number, a string, true "
+            "or false, a tuple of these, or another part; None only as its default."
+        )
+
+
+def check_kinds(classes: Iterable[type[Part]]) -> None:
+    """Refuse two classes of a user's own that go by one kind: a report could not tell them apart.
+
+    Args:
+        classes: of one study, each as often as it is used.
+
+    Raises InputRefusedError.
+    """
+    kinds: dict[str, type[Part]] = {}
+    for cls in classes:
+        other = kinds.setdefault(cls.kind, cls)
+        if other is cls or "zoneout_lab" in (each.__module__.partition(".")[0] for each in (cls, other)):
+            continue
+        one, two = reference(other, {}), reference(cls, {})
+        if one != two:  # the same file may have been loaded twice
+            raise InputRefusedError(
+                f"{one} and {two} are two classes of the kind {cls.kind!r}; give one of them another name, or a kind of its own: kind = ..."
             )
 
 
 def parts_of(part: Part) -> list[Part]:
     """The part and all parts in its fields, at any depth."""
     found = [part]
-    for name in getattr(part, "__dataclass_fields__", ()):
-        value = getattr(part, name)
+    names: list[str] = [field.name for field in fields(part)] if is_dataclass(part) else []
+    for value in (getattr(part, name) for name in names):
         for each in value if isinstance(value, list | tuple) else (value,):
             found += parts_of(each) if isinstance(each, Part) else []
     return found
@@ -96,6 +124,11 @@ def parts_of(part: Part) -> list[Part]:
 def _check_json(part: Part, builtin: Mapping[str, type]) -> Any:
     for each in parts_of(part):
         for name, value in field_values(each, builtin).items():
+            if _has_kind(getattr(each, name)):
+                raise InputRefusedError(
+                    f"{reference(type(each), builtin)}: its field {name} is {getattr(each, name)!r}, and 'kind' is how JSON names a part; give "
+                    "that key of the dictionary another name."
+                )
             try:
                 json.dumps(value, allow_nan=False)
             except (TypeError, ValueError) as error:
@@ -104,6 +137,12 @@ def _check_json(part: Part, builtin: Mapping[str, type]) -> Any:
                     "number, a string, true or false, a tuple of these, or another part."
                 ) from error
     return json.loads(json.dumps(to_json(part, builtin)))
+
+
+def _has_kind(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_has_kind, value))
+    return isinstance(value, Mapping) and "kind" in value
 
 
 def _check_again(part: Part, own: list[type], builtin: Mapping[str, type]) -> None:
@@ -120,7 +159,7 @@ def _check_again(part: Part, own: list[type], builtin: Mapping[str, type]) -> No
                 module = code.again(key)
             except Exception as error:
                 raise InputRefusedError(
-                    f"{file.path} cannot be imported again, as other processes do: {type(error).__name__}: {error}."
+                    f"{file.path} cannot be imported again, as other processes do: {told(error)}."
                 ) from error
             there = hasattr(module, cls.__qualname__.partition(".")[0])
         else:
@@ -130,6 +169,13 @@ def _check_again(part: Part, own: list[type], builtin: Mapping[str, type]) -> No
                 f"{file.path} defines {cls.__qualname__} only under a condition that does not hold in other processes; define it at the top "
                 "level."
             )
+
+
+def _survives(value: Any) -> bool:
+    """True for a value that JSON carries as it is."""
+    if isinstance(value, tuple):
+        return type(value) is tuple and all(map(_survives, value))
+    return type(plain(value)) in (bool, int, float, str)
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -146,6 +192,19 @@ def _equal(one: Any, other: Any) -> bool:
         return bool(one == other)
     except (TypeError, ValueError, RuntimeError):  # an array is equal in places
         return False
+
+
+def _check_fields(where: str, cls: type) -> None:
+    kept = [field.name for field in fields(cls) if field.init]
+    if "kind" in kept:
+        raise InputRefusedError(
+            f"{where}: kind is a field, and has to be the same for all of the class: kind: ClassVar[str] = ..."
+        )
+    for name, p in inspect.signature(cls).parameters.items():
+        if name not in kept and p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise InputRefusedError(
+                f"{where} is made with {name!r}, which is not one of its fields, so it could not be made again from them; make it a field."
+            )
 
 
 def _overridden(cls: type, base: type) -> list[tuple[str, Any]]:

@@ -1,7 +1,8 @@
 """The files that users' own parts come from: found, identified by their content, and loaded again in another process.
 
 A file beside the study, or beside the running script, goes by its path (``./half.py``), a module that can be imported from anywhere by
-its name (``mypkg.cells``). A file brings those that it imports from its own folder or package.
+its name (``mypkg.cells``). A file brings those that it imports from its own folder or package. A file that is a link lies where the link
+leads, as for Python, which looks for a script's modules there.
 """
 
 from __future__ import annotations
@@ -76,6 +77,13 @@ class Code:
                     )
         return cls(tuple(found[key] for key in sorted(found)))
 
+    def copies(self) -> dict[str, File]:
+        """Where a copy of each file goes, relative to the folder of copies: a module by its name and a file by its path may be called the same."""
+        placed: dict[str, File] = {}
+        for file in self.files:
+            placed[file.file if file.file not in placed else f"{file.key}/{file.file}"] = file
+        return placed
+
     def digests(self) -> dict[str, str]:
         """Key → digest: what enters the identity of a run."""
         return {file.key: file.digest for file in self.files}
@@ -99,9 +107,11 @@ class Code:
         if file is None:
             return None
         known = sys.modules.get(file.module)
-        if known is not None and _source(known) == file.source:
-            return known
-        if not key.startswith("./") and _importable(file):
+        if known is not None and private.space_of(file.module) is not None:
+            return known if _source(known) == file.source else self.again(key)
+        # those it imports are part of what it does
+        together = [each for each in self.files if each.folder == file.folder]
+        if (known is not None or not key.startswith("./")) and all(map(_unchanged, together)):
             return importlib.import_module(file.module)
         return self.again(key)
 
@@ -133,7 +143,11 @@ def file_of(cls: type) -> File:
     if Path(path).suffix != ".py":
         raise InputRefusedError(f"{name} comes from {path}; a part has to come from a Python source file.")
     found = _file(module)
-    if found.module != "__main__" and not private.space_of(module) and not _findable(module, found):
+    if not found.source:
+        raise InputRefusedError(
+            f"{name} comes from {path}, which cannot be read as a file: it is gone, or in an archive. A part has to come from a Python source file."
+        )
+    if found.module != "__main__" and not private.space_of(module.__name__) and not _findable(module, found):
         raise InputRefusedError(f"{name} comes from {path}, and no other process could import that module by its name.")
     return found
 
@@ -142,7 +156,7 @@ def loaded(file: str) -> ModuleType | None:
     """The module of ``./file`` that this process has, where no code is in use and no two folders have such a file."""
     found: dict[Path, ModuleType] = {}
     for space in private.spaces():
-        module = sys.modules.get(f"{space.name}.{private.dotted(file)}")
+        module = sys.modules.get(space.module_name(file))
         if module is not None:
             found[space.folder] = module  # the youngest
     folder = _script_folder()
@@ -151,6 +165,16 @@ def loaded(file: str) -> ModuleType | None:
             if _is_at(module, folder / file):
                 found[folder] = module
     return next(iter(found.values())) if len(found) == 1 else None
+
+
+def where(path: Path) -> Path:
+    """Where a file to be run lies, links followed: the modules beside it are imported from there. A link to another kind of file is itself meant.
+
+    >>> where(Path("study.py")).is_absolute()
+    True
+    """
+    target = path.resolve()
+    return target if target.suffix == path.suffix else path.absolute()
 
 
 _IN_USE: ContextVar[Code] = ContextVar("code in use", default=Code())  # noqa: B039 - it is frozen
@@ -163,11 +187,12 @@ def _space(code: Code, folder: Path) -> private.Space:
 
 def _file(module: ModuleType) -> File:
     path = Path(str(module.__file__)).absolute()
-    space = private.space_of(module)
+    space = private.space_of(module.__name__)
     if space is not None:
         file = path.relative_to(space.folder).as_posix()
         return File(f"./{file}", space.folder, file, space.sources[file], module.__name__)
     if module.__name__ in ("__main__", "__mp_main__"):  # the second in a process that was spawned
+        path = where(path)
         return File(f"./{path.name}", path.parent, path.name, _source(module), "__main__")
     depth = module.__name__.count(".") + (path.name == "__init__.py")
     folder = path.parents[depth] if depth < len(path.parents) else path.parent
@@ -181,7 +206,7 @@ _SOURCES: dict[tuple[str, str], bytes] = {}
 
 def _source(module: ModuleType) -> bytes:
     """The source that the module runs: of one that was imported as usual, what its file held when it was first asked for."""
-    space = private.space_of(module)
+    space = private.space_of(module.__name__)
     path = str(getattr(module, "__file__", None) or "")
     if space is not None:
         return space.sources.get(Path(path).relative_to(space.folder).as_posix(), b"")
@@ -196,7 +221,7 @@ def _source(module: ModuleType) -> bytes:
 
 def _script_folder() -> Path | None:
     path = getattr(sys.modules.get("__main__"), "__file__", None)
-    return None if path is None else Path(path).absolute().parent
+    return None if path is None else where(Path(path)).parent
 
 
 def _is_at(module: ModuleType | None, path: Path) -> bool:
@@ -215,8 +240,11 @@ def _findable(module: ModuleType, file: File) -> bool:
     return spec is not None and spec.origin is not None and _is_at(module, Path(spec.origin).absolute())
 
 
-def _importable(file: File) -> bool:
-    """True where an ordinary import gives this very file."""
+def _unchanged(file: File) -> bool:
+    """True where this process has this very file, or an ordinary import gives it."""
+    known = sys.modules.get(file.module)
+    if known is not None:
+        return _source(known) == file.source
     try:
         spec = find_spec(file.module)
         return spec is not None and spec.origin is not None and Path(spec.origin).read_bytes() == file.source
@@ -241,17 +269,34 @@ def _imported(file: File) -> Iterator[File]:
     package = module if file.file.endswith("__init__.py") else module.rpartition(".")[0]
     own = file.key.startswith("./")
     top = module.partition(".")[0]
-    prefix = f"{file.module.partition('.')[0]}." if file.module.startswith(private._PREFIX) else ""
-    space = private.space_of(sys.modules[file.module]) if prefix else None
+    alone = not own and "/" not in file.file  # a module in no package
+    space = private.space_of(file.module)
+    prefix = "" if space is None else f"{space.name}."
     for name in imports(file.source, package):
-        if not own and name.partition(".")[0] != top:
+        first = name.partition(".")[0]
+        if not (own or first == top or (alone and _beside(first, file.folder))):
             continue
         for candidate in (f"{name.replace('.', '/')}.py", f"{name.replace('.', '/')}/__init__.py"):
-            if space is not None and (not space.provides(name.partition(".")[0]) and candidate not in space.sources):
+            if space is not None and (not space.provides(first) and candidate not in space.sources):
                 continue
             known = sys.modules.get(prefix + name)
             if known is not None and _is_at(known, file.folder / candidate):
                 yield _file(known)
             elif (file.folder / candidate).is_file():
                 key = f"./{candidate}" if own else name
-                yield File(key, file.folder, candidate, (file.folder / candidate).read_bytes(), prefix + name)
+                source = (file.folder / candidate).read_bytes()
+                # what is imported later is what was identified now
+                kept = source if space is None else space.sources.setdefault(candidate, source)
+                yield File(key, file.folder, candidate, kept, prefix + name)
+
+
+def _beside(name: str, folder: Path) -> bool:
+    """True where an import of ``name`` finds it in the folder, and that is not one that packages are installed to."""
+    if name in sys.stdlib_module_names or any(folder.glob("*.dist-info")):
+        return False
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    places = [] if spec is None else [spec.origin or "", *(spec.submodule_search_locations or ())]
+    return any(folder in Path(place).absolute().parents for place in places)

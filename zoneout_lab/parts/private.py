@@ -2,8 +2,8 @@
 
 A study file imports the modules beside it, as a script does. Two studies in different folders may each have a ``helpers.py``, and the
 caller a third. So a folder gets a package of its own (``zoneout_lab_own_1``), its files are loaded as modules of that package, and an
-``import helpers`` in one of them means the module of its own package. The caller's ``sys.path`` and modules stay as they are, and a module
-that is imported only when a function runs is found as well. No bytecode is written beside anyone's files.
+``import helpers`` or ``import_module("helpers")`` in one of them means the module of its own package. The caller's ``sys.path`` and modules
+stay as they are, and a module that is imported only when a function runs is found as well. No bytecode is written beside anyone's files.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 _PREFIX = "zoneout_lab_own_"
+_OWN = "__zoneout_lab_own__"  # what a module has Space.own as
 _numbers = itertools.count(1)
 
 
@@ -41,12 +43,12 @@ class Space:
 
         Raises whatever the file raises.
         """
-        name = f"{self.name}.{dotted(file)}"
+        name = self.module_name(file)
         if name in sys.modules:
             return sys.modules[name]
         for parent in itertools.accumulate(dotted(file).split(".")[:-1], "{}.{}".format):
             importlib.import_module(f"{self.name}.{parent}")
-        # by its path: beside mine.py there may be a folder mine
+        # by its path, which an import by name may not come to
         path = str(self.folder / file)
         spec = spec_from_file_location(name, path, loader=_Loader(name, path, self))
         assert spec is not None
@@ -61,9 +63,21 @@ class Space:
             raise
         return module
 
+    def module_name(self, file: str) -> str:
+        """What a file of the folder is called as a module, unlike any other file of it."""
+        # beside mine.py there may be a package mine, and an import of mine means that one
+        package = f"{file.removesuffix('.py')}/__init__.py"
+        hidden = package in self.sources or (self.folder / package).is_file()
+        return f"{self.name}.{dotted(file)}{'/' if hidden else ''}"
+
+    def own(self, name: Any) -> Any:
+        """The name that an import of ``name`` in one of the folder's files means."""
+        provided = isinstance(name, str) and self.provides(name.partition(".")[0])
+        return f"{self.name}.{name}" if provided else name
+
     def provides(self, name: str) -> bool:
         """True where a top-level module of this name is the folder's: its files win over installed packages, as for a script."""
-        if name in sys.stdlib_module_names or name == "zoneout_lab":
+        if not name or name in sys.stdlib_module_names or name == "zoneout_lab":
             return False
         if any(file == f"{name}.py" or file.startswith(f"{name}/") for file in self.sources):
             return True
@@ -75,6 +89,7 @@ class Space:
 
 def space(folder: Path, sources: Mapping[str, bytes] | None = None) -> Space:
     """A new private package for the modules of a folder."""
+    # once, and for good: a part may import a module beside it only when it is used, in the middle of training
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     importlib.invalidate_caches()  # a file may be younger than what Python remembers of its folder
@@ -86,9 +101,9 @@ def space(folder: Path, sources: Mapping[str, bytes] | None = None) -> Space:
     return made
 
 
-def space_of(module: ModuleType) -> Space | None:
-    """The private package that a module was loaded in; None for one that was imported as usual."""
-    return _SPACES.get(module.__name__.partition(".")[0])
+def space_of(module: str) -> Space | None:
+    """The private package that a module of this name is or would be loaded in; None for one that is imported as usual."""
+    return _SPACES.get(module.partition(".")[0])
 
 
 def is_private(cls: type) -> bool:
@@ -102,13 +117,13 @@ def spaces() -> Sequence[Space]:
 
 
 def dotted(file: str) -> str:
-    """The module name of a file relative to its folder.
+    """The module name of a file relative to its folder. A full stop in the file's name is written as what no file's name has.
 
     >>> dotted("a/b.py"), dotted("a/__init__.py"), dotted("my-study.v2.py")
-    ('a.b', 'a', 'my-study_v2')
+    ('a.b', 'a', 'my-study/v2')
     """
     parts = Path(file).with_suffix("").parts
-    return ".".join(part.replace(".", "_") for part in (parts[:-1] if parts[-1] == "__init__" else parts))
+    return ".".join(part.replace(".", "/") for part in (parts[:-1] if parts[-1] == "__init__" else parts))
 
 
 _SPACES: dict[str, Space] = {}
@@ -131,7 +146,8 @@ class _Finder:
             return None
         stem = name.removeprefix(f"{found.name}.").replace(".", "/")
         for file, is_package in ((f"{stem}/__init__.py", True), (f"{stem}.py", False)):
-            if file in found.sources:
+            unread = found.from_folder and is_package and (found.folder / file).is_file()
+            if file in found.sources or unread:
                 where = str(found.folder / file)
                 places = [str(found.folder / stem)] if is_package else None
                 loader = _Loader(name, where, found)
@@ -148,6 +164,10 @@ class _Loader(SourceFileLoader):
     def __init__(self, name: str, path: str, space: Space) -> None:
         super().__init__(name, path)
         self.space = space
+
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module)[_OWN] = self.space.own
+        super().exec_module(module)
 
     def get_code(self, fullname: str) -> CodeType:
         file = Path(self.path).relative_to(self.space.folder).as_posix()
@@ -184,3 +204,18 @@ class _OwnImports(ast.NodeTransformer):
         if node.level or node.module is None or not self.space.provides(node.module.partition(".")[0]):
             return node
         return ast.copy_location(ast.ImportFrom(f"{self.space.name}.{node.module}", node.names, 0), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        """``import_module(name)`` becomes ``import_module(own(name))``: the name may be known only when the call is made."""
+        self.generic_visit(node)
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+        if called == "import_module":
+            if node.args and not isinstance(node.args[0], ast.Starred):
+                node.args[0] = _owned(node.args[0])
+            for keyword in node.keywords:
+                keyword.value = _owned(keyword.value) if keyword.arg == "name" else keyword.value
+        return node
+
+
+def _owned(name: ast.expr) -> ast.expr:
+    return ast.copy_location(ast.Call(ast.Name(_OWN, ast.Load()), [name], []), name)

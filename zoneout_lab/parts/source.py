@@ -67,6 +67,19 @@ def imports(source: bytes, package: str) -> Iterator[str]:
             if module:
                 yield module
             yield from (".".join(filter(None, (module, alias.name))) for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Call):
+            yield from _import_module(node, package)
+
+
+def _import_module(call: ast.Call, package: str) -> Iterator[str]:
+    """The module that ``importlib.import_module("a.b")`` imports, where the name is written out."""
+    called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", None)
+    given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
+    if called == "import_module" and given and isinstance(given[0], ast.Constant) and isinstance(given[0].value, str):
+        name = given[0].value
+        beyond = len(name) - len(name.lstrip("."))
+        above = package.split(".")[: len(package.split(".")) - beyond + 1] if beyond and package else []
+        yield ".".join(filter(None, (*above, name.lstrip("."))))
 
 
 def defines(source: bytes, name: str) -> bool:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from zoneout_lab.checked import plain
-from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.errors import InputRefusedError, UsageError, told, unknown
 from zoneout_lab.parts import code
 from zoneout_lab.parts.base import Part
 
@@ -63,7 +63,7 @@ def resolve(name: str, builtin: Mapping[str, type[P]], base: type[P]) -> type[P]
         if module is None:
             module = code.loaded(key.removeprefix("./")) if key.startswith("./") else importlib.import_module(key)
     except Exception as error:
-        raise InputRefusedError(f"The {noun} {name} cannot be imported: {type(error).__name__}: {error}.") from error
+        raise InputRefusedError(f"The {noun} {name} cannot be imported: {told(error)}.") from error
     if module is None:
         raise InputRefusedError(f"The {noun} {name} comes from a file that is not loaded: load its study first.")
     found = _member(module, qualname)
@@ -83,8 +83,8 @@ def to_json(part: Part, builtin: Mapping[str, type]) -> dict[str, Any]:
 
 
 def field_values(part: Part, builtin: Mapping[str, type]) -> dict[str, Any]:
-    """The fields of a part as JSON, without those that are None."""
-    values = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
+    """The fields of a part as JSON, without those that are None and those that the class computes itself (``field(init=False)``)."""
+    values = {field.name: getattr(part, field.name) for field in fields(part) if field.init}  # type: ignore[arg-type]
     return {name: _written(value, builtin) for name, value in values.items() if value is not None}
 
 

@@ -8,8 +8,9 @@ from types import ModuleType
 
 from pydantic import ValidationError
 
-from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
+from zoneout_lab.errors import InputRefusedError, LabError, UsageError, told, unknown
 from zoneout_lab.parts import private
+from zoneout_lab.parts.code import where
 from zoneout_lab.study.changes import explain
 from zoneout_lab.study.spec import Study
 
@@ -36,16 +37,17 @@ def load_file(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise InputRefusedError(f"There is no study file at {path}.")
+    file = where(path)
     try:
-        return private.space(path.absolute().parent).load(path.name)
+        return private.space(file.parent).load(file.name)
     except ValidationError as error:
         raise InputRefusedError(f"{path} does not fit together.\n{explain(error)}") from error
     except LabError as error:
         raise type(error)(f"{path}: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise InputRefusedError(
-            f"{path} could not be run: {_line(error, path.absolute().parent)}{type(error).__name__}: {error}"
-        ) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise InputRefusedError(f"{path} could not be run: {_line(error, file.parent)}{told(error)}") from error
 
 
 def _line(error: BaseException, folder: Path) -> str:

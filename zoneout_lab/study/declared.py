@@ -13,7 +13,7 @@ from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
 from zoneout_lab.ops.cells import to_json as cell_as_json
 from zoneout_lab.parts import check_class
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
-from zoneout_lab.settings import Frozen, Value
+from zoneout_lab.settings import Frozen, Value, check_value
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 RegularizerField = Annotated[
@@ -31,6 +31,8 @@ def _written(path: str, value: Any) -> Any:
     own = path == "model.cell" and isinstance(named, str) and ":" in named
     cls = value if isinstance(value, type) else type(value)
     if not own and not issubclass(cls, Cell):
+        if path.startswith("options.") and value is not None:
+            check_value(path, value)
         return value
     if not own:
         check_class(cls, CELLS, Cell)  # type: ignore[type-abstract]

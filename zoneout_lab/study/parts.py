@@ -8,7 +8,7 @@ from zoneout_lab.errors import InputRefusedError, LabError
 from zoneout_lab.measures import MEASURES, Measure, try_measure
 from zoneout_lab.metrics import SCORES, as_score, names_over
 from zoneout_lab.ops.cells import CELLS, Cell, as_cell
-from zoneout_lab.parts import check_part, parts_of
+from zoneout_lab.parts import check_kinds, check_part, parts_of
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json
 from zoneout_lab.settings import Run
 from zoneout_lab.study.declared import Arm
@@ -34,6 +34,7 @@ def check_parts(study: Study, task: Task, data: Data) -> list[str]:
         InputRefusedError: an impossible model, one that cannot read the task, or a user's part that cannot be made again from its
             JSON.
     """
+    check_kinds(cls for arm in study.arms for cls in study.classes(arm))
     check_part(task, TASKS, Task)  # type: ignore[type-abstract]
     _check_score(study, task, data)
     for measure in study.measures:

@@ -8,12 +8,12 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
-from zoneout_lab.errors import InputRefusedError, LabError, UsageError, unknown
+from zoneout_lab.errors import InputRefusedError, LabError, UsageError, told, unknown
 from zoneout_lab.measures import USUAL, check_together
 from zoneout_lab.measures import to_json as measure_to_json
 from zoneout_lab.metrics import SPLITS, Score, as_score
 from zoneout_lab.ops.cells import Cell, as_cell
-from zoneout_lab.parts import Code, Part, parts_of
+from zoneout_lab.parts import Code, Part, check_kinds, parts_of
 from zoneout_lab.regularizers import to_json
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.study.changes import changed, explain
@@ -81,6 +81,7 @@ class Study(Frozen):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
+        check_kinds(type(measure) for measure in self.measures)
         check_together(self.measures)
         arms_fit(self.arms, self.baseline)
         hypotheses_fit(self.hypotheses, [arm.name for arm in self.arms])
@@ -116,7 +117,11 @@ class Study(Frozen):
         """The task's preset with the study's changes, and an arm's."""
         presets = task_class(self.task).settings
         if self.preset not in presets:
-            raise unknown(f"preset of {task_name(self.task)}", self.preset, presets)
+            usual = "" if "preset" in self.model_fields_set else ", the one that a study has unless it names another"
+            raise UsageError(
+                f"{task_name(self.task)} has no preset {self.preset!r}{usual}. Known: {', '.join(sorted(presets))}. Name one in the study, "
+                "preset=..., or with --preset."
+            )
         # every option is written out, so that a run's identity does not depend on what a task takes for granted
         setting = self._with_options(presets[self.preset])
         return self._with_options(changed(changed(setting, self.change), arm.change if arm else {}))
@@ -138,7 +143,7 @@ class Study(Frozen):
         except Exception as error:
             kind = to_json(arm.regularizer)["kind"]
             raise InputRefusedError(
-                f"arm {arm.name!r}: {kind} failed when asked for its masks: {type(error).__name__}: {error}."
+                f"arm {arm.name!r}: {kind} failed when asked for its masks: {told(error)}."
             ) from error
         return Run(
             arm=arm.name,
@@ -167,7 +172,7 @@ class Study(Frozen):
         """The cell of an arm's model."""
         return as_cell((self.change | arm.change).get("model.cell") or self.setting(arm).model.cell)
 
-    def classes(self, arm: Arm) -> list[type]:
+    def classes(self, arm: Arm) -> list[type[Part]]:
         """The classes of the parts that a run of this arm is made of."""
         whole: tuple[Part, ...] = (arm.regularizer, self.cell(arm), *self.measures)
         held = [part for each in whole for part in parts_of(each)]

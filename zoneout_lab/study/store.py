@@ -103,10 +103,10 @@ class Store:
     def keep(self, code: Code) -> None:
         """Copy the study's own files that are missing. A copy that differs only in its comments stays as it is."""
         kept = self.manifest.get("code", {})
-        missing = [file for file in code.files if not (self.folder / f"code/{file.file}").exists()]
-        for file in missing:
-            schema.write_bytes(self.folder / f"code/{file.file}", file.source)
-            kept[file.key] = {"file": f"code/{file.file}", "sha256": file.sha256}
+        missing = {at: file for at, file in code.copies().items() if not (self.folder / f"code/{at}").exists()}
+        for at, file in missing.items():
+            schema.write_bytes(self.folder / f"code/{at}", file.source)
+            kept[file.key] = {"file": f"code/{at}", "sha256": file.sha256}
         if missing:
             self.manifest["code"] = kept
             self.save()

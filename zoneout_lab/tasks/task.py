@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from zoneout_lab.errors import InputRefusedError, LabError
+from zoneout_lab.errors import InputRefusedError, LabError, told
 from zoneout_lab.metrics import SCORES, as_score
 from zoneout_lab.parts import Part
 from zoneout_lab.settings import Setting
@@ -73,8 +73,11 @@ def check_task_class(cls: type[Task]) -> None:
         as_score(getattr(cls, "score", None))
     except LabError as error:
         raise InputRefusedError(f"{cls.__name__}: {error}") from error
-    if not isinstance(cls.settings, Mapping) or not all(isinstance(each, Setting) for each in cls.settings.values()):
-        raise InputRefusedError(f"{cls.__name__}'s settings have to be a mapping of names to Setting(...).")
+    presets = cls.settings.items() if isinstance(cls.settings, Mapping) else ()
+    if not presets or not all(isinstance(name, str) and isinstance(each, Setting) for name, each in presets):
+        raise InputRefusedError(
+            f"{cls.__name__}'s settings have to be a mapping of one or more names to Setting(...), such as {{'laptop': Setting()}}."
+        )
 
 
 def load_own(task: Task, folder: Path | None) -> Data:
@@ -90,7 +93,7 @@ def load_own(task: Task, folder: Path | None) -> Data:
     except Exception as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
         raise InputRefusedError(
-            f"{name} could not load its data: {type(error).__name__}: {error} (line {at.lineno} of {at.filename})."
+            f"{name} could not load its data: {told(error)} (line {at.lineno} of {at.filename})."
         ) from error
     check_data(task, data)
     return data
