@@ -14,7 +14,7 @@ from zoneout_lab.measures.gradient_flow import GradientFlow, gradient_flow
 from zoneout_lab.measures.lyapunov import LyapunovExponents
 from zoneout_lab.measures.perturbation import PerturbationGrowth, perturbation_growth
 from zoneout_lab.measures.probing import probe
-from zoneout_lab.measures.take import refuse_other_labels, take, try_measure
+from zoneout_lab.measures.take import refuse_other_labels, take
 from zoneout_lab.parts import from_json as part_from_json
 from zoneout_lab.parts import to_json as part_as_json
 
@@ -92,5 +92,4 @@ __all__ = [
     "refuse_other_labels",
     "take",
     "to_json",
-    "try_measure",
 ]

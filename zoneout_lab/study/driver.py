@@ -115,6 +115,19 @@ class Driver:
             self.store.add(outcome, self.score, record, phase=phase)
             self._tell(outcome.run)
             self.trained += 1
+        self._warn_of_unmeasured(outcomes)
+
+    def _warn_of_unmeasured(self, outcomes: Sequence[Outcome]) -> None:
+        runs: dict[tuple[int, str], list[str]] = {}
+        for outcome in outcomes:
+            for epochs in outcome.unmeasured.values():
+                for epoch, error in epochs.items():
+                    runs.setdefault((epoch, error), []).append(f"{outcome.run.arm} seed {outcome.run.seed}")
+        for (epoch, error), names in runs.items():
+            when = f"after epoch {epoch}" if epoch else "before training"
+            self.watcher.warn(
+                f"Not measured {when}: {', '.join(names)}: {error.rstrip('.')}. What was trained is kept, and this measurement is missing."
+            )
 
     def _tell(self, run: Run) -> None:
         entry = self.store.entry(run)
