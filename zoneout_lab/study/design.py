@@ -71,8 +71,8 @@ def check_metrics(study: Study) -> None:
             )
         if of is not None:
             raise UsageError(
-                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is measured after gradient_epochs, and the study "
-                "has none after training began: give it gradient_epochs=(-1,), for each run's last epoch."
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric} of the measure {of.kind!r}, but this study measures nothing "
+                "once training has begun: set its gradient_epochs, to (-1,) for each run's last epoch."
             )
         names = known | {f"{split}_score" for split in SPLITS}
         raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, names)}")
