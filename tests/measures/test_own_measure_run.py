@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from own_measure import ARMS, CLAIM, StateLength, length, own, raises, run, small
 
 from zoneout_lab import Arm, GradientFlow, PerturbationGrowth, Study, schema
@@ -161,3 +162,29 @@ def test_a_claim_on_a_measure_of_a_study_that_measures_nothing(monkeypatch: pyte
         check_metrics(small(measures=(StateLength(),), hypotheses=(CLAIM,), gradient_epochs=()))
     assert "hypothesis 'longer' needs last_length of the measure 'state_length'" in str(error.value)
     assert "set its gradient_epochs" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (length([1.0, 2.0], ("time",)), r"'length' is numbers by \(layer, time\) in arm 'lstm' and numbers by \(time\) in arm 'wide'"),
+        (length([[1.0, 2.0]], layer=[3]), r"'layer' is texts by \(layer\) in arm 'lstm' and numbers by \(layer\) in arm 'wide'"),
+        (length([[1.0, 2.0, 3.0]], layer=["l1"]), None),
+    ],
+)  # fmt: skip
+def test_what_arms_have_fits_into_one_array(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, found: xr.Dataset, words: str | None
+) -> None:
+    """Lengths and labels may differ."""
+    usual = length([[1.0, 2.0]], layer=["l0"])
+    measure = own(
+        measure=lambda self, model, batch: [found if model.rnn.hidden_size == 5 else usual] * len(model.readout_bias)
+    )
+    monkeypatch.setitem(MEASURES, "state_length", type(measure))
+    study = small(measures=(measure,), arms=(*ARMS, Arm(name="wide", change={"model.hidden": 5})), seeds=1)
+    if words is None:
+        values = scalar(open_results(run(study, tmp_path).folder), "last_length").sel(seed=0)
+        assert values.values.tolist() == [2.0, 2.0, 3.0]
+    else:
+        with pytest.raises(InputRefusedError, match=f"measure 'state_length': {words}"):
+            run(study, tmp_path)

@@ -126,7 +126,7 @@ class Driver:
         for (epoch, error), names in runs.items():
             when = f"after epoch {epoch}" if epoch else "before training"
             self.watcher.warn(
-                f"Not measured {when}: {', '.join(names)}: {error.rstrip('.')}. What was trained is kept, and this measurement is missing."
+                f"Not measured {when}: {', '.join(names)}: {' '.join(error.split()).rstrip('.')}. What was trained is kept, and this measurement is missing."
             )
 
     def _tell(self, run: Run) -> None:

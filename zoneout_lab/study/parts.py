@@ -67,6 +67,7 @@ def check_parts(study: Study, task: Task, data: Data) -> list[str]:
                 tried[kind] = _try_measures(study, run, model, data, known)
         found[arm.name] = tried[kind]
         _check_found(study, arm, tried[kind])
+    _check_alike(found)
     return _only_nan(found)
 
 
@@ -137,6 +138,22 @@ def _check_found(study: Study, arm: Arm, found: Found) -> None:
                 REDUCTIONS[hypothesis.metric].by_epoch(found[of[0].kind][0], hypothesis.metric)
             except LabError as error:
                 raise type(error)(f"{needs}, which arm {arm.name!r} will not have: {error}") from error
+
+
+def _check_alike(found: dict[str, Found]) -> None:
+    """What a measure finds in different arms has to fit into one array: lengths may differ, dimensions and the kind of labels may not."""
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    for arm, of in found.items():
+        for measure, datasets in of.items():
+            for name, variable in (item for dataset in datasets[:1] for item in dataset.variables.items()):
+                kind = "texts" if variable.dtype.kind == "U" else "numbers"
+                what = f"{kind} by ({', '.join(map(str, variable.dims))})"
+                other, had = first.setdefault((measure, str(name)), (arm, what))
+                if had != what:
+                    raise InputRefusedError(
+                        f"measure {measure!r}: {str(name)!r} is {had} in arm {other!r} and {what} in arm {arm!r}; return the same dimensions, "
+                        "and the same kind of labels, in all arms."
+                    )
 
 
 def _only_nan(found: dict[str, Found]) -> list[str]:
