@@ -112,7 +112,9 @@ def shortened(study: Study, declared: Study) -> tuple[Study, str]:
     # where all arms end together, their last epoch is measured once
     kept = [e for e in study.gradient_epochs if 0 <= e < epochs or (e == epochs and not same)]
     after = ", ".join(str(epoch) for epoch in late)
-    words = f"gradient flow measured after the last epoch instead of after epoch {after}"
+    kinds = [measure.kind.replace("_", " ") for measure in study.measures]
+    what = "gradient flow" if "gradient flow" in kinds else " and ".join(kinds) or "nothing"
+    words = f"{what} measured after the last epoch instead of after epoch {after}"
     return study.model_copy(update={"gradient_epochs": (*kept, -1)}), words
 
 
