@@ -7,7 +7,7 @@ from small_study import HELPS, run, small, snapshot
 
 from zoneout_lab import Arm
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.study.design import check_design, check_metrics, metrics_of, refuse_unless_forced
+from zoneout_lab.study.design import check_design, check_metrics, metrics_of, refuse_unless_forced, shortened
 
 
 def family(count: int, **fields):
@@ -74,3 +74,10 @@ def test_a_cell_is_not_measured_where_there_is_none():
     )
     with pytest.raises(UsageError, match="not every arm has a memory cell"):
         check_metrics(study)
+
+
+def test_a_shortened_study_says_what_is_measured_earlier():
+    declared = small({"training.epochs": 5}, gradient_epochs=(5,), measures=("update_activity", "lyapunov"))
+    study, words = shortened(declared.model_copy(update={"change": declared.change | {"training.epochs": 3}}), declared)
+    assert study.gradient_epochs == (-1,)
+    assert words == "update activity and lyapunov measured after the last epoch instead of after epoch 5"

@@ -111,7 +111,7 @@ def test_a_multiple_past_every_number_is_refused():
 METRICS = {
     "valid_eror": ["'helps'", "'valid_eror'", "mean 'valid_error'"],
     "valid_bpc": ["'valid_bpc'", "valid_error"],
-    "early_third_mass_cell": ["gradient_epochs=(-1,)"],
+    "early_third_mass_cell": ["gradient_epochs, to (-1,)"],
 }
 
 

@@ -18,11 +18,11 @@ from zoneout_lab.measures import USUAL, gradient_flow, perturbation_growth
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model, Seeds
 from zoneout_lab.tasks.base import Examples, Stream
+from zoneout_lab.training import Outcome, train
 from zoneout_lab.training import evaluate as module
-from zoneout_lab.training import train
 from zoneout_lab.training.evaluate import evaluate, evaluate_whole
 from zoneout_lab.training.losses import loss_by_replica
-from zoneout_lab.training.measured import first_batch, measured
+from zoneout_lab.training.measured import measure_runs
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.step import reads
 
@@ -210,8 +210,9 @@ def test_measuring_leaves_a_model_as_it_was():
     model = made(TinyStream(), ARMS).eval()
     model.rnn.update, model.rnn.evaluation = 5, "sampled"
     valid = TinyStream().load().valid
-    for measure in USUAL:
-        measured(measure, model, first_batch(valid, 4), [{}] * len(ARMS), 0)
+    outcomes = [Outcome(make_run(seed, gradient_examples=4)) for seed in range(len(ARMS))]
+    measure_runs(USUAL, model, valid, outcomes, 0, [True] * len(ARMS))
+    assert all(set(outcome.measured) == {"gradients", "dynamics"} for outcome in outcomes)
     assert (model.rnn.update, model.rnn.draw, model.rnn.evaluation, model.training) == (5, 0, "sampled", False)
 
 
@@ -273,6 +274,8 @@ def test_a_measurement_in_training_moves_neither_buffers_nor_generators(measure:
     nn.utils.parametrizations.spectral_norm(model.rnn, "weight_hh_l0")
     model.rnn.register_forward_pre_hook(lambda *_: torch.rand(1) and None)
     before = [torch.get_rng_state(), *(buffer.clone() for buffer in model.buffers())]
-    measured(measure, model, first_batch(split, 3), [{}] * len(ARMS), 0)
+    outcomes = [Outcome(make_run(seed, gradient_examples=3)) for seed in range(len(ARMS))]
+    measure_runs([measure], model, split, outcomes, 0, [True] * len(ARMS))
+    assert all(len(outcome.measured) == 1 for outcome in outcomes)
     assert len(before) == 3
     assert all(torch.equal(a, b) for a, b in zip(before, [torch.get_rng_state(), *model.buffers()], strict=True))

@@ -46,7 +46,7 @@ def show_plan(
         ]
     task = make_task(study.task, study.setting().options)
     loaded = load_task(task, data)
-    check_parts(study, task, loaded)
+    warnings = check_parts(study, task, loaded)
     folder = out / study.id
     there = read_manifest(folder)["runs"] if (folder / "MANIFEST.json").exists() else {}
     missing = [run for run in runs if run.id not in there or not (folder / there[run.id]["file"]).exists()]
@@ -73,6 +73,7 @@ def show_plan(
         "device": device,
         "workers": workers,
         "problem": problem,
+        "warnings": warnings,
     }
     if missing_device:
         errors.print(
@@ -101,8 +102,8 @@ def show_plan(
     })  # fmt: skip
     for note in loaded.notes:
         errors.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
-    if problem:
-        errors.print(f"[yellow]Warning:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+    for warning in filter(None, (*warnings, problem)):
+        errors.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
 
 
 def hypotheses(study: Study) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
+from inspect import isabstract
 from typing import Any
 
 from zoneout_lab.measures.activity import UpdateActivity
@@ -14,7 +15,7 @@ from zoneout_lab.measures.gradient_flow import GradientFlow, gradient_flow
 from zoneout_lab.measures.lyapunov import LyapunovExponents
 from zoneout_lab.measures.perturbation import PerturbationGrowth, perturbation_growth
 from zoneout_lab.measures.probing import probe
-from zoneout_lab.measures.take import refuse_other_labels, take, try_measure
+from zoneout_lab.measures.take import refuse_other_labels, take
 from zoneout_lab.parts import from_json as part_from_json
 from zoneout_lab.parts import to_json as part_as_json
 
@@ -66,8 +67,10 @@ def as_measure(given: Any) -> Any:
         return from_json({"kind": given})
     if isinstance(given, Mapping):
         return from_json(given)
-    if isinstance(given, type) and issubclass(given, Measure) and not fields(given):  # type: ignore[arg-type]
-        return given()
+    if isinstance(given, type) and issubclass(given, Measure) and not isabstract(given):
+        made: Any = given  # a dataclass, which mypy is not told of abstract classes
+        wanting = [f.name for f in fields(made) if f.init and f.default is MISSING and f.default_factory is MISSING]
+        return given if wanting else given()
     return given
 
 
@@ -92,5 +95,4 @@ __all__ = [
     "refuse_other_labels",
     "take",
     "to_json",
-    "try_measure",
 ]

@@ -118,7 +118,8 @@ class Measure(Part, ABC):
         without_noise: measure again with every mask replaced by its expectation; names then end in ``_without_noise``.
 
     When it is taken, and on how many validation examples, the study says (``gradient_epochs``, ``gradient_examples``). It may draw random
-    numbers and run the model as often as it likes: generators, counters and buffers are put back. It must not change the weights.
+    numbers and run the model as often as it likes: generators, counters and buffers are put back. It must not change the weights. It is
+    tried before training; where it fails later, the run is kept without this measurement, and the report says why.
 
     >>> import torch, xarray as xr
     >>> from zoneout_lab import Metric

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from zoneout_lab.errors import InputRefusedError, LabError
+from zoneout_lab.checked import plain
+from zoneout_lab.errors import InputRefusedError, LabError, told
 from zoneout_lab.measures.base import Batch, Measure, Subject, about
-from zoneout_lab.measures.unmoved import unmoved
+from zoneout_lab.measures.unmoved import as_it_stands, unmoved
 from zoneout_lab.metrics import Metric
 from zoneout_lab.profiles import both
 
@@ -45,18 +46,6 @@ def take(measure: Measure, model: Subject, batch: Batch, replicas: int) -> list[
     return [both(*pair) for pair in zip(noisy, without, strict=True)]
 
 
-def try_measure(measure: Measure, model: Subject, batch: Batch, replicas: int = 1) -> tuple[str, ...]:
-    """Take a measure before anything is trained, to see that it can be taken; returns warnings.
-
-    Raises InputRefusedError as :func:`take` does.
-    """
-    found = take(measure, model, batch, replicas)
-    nothing = [str(name) for name, values in found[0].data_vars.items() if values.isnull().all()] if found else []
-    if not nothing:
-        return ()
-    return (f"measure {measure.kind!r} gave nothing but NaN for {', '.join(nothing)} when it was tried.",)
-
-
 def refuse_other_labels(measure: Measure, one: xr.Dataset, other: xr.Dataset, first: str, second: str) -> None:
     """Raise InputRefusedError where two measurements differ in what they are of, or in a dimension's length or labels."""
     for dim in measure.dims:
@@ -69,17 +58,32 @@ def refuse_other_labels(measure: Measure, one: xr.Dataset, other: xr.Dataset, fi
 
 
 def _once(measure: Measure, model: Subject, batch: Batch, replicas: int, *, noise: bool) -> list[xr.Dataset]:
-    weights = [p.detach().clone() for p in model.parameters()] if isinstance(model, nn.Module) else []
-    with _naming(measure), _noise(model, on=noise), unmoved(norms_suffice=True):
-        found = _by_replica(measure, measure.measure(model, batch), replicas)
-        out = [_with_scalars(measure, _checked(measure, dataset)) for dataset in found]
-    now = model.parameters() if isinstance(model, nn.Module) else ()
-    # bits: a weight that is not a number has to count as unchanged
-    if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(weights, now, strict=True)):
+    put_back = as_it_stands(model) if isinstance(model, nn.Module) else lambda: False
+    changed = False
+    try:
+        with _naming(measure), _torch_as_before(), _noise(model, on=noise), unmoved(norms_suffice=True):
+            found = _by_replica(measure, measure.measure(model, batch), replicas)
+            out = [_with_scalars(measure, _checked(measure, dataset)) for dataset in found]
+    finally:
+        changed = put_back()
+    if changed:
         raise InputRefusedError(
             f"measure {measure.kind!r} changed the model's weights: let it work on a copy (copy.deepcopy(model))."
         )
     return out
+
+
+@contextmanager
+def _torch_as_before() -> Iterator[None]:
+    """What a measure may have switched for the whole process is put back, as training goes on in it."""
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    try:
+        with torch.set_grad_enabled(torch.is_grad_enabled()), np.errstate():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
 
 
 @contextmanager
@@ -89,10 +93,10 @@ def _naming(measure: Measure) -> Iterator[None]:
         yield
     except LabError as error:
         raise type(error)(f"measure {measure.kind!r}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # exit() in a measure would end the study
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise
-        raise InputRefusedError(f"measure {measure.kind!r} failed: {type(error).__name__}: {error}") from error
+        raise InputRefusedError(f"measure {measure.kind!r} failed: {told(error)}") from error
 
 
 @contextmanager
@@ -153,7 +157,7 @@ def _checked(measure: Measure, found: xr.Dataset) -> xr.Dataset:
 def _recorded(measure: Measure) -> dict[str, Any]:
     """What a report says of a measure, whose class it may not have."""
     fields = dataclasses.asdict(measure)  # type: ignore[call-overload]
-    return {"kind": measure.kind, "fields": fields, "title": measure.title, "about": about(measure)}
+    return {"kind": measure.kind, "fields": plain(fields), "title": measure.title, "about": about(measure)}
 
 
 def _quantity(measure: Measure, name: str, values: xr.DataArray) -> xr.DataArray:

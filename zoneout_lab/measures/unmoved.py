@@ -1,9 +1,9 @@
-"""A measurement must not move what it measures: generators and buffers."""
+"""A measurement must not move what it measures: generators and buffers, and where anyone may have written it, weights and all else."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,3 +51,51 @@ def unmoved(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterat
                 if value is not None and content is not None:
                     with torch.no_grad():
                         value.copy_(content)
+
+
+def as_it_stands(model: nn.Module) -> Callable[[], bool]:
+    """A function that puts a model back to what it is now, all attributes of its modules included, and says whether a weight had changed.
+
+    >>> layer = nn.Linear(1, 1)
+    >>> put_back = as_it_stands(layer)
+    >>> layer.eval().weight.requires_grad_(False).fill_(7.0)
+    Parameter containing:
+    tensor([[7.]])
+    >>> put_back(), layer.training, layer.weight.requires_grad, bool(layer.weight == 7)
+    (True, True, True, False)
+    """
+    weights = [(p, p.data, p.data.clone(), p.requires_grad) for p in model.parameters()]
+    gradients = [(p, p.grad, None if p.grad is None else p.grad.data) for p in model.parameters()]
+    attributes: list[tuple[nn.Module, str, Any, dict[Any, Any] | None]] = [
+        (module, name, value, dict(value) if isinstance(value, dict) else None)
+        for module in model.modules()
+        for name, value in vars(module).items()
+    ]
+
+    def put_back() -> bool:
+        for module in {id(module): module for module, *_ in attributes}.values():
+            vars(module).clear()
+        for module, name, value, content in attributes:
+            if content is not None:
+                value.clear()
+                value.update(content)
+            vars(module)[name] = value
+        changed = False
+        for parameter, data, before, trained in weights:
+            changed |= not _same(parameter.data, before)
+            parameter.data = data
+            if not _same(data, before):
+                data.copy_(before)
+            parameter.requires_grad_(trained)
+        for parameter, gradient, values in gradients:
+            if gradient is not None and values is not None:
+                gradient.data = values  # model.double() changes it where it is
+            parameter.grad = gradient
+        return changed
+
+    return put_back
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Bits: a weight that is not a number has to count as unchanged."""
+    return one.dtype == other.dtype and torch.equal(one.nan_to_num(), other.nan_to_num())

@@ -24,7 +24,8 @@ def open_results(path: str | Path) -> xr.DataTree:
 
     ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
     out) or a ``.nc`` file of a whole study. Planned runs that are not there are ``missing``. Provenance holds ``study``,
-    ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any, and
+    ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any,
+    ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, and
     lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences) and ``score`` (what the task
     is judged by) of the runs.
 
@@ -79,6 +80,12 @@ def _open_folder(folder: Path) -> xr.DataTree:
     record |= {key: manifest[key] for key in ("tuning", "paper") if manifest.get(key) is not None}
     if scores := _distinct(schema.provenance(tree, "score") for tree, _ in runs):
         record["score"] = scores  # what the task was judged by; older runs do not say
+    unmeasured = [
+        {"arm": tree.attrs["arm"], "seed": int(tree.attrs["seed"])} | each
+        for tree, _ in runs
+        for each in schema.provenance(tree, "unmeasured") or []
+    ]
+    record |= {"unmeasured": unmeasured} if unmeasured else {}
     return schema.study_tree(runs, arms=arms, seeds=seeds, provenance=record)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -19,7 +20,8 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
 
     ``valid_score`` (``test_score``, ``train_eval_score``) is the score of the study's task, whose name the result has:
     ``valid_error``, for example. A metric by epoch is taken at each run's ``best_epoch``. A measure's scalar is
-    taken at the last epoch measured. A known metric of a study without any finished run is NaN throughout.
+    taken at the last epoch measured. A known metric of a study without any finished run is NaN throughout, and so is one that a declared
+    hypothesis is about and no run has.
 
     Raises UsageError for a metric that is on no list, or a score where no run has one yet; InputRefusedError where an arm or seed appears twice or the study did
     not measure what is asked.
@@ -45,14 +47,18 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     metric = _of_task(tree, metrics, metric)
     finished = metrics["status"] == "finished"
     stored = stored_scalars(tree)
-    if metric in REDUCTIONS or metric in stored:
+    if metric in stored or (metric in REDUCTIONS and REDUCTIONS[metric].group in tree.children):
         values = measured(tree, finished, metric)
     elif metric in metrics and np.issubdtype(metrics[metric].dtype, np.number):
         values = metrics[metric]
         if "epoch" in values.dims:
             values = values.where(metrics["epoch"] == metrics["best_epoch"]).sum("epoch", min_count=1)
-    elif metric in (schema.QUANTITIES | _own(tree)) and not finished.any():
+    elif metric in (schema.QUANTITIES | _own(tree) | REDUCTIONS) and not finished.any():
         values = _nothing(finished)
+    elif metric in _declared(tree):
+        values = _nothing(finished)  # what was to be measured failed in every run
+    elif metric in REDUCTIONS:
+        raise InputRefusedError(f"{metric} needs {REDUCTIONS[metric].what}, and this study measured none.")
     else:
         numeric = [str(name) for name, v in metrics.data_vars.items() if np.issubdtype(v.dtype, np.number)]
         scores = [name for split in SPLITS if _of_task(tree, metrics, name := f"{split}_score") != name]
@@ -71,6 +77,12 @@ def described(tree: xr.DataTree, metric: str) -> Metric:
     about = _own(tree).get(metric) or schema.description(metric, attrs)
     # a loss has another unit in another task
     return dataclasses.replace(about, unit=str(attrs.get("units", about.unit)))
+
+
+def _declared(tree: xr.DataTree) -> set[str]:
+    """The metrics of the study's hypotheses, which were checked to be among its own before it ran."""
+    hypotheses = (schema.study_of(tree) or {}).get("hypotheses") or ()
+    return {str(each.get("metric")) for each in hypotheses if isinstance(each, Mapping)}
 
 
 def _own(tree: xr.DataTree) -> dict[str, Metric]:

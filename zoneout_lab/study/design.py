@@ -5,12 +5,11 @@ from __future__ import annotations
 from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.measures import USUAL, check_together
-from zoneout_lab.metrics import SPLITS, as_score
+from zoneout_lab.metrics import SPLITS
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.results.numbers import p_value
 from zoneout_lab.study.spec import Study
-from zoneout_lab.tasks import task_class
 
 
 def check_design(study: Study) -> str | None:
@@ -44,7 +43,7 @@ def check_metrics(study: Study) -> None:
 
     UsageError for a metric they cannot have, InputRefusedError for a measurement planned after the last epoch.
     """
-    check_together(study.measures, as_score(task_class(study.task).score))
+    check_together(study.measures, study.score)
     known = set(metrics_of(study))
     last = _last_epochs(study)
     shortest = min(study.arms, key=lambda arm: last[arm.name])
@@ -71,8 +70,8 @@ def check_metrics(study: Study) -> None:
             )
         if of is not None:
             raise UsageError(
-                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}, which is measured after gradient_epochs, and the study "
-                "has none after training began: give it gradient_epochs=(-1,), for each run's last epoch."
+                f"hypothesis {hypothesis.name!r} needs {hypothesis.metric} of the measure {of.kind!r}, but this study measures nothing "
+                "once training has begun: set its gradient_epochs, to (-1,) for each run's last epoch."
             )
         names = known | {f"{split}_score" for split in SPLITS}
         raise UsageError(f"hypothesis {hypothesis.name!r}: {unknown('metric', hypothesis.metric, names)}")
@@ -80,7 +79,7 @@ def check_metrics(study: Study) -> None:
 
 def metrics_of(study: Study) -> list[str]:
     """Metrics that every run of the study will have."""
-    names = [*as_score(task_class(study.task).score).names, *(f"{split}_loss" for split in SPLITS)]
+    names = [*study.score.names, *(f"{split}_loss" for split in SPLITS)]
     names += ["train_loss", "gradient_norm", "best_epoch", "epochs_run"]
     if any(study.gradient_epochs):
         cells = all("cell" in as_cell(study.setting(arm).model.cell).states for arm in study.arms)
@@ -112,7 +111,9 @@ def shortened(study: Study, declared: Study) -> tuple[Study, str]:
     # where all arms end together, their last epoch is measured once
     kept = [e for e in study.gradient_epochs if 0 <= e < epochs or (e == epochs and not same)]
     after = ", ".join(str(epoch) for epoch in late)
-    words = f"gradient flow measured after the last epoch instead of after epoch {after}"
+    kinds = [measure.kind.replace("_", " ") for measure in study.measures]
+    what = "gradient flow" if "gradient flow" in kinds else " and ".join(kinds) or "nothing"
+    words = f"{what} measured after the last epoch instead of after epoch {after}"
     return study.model_copy(update={"gradient_epochs": (*kept, -1)}), words
 
 

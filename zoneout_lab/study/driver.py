@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from zoneout_lab.errors import told
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.settings import Run
@@ -114,6 +115,19 @@ class Driver:
             self.store.add(outcome, self.study.score, record, phase=phase)
             self._tell(outcome.run)
             self.trained += 1
+        self._warn_of_unmeasured(outcomes)
+
+    def _warn_of_unmeasured(self, outcomes: Sequence[Outcome]) -> None:
+        runs: dict[tuple[int, str], list[str]] = {}
+        for outcome in outcomes:
+            for epochs in outcome.unmeasured.values():
+                for epoch, error in epochs.items():
+                    runs.setdefault((epoch, error), []).append(f"{outcome.run.arm} seed {outcome.run.seed}")
+        for (epoch, error), names in runs.items():
+            when = f"after epoch {epoch}" if epoch else "before training"
+            self.watcher.warn(
+                f"Not measured {when}: {', '.join(names)}: {' '.join(error.split()).rstrip('.')}. What was trained is kept, and this measurement is missing."
+            )
 
     def _tell(self, run: Run) -> None:
         entry = self.store.entry(run)
@@ -121,7 +135,7 @@ class Driver:
 
     def _fail(self, batch: Sequence[Run], error: Exception) -> None:
         names = [f"{run.arm} seed {run.seed}" for run in batch]
-        self.watcher.warn(f"Failed: {', '.join(names)}: {type(error).__name__}: {error}")
+        self.watcher.warn(f"Failed: {', '.join(names)}: {told(error)}")
         self.failed += names
         for run in batch:
             self.ledger.end(run, None, {"status": "failed"})

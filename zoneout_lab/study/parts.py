@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from zoneout_lab.errors import InputRefusedError, LabError
-from zoneout_lab.measures import MEASURES, Measure, try_measure
-from zoneout_lab.metrics import SCORES, as_score, names_over
+import torch
+from torch import Tensor
+
+from zoneout_lab.errors import InputRefusedError, LabError, told
+from zoneout_lab.measures import MEASURES, Measure, take
+from zoneout_lab.metrics import SCORES, Score, names_over
 from zoneout_lab.ops.cells import CELLS, Cell, as_cell
 from zoneout_lab.parts import check_kinds, check_part, parts_of
+from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json
 from zoneout_lab.settings import Run
 from zoneout_lab.study.declared import Arm
@@ -19,8 +25,14 @@ from zoneout_lab.training.evaluate import evaluate
 from zoneout_lab.training.measured import first_batch
 from zoneout_lab.training.model import SequenceModel
 
-_STEPS = 2  # timesteps that a model is tried on
-_EXAMPLES = 2  # examples that a measure is tried on
+if TYPE_CHECKING:
+    import xarray as xr
+
+    Found = dict[str, list[xr.Dataset]]  # kind of a measure → what it found in each replica
+
+_STEPS = 2  # timesteps that built-in parts are tried on
+_EXAMPLES = 2
+_REPLICAS = 2
 
 
 def check_parts(study: Study, task: Task, data: Data) -> list[str]:
@@ -31,34 +43,37 @@ def check_parts(study: Study, task: Task, data: Data) -> list[str]:
         task, data: of the study.
 
     Raises:
-        InputRefusedError: an impossible model, one that cannot read the task, or a user's part that cannot be made again from its
-            JSON.
+        InputRefusedError: an impossible model, one that cannot read the task, a user's part that fails when it is tried or cannot be made
+            again from its JSON, or a measure that does not find what a hypothesis is about.
     """
     check_kinds(cls for arm in study.arms for cls in study.classes(arm))
     check_part(task, TASKS, Task)  # type: ignore[type-abstract]
-    _check_score(study, task, data)
+    _check_score(study, data)
     for measure in study.measures:
         check_part(measure, MEASURES, Measure)  # type: ignore[type-abstract]
-    tried, measured, warnings = set(), set(), list[str]()
+    tried: dict[tuple[str, str], Found] = {}
+    found: dict[str, Found] = {}
+    known: dict[tuple[str, str, str], list[xr.Dataset]] = {}
     for arm in study.arms:
         run = study.run(arm, 0)
         _check_written(arm, study.cell(arm))
         kind = (run.shape, str(to_json(arm.regularizer)))
         if kind not in tried:
-            tried.add(kind)
+            tried[kind] = {}
             model = _try(run, task, data)
             if model is not None:
-                _try_score(task, model, data)
-            # once for each model: a regularizer changes no measure's dimensions
-            if model is not None and run.gradient_epochs and run.shape not in measured:
-                measured.add(run.shape)
-                warnings += _try_measures(study, run, model, data)
-    return list(dict.fromkeys(warnings))
+                _try_score(study.score, model, data)
+            if model is not None and run.gradient_epochs:
+                tried[kind] = _try_measures(study, run, model, data, known)
+        found[arm.name] = tried[kind]
+        _check_found(study, arm, tried[kind])
+    _check_alike(found)
+    return _only_nan(found)
 
 
-def _check_score(study: Study, task: Task, data: Data) -> None:
+def _check_score(study: Study, data: Data) -> None:
     """The metrics that hypotheses name have to exist for data of the task's kind."""
-    score = as_score(task.score)
+    score = study.score
     made = names_over(score, kind_of(data.test))
     for hypothesis in study.hypotheses:
         if hypothesis.metric in score.names and hypothesis.metric not in made:
@@ -68,9 +83,8 @@ def _check_score(study: Study, task: Task, data: Data) -> None:
             )
 
 
-def _try_score(task: Task, model: SequenceModel, data: Data) -> None:
+def _try_score(score: Score, model: SequenceModel, data: Data) -> None:
     """A score of the task's own, on a few examples; those that come built in are known to work."""
-    score = as_score(task.score)
     if score is SCORES.get(score.name):
         return
     try:
@@ -78,23 +92,79 @@ def _try_score(task: Task, model: SequenceModel, data: Data) -> None:
     except LabError:
         raise
     except Exception as error:
-        raise InputRefusedError(
-            f"The score {score.name!r} failed when it was tried: {type(error).__name__}: {error}"
-        ) from error
+        raise InputRefusedError(f"The score {score.name!r} failed when it was tried: {told(error)}") from error
 
 
-def _try_measures(study: Study, run: Run, model: SequenceModel, data: Data) -> list[str]:
-    """Every measure on two examples, whole sequences of them."""
+def _try_measures(
+    study: Study, run: Run, model: SequenceModel, data: Data, known: dict[tuple[str, str, str], list[xr.Dataset]]
+) -> Found:
+    """What every measure finds on two examples, whole sequences of them.
+
+    A built-in one is tried once for each shape of a model: a regularizer changes nothing of what it finds a value for.
+    """
     batch = first_batch(data.valid, _EXAMPLES)
-    warnings: list[str] = []
+    found: Found = {}
     for measure in study.measures:
+        own = type(measure) not in MEASURES.values()
+        key = (measure.kind, run.shape, str(run.regularizer) if own else "")
         try:
-            warnings += try_measure(measure, model, batch)
+            if key not in known:
+                known[key] = take(measure, model, batch, _REPLICAS)
+            found[measure.kind] = known[key]
         except LabError as error:
             raise type(error)(f"arm {run.arm!r}: {error}") from error
         except Exception:  # noqa: BLE001, S110 - the machine's, not the study's
             pass
-    return warnings
+    return found
+
+
+def _check_found(study: Study, arm: Arm, found: Found) -> None:
+    """A scalar that a hypothesis is about has to be there in the arms that it compares."""
+    for hypothesis in study.hypotheses:
+        of = [measure for measure in study.measures if hypothesis.metric in measure.names() and measure.kind in found]
+        if not of or arm.name not in (hypothesis.arm, hypothesis.against):
+            continue
+        needs = f"hypothesis {hypothesis.name!r} needs {hypothesis.metric}"
+        if not found[of[0].kind]:
+            raise InputRefusedError(
+                f"{needs}, but the measure {of[0].kind!r} finds nothing in arm {arm.name!r}. Ask for another metric, or compare arms in "
+                "which there is something to measure."
+            )
+        if hypothesis.metric in REDUCTIONS:
+            try:
+                REDUCTIONS[hypothesis.metric].by_epoch(found[of[0].kind][0], hypothesis.metric)
+            except LabError as error:
+                raise type(error)(f"{needs}, which arm {arm.name!r} will not have: {error}") from error
+
+
+def _check_alike(found: dict[str, Found]) -> None:
+    """What a measure finds in different arms has to fit into one array: lengths may differ, dimensions and the kind of labels may not."""
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    for arm, of in found.items():
+        for measure, datasets in of.items():
+            for name, variable in (item for dataset in datasets[:1] for item in dataset.variables.items()):
+                kind = "texts" if variable.dtype.kind == "U" else "numbers"
+                what = f"{kind} by ({', '.join(map(str, variable.dims))})"
+                other, had = first.setdefault((measure, str(name)), (arm, what))
+                if had != what:
+                    raise InputRefusedError(
+                        f"measure {measure!r}: {str(name)!r} is {had} in arm {other!r} and {what} in arm {arm!r}; return the same dimensions, "
+                        "and the same kind of labels, in all arms."
+                    )
+
+
+def _only_nan(found: dict[str, Found]) -> list[str]:
+    """A warning for each measure that gave nothing but NaN for something, with the arms in which it did."""
+    arms: dict[tuple[str, str], list[str]] = {}
+    for arm, of in found.items():
+        for kind, datasets in of.items():
+            names = [str(name) for dataset in datasets[:1] for name, v in dataset.data_vars.items() if v.isnull().all()]
+            if names:
+                arms.setdefault((kind, ", ".join(names)), []).append(repr(arm))
+    return [
+        f"measure {kind!r} gave nothing but NaN for {names} when it was tried in arm{'s' * (len(where) > 1)} {', '.join(where)}."
+        for (kind, names), where in arms.items()
+    ]
 
 
 def _check_written(arm: Arm, cell: Cell) -> None:
@@ -107,30 +177,68 @@ def _check_written(arm: Arm, cell: Cell) -> None:
 
 
 def _try(run: Run, task: Task, data: Data) -> SequenceModel | None:
-    """One pass over a few timesteps. Other failures, such as too little memory, are left to training, which reports them."""
-    batch = next(iter(data.train.in_order(run.setting.training.batch)), None)
+    """A pass and its gradient, as in training: of two replicas, because a study trains several together.
+
+    Parts that come built in are tried on a few timesteps, a user's own on whole sequences. Other failures than theirs, such as too little
+    memory, are left to training, which reports them.
+    """
+    batch = next(iter(data.train.in_order(_EXAMPLES)), None)
     if batch is None:
         return None
     regularizer = from_json(run.regularizer)
+    made = (*parts_of(as_cell(run.setting.model.cell)), *parts_of(regularizer))
+    own = [part for part in made if type(part) not in (*CELLS.values(), *REGULARIZERS.values())]
+    inputs = batch[0][None, : None if own else _STEPS, :_EXAMPLES]
     try:
         model = SequenceModel(
             run.setting.model,
             task.input_size,
             task.output_size,
-            regularizers=[regularizer.for_training(1)],
-            seeds=[run.seeds],
+            regularizers=[regularizer.for_training(1)] * _REPLICAS,
+            seeds=[run.seeds] * _REPLICAS,
             evaluation=run.setting.training.evaluation,
         )
-        with torch.no_grad():
-            model(batch[0][None, :_STEPS])
+        with _as_before(model):
+            _differentiate(model, inputs)
+            with torch.no_grad():
+                model.eval()(inputs)
         return model
     except LabError as error:
         raise type(error)(f"arm {run.arm!r}: {error}") from error
     except Exception as error:
-        made = (*parts_of(as_cell(run.setting.model.cell)), *parts_of(regularizer))
-        own = [part for part in made if type(part) not in (*CELLS.values(), *REGULARIZERS.values())]
         if own and not isinstance(error, MemoryError | torch.OutOfMemoryError):
             raise InputRefusedError(
-                f"arm {run.arm!r}: the model with {own[0]} cannot be run: {type(error).__name__}: {error}."
+                f"arm {run.arm!r}: the model with {', '.join(map(str, own))} cannot be trained: "
+                f"{told(error).rstrip('.')}."
             ) from error
         return None  # it is the machine's, not the study's
+
+
+def _differentiate(model: SequenceModel, inputs: Tensor) -> None:
+    """The gradient of the first replica's outputs and penalty, which has to leave the parameters of the others alone."""
+    logits = model(inputs)
+    penalty = model.rnn.penalty
+    if penalty is not None and not penalty.requires_grad and penalty.any():
+        raise InputRefusedError(
+            "The penalty has no gradient, so it would change nothing: make it of the outputs as they are given, without detach(), item() or "
+            "torch.no_grad()."
+        )
+    first = logits[0].sum() + (0 if penalty is None else penalty[0])
+    for gradient in torch.autograd.grad(first, list(model.parameters()), allow_unused=True):
+        # NaN may come from zero times infinity
+        if gradient is not None and gradient[1:].nan_to_num().any():
+            raise InputRefusedError(
+                "Replicas that train together would change one another: the first replica's loss has a gradient in the second's "
+                "parameters. Tensors of a cell have the replicas as their first axis; sum, average or shift along the others only."
+            )
+
+
+@contextmanager
+def _as_before(model: SequenceModel) -> Iterator[None]:
+    """Counters, penalty and mode are afterwards as before."""
+    put_back, training = model.rnn.as_it_stands(), model.training
+    try:
+        yield
+    finally:
+        put_back()
+        model.train(training)

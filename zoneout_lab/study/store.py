@@ -161,6 +161,11 @@ def _paper_setting(study: Study) -> dict[str, Any] | None:
 def outcome_tree(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
     """A run's outcome as its result tree."""
     run = outcome.run
+    unmeasured = [
+        {"group": group, "epoch": epoch, "error": error}
+        for group, epochs in outcome.unmeasured.items()
+        for epoch, error in epochs.items()
+    ]
     return schema.run_tree(
         run_id=run.id,
         arm=run.arm,
@@ -171,7 +176,8 @@ def outcome_tree(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
         best_epoch=outcome.best_epoch,
         measured=outcome.measured,
         seconds=outcome.seconds,
-        provenance={"spec": run.model_dump(mode="json"), **provenance},
+        provenance={"spec": run.model_dump(mode="json"), **provenance}
+        | ({"unmeasured": unmeasured} if unmeasured else {}),
     )
 
 

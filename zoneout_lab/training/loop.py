@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zoneout_lab.measures import Measure, group_of
 from zoneout_lab.measures import from_json as measure_from_json
 from zoneout_lab.metrics import as_score
 from zoneout_lab.regularizers import from_json
@@ -19,35 +18,11 @@ from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training.evaluate import evaluate, evaluate_selected
-from zoneout_lab.training.measured import Measured, first_batch, measured
+from zoneout_lab.training.measured import measure_runs
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.optimizer import rate_at
+from zoneout_lab.training.outcome import Outcome
 from zoneout_lab.training.step import Step, in_batches, on_device
-
-
-@dataclass
-class Outcome:
-    """What became of one run: metrics by epoch, values of the selected checkpoint, measurements by epoch.
-
-    ``best_epoch`` is the epoch of the selected checkpoint, ``improved_epoch`` the last that improved on the best validation score,
-    which patience counts from. ``measured`` maps a measure's group to the epochs and what was measured after each.
-    """
-
-    run: Run
-    status: str = "finished"
-    best_epoch: int | None = None
-    improved_epoch: int | None = None
-    by_epoch: dict[str, list[float]] = field(default_factory=dict)
-    at_best: dict[str, float] = field(default_factory=dict)
-    measured: dict[str, Measured] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def active(self) -> bool:
-        patience = self.run.setting.training.patience
-        epochs = len(self.by_epoch.get("train_loss", ()))
-        waited = patience is not None and self.improved_epoch is not None and epochs - self.improved_epoch >= patience
-        return self.status == "finished" and not waited
 
 
 @dataclass(frozen=True)
@@ -113,7 +88,7 @@ def _train(
     measured_at = runs[0].gradient_epochs
     measures = [measure_from_json(measure) for measure in runs[0].measures]
     if 0 in measured_at:
-        _measure(measures, model, data, outcomes, 0, [True] * len(runs))
+        measure_runs(measures, model, data.valid, outcomes, 0, [True] * len(runs))
     for epoch in range(1, training.epochs + 1):
         model.train()
         step.begin(rate_at(training, epoch))
@@ -131,7 +106,7 @@ def _train(
         values |= _named("train_eval", evaluate(model, data.train, score, first=_examples(data), samples=samples))
         active = [outcome.active for outcome in outcomes]
         if epoch in measured_at:
-            _measure(measures, model, data, outcomes, epoch, active)
+            measure_runs(measures, model, data.valid, outcomes, epoch, active)
         for r, outcome in enumerate(outcomes):
             if not active[r]:
                 continue
@@ -148,7 +123,7 @@ def _train(
                     kept[r] = tensor.detach()[r]
         last = [active[r] and (epoch == training.epochs or not outcome.active) for r, outcome in enumerate(outcomes)]
         if -1 in measured_at and any(last):
-            _measure(measures, model, data, outcomes, epoch, last)
+            measure_runs(measures, model, data.valid, outcomes, epoch, last)
         if not any(outcome.active for outcome in outcomes):
             break
 
@@ -161,24 +136,6 @@ def _train(
         outcome.at_best = {name: float(value[r]) if found else float("nan") for name, value in at_best.items()}
         outcome.seconds = (time.perf_counter() - started) / len(runs)
     return outcomes
-
-
-def _measure(
-    measures: Sequence[Measure],
-    model: SequenceModel,
-    data: Data,
-    outcomes: Sequence[Outcome],
-    epoch: int,
-    which: Sequence[bool],
-) -> None:
-    """Measure all replicas, and keep the results of some of them, unless those have diverged."""
-    batch = first_batch(data.valid, outcomes[0].run.gradient_examples)
-    for measure in measures:
-        group = group_of(measure)
-        found = measured(measure, model, batch, [outcome.measured.get(group, {}) for outcome in outcomes], epoch)
-        for dataset, outcome, kept in zip(found, outcomes, which, strict=False):
-            if kept and outcome.status == "finished":
-                outcome.measured.setdefault(group, {})[epoch] = dataset
 
 
 def _examples(data: Data) -> int:

@@ -1,19 +1,22 @@
-"""What is measured of models in training, on the first validation examples."""
+"""What is measured of models in training, on the first validation examples. A measure that fails costs no trained run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoneout_lab.measures import Batch, Measure, refuse_other_labels, take
+import torch
+
+from zoneout_lab.errors import InputRefusedError, LabError
+from zoneout_lab.measures import Batch, Measure, group_of, refuse_other_labels, take
+from zoneout_lab.settings import Run
 from zoneout_lab.tasks.base import Split
 from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
+from zoneout_lab.training.outcome import Outcome
 
 if TYPE_CHECKING:
     import xarray as xr
-
-Measured = dict[int, "xr.Dataset"]  # epoch → what was measured after it
 
 
 def first_batch(split: Split, examples: int) -> Batch:
@@ -22,20 +25,76 @@ def first_batch(split: Split, examples: int) -> Batch:
     return Batch(inputs[None], targets[None], loss_by_replica)
 
 
-def measured(
-    measure: Measure, model: SequenceModel, batch: Batch, before: Sequence[Measured], epoch: int
-) -> list[xr.Dataset]:
-    """What a measure finds in each replica; an empty list where there is nothing to measure.
+def measure_runs(
+    measures: Sequence[Measure],
+    model: SequenceModel,
+    split: Split,
+    outcomes: Sequence[Outcome],
+    epoch: int,
+    which: Sequence[bool],
+) -> None:
+    """Measure all replicas on the first examples of a split, and keep the results of some of them, unless those have diverged.
 
-    Args:
-        measure, model, batch: taken of this model on these examples.
-        before: of each replica, what was measured after earlier epochs.
-        epoch: after which the model is measured.
-
-    Raises InputRefusedError where a measurement differs from an earlier one in the length or the labels of a dimension.
+    Where a measure fails, or its labels differ from an earlier epoch's, the run is left without this measurement, and its outcome says
+    why.
     """
-    found = take(measure, model, batch, len(before))
-    for dataset, earlier in zip(found, before, strict=False):
+    batch = first_batch(split, outcomes[0].run.gradient_examples)
+    kept = [wanted and outcome.status == "finished" for wanted, outcome in zip(which, outcomes, strict=True)]
+    for measure in measures:
+        group = group_of(measure)
+        found = _found(measure, model, batch, [outcome.run for outcome in outcomes], kept)
+        for outcome, keep, result in zip(outcomes, kept, found, strict=True):
+            if not keep or result is None:
+                continue
+            earlier = outcome.measured.get(group, {})
+            error = result if isinstance(result, LabError) else _other_labels(measure, result, earlier, epoch)
+            if error is not None:
+                outcome.unmeasured.setdefault(group, {})[epoch] = str(error)
+            elif not isinstance(result, LabError):
+                outcome.measured.setdefault(group, {})[epoch] = result
+
+
+def _found(
+    measure: Measure, model: SequenceModel, batch: Batch, runs: Sequence[Run], kept: Sequence[bool]
+) -> Sequence[xr.Dataset | LabError | None]:
+    """What a measure finds in each replica, why it failed, or None where there is nothing to measure."""
+    try:
+        return take(measure, model, batch, len(runs)) or [None] * len(runs)
+    except LabError as error:
+        if len(runs) == 1:
+            return [error]
+    # a failure does not say whose it is, and no run may lose anything by its company
+    return [
+        _found(measure, _alone(model, r, run), batch, [run], [True])[0] if kept[r] else None
+        for r, run in enumerate(runs)
+    ]
+
+
+def _alone(model: SequenceModel, r: int, run: Run) -> SequenceModel:
+    """One replica as a model of its own."""
+    alone = SequenceModel(
+        run.setting.model,
+        model.input_size,
+        model.readout_bias.shape[1],
+        regularizers=[model.rnn.regularizers[r]],
+        seeds=[run.seeds],
+        evaluation=model.evaluation,
+    ).to(model.readout_bias.device)
+    with torch.no_grad():
+        for own, shared in zip(
+            (*alone.parameters(), *alone.buffers()), (*model.parameters(), *model.buffers()), strict=True
+        ):
+            own.copy_(shared[r : r + 1])
+    alone.rnn.update, alone.rnn.draw = int(model.rnn.update), int(model.rnn.draw)
+    return alone.train(model.training)
+
+
+def _other_labels(
+    measure: Measure, found: xr.Dataset, earlier: dict[int, xr.Dataset], epoch: int
+) -> InputRefusedError | None:
+    try:
         for then, other in earlier.items():
-            refuse_other_labels(measure, other, dataset, f"after epoch {then}", f"after epoch {epoch}")
-    return found
+            refuse_other_labels(measure, other, found, f"after epoch {then}", f"after epoch {epoch}")
+    except InputRefusedError as error:
+        return error
+    return None

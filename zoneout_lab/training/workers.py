@@ -26,7 +26,8 @@ from zoneout_lab.parts.private import is_private
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task, make_task
 from zoneout_lab.tasks.base import Data
-from zoneout_lab.training.loop import Outcome, Progress, train
+from zoneout_lab.training.loop import Progress, train
+from zoneout_lab.training.outcome import Outcome
 
 Report = Callable[[int, Progress], None]
 Result = list[Outcome] | Exception

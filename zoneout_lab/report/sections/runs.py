@@ -11,7 +11,7 @@ import xarray as xr
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.text import count, duration, listing
+from zoneout_lab.report.text import count, duration, legible, listing
 from zoneout_lab.results.numbers import ABSENT, decimals, number
 
 LONG = 12
@@ -68,6 +68,7 @@ def build(data: ReportData) -> Section:
         "score": about[0].axis if score else "validation score",
         "test": about[1].axis if test else "test score",
         "failures": _failures(data),
+        "unmeasured": _unmeasured(data),
         "long": len(rows) > LONG,
     }
     return Section("runs", "Runs", "runs.html", values)
@@ -133,3 +134,18 @@ def _failures(data: ReportData) -> list[dict[str, Any]]:
             places = "; ".join(f"{label}, seed {listing(seeds)}" for label, seeds in where.items())
             failures.append({"status": status, "count": f"{count(total, 'run')} {status}", "where": places})
     return failures
+
+
+def _unmeasured(data: ReportData) -> list[str]:
+    """For each way in which a measure failed: after which epoch, in which runs, and why."""
+    runs: dict[tuple[int, str], dict[str, list[str]]] = {}
+    order = [arm.name for arm in data.arms]
+    failed = [each for each in data.recorded("unmeasured") or [] if each["arm"] in order]
+    for each in sorted(failed, key=lambda each: (each["epoch"], order.index(each["arm"]), each["seed"])):
+        where = runs.setdefault((each["epoch"], each["error"]), {})
+        where.setdefault(data.arm(each["arm"]).label, []).append(str(each["seed"]))
+    return [
+        f"{'After' if epoch else 'Before'} {f'epoch {epoch}' if epoch else 'training'}: "
+        f"{'; '.join(f'{label}, seed {listing(seeds)}' for label, seeds in where.items())}: {legible(error.rstrip('.'))}."
+        for (epoch, error), where in runs.items()
+    ]

@@ -1,0 +1,134 @@
+"""A part of one's own that trains in no study is refused before anything is trained; one that does is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_study import small
+
+from zoneout_lab import Arm, NormStabilizer, Zoneout, load_study
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.settings import Run
+from zoneout_lab.study import parts
+from zoneout_lab.study.parts import check_parts
+from zoneout_lab.tasks import Data, Examples, make_task
+from zoneout_lab.training.model import SequenceModel
+
+STEPS = 9  # of the sequences here
+
+FILE = """
+from dataclasses import dataclass
+
+import torch
+
+from zoneout_lab import Arm, Regularizer, Study
+from zoneout_lab.ops.cells import Cell
+
+
+@dataclass(frozen=True)
+class Leaky(Cell):
+    leak: float = 0.25
+
+    def step(self, x, states, weights, masks):
+        (h,) = states
+        new = (1 - self.leak) * h + self.leak * torch.tanh(x)
+        {step}
+        return (new,)
+
+
+@dataclass(frozen=True)
+class Penalised(Regularizer):
+    beta: float = 0.5
+
+    def penalty(self, out):
+        {penalty}
+
+
+STUDY = Study(
+    name="own",
+    title="Own",
+    question="Does it train?",
+    change={{"model.hidden": 3, "model.cell": Leaky}},
+    arms=(Arm(name="plain"), Arm(name="own", regularizer=Penalised())),
+    baseline="plain",
+)
+"""
+FINE = {"step": "pass", "penalty": "return self.beta * out.square().mean()"}
+
+
+def tried(folder: Path, **code: str) -> list[str]:
+    """What the trial warns of, of a study with this code in its parts."""
+    (folder / "own.py").write_text(FILE.format(**FINE | code), encoding="utf-8")
+    study = load_study(folder / "own.py")
+    task = make_task("digits")
+    whole = task.load()
+    splits = [
+        Examples(each.inputs[:40, :STEPS], each.targets[:40])
+        for each in (whole.train, whole.valid, whole.test)
+        if isinstance(each, Examples)
+    ]
+    with study.code.in_use():
+        return check_parts(study, task, Data.of(*splits))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        {},
+        {"penalty": "return None"},
+        {"penalty": "return out.new_zeros(())"},
+        {"penalty": "return (out[8] - out[5]).abs().sum()"},  # as long as the sequences are
+        {"step": "new = new - new.mean(1, keepdim=True)"},
+    ],
+)
+def test_what_trains_is_not_refused(tmp_path: Path, code: dict[str, str]) -> None:
+    assert tried(tmp_path, **code) == []
+
+
+CASES = {
+    "one replica only": ({"step": "new = new[0].view(1, *h.shape[1:])"}, ["arm 'plain'", "Leaky"]),
+    "sizes of one replica": ({"step": "new = torch.tanh(h.squeeze(0) @ torch.eye(3)).view(1, -1, 3)"}, ["arm 'plain'", "Leaky"]),
+    "replicas mixed": ({"step": "new = new - new.mean(0, keepdim=True)"}, ["arm 'plain': Replicas that train together would change one another"]),
+    "no gradient": ({"step": "new = torch.exp(new); new.mul_(0.5)"}, ["Leaky(leak=0.25) cannot be trained: RuntimeError", "inplace operation"]),
+    "a late timestep": (
+        {"step": "Leaky.calls = getattr(Leaky, 'calls', 0) + 1; assert Leaky.calls % 9 != 8, 'step 8'"},
+        ["Leaky(leak=0.25) cannot be trained: AssertionError: step 8."],
+    ),
+    "evaluation": ({"step": "assert torch.is_grad_enabled(), 'no graph.'"}, ["Leaky(leak=0.25) cannot be trained: AssertionError: no graph."]),
+    "a penalty by example": ({"penalty": "return out.square().mean(-1)"}, ["arm 'own': The penalty of Penalised(beta=0.5) has shape [9, 2]"]),
+    "a penalty without a gradient": ({"penalty": "return out.detach().square().mean()"}, ["arm 'own': The penalty has no gradient"]),
+    "a number": ({"penalty": "return torch.tensor(out.square().mean().item())"}, ["arm 'own': The penalty has no gradient"]),
+    "a penalty that overwrites": (
+        {"penalty": "e = out.exp(); s = e.square().mean(); e.add_(1); return s"},
+        ["arm 'own': the model with Leaky(leak=0.25), Penalised(beta=0.5) cannot be trained: RuntimeError", "inplace operation"],
+    ),
+    "a penalty that fails": ({"penalty": "return out[9].mean()"}, ["arm 'own'", "Penalised(beta=0.5) cannot be trained: IndexError"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_does_not_train_is_refused_by_name(tmp_path: Path, case: str) -> None:
+    code, words = CASES[case]
+    with pytest.raises(InputRefusedError) as error:
+        tried(tmp_path, **code)
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert not str(error.value).endswith("..")
+
+
+def test_a_trial_leaves_no_trace() -> None:
+    """Penalty, counters and mode are as if nothing had run: what measures and scores are tried on is a new model."""
+    task = make_task("digits")
+    arm = Arm(name="a", regularizer=NormStabilizer(2.0) + Zoneout(hidden=0.5))
+    study = small(arms=(arm,), baseline="a")
+    run: Run = study.run(arm, 0)
+    before = torch.get_rng_state()
+    model = parts._try(run, task, task.load())
+    assert isinstance(model, SequenceModel)
+    assert (model.rnn.penalty, model.rnn.update, model.rnn.draw, model.training) == (None, 0, 0, True)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(torch.get_rng_state(), before)
+    first, second = (p.detach().numpy() for p in model.readout_weight)
+    np.testing.assert_array_equal(first, second)
