@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,12 @@ if not torch.cuda.is_available():
 
 # read before any test takes the variable away
 REAL = Path(os.environ.get("ZONEOUT_LAB_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+def pytest_collection_finish() -> None:
+    """What libraries and the list of tests hold stays; a garbage collection that went through it all would take half a second each."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,11 @@ SMALLEST: dict[str, dict[str, Any]] = {
         "options.test_tokens": 30,
     },
 }
+#: on characters, with regularizers and settings of another's kind: they run among the long tests
+LIKE_ANOTHER = (
+    "char_ptb_grid", "evaluation_modes", "input_mask", "low_rates", "mask_sharing", "per_unit_vs_per_layer", "perturbation",
+    "static_identity", "update_schedules",
+)  # fmt: skip
 
 
 def folder_of(task: str, request: pytest.FixtureRequest) -> Path | None:
@@ -78,7 +83,9 @@ def test_is_planned_at_both_presets(
     assert expected.memory > 0
 
 
-@pytest.mark.parametrize("name", builtin_studies())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LIKE_ANOTHER)) for name in builtin_studies()]
+)
 def test_runs_to_its_report(name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     declared = load_study(name)
@@ -86,7 +93,7 @@ def test_runs_to_its_report(name: str, tmp_path: Path, request: pytest.FixtureRe
         declared,
         seeds=2,
         change=declared.change | TINY | SMALLEST[declared.task],
-        gradient_epochs=(0, -1) if declared.gradient_epochs else (),
+        gradient_epochs=(-1,) if declared.gradient_epochs else (),
         gradient_examples=4,
         tuning=Tuning(trials=1, seeds=1) if declared.tuning else None,
     )

@@ -42,6 +42,7 @@ for case in (("lstm", 32, 64, (1,)), ("lstm", 256, 64, ()), ("gru", 256, 64, ())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads a process's peak memory from /proc")
 def test_estimate_against_peak():
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, timeout=120)
