@@ -15,7 +15,7 @@ _KEPT = frozenset(AXES) - {"timestep"}
 
 @dataclass(frozen=True)
 class RnnDrop(Regularizer):
-    """c_t = m ⊙ (f ⊙ c_{t−1} + i ⊙ g) with m ~ Bernoulli(1 − p) fixed for a sequence (Moon et al. 2015, eq. 8); LSTM only.
+    """Naive dropout on the memory cell, one mask per sequence: c_t = m ⊙ (f ⊙ c_{t−1} + i ⊙ g) with m ~ Bernoulli(1 − p) (Moon et al. 2015, eq. 8); LSTM only.
 
     At evaluation the cell is multiplied by 1 − p at every timestep, so there the past decays exponentially, as Krueger et al. 2017,
     section 3.2, say it does in expectation. Under the masks themselves it does not: a unit is kept at every timestep or at none, so

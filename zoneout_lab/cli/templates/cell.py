@@ -12,8 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from zoneout_lab import Arm, Hypothesis, Study, Zoneout
-from zoneout_lab.ops.cells import Cell, Masks, States, Weights
+from zoneout_lab import Arm, Cell, Hypothesis, Study, Zoneout
+from zoneout_lab.ops.cells import Masks, States, Weights
 from zoneout_lab.ops.matmul import recur
 
 

@@ -13,9 +13,8 @@ from typing import ClassVar
 import torch
 import xarray as xr
 
-from zoneout_lab import Arm, GradientFlow, Hypothesis, Study, Zoneout
-from zoneout_lab.measures import Batch, Measure, Subject
-from zoneout_lab.metrics import Metric
+from zoneout_lab import Arm, GradientFlow, Hypothesis, Measure, Metric, Study, Zoneout
+from zoneout_lab.measures import Batch, Subject
 
 
 @dataclass(frozen=True)

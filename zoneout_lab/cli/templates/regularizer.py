@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zoneout_lab import Arm, Hypothesis, Study, Zoneout
-from zoneout_lab.ops.masks import MaskSpec
-from zoneout_lab.regularizers import Regularizer
+from zoneout_lab import Arm, Hypothesis, MaskSpec, Regularizer, Study, Zoneout
 
 
 @dataclass(frozen=True)

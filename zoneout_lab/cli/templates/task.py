@@ -11,8 +11,7 @@ from pathlib import Path
 
 import torch
 
-from zoneout_lab import Arm, Hypothesis, Study, Zoneout
-from zoneout_lab.tasks import Data, Examples, Task
+from zoneout_lab import Arm, Data, Examples, Hypothesis, Study, Task, Zoneout
 
 
 @dataclass(frozen=True)

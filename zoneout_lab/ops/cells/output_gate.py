@@ -20,9 +20,9 @@ Reading = Literal["printed", "intended"]
 
 @dataclass(frozen=True)
 class OutputGateLSTM(Cell):
-    """c_t = f ⊙ c_{t−1} + d ⊙ i ⊙ g, and the same d mixes o_t with o_{t−1}.
+    """The LSTM whose dropped updates keep the output gate too (Krueger et al. 2017, section 3.3).
 
-    With d ~ Bernoulli(1 − p), 1 where recurrent dropout keeps the update,
+    c_t = f ⊙ c_{t−1} + d ⊙ i ⊙ g, and the same d mixes o_t with o_{t−1}. With d ~ Bernoulli(1 − p), 1 where recurrent dropout keeps the update,
 
         h_t = (d ⊙ o_{t−1} + (1 − d) ⊙ o_t) ⊙ tanh(c_t)    as printed
         h_t = (d ⊙ o_t + (1 − d) ⊙ o_{t−1}) ⊙ tanh(c_t)    as intended

@@ -15,7 +15,9 @@ from zoneout_lab.ops.matmul import recur
 
 @dataclass(frozen=True)
 class TanhRNN(Cell):
-    """h̃_t = (1 − d) ⊙ tanh(W x_t + U ((1 − v) ⊙ h_{t−1}) + b), with masks d at ``output`` and v at ``recurrent``.
+    """The tanh-RNN of Elman (1990), as torch.nn.RNN computes it.
+
+    h̃_t = (1 − d) ⊙ tanh(W x_t + U ((1 − v) ⊙ h_{t−1}) + b), with masks d at ``output`` and v at ``recurrent``.
 
     >>> TanhRNN.sites
     ('hidden', 'output', 'recurrent')
@@ -35,7 +37,7 @@ class TanhRNN(Cell):
 
 @dataclass(frozen=True)
 class ReluRNN(Cell):
-    """As :class:`TanhRNN` with relu in tanh's place (Le et al. 2015 start it from the identity).
+    """The tanh-RNN with relu in tanh's place, as torch.nn.RNN computes it (Le et al. 2015 start it from the identity).
 
     >>> ReluRNN().kind
     'rnn_relu'

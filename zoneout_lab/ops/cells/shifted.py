@@ -14,7 +14,7 @@ from zoneout_lab.ops.cells.normalised import NormalisedLSTM, normalised_step
 
 @dataclass(frozen=True)
 class ShiftedLSTM(NormalisedLSTM):
-    """h̃_t = o ⊙ tanh(c̃_t + β) with a learned β [H] that starts at zero.
+    """The LSTM with a learned shift inside the output's tanh: h̃_t = o ⊙ tanh(c̃_t + β), with β [H] that starts at zero.
 
     A reading: the code behind Krueger et al. 2017, §4.3, comes from recurrent batch normalisation (Cooijmans et al. 2017, eq. 8)
     and keeps its shift of the normalised cell in every arm, where nothing is normalised too. The paper does not mention it.
