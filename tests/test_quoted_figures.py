@@ -138,8 +138,8 @@ def quickstart() -> Iterator[str]:
     yield f"**{helps.verdict}** — zoneout (z = .15 for both states) against the plain LSTM: {100 * helps.mean_difference:.2f} percentage points"
     yield f"higher ({level(helps)} interval {span(helps, '.2f')})"
     assert {of[name].verdict for name in set(of) - {"noise_helps"}} == {"inconclusive"}
-    done = int((study("quickstart")["metrics"]["status"] == "done").sum())
-    yield f"{done} of {study('quickstart')['metrics']['status'].size} runs finished."
+    status = study("quickstart")["metrics"]["status"]
+    yield f"\n{int((status == 'finished').sum())} of {status.size} runs finished."
 
 
 def mask_sharing() -> Iterator[str]:

@@ -47,7 +47,7 @@ class TryAgainError(LabError):
 
 
 def told(error: BaseException) -> str:
-    """What a person's own code raised, in a line: its class, and what it says where it says something.
+    """What a user's own code raised, in a line: its class, and what it says where it says something.
 
     >>> told(KeyError("x")), told(RuntimeError()), told(ValueError("two\\nlines"))
     ("KeyError: 'x'", 'RuntimeError', 'ValueError: two lines')

@@ -31,7 +31,7 @@ _RESERVED = {"loss": "the loss, which every task has", "score": "whatever score 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that a run records, described for people.
+    """A number that a run records, and how it is described to a reader.
 
     Args:
         long_name: what it is, in full.

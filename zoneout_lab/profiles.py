@@ -103,7 +103,7 @@ class Reduction:
 
         Args:
             measured: the group of a study's or a run's tree.
-            metric: its name, for people.
+            metric: its name, for error messages.
 
         Raises InputRefusedError where the profile was not measured, or is too short.
         """

@@ -10,7 +10,8 @@ A *run* file holds one arm × seed; a *study* tree stacks runs along ``arm`` and
 | ``/<measure>`` | ``epoch``, its own | the quantities of another measure, and by ``epoch`` alone its scalars; both again ``…_without_noise`` |
 | ``/provenance`` | | ``run_id``, ``seconds``, ``sha256`` (study tree), and JSON attributes |
 
-NaN means not measured and ``status`` says why: ``finished``, ``diverged``, or in a study tree ``missing``.
+NaN means not measured and ``status`` says why: ``finished``, ``diverged``, or in a study tree ``missing``. Where a measure failed in a
+finished run, the attribute ``unmeasured`` of the provenance says why.
 """
 
 from __future__ import annotations

@@ -45,15 +45,15 @@ class StateLength(Measure):
         return {"last_length": measured.length.isel(time=-1).mean()}
 
 
-def model_and_batch(replicas: int = 2, layers: int = 1) -> tuple[SequenceModel, Batch]:
+def model_and_batch(replicas: int = 2, layers: int = 1, **model: Any) -> tuple[SequenceModel, Batch]:
     generator = torch.Generator().manual_seed(0)
     seeds = [Seeds(init=r, data=r, masks=r) for r in range(replicas)]
     rates = [Zoneout(0.5, 0.2), Zoneout(0.1, 0.1)]
-    model = SequenceModel(
-        Model(hidden=4, layers=layers), 2, 3, regularizers=[rates[r % 2] for r in range(replicas)], seeds=seeds
+    made = SequenceModel(
+        Model(hidden=4, layers=layers, **model), 2, 3, regularizers=[rates[r % 2] for r in range(replicas)], seeds=seeds
     )
     inputs, targets = torch.randn(1, 6, 5, 2, generator=generator), torch.arange(5)[None] % 3
-    return model, Batch(inputs, targets, loss_by_replica)
+    return made, Batch(inputs, targets, loss_by_replica)
 
 
 CHANGE = {"model.hidden": 4, "training.epochs": 2, "training.batch": 256}

@@ -154,7 +154,7 @@ def test_an_lstm_cell_of_torch_gives_what_our_layer_gives():
     np.testing.assert_allclose(one.norm.sel(point="state"), other.norm.sel(point="state"), rtol=1e-5)
 
 
-def test_watch_shows_the_states_of_ones_own_step():
+def test_probe_records_the_states_of_ones_own_step():
     weight = torch.randn(H, H)
 
     def step(x_t, h):
@@ -174,7 +174,7 @@ def test_watch_shows_the_states_of_ones_own_step():
     np.testing.assert_allclose(flow.norm.sel(layer="mine", state="hidden", point="state"), expected, rtol=1e-5)
 
 
-def test_watch_outside_a_measurement_does_nothing():
+def test_probe_outside_a_measurement_does_nothing():
     probe(hidden=torch.zeros(1))
     with pytest.raises(InputRefusedError, match="has no recurrent states"):
         gradient_flow(lambda x: x, torch.zeros(2), torch.sum)

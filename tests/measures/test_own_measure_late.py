@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from own_measure import ARMS, CLAIM, StateLength, length, own, run, small
+from own_measure import ARMS, CLAIM, StateLength, length, model_and_batch, own, run, small
 
 from zoneout_lab import Arm, GradientFlow, Measure
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.measures import MEASURES
+from zoneout_lab.measures import MEASURES, take
+from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.results import compare, judge, open_results, scalar
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.parts import check_parts
@@ -68,7 +70,7 @@ def test_it_costs_no_trained_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert better.comparison.seeds == (0, 1)
     page = html.unescape((folder / "report.html").read_text(encoding="utf-8"))
     said_there = (
-        "After epoch 2: lstm, seed 0 and 1; zoneout, seed 0 and 1: measure 'state_length' failed: KeyError: 'l7'."
+        "After epoch 2: lstm, seeds 0 and 1; zoneout, seeds 0 and 1: measure 'state_length' failed: KeyError: 'l7'."
     )
     assert said_there in page
     with pytest.raises(UsageError, match="no metric 'last_length_without_noise'"):
@@ -125,7 +127,9 @@ def test_gradients_that_cannot_be_taken_any_more(monkeypatch: pytest.MonkeyPatch
     assert judge(tree)[0].comparison.lost == (0, 1)
     assert scalar(tree, "perturbation_hidden").notnull().all()
     assert "measure 'gradient_flow' failed: ZeroDivisionError: no layer" in said[-1]
-    with pytest.raises(InputRefusedError, match="this study measured none"):
+    with pytest.raises(
+        InputRefusedError, match="measuring them failed: measure 'gradient_flow' failed: ZeroDivisionError"
+    ):
         scalar(tree, "early_third_mass_cell")
 
 
@@ -152,6 +156,68 @@ def test_what_a_failing_measure_moved_is_put_back(monkeypatch: pytest.MonkeyPatc
     for name, values in plain["metrics"].data_vars.items():
         np.testing.assert_array_equal(tree["metrics"][name], values)
     np.testing.assert_array_equal(tree["state_length"].length.sel(epoch=2), plain["state_length"].length.sel(epoch=2))
+
+
+def test_buffers_and_gradients_are_put_back_also_where_the_measure_wrote_first() -> None:
+    """Before the model ran, when nothing had yet looked at them; of a cell that trains with statistics of its own."""
+    model, batch = model_and_batch(cell=BatchNormLSTM(steps=9))
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 0.5)
+
+    def measure(self: Any, model: Any, batch: Any) -> Any:
+        for buffer in model.buffers():
+            buffer.fill_(7.0)
+        for parameter in model.parameters():
+            parameter.grad.mul_(3.0)
+        return [length(np.ones((1, 3)))] * replicas(model)
+
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    assert before
+    take(own(measure=measure), model, batch, replicas(model))
+    for name, buffer in model.named_buffers():
+        assert torch.equal(buffer, before[name]), name
+    for parameter in model.parameters():
+        assert parameter.grad is not None
+        assert (parameter.grad == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")]
+)
+def test_too_little_memory_costs_a_run_the_measurement_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    """All runs at once do not fit, and one of them not even alone."""
+    wanted = small().run(ARMS[0], 1).seeds.masks
+
+    def measure(self: Any, model: Any, batch: Any) -> Any:
+        if at(model, batch) == 2 and (replicas(model) > 1 or list(model.rnn.mask_seeds) == [wanted]):
+            raise error
+        return StateLength.measure(self, model, batch)
+
+    tree, _, said = ran(own(measure=measure), monkeypatch, tmp_path)
+    assert scalar(tree, "valid_error").notnull().all()
+    assert scalar(tree, "last_length").isnull().sum() in (1, 2)  # arms of one seed have the same masks' seed
+    assert any("measure 'state_length' ran out of memory" in text for text in said)
+
+
+def test_a_measure_that_writes_to_the_batch_is_refused() -> None:
+    for name in ("inputs", "targets"):
+        model, batch = model_and_batch()
+        spoils = own(measure=lambda self, model, batch, name=name: [getattr(batch, name).mul_(-3)][1:])
+        with pytest.raises(InputRefusedError, match="'state_length' changed its batch in place"):
+            take(spoils, model, batch, 2)
+
+
+def test_what_a_measure_draws_can_be_repeated() -> None:
+    def measure(self: Any, model: Any, batch: Any) -> Any:
+        drawn = [np.random.rand(), random.random(), float(torch.rand(()))]
+        return [length([drawn])] * replicas(model)
+
+    model, batch = model_and_batch()
+    first, second = (take(own(measure=measure), model, batch, 2) for _ in range(2))
+    np.testing.assert_array_equal(first[0].length, second[0].length)
+    assert len(np.unique(first[0].length)) == 3
 
 
 def test_what_a_claim_is_about_has_to_be_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ class Wrapped(nn.Module):
         return h
 
 
-def test_states_watched_around_a_cell_of_torchs():
+def test_states_probed_around_a_cell_of_torchs():
     x, h = random(T, B, F).float(), random(B, H).float()
     model = Wrapped("mine")
     with pytest.raises(InputRefusedError, match=r"the model has 2 \(cell, mine\).*layers="):

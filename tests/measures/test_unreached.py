@@ -66,11 +66,11 @@ class Plain(nn.Module):
         return self.b(self.a(x)[0])[0]
 
 
-def loop(x: Tensor, *, shown: Callable[[Tensor], Any], point: str = "state") -> Tensor:
+def loop(x: Tensor, *, probed: Callable[[Tensor], Any], point: str = "state") -> Tensor:
     h = torch.zeros(B, N, requires_grad=True)
     for x_t in x:
         h = torch.tanh(x_t + h)
-        probe(point=point, hidden=shown(h))
+        probe(point=point, hidden=probed(h))
     return h
 
 
@@ -90,14 +90,14 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
         "No gradient of the loss reaches any state",
     ),
     "probed arrays": (
-        lambda x: loop(x, shown=lambda h: h.detach().numpy()),
+        lambda x: loop(x, probed=lambda h: h.detach().numpy()),
         squares,
         "The hidden state that is probed as 'l0' is of type ndarray; give the tensor",
     ),
-    "probed numbers": (lambda x: loop(x, shown=lambda h: 1.0), squares, "is of type float; give the tensor"),
-    "probed and detached": (lambda x: loop(x, shown=Tensor.detach), squares, r"'l0' has no gradient: it was detached"),
+    "probed numbers": (lambda x: loop(x, probed=lambda h: 1.0), squares, "is of type float; give the tensor"),
+    "probed and detached": (lambda x: loop(x, probed=Tensor.detach), squares, r"'l0' has no gradient: it was detached"),
     "an unknown point": (
-        lambda x: loop(x, shown=lambda h: h, point="gate"),
+        lambda x: loop(x, probed=lambda h: h, point="gate"),
         squares,
         "point is 'gate'; choose one of candidate, state",
     ),
@@ -200,7 +200,7 @@ def test_a_perturbation_needs_no_gradient_but_tensors():
         perturbation_growth(None, X, torch.ones(B, H))
 
 
-def test_a_watched_copy_that_nothing_uses_is_refused():
+def test_a_probed_copy_that_nothing_uses_is_refused():
     cell, x = nn.LSTMCell(3, 4), torch.randn(5, 2, 3)
 
     def model(x: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ def test_a_design_that_cannot_reach_its_alpha_is_refused(count, alpha, needed):
         refuse_unless_forced(short, force=False)
     assert f"--seeds {needed}." in str(error.value)
     assert f"with {needed - 1} paired seeds" in str(error.value)
-    assert refuse_unless_forced(short, force=True) == str(error.value)
+    assert f"{refuse_unless_forced(short, force=True)} To go on anyway: --force." == str(error.value)
 
 
 def test_without_hypotheses_one_seed_will_do():

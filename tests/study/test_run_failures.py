@@ -46,6 +46,20 @@ def test_a_failing_batch_costs_no_other(tmp_path, monkeypatch, error):
     assert again.report.read_text() != first
 
 
+def test_one_arm_that_fails_takes_no_other_along(tmp_path, monkeypatch):
+    """They train in one batch, again and again if need be."""
+    watcher, warnings = listening()
+    monkeypatch.setattr(
+        workers, "train", failing(lambda runs: any(run.arm == "zoneout" for run in runs), ValueError("late"))
+    )
+    summary = run(small(arms=ARMS[:2], seeds=3), tmp_path, watcher=watcher, workers=1)
+    assert summary.failed == ["zoneout seed 0", "zoneout seed 1", "zoneout seed 2"]
+    assert summary.trained == 3
+    assert any("6 runs failed together (ValueError: late)" in text for text in warnings)
+    status = open_results(summary.folder)["metrics/status"]
+    assert (status.sel(arm="lstm") == "finished").all()
+
+
 def test_when_every_run_fails_there_is_still_a_report(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "train", failing(lambda _: True, RuntimeError("no")))
     summary = run(small(), tmp_path)

@@ -221,7 +221,7 @@ class Peer:
 
     Args:
         key: its name in JSON.
-        label: its name for people; ``{layer}`` stands for LSTM, GRU or RNN.
+        label: its display name; ``{layer}`` stands for LSTM, GRU or RNN.
         note: what it leaves out, or what it is.
         make: from a problem to a step.
         held: float32 numbers for each unit, timestep and example that a step needs at its peak.

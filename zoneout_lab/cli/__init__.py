@@ -13,7 +13,6 @@ import traceback
 from types import FrameType
 from typing import NoReturn
 
-_TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"
 STOPPED, KEPT = "Stopped.", "What was finished is kept; the same command goes on from there."
 
 
@@ -27,9 +26,8 @@ def main() -> NoReturn:
     from zoneout_lab.errors import LabError
 
     any_letters()
-    os.environ.setdefault(
-        _TELEMETRY, "true"
-    )  # recording runs must not report to MLflow's makers unless the user says so
+    # recording runs must not report to MLflow's makers unless the user says so
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     interrupts.results_kept = False
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, interrupts.handle)

@@ -88,7 +88,7 @@ def run(
     no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow out.")] = False,
     force: o.Force = False,
 ) -> None:
-    """Run what is missing of a study and write its report. The same command again does nothing."""
+    """Run what is missing of a study and write its report. The same command again does what is still missing."""
     from zoneout_lab import interrupts
     from zoneout_lab.cli.progress import watching
     from zoneout_lab.study import provenance

@@ -124,7 +124,7 @@ def _names(source: str) -> set[str]:
 
 
 def _is_module(name: str) -> bool:
-    """True for a module of Python's, or one that is installed: one that lies in the current folder is a person's own."""
+    """True for a module of Python's, or one that is installed: one that lies in the current folder is the user's own."""
     if name in sys.stdlib_module_names or name in _SHADOWED:
         return True
     spec = PathFinder.find_spec(name, [place for place in sys.path if Path(place).absolute() != Path.cwd()])

@@ -111,7 +111,7 @@ class Recurrent(Seeded):
         self.evaluation: Evaluation = evaluation
         self.engine: Engine = engine
         self.learned_state = learned_state
-        self._rows = num_layers * self.directions
+        self._recurrences = num_layers * self.directions
         self._mask_source = MaskSource(interpreted=engine == "triton")
         self.penalty: Tensor | None = None
 

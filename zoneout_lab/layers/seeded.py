@@ -34,7 +34,7 @@ class Seeded(nn.Module):
 
     regularizers: tuple[Regularizer, ...]
     penalty: Tensor | None
-    _rows: int
+    _recurrences: int
     _mask_source: MaskSource
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Seeded(nn.Module):
 
     def _noise_now(self) -> Noise:
         where = Where(self.mask_seeds, self.update, self.draw, self.training)
-        return Noise(self.regularizers, where, self._rows, self._mask_source)
+        return Noise(self.regularizers, where, self._recurrences, self._mask_source)
 
     def as_it_stands(self) -> Callable[[], None]:
         """A function that puts counters and penalty back to what they are now."""

@@ -22,7 +22,8 @@ class Shapes(NamedTuple):
         """
         if self.replicas is not None and input.shape[0] not in (1, self.replicas):
             raise RuntimeError(
-                f"Expected {self.replicas} replicas (or 1, shared by all) on the first axis, got {input.shape[0]}"
+                f"Expected {self.replicas} replicas (or 1, shared by all) on the first axis, before torch's axes, got a tensor of shape "
+                f"{list(input.shape)}"
             )
         x = input[None] if self.replicas is None else input
         if not self.batched:

@@ -17,7 +17,7 @@ PROBE = "zoneout_lab.probe"
 
 
 def probe(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
-    """Announce the states of the current timestep from inside your own step function.
+    """Record the states of the current timestep from inside your own step function; outside a measurement this does nothing.
 
     Args:
         layer: label in the resulting dataset.
@@ -25,7 +25,7 @@ def probe(layer: str = "l0", point: str = "state", **states: Tensor) -> None:
         **states: ``hidden=h`` and, where there is one, ``cell=c``, each [..., B, H], *the tensor the next timestep uses*.
 
     A gradient counts every path that leads through the tensor. The c that an ``nn.LSTMCell`` returns also makes its h, so what is
-    measured there is what other layers call the candidate; watch ``c.view_as(c)``, and hand that on, for the way through c_{t+1} alone.
+    measured there is what other layers call the candidate; probe ``c.view_as(c)``, and hand that on, for the way through c_{t+1} alone.
     torch's cells inside a module are probed too, under the cell's name. All that is probed under one label is one
     recurrence: give each loop a label of its own.
 
@@ -107,13 +107,13 @@ def _recorder(layer: str, probe: Probe) -> Callable[[nn.Module, Any, Any, Any], 
             tuple(state.view_as(state) for state in ((output,) if isinstance(output, Tensor) else output))
         )
 
-        def show() -> tuple[None, tuple[Tensor, ...]]:
+        def note() -> tuple[None, tuple[Tensor, ...]]:
             for kind, state in zip(("hidden", "cell"), states, strict=False):
                 record(layer, kind, "state", state, by=f"torch.nn.{_kind(module)}")
             return None, states
 
         given = keywords.get("hx", arguments[1] if len(arguments) > 1 else None)
-        one_call(probe, module, (given,) if isinstance(given, Tensor) else given, show, label=layer)
+        one_call(probe, module, (given,) if isinstance(given, Tensor) else given, note, label=layer)
         return states[0] if isinstance(output, Tensor) else states
 
     return record_output

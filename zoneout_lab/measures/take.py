@@ -16,8 +16,9 @@ from torch import nn
 from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, LabError, told
 from zoneout_lab.measures.base import Batch, Measure, Subject, about
-from zoneout_lab.measures.unmoved import as_it_stands, unmoved
+from zoneout_lab.measures.unmoved import as_it_stands, seed_generators, unmoved
 from zoneout_lab.metrics import Metric
+from zoneout_lab.ops.reference import versions
 from zoneout_lab.profiles import both
 
 if TYPE_CHECKING:
@@ -60,12 +61,18 @@ def refuse_other_labels(measure: Measure, one: xr.Dataset, other: xr.Dataset, fi
 def _once(measure: Measure, model: Subject, batch: Batch, replicas: int, *, noise: bool) -> list[xr.Dataset]:
     put_back = as_it_stands(model) if isinstance(model, nn.Module) else lambda: False
     changed = False
+    before = versions((batch.inputs, batch.targets))
     try:
         with _naming(measure), _torch_as_before(), _noise(model, on=noise), unmoved(norms_suffice=True):
+            seed_generators()
             found = _by_replica(measure, measure.measure(model, batch), replicas)
             out = [_with_scalars(measure, _checked(measure, dataset)) for dataset in found]
     finally:
         changed = put_back()
+    if versions((batch.inputs, batch.targets)) != before:
+        raise InputRefusedError(
+            f"measure {measure.kind!r} changed its batch in place, which all measures share: let it work on a copy (batch.inputs.clone())."
+        )
     if changed:
         raise InputRefusedError(
             f"measure {measure.kind!r} changed the model's weights: let it work on a copy (copy.deepcopy(model))."
@@ -75,7 +82,7 @@ def _once(measure: Measure, model: Subject, batch: Batch, replicas: int, *, nois
 
 @contextmanager
 def _torch_as_before() -> Iterator[None]:
-    """What a measure may have switched for the whole process is put back, as training goes on in it."""
+    """torch's default dtype, threads and gradient mode, and NumPy's errors, are put back: training goes on in the same process."""
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     try:
         with torch.set_grad_enabled(torch.is_grad_enabled()), np.errstate():

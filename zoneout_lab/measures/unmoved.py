@@ -1,4 +1,4 @@
-"""A measurement must not move what it measures: generators and buffers, and where anyone may have written it, weights and all else."""
+"""A measurement must not move what it measures: generators and buffers, and for a user's measure weights and attributes."""
 
 from __future__ import annotations
 
@@ -53,6 +53,21 @@ def unmoved(*, norms_suffice: bool = False, recurrences: bool = False) -> Iterat
                         value.copy_(content)
 
 
+def seed_generators() -> None:
+    """Seed torch's, NumPy's and Python's global generators alike for every measurement, so that one that draws can be repeated."""
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(0)
+    np.random.seed(0)
+    random.seed(0)
+
+
+def generators() -> tuple[bytes, Any, Any]:
+    """Where torch's, NumPy's and Python's global generators on the CPU stand."""
+    _, keys, place, *_ = np.random.get_state()
+    return torch.get_rng_state().numpy().tobytes(), (np.asarray(keys).tobytes(), place), random.getstate()
+
+
 def as_it_stands(model: nn.Module) -> Callable[[], bool]:
     """A function that puts a model back to what it is now, all attributes of its modules included, and says whether a weight had changed.
 
@@ -65,7 +80,10 @@ def as_it_stands(model: nn.Module) -> Callable[[], bool]:
     (True, True, True, False)
     """
     weights = [(p, p.data, p.data.clone(), p.requires_grad) for p in model.parameters()]
-    gradients = [(p, p.grad, None if p.grad is None else p.grad.data) for p in model.parameters()]
+    gradients = [
+        (p, p.grad, None if p.grad is None else (p.grad.data, p.grad.detach().clone())) for p in model.parameters()
+    ]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     attributes: list[tuple[nn.Module, str, Any, dict[Any, Any] | None]] = [
         (module, name, value, dict(value) if isinstance(value, dict) else None)
         for module in model.modules()
@@ -84,16 +102,24 @@ def as_it_stands(model: nn.Module) -> Callable[[], bool]:
         for parameter, data, before, trained in weights:
             changed |= not _same(parameter.data, before)
             parameter.data = data
-            if not _same(data, before):
-                data.copy_(before)
+            _write(data, before)
             parameter.requires_grad_(trained)
         for parameter, gradient, values in gradients:
             if gradient is not None and values is not None:
-                gradient.data = values  # model.double() changes it where it is
+                gradient.data = values[0]  # model.double() changes it where it is
+                _write(values[0], values[1])
             parameter.grad = gradient
+        for buffer, before in buffers:
+            _write(buffer, before)
         return changed
 
     return put_back
+
+
+def _write(tensor: Tensor, content: Tensor) -> None:
+    with torch.no_grad():
+        if not _same(tensor, content):
+            tensor.copy_(content)
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -42,7 +43,7 @@ def path(cell: Cell, device: str, dtype: torch.dtype = torch.float32) -> Engine:
 
 
 def describe(cell: Cell, device: str) -> str:
-    """What ``auto`` would run here, for people and for a run's provenance."""
+    """What ``auto`` would run here, as reports and a run's provenance have it."""
     chosen = path(cell, device)
     if device != "cpu" or not _is_known(cell):
         return str(chosen)
@@ -105,8 +106,14 @@ def forward(
             on_norms = promise_norms(layer, tuple(cell.states), states[0], zeros)
         fast = cpu.forward if wanted == "cpu" else triton.forward
         return fast(cell.kind, x, states, Matrices.of(weights), masks, on_norms=on_norms)
+    given = (x, *weights.values())
+    before = reference.versions(given)
     step = cell.begin(weights, training=training, moves=moves)
     inputs = cell.project(x, weights)
+    if reference.versions(given) != before:
+        raise InputRefusedError(
+            f"begin() or project() of {cell} changed its inputs or weights in place: compute new tensors, x - a in place of x -= a."
+        )
     if not callable(step):
         raise InputRefusedError(
             f"begin() of {cell} returned a {type(step).__name__}; it has to return the step function."
@@ -117,9 +124,13 @@ def forward(
             f"project() of {cell} returned {found}; it has to return a tensor [{states[0].shape[0]}, {x.shape[1]}, {x.shape[2]}, ·], one "
             "entry for each timestep and example."
         )
-    if not wants_recurrences():
-        return reference.forward(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
-    with gates_recorded() as gates:
+    with gates_recorded() if wants_recurrences() else nullcontext() as gates:
         result = reference.forward(cell, step, inputs, states, masks, lengths=lengths, layer=layer)
+    if not moves and reference.versions(given) != before:
+        raise InputRefusedError(
+            f"The step of {cell} changed its weights or buffers in place, in a pass that may not move them (begin() is told by moves=)."
+        )
+    if gates is None:
+        return result
     record_recurrence(layer, Recurrence(cell, inputs, states, weights, masks, training, gates))
     return result

@@ -175,7 +175,7 @@ def record(
 
 
 def record_recurrence(layer: str, recurrence: Recurrence) -> None:
-    """Show one pass of a layer to the open recording, where it asks for them."""
+    """Record one pass of a layer, where the open recording asks for them."""
     probe = _OPEN.get()
     if probe is not None and probe.recurrences is not None:
         probe.recurrences.setdefault(probe.label(layer), []).append(recurrence)

@@ -10,7 +10,7 @@ candidates s̃_t (``cells/`` has the equations), and every state whose site has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -113,15 +113,16 @@ def forward(
     outputs = []
     for t, x_t in enumerate(x.unbind(1)):
         now = {site: mask[t].to(x.dtype) for site, mask in at.items()}
-        before = _versions(x_t, *states)
+        given = (x_t, *states, *now.values())
+        before = versions(given)
         candidates = step(x_t, states, now)
         _check(cell, "step", candidates, states)
         new = cell.preserve(states, candidates, now)
         _check(cell, "preserve", new, states)
-        if _versions(x_t, *states) != before:
+        if versions(given) != before:
             raise InputRefusedError(
-                f"The step of {cell} changed its input or a state in place, and zoneout has to know what they were: compute new tensors, "
-                "h + a in place of h += a."
+                f"The step of {cell} changed its input, a state or a mask in place, and zoneout has to know what they were: compute new "
+                "tensors, h + a in place of h += a."
             )
         if is_recording():
             # where nothing is preserved the state is its candidate: it still has a gradient of its own, through t + 1 alone
@@ -141,7 +142,7 @@ def forward(
     return torch.stack(outputs, 1), states
 
 
-def _versions(*tensors: Tensor) -> list[int]:
+def versions(tensors: Iterable[Tensor]) -> list[int]:
     """How often each tensor was written to; torch does not count it for inference tensors."""
     return [tensor._version for tensor in tensors if not tensor.is_inference()]
 

@@ -43,6 +43,8 @@ def check_class(cls: type, builtin: Mapping[str, type[P]], base: type[P]) -> Non
         raise InputRefusedError(
             f"{where} can be changed after it is made: write @dataclass(frozen=True) above the class."
         )
+    if not made.eq:
+        raise InputRefusedError(f"{where}: two values of equal fields have to be equal; leave out eq=False.")
     _check_fields(where, cls)
     if cls.kind in builtin:
         raise InputRefusedError(f"{where} has the kind {cls.kind!r}, which is built in; give it another kind.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from zoneout_lab.parts import from_json as part_from_json
 from zoneout_lab.parts import to_json as part_as_json
-from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Combined, Regularizer
+from zoneout_lab.regularizers.base import INVERTED, STACK_SITES, Combined, Regularizer, trained_for
 from zoneout_lab.regularizers.dropout import CellDropout, HiddenDropout, NonRecurrentDropout, RecurrentDropout
 from zoneout_lab.regularizers.formerly import FORMERLY, CellShift, InputMask, LayerNorm, RecurrentBatchNorm, separated
 from zoneout_lab.regularizers.none import NoRegularizer
@@ -77,4 +77,5 @@ __all__ = [
     "from_json",
     "separated",
     "to_json",
+    "trained_for",
 ]

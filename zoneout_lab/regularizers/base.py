@@ -6,7 +6,7 @@ import math
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -84,6 +84,24 @@ class Regularizer(Part, ABC):
 
     def __add__(self, other: Regularizer) -> Combined:
         return Combined((self, other))
+
+
+def trained_for(regularizer: Regularizer, updates: int) -> Regularizer:
+    """What :meth:`Regularizer.for_training` returns, checked.
+
+    Raises InputRefusedError where that is not a regularizer, or its masks are not.
+    """
+    made: Any = regularizer.for_training(updates)
+    if not isinstance(made, Regularizer):
+        raise InputRefusedError(
+            f"for_training() of {regularizer} returned {made!r}; it has to return a regularizer: itself, where nothing changes."
+        )
+    for site, mask in made.sites().items():
+        if not isinstance(mask, MaskSpec):
+            raise InputRefusedError(
+                f"{made}: its mask at {site!r} is {mask!r}; give a MaskSpec, such as MaskSpec(0.5)."
+            )
+    return made
 
 
 WHAT = {

@@ -53,6 +53,14 @@ def listing(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
+def numbered(seeds: Sequence[Any]) -> str:
+    """
+    >>> numbered([3]), numbered([0, 1])
+    ('seed 3', 'seeds 0 and 1')
+    """
+    return f"seed{'s' * (len(seeds) != 1)} {listing([str(seed) for seed in seeds])}"
+
+
 def plain(value: Any) -> str:
     """Any JSON value as a reader would write it.
 

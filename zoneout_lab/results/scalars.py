@@ -58,7 +58,9 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     elif metric in _declared(tree):
         values = _nothing(finished)  # what was to be measured failed in every run
     elif metric in REDUCTIONS:
-        raise InputRefusedError(f"{metric} needs {REDUCTIONS[metric].what}, and this study measured none.")
+        failed = [e for e in schema.provenance(tree, "unmeasured") or [] if e["group"] == REDUCTIONS[metric].group]
+        why = f"measuring them failed: {failed[0]['error']}" if failed else "this study measured none."
+        raise InputRefusedError(f"{metric} needs {REDUCTIONS[metric].what}, and {why}")
     else:
         numeric = [str(name) for name, v in metrics.data_vars.items() if np.issubdtype(v.dtype, np.number)]
         scores = [name for split in SPLITS if _of_task(tree, metrics, name := f"{split}_score") != name]

@@ -23,7 +23,7 @@ _MOST_SEEDS = 10_000
 def _critical(n: int, alpha: float) -> float:
     check_alpha(alpha)
     if n < 2:
-        raise InputRefusedError(f"Power needs at least two paired seeds; there is no spread in {n}.")
+        raise InputRefusedError(f"Power needs at least two paired seeds, got {n}.")
     return -float(special.stdtrit(n - 1, alpha / 2))
 
 

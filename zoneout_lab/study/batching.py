@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import is_fast, path
-from zoneout_lab.regularizers import from_json
+from zoneout_lab.regularizers import from_json, trained_for
 from zoneout_lab.settings import Run
 from zoneout_lab.study.provenance import memory_available
 from zoneout_lab.tasks import make_task
@@ -51,7 +51,7 @@ def batches(
 def path_of(run: Run) -> str:
     """What else runs of one shape must share to train as replicas: ``fast`` or ``reference``, the path that can compute them."""
     cell = as_cell(run.setting.model.cell)
-    masks = from_json(run.regularizer).for_training(1).masks(cell)
+    masks = trained_for(from_json(run.regularizer), 1).masks(cell)
     return "fast" if is_fast(cell, masks) else "reference"
 
 

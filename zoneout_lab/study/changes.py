@@ -1,4 +1,4 @@
-"""A setting with fields replaced, and what pydantic found wrong in a person's words."""
+"""A setting with fields replaced, and what pydantic found wrong, in plain words."""
 
 from __future__ import annotations
 

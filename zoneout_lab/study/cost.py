@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from zoneout_lab.regularizers import from_json
+from zoneout_lab.regularizers import from_json, trained_for
 from zoneout_lab.settings import Run
 from zoneout_lab.study.batching import bytes_per_replica, path_of
 from zoneout_lab.tasks import Task
@@ -69,7 +69,7 @@ def _time_per_timestep(batch: Sequence[Run], task: Task, data: Data, device: str
         run.setting.model,
         task.input_size,
         task.output_size,
-        regularizers=[from_json(each.regularizer).for_training(1) for each in batch],
+        regularizers=[trained_for(from_json(each.regularizer), 1) for each in batch],
         seeds=[each.seeds for each in batch],
     ).to(device)
     inputs, targets = next(iter(data.train.in_order(run.setting.training.batch)))

@@ -26,7 +26,7 @@ def check_design(study: Study) -> str | None:
     least, level = stats.smallest_p(study.seeds), study.alpha / m
     return (
         f"This design cannot reach a verdict: with {study.seeds} paired seeds the smallest p-value is {p_value(least, [level])}, and "
-        f"{f'{m} hypotheses under Holm need' if m > 1 else 'one hypothesis needs'} {p_value(level, [least])} (α = {study.alpha}). It takes {needed} seeds: --seeds {needed}. To go on anyway: --force."
+        f"{f'{m} hypotheses under Holm need' if m > 1 else 'one hypothesis needs'} {p_value(level, [least])} (α = {study.alpha}). It takes {needed} seeds: --seeds {needed}."
     )
 
 
@@ -34,7 +34,7 @@ def refuse_unless_forced(study: Study, *, force: bool) -> str | None:
     """Raise InputRefusedError where the design cannot reach its α; with ``force`` return the problem instead."""
     problem = check_design(study)
     if problem and not force:
-        raise InputRefusedError(problem)
+        raise InputRefusedError(f"{problem} To go on anyway: --force.")
     return problem
 
 
@@ -112,7 +112,7 @@ def shortened(study: Study, declared: Study) -> tuple[Study, str]:
     kept = [e for e in study.gradient_epochs if 0 <= e < epochs or (e == epochs and not same)]
     after = ", ".join(str(epoch) for epoch in late)
     kinds = [measure.kind.replace("_", " ") for measure in study.measures]
-    what = "gradient flow" if "gradient flow" in kinds else " and ".join(kinds) or "nothing"
+    what = "gradient flow" if tuple(study.measures) == USUAL else " and ".join(kinds) or "nothing"
     words = f"{what} measured after the last epoch instead of after epoch {after}"
     return study.model_copy(update={"gradient_epochs": (*kept, -1)}), words
 

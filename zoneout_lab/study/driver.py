@@ -80,7 +80,7 @@ class Driver:
 
     def _train(self, work: list[list[Run]], phase: str) -> None:
         """Train batches and write each one's files as it ends; one that does not fit the memory is halved, one that fails is
-        reported and the others go on."""
+        trained again arm by arm, and what fails then is reported."""
         sizes = [len(batch) for batch in work]
         finished = train_batches(
             work,
@@ -104,6 +104,12 @@ class Driver:
                         f"{len(batch)} runs do not fit the memory together; they are trained in two parts."
                     )
                     again += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+                elif len(arms := _by_arm(batch)) > 1:
+                    # a failure does not say whose it is, and no arm may lose its runs by their company
+                    self.watcher.warn(
+                        f"{len(batch)} runs failed together ({told(result)}); each arm's are trained again by themselves."
+                    )
+                    again += arms
                 else:
                     self._fail(batch, result)
         if again:
@@ -155,6 +161,10 @@ def origin(data: Data, device: str, workers: int) -> dict[str, Any]:
         "git": provenance.git_commit(),
         "data": {"digest": data.digest, "notes": list(data.notes)},
     }
+
+
+def _by_arm(batch: Sequence[Run]) -> list[list[Run]]:
+    return [[run for run in batch if run.arm == arm] for arm in dict.fromkeys(run.arm for run in batch)]
 
 
 def ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError, LabError, told
 from zoneout_lab.measures import MEASURES, Measure, take
+from zoneout_lab.measures.unmoved import generators
 from zoneout_lab.metrics import SCORES, Score, names_over
 from zoneout_lab.ops.cells import CELLS, Cell, as_cell
-from zoneout_lab.parts import check_kinds, check_part, parts_of
+from zoneout_lab.parts import Part, check_kinds, check_part, parts_of
 from zoneout_lab.profiles import REDUCTIONS
-from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json
-from zoneout_lab.settings import Run
+from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json, trained_for
+from zoneout_lab.settings import Run, Seeds
 from zoneout_lab.study.declared import Arm
 from zoneout_lab.study.spec import Study
 from zoneout_lab.tasks import TASKS, Task
-from zoneout_lab.tasks.base import Data, kind_of
+from zoneout_lab.tasks.base import Data, Examples, kind_of
 from zoneout_lab.training.evaluate import evaluate
-from zoneout_lab.training.measured import first_batch
+from zoneout_lab.training.measured import alone, first_batch
 from zoneout_lab.training.model import SequenceModel
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _STEPS = 2  # timesteps that built-in parts are tried on
 _EXAMPLES = 2
 _REPLICAS = 2
+_ROUNDING = 1e-4
 
 
 def check_parts(study: Study, task: Task, data: Data) -> list[str]:
@@ -62,13 +65,16 @@ def check_parts(study: Study, task: Task, data: Data) -> list[str]:
             tried[kind] = {}
             model = _try(run, task, data)
             if model is not None:
-                _try_score(study.score, model, data)
+                _try_score(study.score, model, run, data)
             if model is not None and run.gradient_epochs:
                 tried[kind] = _try_measures(study, run, model, data, known)
         found[arm.name] = tried[kind]
         _check_found(study, arm, tried[kind])
     _check_alike(found)
-    return _only_nan(found)
+    cautions = [
+        f"arm {arm.name!r}: {words}" for arm in study.arms if (words := study.cell(arm).caution(data.train.steps))
+    ]
+    return cautions + _only_nan(found)
 
 
 def _check_score(study: Study, data: Data) -> None:
@@ -83,12 +89,24 @@ def _check_score(study: Study, data: Data) -> None:
             )
 
 
-def _try_score(score: Score, model: SequenceModel, data: Data) -> None:
+def _try_score(score: Score, model: SequenceModel, run: Run, data: Data) -> None:
     """A score of the task's own, on a few examples; those that come built in are known to work."""
     if score is SCORES.get(score.name):
         return
+    valid = data.valid
+    if isinstance(valid, Examples):  # in two batches, of which the last is smaller, as it will be
+        valid = Examples(valid.inputs[: _EXAMPLES + 1].clone(), valid.targets[: _EXAMPLES + 1].clone())
     try:
-        evaluate(model, data.valid, score, first=_EXAMPLES)
+        with _no_draws(f"The score {score.name!r}"):
+            together = evaluate(model, valid, score, first=_EXAMPLES + 1, batch=_EXAMPLES)[score.name][0]
+            by_itself = evaluate(alone(model, 0, run), valid, score, first=_EXAMPLES + 1, batch=_EXAMPLES)[score.name][
+                0
+            ]
+        if not np.isclose(together, by_itself, rtol=_ROUNDING, equal_nan=True):
+            raise InputRefusedError(
+                f"The score {score.name!r} gives a model {together:.6g} beside another and {by_itself:.6g} alone: compute each replica's value "
+                "from its own loss and counts."
+            )
     except LabError:
         raise
     except Exception as error:
@@ -105,7 +123,7 @@ def _try_measures(
     batch = first_batch(data.valid, _EXAMPLES)
     found: Found = {}
     for measure in study.measures:
-        own = type(measure) not in MEASURES.values()
+        own = _is_own(measure, MEASURES)
         key = (measure.kind, run.shape, str(run.regularizer) if own else "")
         try:
             if key not in known:
@@ -187,40 +205,45 @@ def _try(run: Run, task: Task, data: Data) -> SequenceModel | None:
         return None
     regularizer = from_json(run.regularizer)
     made = (*parts_of(as_cell(run.setting.model.cell)), *parts_of(regularizer))
-    own = [part for part in made if type(part) not in (*CELLS.values(), *REGULARIZERS.values())]
+    own = [part for part in made if _is_own(part, CELLS | REGULARIZERS)]
+    names = ", ".join(map(str, own)) or "its parts"
+    other = Seeds(**{purpose: (seed + 1) % 2**63 for purpose, seed in run.seeds})
     inputs = batch[0][None, : None if own else _STEPS, :_EXAMPLES]
     try:
+        training = run.setting.training
+        updates = training.epochs * len(data.train.epoch(np.random.default_rng(0), training.batch))
         model = SequenceModel(
             run.setting.model,
             task.input_size,
             task.output_size,
-            regularizers=[regularizer.for_training(1)] * _REPLICAS,
-            seeds=[run.seeds] * _REPLICAS,
-            evaluation=run.setting.training.evaluation,
+            regularizers=[trained_for(regularizer, updates)] * _REPLICAS,
+            seeds=[run.seeds, other],
+            evaluation=training.evaluation,
         )
-        with _as_before(model):
-            _differentiate(model, inputs)
+        with _as_before(model), _no_draws(names) if own else nullcontext():
+            _differentiate(model, inputs, names)
             with torch.no_grad():
                 model.eval()(inputs)
+        if own:
+            _compare(model, (run, run.model_copy(update={"seeds": other})), inputs, names)
         return model
     except LabError as error:
         raise type(error)(f"arm {run.arm!r}: {error}") from error
     except Exception as error:
         if own and not isinstance(error, MemoryError | torch.OutOfMemoryError):
             raise InputRefusedError(
-                f"arm {run.arm!r}: the model with {', '.join(map(str, own))} cannot be trained: "
-                f"{told(error).rstrip('.')}."
+                f"arm {run.arm!r}: the model with {names} cannot be trained: {told(error).rstrip('.')}."
             ) from error
         return None  # it is the machine's, not the study's
 
 
-def _differentiate(model: SequenceModel, inputs: Tensor) -> None:
+def _differentiate(model: SequenceModel, inputs: Tensor, own: str) -> None:
     """The gradient of the first replica's outputs and penalty, which has to leave the parameters of the others alone."""
     logits = model(inputs)
     penalty = model.rnn.penalty
     if penalty is not None and not penalty.requires_grad and penalty.any():
         raise InputRefusedError(
-            "The penalty has no gradient, so it would change nothing: make it of the outputs as they are given, without detach(), item() or "
+            f"The penalty of {own} has no gradient, so it would change nothing: make it of the outputs as they are given, without detach(), item() or "
             "torch.no_grad()."
         )
     first = logits[0].sum() + (0 if penalty is None else penalty[0])
@@ -228,9 +251,39 @@ def _differentiate(model: SequenceModel, inputs: Tensor) -> None:
         # NaN may come from zero times infinity
         if gradient is not None and gradient[1:].nan_to_num().any():
             raise InputRefusedError(
-                "Replicas that train together would change one another: the first replica's loss has a gradient in the second's "
+                f"With {own}, replicas that train together would change one another: the first replica's loss has a gradient in the second's "
                 "parameters. Tensors of a cell have the replicas as their first axis; sum, average or shift along the others only."
             )
+
+
+@torch.no_grad()
+def _compare(model: SequenceModel, runs: Sequence[Run], inputs: Tensor, own: str) -> None:
+    """A replica's outputs are those that it has alone, up to rounding."""
+    alone_each = [alone(model, r, run) for r, run in enumerate(runs)]
+    with _as_before(model):
+        together = model(inputs)
+    for outputs, one in zip(together, alone_each, strict=True):
+        if not torch.allclose(outputs, one(inputs)[0], rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True):
+            raise InputRefusedError(
+                f"With {own}, replicas that train together change one another: the outputs of one are others beside a second than alone. "
+                "Tensors of a cell have the replicas as their first axis; sum, average or compare along the others only."
+            )
+
+
+@contextmanager
+def _no_draws(own: str) -> Iterator[None]:
+    """Refuse what draws from a generator that other runs draw from too."""
+    before = generators()
+    yield
+    if generators() != before:
+        raise InputRefusedError(
+            f"{own} draws from a global random generator of torch, NumPy or Python, so a run would depend on what else runs. Noise that is "
+            "drawn anew, and can be repeated, comes from the masks at a regularizer's sites (MaskSpec)."
+        )
+
+
+def _is_own(part: Part, builtin: Mapping[str, type]) -> bool:
+    return type(part) not in builtin.values()
 
 
 @contextmanager

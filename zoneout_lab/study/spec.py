@@ -14,7 +14,7 @@ from zoneout_lab.measures import to_json as measure_to_json
 from zoneout_lab.metrics import SPLITS, Score, as_score
 from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, Part, check_kinds, parts_of
-from zoneout_lab.regularizers import to_json
+from zoneout_lab.regularizers import to_json, trained_for
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.study.changes import changed, explain
 from zoneout_lab.study.declared import Arm, Change, Hypothesis, MeasureField, Name, Tuning
@@ -37,7 +37,7 @@ class Study(Frozen):
 
     Args:
         name: file-name-like identifier.
-        title, question, background: for people.
+        title, question, background: texts of the report.
         task, preset: a task, by name, as a class or as a value (whose fields are then its options), and one of its settings.
         change: dotted field of the setting → value, for all arms.
         arms, baseline: what is compared, and the arm the others are written against.
@@ -137,7 +137,7 @@ class Study(Frozen):
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
         setting = self.setting(arm)
         try:
-            arm.regularizer.for_training(1).masks(self.cell(arm))
+            trained_for(arm.regularizer, 1).masks(self.cell(arm))
         except LabError:
             raise
         except Exception as error:

@@ -23,7 +23,7 @@ class Adding(Task):
     """Numbers from U[0, 1), two of which are marked, one in each half of the sequence: say their sum at the end.
 
     Inputs [N, length, 2] float32 are the number and its mark, 0 or 1. Targets [N] float32 are the sum of the marked numbers, in
-    [0, 2). Who always answers 1 has a mean squared error of 1/6. It is not in the paper, so there is no setting of that name.
+    [0, 2). Always answering 1 gives a mean squared error of 1/6. It is not in the paper, so there is no setting of that name.
 
     Options:
         length: T, the steps of a sequence.

@@ -28,7 +28,7 @@ class Task(Part, ABC):
     ``score`` is what the task is judged by beside its loss: a :class:`~zoneout_lab.metrics.Score`, or the name of a built-in one, such as
     ``error`` (the fraction of predictions whose class is wrong), ``bpc`` (the cross-entropy in bits per character), ``ppl`` (the
     perplexity per word) or ``mse`` (the mean squared error).
-    ``title`` is its name for people, by default the class's. ``sources`` are the published files it reads, or words that say where its
+    ``title`` is its name in reports, by default the class's. ``sources`` are the published files it reads, or words that say where its
     data come from. ``settings`` are its presets: ``laptop``, and ``paper`` where the paper has a setting for it.
     """
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.metrics import Score, as_score
+from zoneout_lab.ops.reference import versions
 from zoneout_lab.tasks.base import Carried, Data, Examples, Split, Stream
 from zoneout_lab.training.losses import averaged_loss, each_loss, means
 from zoneout_lab.training.model import SequenceModel, States
@@ -24,7 +25,13 @@ WINDOW = 512
 
 
 def evaluate(
-    model: SequenceModel, split: Split, score: str | Score, *, first: int | None = None, samples: int = 1
+    model: SequenceModel,
+    split: Split,
+    score: str | Score,
+    *,
+    first: int | None = None,
+    samples: int = 1,
+    batch: int = BATCH,
 ) -> dict[str, Values]:
     """Loss and score of each replica on a split, or on about its first ``first`` examples: name → [R].
 
@@ -36,10 +43,11 @@ def evaluate(
         score: a task's own, or the name of a built-in one (:data:`~zoneout_lab.metrics.SCORES`).
         first: examples, chunks or, of carried streams, windows, each stream's counted.
         samples: passes whose predictions are averaged: probabilities, or real values.
+        batch: examples read at once.
 
     Sampled evaluation starts from the same draw each time, so that it is as repeatable as the expectation.
     """
-    batches = split.in_order(min(BATCH, first or BATCH))
+    batches = split.in_order(min(batch, first or batch))
     return _over(model, batches, score, first=first, samples=samples, carried=isinstance(split, Carried))
 
 
@@ -113,7 +121,12 @@ def _over(
 def _added(before: Values | None, score: Score, guess: Tensor, targets: Tensor) -> Values:
     """What a score counts, added to what it counted before; InputRefusedError unless it is one number or array for each replica."""
     assert score.tally is not None
+    before_it = versions((targets,))
     found = score.tally(guess, targets)
+    if versions((targets,)) != before_it:
+        raise InputRefusedError(
+            f"The score {score.name!r} changed the targets in place: let its tally compute new tensors, or work on targets.clone()."
+        )
     if not isinstance(found, Tensor) or found.is_complex() or found.shape[:1] != guess.shape[:1]:
         what = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise InputRefusedError(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zoneout_lab.measures import from_json as measure_from_json
 from zoneout_lab.metrics import as_score
-from zoneout_lab.regularizers import from_json
+from zoneout_lab.regularizers import from_json, trained_for
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data, Examples
@@ -73,7 +73,7 @@ def _train(
         setting.model,
         task.input_size,
         task.output_size,
-        regularizers=[from_json(run.regularizer).for_training(updates) for run in runs],
+        regularizers=[trained_for(from_json(run.regularizer), updates) for run in runs],
         seeds=[run.seeds for run in runs],
         evaluation=training.evaluation,
     ).to(device)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from zoneout_lab.errors import InputRefusedError, LabError
+from zoneout_lab.errors import InputRefusedError, LabError, TryAgainError, told
 from zoneout_lab.measures import Batch, Measure, group_of, refuse_other_labels, take
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks.base import Split
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def first_batch(split: Split, examples: int) -> Batch:
     """The first examples of a split, as measures take them."""
     inputs, targets = next(split.in_order(examples))
-    return Batch(inputs[None], targets[None], loss_by_replica)
+    # copies: a measure that writes to them is refused, and the data must not have changed by then
+    return Batch(inputs[None].clone(), targets[None].clone(), loss_by_replica)
 
 
 def measure_runs(
@@ -63,16 +64,19 @@ def _found(
     except LabError as error:
         if len(runs) == 1:
             return [error]
+    except (MemoryError, RuntimeError) as error:  # too little memory, which `take` does not lay at the measure's door
+        if len(runs) == 1:
+            return [TryAgainError(f"measure {measure.kind!r} ran out of memory: {told(error)}")]
     # a failure does not say whose it is, and no run may lose anything by its company
     return [
-        _found(measure, _alone(model, r, run), batch, [run], [True])[0] if kept[r] else None
+        _found(measure, alone(model, r, run), batch, [run], [True])[0] if kept[r] else None
         for r, run in enumerate(runs)
     ]
 
 
-def _alone(model: SequenceModel, r: int, run: Run) -> SequenceModel:
-    """One replica as a model of its own."""
-    alone = SequenceModel(
+def alone(model: SequenceModel, r: int, run: Run) -> SequenceModel:
+    """One replica as a model of its own, with the counters and in the mode of the whole."""
+    one = SequenceModel(
         run.setting.model,
         model.input_size,
         model.readout_bias.shape[1],
@@ -82,11 +86,11 @@ def _alone(model: SequenceModel, r: int, run: Run) -> SequenceModel:
     ).to(model.readout_bias.device)
     with torch.no_grad():
         for own, shared in zip(
-            (*alone.parameters(), *alone.buffers()), (*model.parameters(), *model.buffers()), strict=True
+            (*one.parameters(), *one.buffers()), (*model.parameters(), *model.buffers()), strict=True
         ):
             own.copy_(shared[r : r + 1])
-    alone.rnn.update, alone.rnn.draw = int(model.rnn.update), int(model.rnn.draw)
-    return alone.train(model.training)
+    one.rnn.update, one.rnn.draw = int(model.rnn.update), int(model.rnn.draw)
+    return one.train(model.training)
 
 
 def _other_labels(

@@ -106,6 +106,10 @@ class Cell(Part, ABC):
         """Stem → buffer of one recurrence: what a cell keeps that is not trained."""
         return {}
 
+    def caution(self, steps: int) -> str:
+        """What to know before training on sequences of so many timesteps, in a sentence; nothing for most cells."""
+        return ""
+
     def project(self, x: Tensor, weights: Weights) -> Tensor:
         """The part that needs no state, for all timesteps at once: x [R or 1, T, B, I] → [R, T, B, ·]; here W x + b + b'."""
         return project(x, weights["weight_ih"], bias_of(weights))

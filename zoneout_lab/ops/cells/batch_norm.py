@@ -67,6 +67,14 @@ class BatchNormLSTM(NormalisedLSTM):
             for name, start in (("mean", 0.0), ("variance", 1.0))
         }
 
+    def caution(self, steps: int) -> str:
+        if self.steps >= steps:
+            return ""
+        return (
+            f"The {self.noun} has statistics of its own for {self.steps} of {steps} timesteps; evaluation uses the last one's for the rest. "
+            f"Give it the length of the sequences: cells.BatchNormLSTM(steps={steps})."
+        )
+
     def begin(self, weights: Weights, *, training: bool = False, moves: bool = False) -> Step:
         now = -1
 

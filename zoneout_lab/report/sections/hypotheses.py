@@ -13,7 +13,7 @@ from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, differences, pairs
 from zoneout_lab.report.quantity import Quantity, compared
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.text import count, legible, listing
+from zoneout_lab.report.text import count, legible, listing, numbered
 from zoneout_lab.results import Comparison, Judgement
 from zoneout_lab.results.numbers import decimals, full, number, p_value, percent, sides
 
@@ -177,9 +177,13 @@ def _lost(data: ReportData, comparison: Comparison) -> str:
     parts = []
     lost = comparison.lost
     if lost:
-        parts.append(f"{count(len(lost), 'pair')} lost: seed {listing([str(seed) for seed in lost])}")
+        parts.append(f"{count(len(lost), 'pair')} lost: {numbered(lost)}")
     if comparison.absent:
         absent = listing([str(seed) for seed in comparison.absent])
         parts.append(f"{count(len(comparison.absent), 'seed')} of the study not among these results: {absent}")
     parts += [f"{data.arm(name).label} diverged at seed {seed}" for name, seed in comparison.diverged]
+    failed = [(each["arm"], each["seed"]) for each in data.recorded("unmeasured") or [] if each["seed"] in lost]
+    for name in (comparison.arm, comparison.against):
+        if at := sorted({seed for arm, seed in failed if arm == name}):
+            parts.append(f"a measurement of {data.arm(name).label} failed at {numbered(at)} (see Runs)")
     return "; ".join(parts)

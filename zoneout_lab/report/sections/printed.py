@@ -45,7 +45,7 @@ def build(data: ReportData) -> Section | None:
 
 
 def _column(data: ReportData, metric: str) -> dict[str, Any]:
-    """A metric's heading, its factor for people, and each arm's median and range over seeds."""
+    """A metric's heading, the factor it is shown with, and each arm's median and range over seeds."""
     values = scalar(data.tree, metric)
     about = quantity(metric, *(str(values.attrs[name]) for name in ("units", "noun", "better")))
     places = 3 if metric.removesuffix("_full").endswith("bpc") else 1  # as the paper prints them

@@ -11,7 +11,7 @@ import xarray as xr
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.quantity import quantity
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.text import count, duration, legible, listing
+from zoneout_lab.report.text import count, duration, legible, numbered
 from zoneout_lab.results.numbers import ABSENT, decimals, number
 
 LONG = 12
@@ -131,7 +131,7 @@ def _failures(data: ReportData) -> list[dict[str, Any]]:
         where = {label: seeds for label, seeds in where.items() if seeds}
         total = sum(len(seeds) for seeds in where.values())
         if total:
-            places = "; ".join(f"{label}, seed {listing(seeds)}" for label, seeds in where.items())
+            places = "; ".join(f"{label}, {numbered(seeds)}" for label, seeds in where.items())
             failures.append({"status": status, "count": f"{count(total, 'run')} {status}", "where": places})
     return failures
 
@@ -146,6 +146,6 @@ def _unmeasured(data: ReportData) -> list[str]:
         where.setdefault(data.arm(each["arm"]).label, []).append(str(each["seed"]))
     return [
         f"{'After' if epoch else 'Before'} {f'epoch {epoch}' if epoch else 'training'}: "
-        f"{'; '.join(f'{label}, seed {listing(seeds)}' for label, seeds in where.items())}: {legible(error.rstrip('.'))}."
+        f"{'; '.join(f'{label}, {numbered(seeds)}' for label, seeds in where.items())}: {legible(error.rstrip('.'))}."
         for (epoch, error), where in runs.items()
     ]

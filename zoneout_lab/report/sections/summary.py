@@ -68,10 +68,10 @@ def _scale(data: ReportData) -> str:
     if not {"layers", "hidden"} <= model.keys() or "epochs" not in training:
         return ""
     size = f"{model['layers']} × {model['hidden']} units and {count(training['epochs'], 'epoch')}"
-    return (
-        f"These verdicts are for {legible(_task(str(study.get('task'))))} at the laptop preset: {size}. "
-        "The paper's claims are about larger models trained for longer, and need not hold or fail with them."
-    )
+    held = f"These verdicts are for {legible(_task(str(study.get('task'))))} at the laptop preset: {size}."
+    if not any(judgement.claims for judgement in data.judgements):
+        return held
+    return f"{held} The paper's claims are about larger models trained for longer, and need not hold or fail with them."
 
 
 def _task(task: str) -> str:
