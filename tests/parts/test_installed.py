@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ print("torch" in sys.modules)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's files, as pip would install them; what it depends on comes from this environment."""
+    """A folder that pip installed the wheel in, command and all; what it depends on comes from this environment."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
@@ -46,8 +45,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the build backend cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
+    install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(folder / "site"),
+        str(wheel),
+    ]
+    subprocess.run([sys.executable, *install], check=True, capture_output=True)
     shutil.rmtree(source)
     return folder / "site"
 
@@ -73,7 +82,7 @@ def test_from_a_plan_to_results_without_the_code(site, tmp_path):
         '        Arm(name="lstm"),\n        Arm(name="leaky", change={"model.cell": Leaky(0.2)}),\n',
     )
     edit(path, "    seeds=2", "    seeds=2,\n    gradient_epochs=(-1,),\n    measures=(Length(),)")
-    assert "missing     8" in typed(site, place, "-m", "zoneout_lab", "plan", "../mine/half.py")
+    assert "missing     8" in typed(site, place, str(site / "bin" / "zoneout-lab"), "plan", "../mine/half.py")
     ran = typed(site, place, "-m", "zoneout_lab", "run", "../mine/half.py", "--no-tracking", "--workers", "2")
     assert "Report: runs/half-" in ran
     shutil.rmtree(tmp_path / "mine")
