@@ -132,6 +132,8 @@ class Two(nn.Module):
     def __init__(self, cells: bool):
         super().__init__()
         torch.manual_seed(0)
+        self.a: nn.Module
+        self.b: nn.Module
         self.a, self.b = (nn.GRUCell(F, H), nn.GRUCell(H, H)) if cells else (GRU(F, H), GRU(H, H))
 
     def forward(self, x, states):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from small_study import ARMS, searching, small
 
 from zoneout_lab.study.spec import derive
 
 
 def test_arms_of_one_seed_are_paired():
-    by_seed = {}
+    by_seed: dict[int, list[Any]] = {}
     for run in small(seeds=4).runs():
         by_seed.setdefault(run.seed, []).append(run.seeds)
     for seeds in by_seed.values():

@@ -204,7 +204,7 @@ def test_what_is_known_steers_where_to_look():
 
 
 def test_a_ledger_gives_up_once(tmp_path):
-    heard = []
+    heard: list[str] = []
     ledger = Ledger("sqlite:////proc/nowhere/o.db", "study", ["lstm"], "none", heard.append)
     for each in small().runs():
         ledger.begin(each)

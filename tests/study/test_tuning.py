@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from small_study import ARMS, DIVERGES, arrays, assert_same_bits, manifest, run, searching, small
 
@@ -34,7 +36,7 @@ def test_every_searched_arm_gets_the_same_budget(tuned):
 
 
 def test_every_setting_meets_the_same_tuning_seeds_and_no_other_run_does(tuned):
-    used = {}
+    used: dict[Any, Any] = {}
     for spec, _ in specs(tuned.folder, "tune"):
         used.setdefault(str(spec["regularizer"]), set()).add(tuple(spec["seeds"].values()))
     assert len({frozenset(seeds) for seeds in used.values()}) == 1
@@ -47,7 +49,7 @@ def test_the_best_setting_is_confirmed(tuned):
     record = manifest(tuned.folder)["tuning"]
     assert set(record) == set(SEARCHED)
     for name, found in record.items():
-        scores = {}
+        scores: dict[Any, Any] = {}
         for spec, entry in specs(tuned.folder, "tune"):
             if spec["arm"] == name:
                 scores.setdefault(
