@@ -45,6 +45,17 @@ class StateLength(Measure):
         return {"last_length": measured.length.isel(time=-1).mean()}
 
 
+@dataclass(frozen=True)
+class Mixed(StateLength):
+    """The length of what is left of a state without the replicas' mean."""
+
+    kind: ClassVar[str] = "mixed_length"
+
+    def measure(self, model: Any, batch: Any) -> Any:
+        states = batch.states(model)["l0", "hidden", "state"].detach()
+        return [length(each.norm(dim=-1).mean(-1)[None]) for each in states - states.mean(0)]
+
+
 def model_and_batch(replicas: int = 2, layers: int = 1, **model: Any) -> tuple[SequenceModel, Batch]:
     generator = torch.Generator().manual_seed(0)
     seeds = [Seeds(init=r, data=r, masks=r) for r in range(replicas)]

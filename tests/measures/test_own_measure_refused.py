@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from own_measure import StateLength, length, model_and_batch, own, raises, small
+from own_measure import Mixed, StateLength, length, model_and_batch, own, raises, small
 
 from zoneout_lab import GradientFlow, Measure, Metric, Score, UpdateActivity
 from zoneout_lab import measures as module
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.measures import as_measure, check_together, refuse_other_labels, take
+from zoneout_lab.study.parts import check_parts
+from zoneout_lab.tasks import make_task
 
 M = Metric("something")
 DECLARATIONS: dict[str, tuple[Callable[[], Sequence[Measure]], str]] = {
@@ -72,6 +74,15 @@ def test_what_is_not_a_measure_is_refused() -> None:
     for strange in (module.probe, 3, Measure):
         with pytest.raises(ValueError, match="measures"):
             small(measures=(strange,))
+
+
+def test_a_measure_that_mixes_replicas_is_refused() -> None:
+    """Its numbers would depend on what else trains in the batch."""
+    task = make_task("digits")
+    with pytest.raises(
+        InputRefusedError, match=r"'mixed_length' finds other values of 'length' in a run beside another"
+    ):
+        check_parts(small(measures=(Mixed(),)), task, task.load())
 
 
 def test_a_class_stands_for_its_defaults() -> None:

@@ -128,12 +128,25 @@ def _try_measures(
         try:
             if key not in known:
                 known[key] = take(measure, model, batch, _REPLICAS)
+                if own and known[key]:
+                    _compare_measured(known[key][0], take(measure, alone(model, 0, run), batch, 1), measure.kind)
             found[measure.kind] = known[key]
         except LabError as error:
             raise type(error)(f"arm {run.arm!r}: {error}") from error
         except Exception:  # noqa: BLE001, S110 - the machine's, not the study's
             pass
     return found
+
+
+def _compare_measured(beside: xr.Dataset, by_itself: Sequence[xr.Dataset], kind: str) -> None:
+    """What is found in a replica is what is found in it alone, up to rounding."""
+    for name, values in beside.data_vars.items():
+        found = by_itself[0][name].values if by_itself else np.nan
+        if np.shape(found) != values.shape or not np.allclose(values, found, _ROUNDING, _ROUNDING, equal_nan=True):
+            raise InputRefusedError(
+                f"measure {kind!r} finds other values of {str(name)!r} in a run beside another than in the same run alone: compute each "
+                "replica's from its own tensors, and draw random numbers for each replica alike."
+            )
 
 
 def _check_found(study: Study, arm: Arm, found: Found) -> None:
