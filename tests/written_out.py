@@ -58,7 +58,7 @@ def lstm_twin(
     z_h: Tensor,
     update: Tensor,
 ) -> Tensor:
-    """An LSTM with factors kept [T, B, H] at each site and shares preserved z; returns [T, B, H]."""
+    """An LSTM with factors kept [T, B, H] at each site and masks z of what is preserved; returns [T, B, H]."""
     out = [[None] * B for _ in range(T)]
     for b in range(B):
         h, c = torch.zeros(H, dtype=torch.float64), torch.zeros(H, dtype=torch.float64)

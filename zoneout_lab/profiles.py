@@ -120,11 +120,11 @@ class Reduction:
         return values.mean("layer")
 
 
-def _early(share: xr.DataArray, metric: str) -> xr.DataArray:
-    third = share.sizes["time"] // 3
+def _early(profile: xr.DataArray, metric: str) -> xr.DataArray:
+    third = profile.sizes["time"] // 3
     if third == 0:
-        raise InputRefusedError(f"{metric} needs at least three timesteps; there are {share.sizes['time']}.")
-    return share.sortby("time").isel(time=slice(third)).sum("time", skipna=False)
+        raise InputRefusedError(f"{metric} needs at least three timesteps; there are {profile.sizes['time']}.")
+    return profile.sortby("time").isel(time=slice(third)).sum("time", skipna=False)
 
 
 def _early_share(state: str, point: str = "candidate", suffix: str = "") -> Reduction:

@@ -80,7 +80,7 @@ def test_every_state_of_every_cell_is_measured(kind: str, training: bool) -> Non
 
 
 def test_a_unit_that_a_mask_preserves_does_not_move() -> None:
-    """Nothing but a mask holds a unit in place, so the share of those that move is exactly that of the units not preserved."""
+    """Nothing but a mask holds a unit in place, so the fraction of those that move is exactly that of the units not preserved."""
     model = stack("lstm", [At(0.7, ("cell",))], layers=2)
     (found,) = measured(UpdateActivity(0), model, True)
     model.train()

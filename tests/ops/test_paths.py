@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not cpu.is_compiled(), reason="needs a C compile
 #: T, B, H, R, I
 SIZES = [(1, 1, 1, 1, 1), (1, 5, 129, 3, 2), (5, 1, 20, 3, 1), (5, 5, 1, 3, 4), (5, 100, 129, 1, 3), (63, 5, 100, 3, 1),
          (63, 1, 129, 1, 17), (5, 5, 20, 1, 33), (63, 100, 20, 1, 1), (3, 40, 300, 2, 70)]  # fmt: skip
-#: shape of a share in terms of R, T, B, H
+#: shape of a mask in terms of R, T, B, H
 SHAPES: dict[str, Callable[..., tuple[int, ...]]] = {
     "separate": lambda R, T, B, H: (R, T, B, H),
     "per layer": lambda R, T, B, H: (R, T, B, 1),
@@ -45,14 +45,12 @@ def problem(cell: str, sizes: tuple[int, ...], dtype: torch.dtype, *, shared: bo
     return made
 
 
-def shares_at(cell: str, sizes: tuple[int, ...], kind: str, dtype: torch.dtype, *sites: str) -> dict[str, Tensor]:
+def masks_at(cell: str, sizes: tuple[int, ...], kind: str, dtype: torch.dtype, *sites: str) -> dict[str, Tensor]:
     T, B, H, R, _ = sizes
     generator = torch.Generator().manual_seed(2)
-    shares = {
-        site: torch.rand(SHAPES[kind](R, T, B, H), generator=generator) for site in sites or FAST[cell].fast_sites
-    }
+    masks = {site: torch.rand(SHAPES[kind](R, T, B, H), generator=generator) for site in sites or FAST[cell].fast_sites}
     # drawn masks reach a recurrence as bytes, rates in its own type
-    return {site: s.to(dtype) if "rate" in kind else (s < 0.4).to(torch.uint8) for site, s in shares.items()}
+    return {site: s.to(dtype) if "rate" in kind else (s < 0.4).to(torch.uint8) for site, s in masks.items()}
 
 
 def by_engine(cell, x, states, weights, masks, **options):
@@ -66,11 +64,11 @@ def by_reference(cell, x, states, weights, masks):
 NAMED = pytest.mark.parametrize("cell", FAST)
 
 
-def computed(path, cell: str, data: dict[str, Tensor], shares: dict[str, Tensor]) -> dict[str, Tensor]:
+def computed(path, cell: str, data: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
     leaves = {name: value.clone().requires_grad_() for name, value in data.items()}
     weights = Matrices(*(leaves[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     states = FAST[cell].states
-    out, last = path(cell, leaves["x"], tuple(leaves[name] for name in states), weights, shares)
+    out, last = path(cell, leaves["x"], tuple(leaves[name] for name in states), weights, masks)
     generator = torch.Generator().manual_seed(3)
     results = (out, *last)
     loss = sum((t * torch.randn(t.shape, generator=generator, dtype=t.dtype)).sum() for t in results)
@@ -95,8 +93,8 @@ def test_the_same_numbers_as_the_reference(cell: str, masked: bool, sizes: tuple
     if cell == "rnn_relu":
         data["w_in"].abs_(), data["w_hidden"].abs_(), data["x"].abs_()  # a rounded zero would turn relu's slope over
         data["w_hidden"] /= sizes[2] ** 0.5
-    shares = shares_at(cell, sizes, "separate", dtype) if masked else {}
-    expected, got = (computed(each, cell, data, shares) for each in (by_reference, cpu.forward))
+    masks = masks_at(cell, sizes, "separate", dtype) if masked else {}
+    expected, got = (computed(each, cell, data, masks) for each in (by_reference, cpu.forward))
     assert_alike(got, expected, TOLERANCE[dtype])
 
 
@@ -107,8 +105,8 @@ def test_every_site_with_every_shape_of_share(cell: str, kind: str):
     sizes = (5, 37, 7, 2, 3)
     data = problem(cell, sizes, torch.float64, shared=True)
     for site in FAST[cell].fast_sites:
-        shares = shares_at(cell, sizes, kind, torch.float64, site)
-        assert_alike(computed(cpu.forward, cell, data, shares), computed(by_reference, cell, data, shares), 1e-12)
+        masks = masks_at(cell, sizes, kind, torch.float64, site)
+        assert_alike(computed(cpu.forward, cell, data, masks), computed(by_reference, cell, data, masks), 1e-12)
 
 
 @NAMED
@@ -128,8 +126,8 @@ def test_a_loss_on_one_part_of_the_result_alone(cell: str):
 @pytest.mark.parametrize("cell", SMOOTH)
 def test_no_drift_over_784_timesteps(cell: str):
     sizes = (784, 2, 20, 1, 1)
-    data, shares = problem(cell, sizes, torch.float32), shares_at(cell, sizes, "separate", torch.float32, "hidden")
-    assert_alike(computed(cpu.forward, cell, data, shares), computed(by_reference, cell, data, shares), 1e-5)
+    data, masks = problem(cell, sizes, torch.float32), masks_at(cell, sizes, "separate", torch.float32, "hidden")
+    assert_alike(computed(cpu.forward, cell, data, masks), computed(by_reference, cell, data, masks), 1e-5)
 
 
 @pytest.mark.parametrize("cell", FAST)
@@ -148,25 +146,25 @@ def test_inputs_as_a_user_may_hold_them(cell: str):
 @pytest.mark.parametrize("cell", FAST)
 def test_bits_depend_on_neither_threads_nor_batch_nor_replicas(cell: str, dtype: torch.dtype):
     sizes = (4, 70, 33, 3, 5)
-    data, shares = problem(cell, sizes, dtype), shares_at(cell, sizes, "separate", dtype)
+    data, masks = problem(cell, sizes, dtype), masks_at(cell, sizes, "separate", dtype)
     before = torch.get_num_threads()
     try:
         results = []
         for count in (1, 2, 5):
             torch.set_num_threads(count)
-            results.append(computed(cpu.forward, cell, data, shares))
+            results.append(computed(cpu.forward, cell, data, masks))
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(other[name], value) for name, value in results[0].items())
     alone = {name: value[1:2] for name, value in data.items()}
-    own = computed(cpu.forward, cell, alone, {site: share[1:2] for site, share in shares.items()})
+    own = computed(cpu.forward, cell, alone, {site: mask[1:2] for site, mask in masks.items()})
     assert torch.equal(own["out"][0], results[0]["out"][1])
     weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     for first, last in ((0, 1), (3, 9)):
         part = tuple(data[name][:, first:last] for name in FAST[cell].states)
         out, _ = cpu.forward(
-            cell, data["x"][:, :, first:last], part, weights, {s: m[:, :, first:last] for s, m in shares.items()}
+            cell, data["x"][:, :, first:last], part, weights, {s: m[:, :, first:last] for s, m in masks.items()}
         )
         assert torch.equal(out, results[0]["out"][:, :, first:last])
 
@@ -174,11 +172,11 @@ def test_bits_depend_on_neither_threads_nor_batch_nor_replicas(cell: str, dtype:
 @pytest.mark.parametrize("cell", FAST)
 def test_norms_are_those_of_the_gradients_at_every_state(cell: str):
     sizes = (6, 4, 9, 2, 3)
-    data, shares = problem(cell, sizes, torch.float64), shares_at(cell, sizes, "separate", torch.float64)
+    data, masks = problem(cell, sizes, torch.float64), masks_at(cell, sizes, "separate", torch.float64)
     weights = Matrices(*(data[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))
     states = tuple(data[name].requires_grad_() for name in FAST[cell].states)
     with recording() as slow:
-        out, last = by_engine(cell, data["x"], states, weights, shares)
+        out, last = by_engine(cell, data["x"], states, weights, masks)
     loss = out.square().sum() + sum(state.sum() for state in last)
     tensors = [tensor for series in slow.tensors.values() for tensor in series]
     gradients = iter(torch.autograd.grad(loss, tensors))
@@ -186,7 +184,7 @@ def test_norms_are_those_of_the_gradients_at_every_state(cell: str):
         key: torch.stack([next(gradients).norm(dim=-1) for _ in series], 1) for key, series in slow.tensors.items()
     }
     with recording(norms_suffice=True) as fast:
-        out, last = by_engine(cell, data["x"], states, weights, shares)
+        out, last = by_engine(cell, data["x"], states, weights, masks)
     torch.autograd.grad(out.square().sum() + sum(state.sum() for state in last), fast.roots)
     assert not fast.tensors
     assert set(fast.norms) == {("l0", state, point) for state in FAST[cell].states for point in POINTS}
@@ -280,12 +278,12 @@ def test_every_gradient_has_memory_of_its_own(layer):
 @pytest.mark.parametrize("cell", FAST)
 def test_what_was_saved_may_have_been_elsewhere_meanwhile(cell: str):
     data = problem(cell, (3, 3, 5, 2, 2), torch.float64)
-    shares = shares_at(cell, (3, 3, 5, 2, 2), "separate", torch.float64)
-    expected = computed(cpu.forward, cell, data, shares)
+    masks = masks_at(cell, (3, 3, 5, 2, 2), "separate", torch.float64)
+    expected = computed(cpu.forward, cell, data, masks)
     with torch.autograd.graph.saved_tensors_hooks(
         lambda t: t.clone(memory_format=torch.contiguous_format), lambda t: t
     ):
-        got = computed(cpu.forward, cell, data, shares)
+        got = computed(cpu.forward, cell, data, masks)
     assert all(torch.equal(got[name], value) for name, value in expected.items())
 
 
@@ -347,7 +345,7 @@ def test_an_unknown_engine_is_refused():
 @NAMED
 @pytest.mark.parametrize("sizes", [(5, 3, 129, 3, 2), (2, 1, 20, 4, 1), (3, 40, 100, 2, 5)], ids=str)
 def test_without_a_compiler_too_a_replica_is_the_same_alone(cell: str, sizes: tuple[int, ...]):
-    data, masks = problem(cell, sizes, torch.float32), shares_at(cell, sizes, "separate", torch.float32)
+    data, masks = problem(cell, sizes, torch.float32), masks_at(cell, sizes, "separate", torch.float32)
     together = computed(by_reference, cell, data, masks)
     last = {name: value[-1:] for name, value in data.items()}
     weights = Matrices(*(last[name] for name in ("w_in", "w_hidden", "b_in", "b_hidden")))

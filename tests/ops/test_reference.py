@@ -67,24 +67,24 @@ SLOW = {
 }
 
 
-def problem(cell: str, shares: str) -> dict[str, np.ndarray]:
-    """Inputs, states, weights and a share [R, T, B, H] at each site: masks, or anything in [0, 1]."""
+def problem(cell: str, masks: str) -> dict[str, np.ndarray]:
+    """Inputs, states, weights and a mask [R, T, B, H] at each site: masks, or anything in [0, 1]."""
     rng = np.random.default_rng(3)
     G = FAST[cell].gates * H
     sizes = {"x": (R, T, B, G), "h": (R, B, H), "c": (R, B, H), "W": (R, G, H), "bias": (R, G)}
     values = {name: rng.normal(size=size) for name, size in sizes.items()}
     draws = {site: rng.random((R, T, B, H)) for site in SITES[cell]}
-    if shares != "fractions":
+    if masks != "fractions":
         draws = {site: (draw < 0.5).astype(float) for site, draw in draws.items()}
-    return values | {site: draw for site, draw in draws.items() if shares != site}
+    return values | {site: draw for site, draw in draws.items() if masks != site}
 
 
 @pytest.mark.parametrize(
-    ("cell", "shares"), [(cell, shares) for cell in FAST for shares in ("masks", "fractions", *SITES[cell])]
+    ("cell", "masks"), [(cell, masks) for cell in FAST for masks in ("masks", "fractions", *SITES[cell])]
 )
-def test_equals_the_scalar_equations(cell: str, shares: str):
-    """``shares``: masks or fractions at all sites, or masks at all sites but the one named."""
-    p = problem(cell, shares)
+def test_equals_the_scalar_equations(cell: str, masks: str):
+    """``masks``: masks or fractions at all sites, or masks at all sites but the one named."""
+    p = problem(cell, masks)
     outputs = np.zeros((R, T, B, H))
     finals = np.zeros((2, R, B, H))
     for r, b in np.ndindex(R, B):

@@ -2,7 +2,7 @@
 
 For a state s_t with H units,
 
-    moved_t = share of units with |s_t − s_{t−1}| > θ      step_t = mean |s_t − s_{t−1}|      relative_t = ‖s_t − s_{t−1}‖₂ / ‖s_{t−1}‖₂
+    moved_t = fraction of units with |s_t − s_{t−1}| > θ      step_t = mean |s_t − s_{t−1}|      relative_t = ‖s_t − s_{t−1}‖₂ / ‖s_{t−1}‖₂
 
 each a mean over examples. A unit that moves by no more than a threshold θ is one that a delta network (Neil et al. 2017) would not compute
 anew. A unit that a mask preserves does not move at all.
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UpdateActivity(Measure):
-    """The share of units that move by more than a threshold at each timestep, how far units move, and how far the state moves relative to its norm.
+    """The fraction of units that move by more than a threshold at each timestep, how far units move, and how far the state moves relative to its norm.
 
     It starts at the second timestep, number 1: before the first there is no state of the sequence. Under masks with a rate z and a
-    threshold of 0, the share of units that move is 1 − z where each candidate differs from the state before, and 0 with a rate of 1. Examples
+    threshold of 0, the fraction of units that move is 1 − z where each candidate differs from the state before, and 0 with a rate of 1. Examples
     whose state was zero are left out of the relative step. Nothing is measured of sequences of one timestep.
 
-    The scalars are means over time: those of the output state h over layers too, and the share of moved units also over all states.
+    The scalars are means over time: those of the output state h over layers too, and the fraction of moved units also over all states.
 
     Args:
         threshold: θ, in units of the state. The default is a hundredth of the largest hidden state that an LSTM or GRU can have.
@@ -49,7 +49,7 @@ class UpdateActivity(Measure):
     title: ClassVar[str] = "Update activity"
     dims: ClassVar[tuple[str, ...]] = ("layer", "state", "time")
     quantities: ClassVar[Mapping[str, Metric]] = {
-        "moved": Metric("share of units that move by more than the threshold, mean over examples"),
+        "moved": Metric("fraction of units that move by more than the threshold, mean over examples"),
         "step": Metric("distance that a unit moves, mean over units and examples", "unit of the state"),
         "relative_step": Metric(
             "distance that the state moves, divided by its norm before, mean over examples", scale="log"
@@ -57,10 +57,10 @@ class UpdateActivity(Measure):
     }
     scalars: ClassVar[Mapping[str, Metric]] = {
         "moved_units": Metric(
-            "share of units of the output state that move by more than the threshold", noun="moved units"
+            "fraction of units of the output state that move by more than the threshold", noun="moved units"
         ),
         "moved_of_all_states": Metric(
-            "share of units of all states that move by more than the threshold", noun="moved units of all states"
+            "fraction of units of all states that move by more than the threshold", noun="moved units of all states"
         ),
         "mean_step": Metric(
             "distance that a unit of the output state moves in a timestep", "unit of the state", "mean step"

@@ -32,7 +32,7 @@ NO_GATE = "none"
 
 @dataclass(frozen=True)
 class EffectiveCarry(Measure):
-    """The part of the memory carried over at each timestep, z + (1 − z) f, its time constants, and the share of saturated gates.
+    """The part of the memory carried over at each timestep, z + (1 − z) f, its time constants, and the fraction of saturated gates.
 
     *Memory* are the states that a gate carries over: c of an LSTM (by the forget gate), h of a GRU or a minGRU. In a cell without gates
     it is every state, and the carry is z alone. An sLSTM's memory is c e^m, its normaliser is carried alike, and its exponential input gate,
@@ -43,7 +43,7 @@ class EffectiveCarry(Measure):
     expected product of independent carries is the product of their means, where a geometric mean would be 0 after one carry of 0. A unit
     that is carried whole has an infinite τ and one that is never carried 0. Units are in the order of their time constants.
 
-    A gate is saturated on the left below .1 and on the right above .9 (Karpathy, Johnson & Fei-Fei 2015). Shares are of all units,
+    A gate is saturated on the left below .1 and on the right above .9 (Karpathy, Johnson & Fei-Fei 2015). Fractions are of all units,
     timesteps and examples; NaN for a cell without gates.
 
     The scalars are means over layers and memories. The median time constant is that of the median unit; where it is infinite,
@@ -61,17 +61,19 @@ class EffectiveCarry(Measure):
         "time_constant": Metric(
             "−1 / log of each unit's mean carry, from the shortest to the longest", "timesteps", scale="log"
         ),
-        "left_saturated": Metric("share of gate activations below 0.1"),
-        "right_saturated": Metric("share of gate activations above 0.9"),
+        "left_saturated": Metric("fraction of gate activations below 0.1"),
+        "right_saturated": Metric("fraction of gate activations above 0.9"),
     }
     scalars: ClassVar[Mapping[str, Metric]] = {
         "mean_carry": Metric("effective carry of the memory, mean over the sequence", noun="effective carry"),
         "median_time_constant": Metric(
             "time constant of the memory's median unit", "timesteps", "median time constant", scale="log"
         ),
-        "left_saturation": Metric("share of gate activations below 0.1, mean over gates", noun="left-saturated gates"),
+        "left_saturation": Metric(
+            "fraction of gate activations below 0.1, mean over gates", noun="left-saturated gates"
+        ),
         "right_saturation": Metric(
-            "share of gate activations above 0.9, mean over gates", noun="right-saturated gates"
+            "fraction of gate activations above 0.9, mean over gates", noun="right-saturated gates"
         ),
     }
 

@@ -86,8 +86,8 @@ class MaskSpec:
         start = spread(self.rate, units)
         if self.end is None:
             return start
-        share = min(update / max(self.over, 1), 1.0)
-        return start + (spread(self.end, units) - start) * share
+        done = min(update / max(self.over, 1), 1.0)
+        return start + (spread(self.end, units) - start) * done
 
     def thresholds(self, update: int, units: int) -> npt.NDArray[np.int32]:
         """What a unit's 16 bits must lie below, [1] or [units]; 65,536 is always."""

@@ -86,10 +86,10 @@ def recurrence(cell: str, H: int, *, low: bool, inputs: int, norms: bool, dtype:
 
     def call() -> None:
         weights = Matrices(made(R, gates * H, inputs), made(R, gates * H, H), made(R, gates * H), made(R, gates * H))
-        shares = {site: torch.zeros(R, T, B, H, dtype=torch.uint8) for site in sites}
+        masks = {site: torch.zeros(R, T, B, H, dtype=torch.uint8) for site in sites}
         on_norms = (lambda state, point, values: None) if norms else None
         out, finals = ops.forward(
-            cell, made(1, T, B, inputs), tuple(made(R, B, H) for _ in kinds), weights, shares, on_norms=on_norms
+            cell, made(1, T, B, inputs), tuple(made(R, B, H) for _ in kinds), weights, masks, on_norms=on_norms
         )
         (out.sum() + sum(final.sum() for final in finals)).backward()
 
@@ -138,15 +138,15 @@ def variants(architecture: int) -> dict[str, int]:
         layouts.append(torch.zeros(H, B, T, R, dtype=torch.uint8).permute(3, 2, 1, 0))
         for low in (True, False):
             torch.backends.cudnn.allow_tf32 = low
-            for share in layouts:
+            for mask in layouts:
                 states = (torch.zeros(R, B, H, requires_grad=True), torch.zeros(R, B, H))
                 weights = Matrices(torch.zeros(R, 4 * H, 2), torch.zeros(R, 4 * H, H))
 
                 def call(
-                    states: tuple[torch.Tensor, ...] = states, weights: Matrices = weights, share: torch.Tensor = share
+                    states: tuple[torch.Tensor, ...] = states, weights: Matrices = weights, mask: torch.Tensor = mask
                 ) -> None:
-                    shares = dict.fromkeys(FAST["lstm"].fast_sites, share)
-                    out, _ = ops.forward("lstm", torch.zeros(1, T, B, 2), states, weights, shares)  # noqa: B023
+                    masks = dict.fromkeys(FAST["lstm"].fast_sites, mask)
+                    out, _ = ops.forward("lstm", torch.zeros(1, T, B, 2), states, weights, masks)  # noqa: B023
                     out.sum().backward()
 
                 for kernel, arguments, options in launches(call):

@@ -81,10 +81,8 @@ def test_two_replays_of_a_graph_draw_different_masks(H: int) -> None:
     )  # fmt: skip
 
     def step() -> list[torch.Tensor]:
-        shares = {
-            site: ops.draw(*table, layer=0, site=site, stream=0, sizes=(20, 30, H)) for site in ("cell", "hidden")
-        }
-        out, _ = ops.forward("lstm", one.x, one.states, one.weights, shares)
+        masks = {site: ops.draw(*table, layer=0, site=site, stream=0, sizes=(20, 30, H)) for site in ("cell", "hidden")}
+        out, _ = ops.forward("lstm", one.x, one.states, one.weights, masks)
         grads = torch.autograd.grad(out.square().sum(), [one.weights.hidden, one.weights.input])
         update.add_(1)
         return [out.detach(), *grads]

@@ -98,8 +98,8 @@ def test_inputs_shared_by_replicas_with_the_batch_first_in_memory(cell: str, inp
 
 def test_a_share_of_any_layout_and_of_bools() -> None:
     one = problem("lstm", (2, 3, 5, 2))
-    one.shares = {
-        site: share.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0).bool() for site, share in one.shares.items()
+    one.masks = {
+        site: mask.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0).bool() for site, mask in one.masks.items()
     }
     compared(one, MODES["full"])
 
@@ -193,7 +193,7 @@ def test_gradcheck_of_the_step_engine(cell: str, kind: str, fast: bool) -> None:
     n = len(one.states)
 
     def function(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        out, finals = ops.forward(cell, x, rest[:n], Matrices(*rest[n:]), one.shares)
+        out, finals = ops.forward(cell, x, rest[:n], Matrices(*rest[n:]), one.masks)
         return out, *finals
 
     assert torch.autograd.gradcheck(function, (one.x, *one.states, *one.weights), fast_mode=fast)

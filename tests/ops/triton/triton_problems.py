@@ -19,7 +19,7 @@ from zoneout_lab.ops.reference import Matrices
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NAMES = ("input weight", "hidden weight", "input bias", "hidden bias")
 
-#: shape of a share in terms of R, T, B, H, and whether it is a rate
+#: shape of a mask in terms of R, T, B, H, and whether it is a rate
 KINDS: dict[str, tuple[Callable[[int, int, int, int], tuple[int, ...]], bool]] = {
     "separate": (lambda R, T, B, H: (R, T, B, H), False),
     "per layer": (lambda R, T, B, H: (R, T, B, 1), False),
@@ -68,7 +68,7 @@ class Problem:
     x: Tensor
     states: States
     weights: Matrices
-    shares: Masks
+    masks: Masks
 
     def to(self, dtype: torch.dtype, device: str) -> Problem:
         """Leaves of an autograd graph, in a dtype and on a device. Strides are kept."""
@@ -77,17 +77,17 @@ class Problem:
             return tensor.detach().to(device, dtype).requires_grad_()
 
         weights = Matrices(*(None if w is None else leaf(w) for w in self.weights))  # type: ignore[arg-type]
-        shares = {site: share.to(device) for site, share in self.shares.items()}
-        shares = {site: s.to(dtype) if s.is_floating_point() else s for site, s in shares.items()}
-        return Problem(self.cell, leaf(self.x), tuple(map(leaf, self.states)), weights, shares)
+        masks = {site: mask.to(device) for site, mask in self.masks.items()}
+        masks = {site: s.to(dtype) if s.is_floating_point() else s for site, s in masks.items()}
+        return Problem(self.cell, leaf(self.x), tuple(map(leaf, self.states)), weights, masks)
 
     def alone(self, r: int) -> Problem:
         """One replica of it."""
         own = slice(r, r + 1)
         weights = Matrices(*(None if w is None else w[own] for w in self.weights))  # type: ignore[arg-type]
-        shares = {site: share[own] for site, share in self.shares.items()}
+        masks = {site: mask[own] for site, mask in self.masks.items()}
         x = self.x if self.x.shape[0] == 1 else self.x[own]
-        return Problem(self.cell, x, tuple(s[own] for s in self.states), weights, shares)
+        return Problem(self.cell, x, tuple(s[own] for s in self.states), weights, masks)
 
 
 def problem(
@@ -100,7 +100,7 @@ def problem(
     shared: bool = False,
     bias: bool = True,
 ) -> Problem:
-    """A problem of sizes (T, B, H, R), with weights as torch draws them and a share of a kind at each site."""
+    """A problem of sizes (T, B, H, R), with weights as torch draws them and a mask of a kind at each site."""
     T, B, H, R = sizes
     gates, kinds, all_sites = FAST[cell].gates, FAST[cell].states, FAST[cell].fast_sites
     generator = torch.Generator().manual_seed(1)
@@ -111,7 +111,7 @@ def problem(
     def uniform(*shape: int) -> Tensor:
         return ((torch.rand(shape, generator=generator) * 2 - 1) / H**0.5).double()
 
-    def share() -> Tensor:
+    def mask() -> Tensor:
         shape, is_rate = KINDS[kind]
         drawn = torch.rand(shape(R, T, B, H), generator=generator)
         return drawn.double() if is_rate else (drawn < 0.4).to(torch.uint8)
@@ -120,18 +120,18 @@ def problem(
     states = tuple(0.5 * normal(R, B, H) for _ in kinds)
     biases = (uniform(R, gates * H), uniform(R, gates * H)) if bias else (None, None)
     weights = Matrices(uniform(R, gates * H, inputs), uniform(R, gates * H, H), *biases)
-    return Problem(cell, x, states, weights, {site: share() for site in (all_sites if sites is None else sites)})
+    return Problem(cell, x, states, weights, {site: mask() for site in (all_sites if sites is None else sites)})
 
 
 def by_reference(problem: Problem) -> tuple[Tensor, States]:
     """The specification's outputs and final states."""
     cell, weights = FAST[problem.cell](), problem.weights.named()
-    return engine.forward(cell, problem.x, problem.states, weights, problem.shares, engine="reference")
+    return engine.forward(cell, problem.x, problem.states, weights, problem.masks, engine="reference")
 
 
 def by_triton(problem: Problem, **options: Any) -> tuple[Tensor, States]:
     """The kernels' outputs and final states."""
-    return ops.forward(problem.cell, problem.x, problem.states, problem.weights, problem.shares, **options)
+    return ops.forward(problem.cell, problem.x, problem.states, problem.weights, problem.masks, **options)
 
 
 Path = Callable[[Problem], tuple[Tensor, States]]
