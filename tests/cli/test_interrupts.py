@@ -150,5 +150,5 @@ def test_failed_runs_are_named_and_the_code_is_3(command, small_file, tmp_path, 
     done = command("run", str(small_file), "--out", str(tmp_path), "--workers", "1", "--no-tracking")
     assert done.code == 3
     assert "the disk is purple" in done.errors
-    assert "4 runs failed: lstm seed 0, zoneout seed 0, lstm seed 1, zoneout seed 1." in done.errors
+    assert "4 runs failed: lstm seed 0, lstm seed 1, zoneout seed 0, zoneout seed 1." in done.errors
     assert done.output.startswith("Report: ")
