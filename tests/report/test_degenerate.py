@@ -69,6 +69,7 @@ def test_few_seeds(studies: Callable[..., xr.DataTree], tmp_path: Path, seeds: i
     assert [b.text for b in page.find("ol", class_="glances")[0].find("span", class_="badge")] == ["△underpowered"] * 3
 
 
+@pytest.mark.slow
 def test_many_arms_and_seeds(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
     arms = {
         f"arm_{k}": f"Arm number {k} with a label that goes on for much longer than any axis has room"

@@ -49,10 +49,10 @@ SMALLEST: dict[str, dict[str, Any]] = {
         "options.test_tokens": 30,
     },
 }
-#: on characters, with regularizers and settings of another's kind: they run among the long tests
+#: with the task, regularizers and settings of another's kind: they run among the long tests
 LIKE_ANOTHER = (
-    "char_ptb_grid", "evaluation_modes", "input_mask", "low_rates", "mask_sharing", "per_unit_vs_per_layer", "perturbation",
-    "static_identity", "update_schedules",
+    "char_ptb_grid", "evaluation_modes", "gradient_flow", "input_mask", "low_rates", "mask_sharing", "per_unit_vs_per_layer", "perturbation",
+    "recurrent_batch_norm", "static_identity", "update_schedules",
 )  # fmt: skip
 
 
