@@ -317,3 +317,9 @@ def test_what_cannot_be_measured_is_refused_with_advice(case: str):
     model, loss, message = REFUSED[case]
     with pytest.raises(InputRefusedError, match=message):
         gradient_flow(model, torch.randn(T, B, N), loss)
+
+
+def test_its_old_name_still_works():
+    with pytest.warns(DeprecationWarning, match="now called probe"):
+        old = zl.watch
+    assert old is zl.probe

@@ -41,7 +41,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("plain", NUMBERS)
 def test_numbers_of_numpy_and_torch_are_numbers(tmp_path, plain):
-    """Those that __post_init__ computes from the fields are no fields in JSON."""
+    """They give the run ids that Python's own numbers give; a field that __post_init__ computes is not written."""
     ids = []
     for given in (plain, NUMBERS[plain]):
         path = written(tmp_path)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_study import small
 
-from zoneout_lab import Arm, NormStabilizer, Zoneout, load_study
+from zoneout_lab import Arm, NormStabilizer, Score, Zoneout, load_study
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.metrics import wrong
+from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.settings import Run
 from zoneout_lab.study import parts
 from zoneout_lab.study.parts import check_parts
@@ -148,3 +151,43 @@ def test_a_trial_leaves_no_trace() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     first, second = (p.detach().numpy() for p in model.readout_weight)
     assert (first != second).any()  # two runs, not one twice
+
+
+def score_tried(score: Score) -> None:
+    task, study = make_task("digits"), small(arms=(Arm(name="a"),), baseline="a")
+    run, data = study.run(study.arms[0], 0), task.load()
+    model = parts._try(run, task, data)
+    assert model is not None
+    parts._try_score(score, model, run, data)
+
+
+def zeroed(guess: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    targets.fill_(0)
+    return wrong(guess, targets)
+
+
+SCORES = {
+    "targets in place": (Score("odd", "odd", value=lambda _, n: n, tally=zeroed), "The score 'odd' changed the targets in place"),
+    "relative to the best": (Score("odd", "odd", value=lambda loss, _: loss / loss.max()), "gives a model .* beside another and 1 alone"),
+    "a draw": (Score("odd", "odd", value=lambda loss, _: loss * np.random.rand()), "'odd' draws from a global random generator"),
+    "by example": (Score("odd", "odd", value=lambda _, n: n[:, 0], tally=lambda g, t: g.argmax(-1) != t), r"counts shape \[2, 1\] in one batch and \[2, 2\]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SCORES)
+def test_a_score_that_could_not_be_trusted_is_refused(case: str) -> None:
+    score, words = SCORES[case]
+    with pytest.raises(InputRefusedError, match=words):
+        score_tried(score)
+
+
+def test_a_score_that_can_is_not() -> None:
+    score_tried(Score("fine", "fine", value=lambda _, n: 1 - n, tally=wrong, better="higher"))
+
+
+@pytest.mark.parametrize(("steps", "told"), [(1, 1), (63, 1), (64, 0), (100, 0)])
+def test_too_few_statistics_for_the_sequences_are_told(steps: int, told: int) -> None:
+    task, cell = make_task("digits"), BatchNormLSTM(steps=steps)
+    warnings = check_parts(small({"model.cell": cell}, arms=(Arm(name="a"),), baseline="a"), task, task.load())
+    assert len(warnings) == told
+    assert all(f"arm 'a': The batch-normalised LSTM has statistics of its own for {steps} of 64" in w for w in warnings)

@@ -97,7 +97,7 @@ def from_json(
 ) -> P:
     """The part that :func:`to_json` wrote; a string alone is a part with every field at its default.
 
-    ``formerly`` maps kinds that are no longer written to what makes their values.
+    ``formerly`` maps each kind that is no longer written to the function that makes its values.
 
     Raises UsageError for an unknown kind or field, InputRefusedError for an impossible value.
     """

@@ -98,15 +98,16 @@ def _try_score(score: Score, model: SequenceModel, run: Run, data: Data) -> None
         valid = Examples(valid.inputs[: _EXAMPLES + 1].clone(), valid.targets[: _EXAMPLES + 1].clone())
     try:
         with _no_draws(f"The score {score.name!r}"):
-            together = evaluate(model, valid, score, first=_EXAMPLES + 1, batch=_EXAMPLES)[score.name][0]
-            by_itself = evaluate(alone(model, 0, run), valid, score, first=_EXAMPLES + 1, batch=_EXAMPLES)[score.name][
-                0
-            ]
-        if not np.isclose(together, by_itself, rtol=_ROUNDING, equal_nan=True):
-            raise InputRefusedError(
-                f"The score {score.name!r} gives a model {together:.6g} beside another and {by_itself:.6g} alone: compute each replica's value "
-                "from its own loss and counts."
+            together, *each = (
+                evaluate(one, valid, score, first=_EXAMPLES + 1, batch=_EXAMPLES)[score.name]
+                for one in (model, *_each_alone(model, run))
             )
+        for beside, (by_itself,) in zip(together, each, strict=True):
+            if not np.isclose(beside, by_itself, rtol=_ROUNDING, equal_nan=True):
+                raise InputRefusedError(
+                    f"The score {score.name!r} gives a model {beside:.6g} beside another and {by_itself:.6g} alone: compute each replica's "
+                    "value from its own loss and counts."
+                )
     except LabError:
         raise
     except Exception as error:
@@ -129,7 +130,8 @@ def _try_measures(
             if key not in known:
                 known[key] = take(measure, model, batch, _REPLICAS)
                 if own and known[key]:
-                    _compare_measured(known[key][0], take(measure, alone(model, 0, run), batch, 1), measure.kind)
+                    for beside, one in zip(known[key], _each_alone(model, run), strict=True):
+                        _compare_measured(beside, take(measure, one, batch, 1), measure.kind)
             found[measure.kind] = known[key]
         except LabError as error:
             raise type(error)(f"arm {run.arm!r}: {error}") from error
@@ -220,7 +222,6 @@ def _try(run: Run, task: Task, data: Data) -> SequenceModel | None:
     made = (*parts_of(as_cell(run.setting.model.cell)), *parts_of(regularizer))
     own = [part for part in made if _is_own(part, CELLS | REGULARIZERS)]
     names = ", ".join(map(str, own)) or "its parts"
-    other = Seeds(**{purpose: (seed + 1) % 2**63 for purpose, seed in run.seeds})
     inputs = batch[0][None, : None if own else _STEPS, :_EXAMPLES]
     try:
         training = run.setting.training
@@ -230,7 +231,7 @@ def _try(run: Run, task: Task, data: Data) -> SequenceModel | None:
             task.input_size,
             task.output_size,
             regularizers=[trained_for(regularizer, updates)] * _REPLICAS,
-            seeds=[run.seeds, other],
+            seeds=[each.seeds for each in _pair(run)],
             evaluation=training.evaluation,
         )
         with _as_before(model), _no_draws(names) if own else nullcontext():
@@ -238,7 +239,7 @@ def _try(run: Run, task: Task, data: Data) -> SequenceModel | None:
             with torch.no_grad():
                 model.eval()(inputs)
         if own:
-            _compare(model, (run, run.model_copy(update={"seeds": other})), inputs, names)
+            _compare(model, run, inputs, names)
         return model
     except LabError as error:
         raise type(error)(f"arm {run.arm!r}: {error}") from error
@@ -269,13 +270,24 @@ def _differentiate(model: SequenceModel, inputs: Tensor, own: str) -> None:
             )
 
 
+def _pair(run: Run) -> tuple[Run, Run]:
+    """A run and another with seeds of its own, as two replicas of one model are."""
+    other = Seeds(**{purpose: (seed + 1) % 2**63 for purpose, seed in run.seeds})
+    return run, run.model_copy(update={"seeds": other})
+
+
+def _each_alone(model: SequenceModel, run: Run) -> list[SequenceModel]:
+    """The model's two replicas, each as a model of its own."""
+    return [alone(model, r, each) for r, each in enumerate(_pair(run))]
+
+
 @torch.no_grad()
-def _compare(model: SequenceModel, runs: Sequence[Run], inputs: Tensor, own: str) -> None:
+def _compare(model: SequenceModel, run: Run, inputs: Tensor, own: str) -> None:
     """A replica's outputs are those that it has alone, up to rounding."""
-    alone_each = [alone(model, r, run) for r, run in enumerate(runs)]
+    each = _each_alone(model, run)
     with _as_before(model):
         together = model(inputs)
-    for outputs, one in zip(together, alone_each, strict=True):
+    for outputs, one in zip(together, each, strict=True):
         if not torch.allclose(outputs, one(inputs)[0], rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True):
             raise InputRefusedError(
                 f"With {own}, replicas that train together change one another: the outputs of one are others beside a second than alone. "
