@@ -13,6 +13,7 @@ from zoneout_lab import Arm, GradientFlow, PerturbationGrowth, Study, schema
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.measures import MEASURES, USUAL
 from zoneout_lab.report import write_report
+from zoneout_lab.report.sections import measured
 from zoneout_lab.results import compare, judge, open_results, scalar
 from zoneout_lab.study.design import check_metrics, metrics_of
 from zoneout_lab.study.driver import Watcher
@@ -66,6 +67,15 @@ def test_results_of_an_own_measure_are_stored_compared_and_reported(folder: Path
         assert "last state's length (unit of the state, higher is better)" in section.replace("&#39;", "'")
         assert 'href="#measure-state-length"' in page
         assert "gradient flow, state length" in page.split('<section id="setting"')[1]
+
+
+def test_a_report_draws_only_so_many_panels(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a measure by unit there may be thousands."""
+    monkeypatch.setattr(measured, "MOST_PANELS", 1)
+    page = write_report(open_results(folder), tmp_path / "report.html").read_text(encoding="utf-8")
+    section = page.split('<section id="measures"')[1].split("<section ")[0]
+    assert section.count('<svg class="plot"') == 2  # of four
+    assert section.count("1 more of the 2 panels are in study.nc.") == 2
 
 
 def test_a_figure_has_the_mean_of_what_was_measured(folder: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ SITES = HALF[HALF.index("    def sites") : HALF.index("STUDY")]
 FILES = {
     "not frozen": [("@dataclass(frozen=True)", "@dataclass"), "./half.py:HalfZoneout can be changed after it is made"],
     "not a dataclass": [("@dataclass(frozen=True)\n", ""), "HalfZoneout() takes no arguments"],
+    "not comparable": [("@dataclass(frozen=True)", "@dataclass(frozen=True, eq=False)"), "leave out eq=False"],
     "a field of its own without a decorator": [
         ("STUDY =", "class More(HalfZoneout):\n    more: float = 0.1\n\nSTUDY ="), ("HalfZoneout(0.4)", "More(0.4)"),
         "./half.py:More is not a dataclass",

@@ -17,7 +17,7 @@ from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import legible, listing, words
 from zoneout_lab.results.numbers import number
 
-MOST_PANELS = 24  # of one measure at one epoch: more are not looked at, and each takes a third of a second to draw
+MOST_PANELS = 24  # of one measure at one epoch: more would not be looked at, and each takes a third of a second to draw
 _OF_RUNS = ("arm", "seed", "epoch")
 
 
@@ -52,7 +52,11 @@ def _epoch(data: ReportData, group: str, found: xr.Dataset, epoch: int) -> dict[
     scalars = [str(name) for name, values in found.data_vars.items() if set(values.dims) == {"arm", "seed"}]
     cells = [(name, place) for name in quantities for place in _places(found[name])]
     panels = [_panel(data, group, found[name], epoch, place) for name, place in cells[:MOST_PANELS]]
-    left = f" {len(cells) - len(panels)} more of the {len(cells)} are in study.nc." if len(cells) > len(panels) else ""
+    left = (
+        f" {len(cells) - len(panels)} more of the {len(cells)} panels are in study.nc."
+        if len(cells) > len(panels)
+        else ""
+    )
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
     many = len(data.arms) * len(data.seeds) > SEED_LINES
     seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
