@@ -32,7 +32,8 @@ def test_the_numbers_are_those_of_stats():
     assert c.interval == flip.interval(0.05)
     assert c.p == c.p_verdict == c.p_adjusted == c.smallest_p == 2 / 256
     assert (c.t_interval, c.d_z, c.d_z_interval) == (effect.t_interval, effect.d_z, effect.d_z_interval)
-    assert (c.hodges_lehmann, c.p_wilcoxon, c.skewed) == (effect.hodges_lehmann, effect.p_wilcoxon, effect.skewed)
+    assert (c.hodges_lehmann, c.p_wilcoxon) == (effect.hodges_lehmann, effect.p_wilcoxon)
+    assert c.cautions == stats.cautions([ZONEOUT[s] for s in range(8)], [LSTM[s] for s in range(8)])
     assert (c.alpha, c.family, c.verdict) == (0.05, 1, "supported")
     assert (c.lost, c.diverged) == ((), ())
 

@@ -9,11 +9,10 @@ from rich.markup import escape
 from zoneout_lab.cli.console import duration, errors, print_facts, print_json, size
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.report.text import count
-from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import Study
 from zoneout_lab.study.batching import batches
 from zoneout_lab.study.cost import cost
-from zoneout_lab.study.design import check_metrics, refuse_unless_forced
+from zoneout_lab.study.design import check_metrics, refuse_unless_forced, seeds_needed
 from zoneout_lab.study.device import device_memory, why_missing
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.store import read_manifest
@@ -111,7 +110,7 @@ def hypotheses(study: Study) -> str:
 
     >>> from zoneout_lab import load_study
     >>> hypotheses(load_study("pmnist_table2"))
-    '3 at α = 0.05, Holm: 7 seeds can decide, 8 are run'
+    '3 at α = 0.05, flipped jointly: 6 seeds can decide, 8 are run'
     >>> one = load_study("pmnist_table2").model_copy(update={"hypotheses": load_study("pmnist_table2").hypotheses[:1]})
     >>> hypotheses(one), hypotheses(one.model_copy(update={"hypotheses": ()}))
     ('1 at α = 0.05: 6 seeds can decide, 8 are run', 'none')
@@ -119,10 +118,8 @@ def hypotheses(study: Study) -> str:
     m = len(study.hypotheses)
     if m == 0:
         return "none"
-    corrected = ", Holm" if m > 1 else ""
-    return (
-        f"{m} at α = {study.alpha}{corrected}: {seeds_needed(study.alpha, m)} seeds can decide, {study.seeds} are run"
-    )
+    corrected = (", Holm" if study.family == "holm" else ", flipped jointly") if m > 1 else ""
+    return f"{m} at α = {study.alpha}{corrected}: {seeds_needed(study)} seeds can decide, {study.seeds} are run"
 
 
 def _cells(study: Study) -> str:

@@ -8,17 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import schema
+from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, unknown
+from zoneout_lab.metrics import Scale
 from zoneout_lab.results.scalars import scalar
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Values of ``metric`` for two arms at the same ``seeds``, in ascending order of seed.
+    """Values of ``metric`` for two arms at the same ``seeds``, in ascending order of seed, as measured and ``on`` the ``scale`` they are compared on.
 
     ``lost`` are the other seeds of these results, where either run is missing, diverged or has no value, and ``absent`` the seeds that
-    the study planned and these results do not hold; ``diverged`` names the runs of these two arms that diverged.
+    the study planned and these results do not hold; ``diverged`` names the runs of these two arms that diverged. ``only_diverged`` counts
+    the seeds at which just the arm's run diverged and the other has a value, just the other's, and both.
     """
 
     arm: str
@@ -28,31 +30,27 @@ class Pairs:
     units: str
     noun: str
     better: str
+    scale: Scale
     seeds: tuple[int, ...]
     arm_values: tuple[float, ...]
     against_values: tuple[float, ...]
+    on: stats.Scaled
     lost: tuple[int, ...]
     absent: tuple[int, ...]
     diverged: tuple[tuple[str, int], ...]
+    only_diverged: tuple[int, int, int]
 
     @property
     def differences(self) -> npt.NDArray[np.float64]:
-        """arm − against [n]."""
-        return np.array(self.arm_values, dtype=np.float64) - np.array(self.against_values, dtype=np.float64)
-
-    @property
-    def sizes(self) -> npt.NDArray[np.float64]:
-        """The larger of |arm| and |against| [n], whose rounding the differences carry."""
-        ours, theirs = (np.abs(np.array(v, dtype=np.float64)) for v in (self.arm_values, self.against_values))
-        sizes: npt.NDArray[np.float64] = np.maximum(ours, theirs)
-        return sizes
+        """arm − against [n] on the scale."""
+        return self.on.differences
 
 
-def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
-    """Pair two arms of a study by seed id.
+def pairs(tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale | None = None) -> Pairs:
+    """Pair two arms of a study by seed id; ``scale`` is the metric's own unless another is given.
 
-    Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself or a seed appears
-    twice.
+    Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself, a seed appears
+    twice, or the scale cannot hold the values.
     """
     tree = schema.by_arm_and_seed(tree)
     values = scalar(tree, metric)
@@ -62,7 +60,20 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
     if arm == against:
         raise InputRefusedError(f"An arm cannot be compared with itself: {arm}.")
     ours, theirs = _by_seed(values.sel(arm=arm)), _by_seed(values.sel(arm=against))
-    both = sorted(seed for seed in ours if np.isfinite(ours[seed]) and np.isfinite(theirs[seed]))
+    has = (
+        {seed for seed, value in ours.items() if np.isfinite(value)},
+        {seed for seed, value in theirs.items() if np.isfinite(value)},
+    )
+    both = sorted(has[0] & has[1])
+    arm_values, against_values = tuple(ours[seed] for seed in both), tuple(theirs[seed] for seed in both)
+    used: Scale = scale or values.attrs["scale"]
+    try:
+        on = stats.scaled(arm_values, against_values, used)
+    except InputRefusedError as error:
+        raise InputRefusedError(
+            f"{metric} of {arm} and {against} cannot be compared on the {used} scale. {error}"
+        ) from error
+    fell = set(_diverged(tree, arm)), set(_diverged(tree, against))
     return Pairs(
         arm=arm,
         against=against,
@@ -71,12 +82,17 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
         units=str(values.attrs["units"]),
         noun=str(values.attrs["noun"]),
         better=str(values.attrs["better"]),
+        scale=used,
         seeds=tuple(both),
-        arm_values=tuple(ours[seed] for seed in both),
-        against_values=tuple(theirs[seed] for seed in both),
+        arm_values=arm_values,
+        against_values=against_values,
+        on=on,
         lost=tuple(sorted(set(ours) - set(both))),
         absent=_absent(tree, set(ours)),
-        diverged=tuple((name, seed) for name in (arm, against) for seed in _diverged(tree, name)),
+        diverged=tuple(
+            (name, seed) for name, seeds in zip((arm, against), fell, strict=True) for seed in sorted(seeds)
+        ),
+        only_diverged=(len(fell[0] & has[1]), len(fell[1] & has[0]), len(fell[0] & fell[1])),
     )
 
 

@@ -1,32 +1,53 @@
 """Statistics that hold at 3–20 seeds: numpy arrays in, frozen dataclasses out; nothing here knows of arms or files."""
 
+from zoneout_lab.stats.cautions import Caution, cautions
 from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
-from zoneout_lab.stats.families import holm, holm_levels
+from zoneout_lab.stats.families import Family, holm, holm_levels
+from zoneout_lab.stats.median import median_interval, sign_test
 from zoneout_lab.stats.paired import (
     PairedEffect,
     effect_size,
     hodges_lehmann,
-    looks_skewed,
     paired_effect,
     t_interval,
     wilcoxon_p,
 )
 from zoneout_lab.stats.power import detectable_effect, equivalence_power, power, seeds_for, seeds_for_equivalence
+from zoneout_lab.stats.scales import RATIO_OF, Scaled, back, margin_on, scaled
 from zoneout_lab.stats.signflip import EXACT_UP_TO, Alternative, SignFlip, sign_flip
-from zoneout_lab.stats.verdict import VERDICTS, Claim, Decision, Direction, Verdict, decide
+from zoneout_lab.stats.verdict import (
+    DIRECTIONS,
+    VERDICTS,
+    Absence,
+    Claim,
+    Decision,
+    Direction,
+    Verdict,
+    decide,
+    needs_margin,
+)
+from zoneout_lab.stats.worst import worst_ranks
 
 __all__ = [
+    "DIRECTIONS",
     "EXACT_UP_TO",
     "MINIMUM_SEEDS",
+    "RATIO_OF",
     "VERDICTS",
+    "Absence",
     "Alternative",
+    "Caution",
     "Claim",
     "Decision",
     "Direction",
+    "Family",
     "PairedEffect",
+    "Scaled",
     "SignFlip",
     "Verdict",
+    "back",
     "can_decide",
+    "cautions",
     "decide",
     "detectable_effect",
     "effect_size",
@@ -34,15 +55,20 @@ __all__ = [
     "hodges_lehmann",
     "holm",
     "holm_levels",
-    "looks_skewed",
+    "margin_on",
+    "median_interval",
+    "needs_margin",
     "paired_effect",
     "power",
+    "scaled",
     "seeds_for",
     "seeds_for_equivalence",
     "seeds_needed",
     "sign_flip",
+    "sign_test",
     "smallest_adjusted_p",
     "smallest_p",
     "t_interval",
     "wilcoxon_p",
+    "worst_ranks",
 ]

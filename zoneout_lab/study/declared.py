@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
 from zoneout_lab.measures import Measure, as_measure
 from zoneout_lab.measures import to_json as measure_as_json
+from zoneout_lab.metrics import Scale
 from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
 from zoneout_lab.ops.cells import to_json as cell_as_json
 from zoneout_lab.parts import check_class
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
 from zoneout_lab.settings import Frozen, Value, check_value
+from zoneout_lab.stats import Direction
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 RegularizerField = Annotated[
@@ -77,9 +79,16 @@ class Arm(Frozen):
 class Hypothesis(Frozen):
     """A claim that data can decide: ``arm`` has a lower (higher, the same) ``metric`` than ``against``, by more than ``margin``.
 
-    ``margin`` is in the metric's units, the smallest difference that matters in practice, with its ``reason``; for ``same`` it is
-    the largest difference that does not. ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the
-    study runs on.
+    | direction | claims that arm − against is |
+    |---|---|
+    | ``lower``, ``higher`` | below −margin, above margin |
+    | ``same`` | within ±margin |
+    | ``not lower``, ``not higher`` | not below −margin, not above margin: no loss, or no gain, that matters |
+
+    ``scale`` says what is subtracted: values (``linear``), their logs (``log``) or their log odds (``logit``); by default the metric's own, which is
+    ``log`` for norms, shares of gradients and perplexities. ``margin`` is the smallest difference that matters in practice (for a claim of absence the
+    largest that does not), with its ``reason``: in the metric's units on the linear scale, and a factor such as 1.05 on the others.
+    ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the study runs on.
     """
 
     name: Name
@@ -88,8 +97,9 @@ class Hypothesis(Frozen):
     arm: Name
     against: Name
     metric: str
-    direction: Literal["lower", "higher", "same"] = "lower"
+    direction: Direction = "lower"
     margin: float = Field(0.0, ge=0)
+    scale: Scale | None = Field(None, description="linear, log or logit; by default the metric's own")
     reason: str = ""
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.paper import CLAIMS
 from zoneout_lab.parts import check_class, parts_of
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer, to_json
 from zoneout_lab.study.declared import Arm, Hypothesis, Tuning
+
+#: claims of absence, in a word
+_ABSENT = {"same": "sameness", "not lower": "no loss", "not higher": "no gain"}
 
 
 def arms_fit(arms: Sequence[Arm], baseline: str) -> None:
@@ -51,9 +55,9 @@ def hypotheses_fit(hypotheses: Sequence[Hypothesis], names: Sequence[str]) -> No
                 raise InputRefusedError(f"hypothesis {hypothesis.name!r}: {unknown('arm', role, names)}")
         if hypothesis.arm == hypothesis.against:
             raise InputRefusedError(f"hypothesis {hypothesis.name!r} compares {hypothesis.arm!r} with itself.")
-        if hypothesis.direction == "same" and hypothesis.margin == 0:
+        if stats.needs_margin(hypothesis.direction) and hypothesis.margin in (0, 1):
             raise InputRefusedError(
-                f"hypothesis {hypothesis.name!r} claims sameness and needs a margin: the largest difference that does not matter."
+                f"hypothesis {hypothesis.name!r} claims {_ABSENT[hypothesis.direction]} and needs a margin: the largest difference that does not matter."
             )
 
 

@@ -11,11 +11,13 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, m
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, told, unknown
 from zoneout_lab.measures import USUAL, check_together
 from zoneout_lab.measures import to_json as measure_to_json
-from zoneout_lab.metrics import SPLITS, Score, as_score
+from zoneout_lab.metrics import METRICS, SPLITS, Scale, Score, as_score
 from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, Part, check_kinds, parts_of
+from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.regularizers import to_json, trained_for
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
+from zoneout_lab.stats import Family, margin_on
 from zoneout_lab.study.changes import changed, explain
 from zoneout_lab.study.declared import Arm, Change, Hypothesis, MeasureField, Name, Tuning
 from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit
@@ -43,6 +45,7 @@ class Study(Frozen):
         arms, baseline: what is compared, and the arm the others are written against.
         seeds: how many seeds every arm is run with; seed: the number from which all randomness derives.
         hypotheses, alpha: the family of claims, corrected together at α.
+        family: how: ``joint``, by flipping whole seeds, which takes no more seeds for many hypotheses than for one; or ``holm``.
         gradient_epochs, gradient_examples: when the measures are taken, and on how many validation examples; 0 is before training, −1
             after each run's last epoch.
         measures: what is measured then; by default gradient flow and the growth of a perturbation.
@@ -62,6 +65,7 @@ class Study(Frozen):
     seed: int = Field(0, ge=0)
     hypotheses: tuple[Hypothesis, ...] = ()
     alpha: float = Field(0.05, gt=0, lt=1)
+    family: Family = "joint"
     gradient_epochs: tuple[Annotated[int, Field(ge=-1)], ...] = ()
     gradient_examples: int = Field(64, ge=1)
     measures: tuple[MeasureField, ...] = USUAL
@@ -89,10 +93,28 @@ class Study(Frozen):
         return self
 
     def resolved(self) -> Study:
-        """The study with ``…_score`` metrics named for its task: ``valid_score`` is ``valid_error`` or ``valid_bpc``."""
+        """The study with ``…_score`` metrics named for its task, ``valid_error`` or ``valid_bpc``, and each hypothesis's scale written out.
+
+        Raises InputRefusedError where a hypothesis's margin is none on its scale.
+        """
         names = {f"{split}_score": f"{split}_{self.score.name}" for split in SPLITS}
-        hypotheses = tuple(h.model_copy(update={"metric": names.get(h.metric, h.metric)}) for h in self.hypotheses)
-        return self.model_copy(update={"hypotheses": hypotheses})
+        hypotheses = []
+        for h in self.hypotheses:
+            metric = names.get(h.metric, h.metric)
+            scale = h.scale or self._scale(metric)
+            try:
+                margin_on(scale, h.margin)
+            except InputRefusedError as error:
+                raise InputRefusedError(f"hypothesis {h.name!r}: {error}") from error
+            hypotheses.append(h.model_copy(update={"metric": metric, "scale": scale}))
+        return self.model_copy(update={"hypotheses": tuple(hypotheses)})
+
+    def _scale(self, metric: str) -> Scale:
+        """The scale on which a metric of the study is compared unless a hypothesis names one."""
+        about = dict(METRICS) | {name: each.about for name, each in REDUCTIONS.items()} | self.score.metrics()
+        for measure in self.measures:
+            about |= dict(measure.scalars)
+        return about[metric].scale if metric in about else "linear"
 
     @property
     def score(self) -> Score:

@@ -29,7 +29,7 @@ def build(data: ReportData) -> Section:
                     mean=about.factor * comparison.mean_difference,
                     low=about.factor * comparison.interval[0],
                     high=about.factor * comparison.interval[1],
-                    margin=about.factor * comparison.margin,
+                    margin=about.factor * comparison.bound,
                     unit=about.shift,
                     title=f"{data.arm(comparison.arm).label} minus {data.arm(comparison.against).label}",
                 ),
