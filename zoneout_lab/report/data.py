@@ -76,7 +76,7 @@ class ReportData:
     def quantity(self, name: str) -> Quantity:
         """How a metric of the study is shown."""
         about = described(self.tree, name)
-        return quantity(name, about.unit, about.noun, about.better or "")
+        return quantity(name, about.unit, about.noun, about.better or "", about.long_name)
 
     @cached_property
     def score(self) -> str | None:

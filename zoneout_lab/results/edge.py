@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-from zoneout_lab import stats
 from zoneout_lab.results.comparison import Comparison
-from zoneout_lab.results.shown import read_off
 
 #: an interval that ends within this part of its length of zero or the margin could as well end on the other side
 _NEAR = 0.02
@@ -15,8 +13,8 @@ _NEAR = 0.02
 def near_edge(c: Comparison) -> str:
     """Why the verdict is a close call, in a sentence; empty where it is none.
 
-    It is one where the adjusted p lies within one flip of a seed of the family's α (2 of the 2ⁿ flips, m times that after Holm), or where the interval
-    that the verdict is read off ends within 2% of its length of zero or a margin. An underpowered verdict is none: nothing could turn it.
+    It is one where the adjusted p lies within one flip of a seed of the family's α (2 of the 2ⁿ flips, m times that after Holm), or where an interval
+    ends within 2% of its length of zero, or of a margin, and the verdict depends on which side it ends. An underpowered verdict is none: nothing could turn it.
 
     Differences of six seeds that all have one sign have p = .031, and one seed of the other sign makes it .06:
 
@@ -32,7 +30,7 @@ def near_edge(c: Comparison) -> str:
     if c.p_error and abs(c.p_adjusted - c.family_alpha) <= 2 * c.p_error * (c.family if c.correction == "holm" else 1):
         return "Close call: the p value is sampled, and its sampling error reaches the level it is held against."
     if mark := _touched(c):
-        return f"Close call: the interval ends almost at {mark}, so rounding, or one seed, could turn the verdict."
+        return f"Close call: the interval ends almost at {mark}, so rounding or one seed could turn the verdict."
     return ""
 
 
@@ -42,23 +40,20 @@ def one_flip(p: float, smallest: float, alpha: float) -> bool:
 
 
 def _touched(c: Comparison) -> str:
-    """Which of zero and the margins an end of the interval nearly touches; empty where none."""
-    low, high = read_off(c)[0]
-    length = high - low
-    if not math.isfinite(length) or length <= 0:
+    """Which of zero and the margins an end of an interval nearly touches, where being on its other side makes another verdict; empty where none."""
+    near = _NEAR * (c.interval[1] - c.interval[0])
+    if not math.isfinite(near) or near <= 0:
         return ""
-    marks = {-c.bound: "the margin", c.bound: "the margin"} if c.bound else {0.0: "zero"}
-    if c.scale != "linear" and not c.bound:
-        marks = {0.0: "× 1"}
-    relevant = {
-        "lower": (-c.bound, c.bound),
-        "higher": (-c.bound, c.bound),
-        "same": (-c.bound, c.bound),
-        "not lower": (-c.bound,),
-        "not higher": (c.bound,),
-    }[c.direction]
-    for end in (low, high):
-        for mark in relevant:
-            if abs(end - mark) <= _NEAR * length:
-                return marks[mark]
+    (low, high), (inner_low, inner_high), bound = c.interval, c.inner, c.bound
+    if c.direction == "not lower":
+        ends = [(inner_low, -bound), (inner_high, -bound)]
+    elif c.direction == "not higher":
+        ends = [(inner_high, bound), (inner_low, bound)]
+    else:
+        ends = [(low, bound), (high, -bound)]
+        if bound:
+            # one end at its margin matters where the other lies within its own
+            ends += [(inner_low, -bound)] * (inner_high < bound + near) + [(inner_high, bound)] * (inner_low > -bound - near)
+    if any(abs(end - mark) <= near for end, mark in ends):
+        return "the margin" if bound else "zero" if c.scale == "linear" else "× 1"
     return ""

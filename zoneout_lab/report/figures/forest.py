@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zoneout_lab.report.figures.canvas import BAND, INK, SOFT, Drawing, Panel, verdict_colour
-from zoneout_lab.report.figures.intervals import Shift, difference_axis, draw, view
+from zoneout_lab.report.figures.canvas import INK, SOFT, Drawing, Panel, verdict_colour
+from zoneout_lab.report.figures.intervals import Shift, difference_axis, draw, marks, view
 from zoneout_lab.report.text import wrap
 
 _ROW, _FRAME, _LETTERS = 40.0, 78.0, 44
@@ -25,22 +25,12 @@ class Row:
 def forest(
     name: str, rows: Sequence[Row], *, sides: tuple[str, str], xlabel: str, title: str, description: str
 ) -> Panel:
-    """``rows`` from top to bottom. ``sides`` are what lies left and right of "no difference": ("better", "worse").
-
-    The margin is drawn as a band behind all rows where they share it, and otherwise behind each its own.
-    """
-    shared = {row.shift.bound for row in rows}
+    """``rows`` from top to bottom, each with its own margin. ``sides`` are what lies left and right of "no difference": ("better", "worse")."""
     with Drawing(name, height=_FRAME + _ROW * len(rows)) as drawing:
         axes = drawing.axes
-        difference_axis(
-            axes,
-            view([row.shift for row in rows]),
-            ratio=rows[0].shift.ratio,
-            bound=rows[0].shift.bound if len(shared) == 1 else 0.0,
-        )
+        difference_axis(axes, view([row.shift for row in rows]), ratio=rows[0].shift.ratio)
         for place, row in enumerate(rows):
-            if len(shared) > 1 and row.shift.bound > 0:
-                _band(drawing, place, row.shift.bound)
+            marks(axes, row.shift.bound, (place - 0.02, place + 0.42), whole=False)
             draw(axes, place + 0.2, row.shift)
             axes.annotate(
                 wrap(row.label, _LETTERS, 1), (0, place - 0.22), xycoords=("axes fraction", "data"), va="center", color=INK, fontsize=10.5
@@ -52,7 +42,7 @@ def forest(
         axes.set_ylim(len(rows) - 0.45, -0.55)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.grid(False, axis="y")
+        axes.grid(False)
         axes.set_xlabel(wrap(xlabel, 56))
         # above the axis, where a reader begins
         for at, words in ((0.0, f"← {sides[0]}"), (1.0, f"{sides[1]} →")):
@@ -62,6 +52,3 @@ def forest(
             )  # fmt: skip
     return drawing.panel(title, description)
 
-
-def _band(drawing: Drawing, place: int, bound: float) -> None:
-    drawing.axes.fill_between([-bound, bound], place - 0.02, place + 0.42, color=BAND, linewidth=0, zorder=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -61,14 +62,28 @@ def view(shifts: Sequence[Shift], points: Sequence[float] = ()) -> Interval:
     return low - room, high + room
 
 
-def difference_axis(axes: Axes, ends: Interval, *, ratio: bool, bound: float) -> None:
-    """Limits and ticks of a horizontal axis of differences, the line of no difference, and ±``bound`` as a band."""
-    axes.set_xlim(*ends)
+def marks(axes: Axes, bound: float, rows: Interval = (0.0, 1.0), *, whole: bool = True) -> None:
+    """The line of no difference and ±``bound`` as a band: over the ``whole`` height, or between two ``rows`` of the data."""
+
+    def line(at: float, **look: Any) -> None:
+        if whole:
+            axes.axvline(at, zorder=1, color=SOFT, **look)
+        else:
+            axes.plot([at, at], rows, zorder=1, color=SOFT, scalex=False, scaley=False, **look)
+
     if bound > 0 and math.isfinite(bound):
-        axes.axvspan(-bound, bound, color=BAND, linewidth=0, zorder=0)
+        if whole:
+            axes.axvspan(-bound, bound, color=BAND, linewidth=0, zorder=0)
+        else:
+            axes.fill_between([-bound, bound], *rows, color=BAND, linewidth=0, zorder=0)
         for edge in (-bound, bound):
-            axes.axvline(edge, color=SOFT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-    axes.axvline(0, color=SOFT, linewidth=1.2, zorder=1)
+            line(edge, linewidth=0.8, linestyle=(0, (2, 2)))
+    line(0.0, linewidth=1.2)
+
+
+def difference_axis(axes: Axes, ends: Interval, *, ratio: bool) -> None:
+    """Limits and ticks of a horizontal axis of differences, or of logs of ratios."""
+    axes.set_xlim(*ends)
     if not ratio:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
@@ -90,7 +105,7 @@ def ratio_ticks(low: float, high: float) -> list[float]:
     """
     decades = (high - low) / math.log(10)
     if decades < 0.35:
-        ticks = MaxNLocator(6).tick_values(math.exp(low), math.exp(high))
+        ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(math.exp(low), math.exp(high))
         return [float(f"{tick:.6g}") for tick in ticks if low <= math.log(tick) + 1e-9 and math.log(tick) <= high + 1e-9]
     steps = (1, 2, 5) if decades < 2 else (1,)
     every = max(1, math.ceil(decades / 5))
@@ -113,5 +128,5 @@ def draw(axes: Axes, y: float, shift: Shift, *, colour: str = INK) -> None:
                 axes.plot(at, y, head, color=colour, markersize=6, clip_on=False, zorder=5)
     if math.isfinite(shift.mean) and abs(shift.mean) < _HUGE:
         axes.plot(
-            shift.mean, y, "o", color=colour, markersize=6.5, markeredgecolor=PAPER, markeredgewidth=1.2, zorder=6
+            shift.mean, y, "o", color=colour, markersize=8, markeredgecolor=PAPER, markeredgewidth=1.4, zorder=6
         )

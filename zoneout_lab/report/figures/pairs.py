@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.canvas import INK, LINE, PAPER, SOFT, Drawing, Panel, arm_colour
-from zoneout_lab.report.figures.intervals import Shift, difference_axis, draw, view
+from zoneout_lab.report.figures.intervals import Shift, difference_axis, draw, marks, view
 from zoneout_lab.report.text import power, wrap
 from zoneout_lab.results.numbers import number
 
@@ -101,7 +101,8 @@ def differences(
     rows = len(seeds)
     with Drawing(name, height=_height(rows)) as drawing:
         axes = drawing.axes
-        difference_axis(axes, view([shift], [*shown]), ratio=shift.ratio, bound=shift.bound)
+        difference_axis(axes, view([shift], [*shown]), ratio=shift.ratio)
+        marks(axes, shift.bound)
         axes.axhline(rows - 0.4, color=LINE, linewidth=1)
         axes.plot(
             shown, np.arange(rows), linestyle="none", marker=arm.style.marker, color=arm_colour(arm), markersize=6, markeredgewidth=0

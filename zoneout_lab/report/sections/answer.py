@@ -62,8 +62,13 @@ def _verdicts(data: ReportData) -> str:
         if not data.study:
             return "No study was recorded with these results, so nothing is judged."
         return "This study declares no hypothesis: it describes and does not test."
-    parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
-    return f"Of {count(sum(found.values()), 'hypothesis', 'hypotheses')}, {listing(parts)}."
+    total = sum(found.values())
+    if len(found) == 1:
+        verdict = next(iter(found))
+        many = "Both" if total == 2 else f"All {total}"
+        return f"The hypothesis is {verdict}." if total == 1 else f"{many} hypotheses are {verdict}."
+    parts = [f"{found[verdict]} {'is' if found[verdict] == 1 else 'are'} {verdict}" for verdict in VERDICTS if found[verdict]]
+    return f"Of {total} hypotheses, {listing(parts)}."
 
 
 def _scale(data: ReportData) -> str:
@@ -88,6 +93,8 @@ def _task(task: str) -> str:
 def _runs(data: ReportData) -> str:
     found = Counter(data.status.values())
     total = sum(found.values())
+    if total and found["finished"] == total:
+        return f"All {total} runs finished." if total > 1 else "The run finished."
     text = f"{found['finished']} of {count(total, 'run')} finished"
     failures = [f"{found[status]} {status}" for status in ("diverged", "missing") if found[status]]
     return f"{text}; {listing(failures)}." if failures else f"{text}."

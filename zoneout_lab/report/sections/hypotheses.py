@@ -133,7 +133,7 @@ def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any
     places = decimals(seen(c, shift) for shift in shifts)
 
     def shown(*values: float) -> Values:
-        return [(value, ABSENT if math.isinf(value) else difference(c, value, places)) for value in values]
+        return [(value, difference(c, value, places) if math.isfinite(value) else number(value)) for value in values]
 
     def effect(*values: float) -> Values:
         return [(value, number(value, 2)) for value in values]
@@ -141,7 +141,7 @@ def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any
     def row(what: str | Markup, values: Values, note: str = "") -> dict[str, Any]:
         return {"what": what, "values": values, "note": note}
 
-    few = "too few seeds for this level" if math.isinf(c.interval[0]) else ""
+    few = "unbounded: too few seeds for this level" if math.isinf(c.interval[0]) else ""
     equal = "all differences are equal" if c.constant else ""
     looks = f"{listing([CAUTIONS[each] for each in c.cautions])}: it may cover less than stated" if c.cautions else ""
     unit = compared(c).shift if not ratio else "of the odds" if c.scale == "logit" else "of the values"
