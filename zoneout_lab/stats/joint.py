@@ -23,7 +23,8 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.signflip import EXACT_UP_TO, RESAMPLES, FloatArray, slack_of
 
 Side = Literal["two-sided", "less", "greater"]
-Flips = npt.NDArray[np.float64]
+
+_BLOCK = 2**20  # numbers of a block of sampled flips: 8 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,21 +84,24 @@ def _level(least: FloatArray, alpha: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class SeedFlips:
-    """Signs of ``seeds``: all 2ⁿ in the order of counting, or ``signs`` [flips, n] that were sampled, the first of them all 1."""
+    """Signs of ``seeds``: all 2ⁿ in the order of counting, or those of ``flipped`` [flips, ⌈n/8⌉], bits that were sampled, the first row 0."""
 
     seeds: tuple[int, ...]
-    signs: npt.NDArray[np.int8] | None = None
+    flipped: npt.NDArray[np.uint8] | None = None
 
     def sums(self, values: FloatArray, seeds: Sequence[int]) -> FloatArray:
         """Sums [flips] of ``values`` at ``seeds`` with these signs."""
         by_seed = dict(zip(seeds, values, strict=True))
         column = np.array([by_seed.get(seed, 0.0) for seed in self.seeds])
-        if self.signs is not None:
-            return np.asarray(self.signs @ column)
-        sums = np.zeros(1)
-        for value in column:
-            sums = np.concatenate([sums + value, sums - value])
-        return sums
+        if self.flipped is None:
+            sums = np.zeros(1)
+            for value in column:
+                sums = np.concatenate([sums + value, sums - value])
+            return sums
+        rows = max(1, _BLOCK // len(column))
+        blocks = (self.flipped[start : start + rows] for start in range(0, len(self.flipped), rows))
+        changed = [np.unpackbits(block, axis=1, count=len(column)).astype(np.float64) @ column for block in blocks]
+        return np.asarray(column.sum() - 2 * np.concatenate(changed))
 
 
 def sign_flips(seeds: Sequence[int], rng: np.random.Generator | None = None, resamples: int = RESAMPLES) -> SeedFlips:
@@ -110,9 +114,10 @@ def sign_flips(seeds: Sequence[int], rng: np.random.Generator | None = None, res
         return SeedFlips(tuple(seeds))
     if rng is None:
         raise InputRefusedError(f"{len(seeds)} seeds have too many sign flips to list: pass rng, a numpy Generator.")
-    signs = rng.integers(0, 2, (resamples + 1, len(seeds)), dtype=np.int8) * 2 - 1
-    signs[0] = 1
-    return SeedFlips(tuple(seeds), signs.astype(np.int8))
+    width = -(-len(seeds) // 8)
+    flipped = np.frombuffer(rng.bytes((resamples + 1) * width), np.uint8).reshape(-1, width).copy()
+    flipped[0] = 0
+    return SeedFlips(tuple(seeds), flipped)
 
 
 def _p_under(tested: Tested, flips: SeedFlips) -> FloatArray:
@@ -123,7 +128,7 @@ def _p_under(tested: Tested, flips: SeedFlips) -> FloatArray:
     slack = float(slack_of(tested.differences, tested.sizes).sum())
     p = ranked(sums, tested.side, slack)
     p[0] = tested.p
-    if flips.signs is None and tested.side == "two-sided":
+    if flips.flipped is None and tested.side == "two-sided":
         p[-1] = tested.p
     return p
 

@@ -209,7 +209,8 @@ def decide(
         possible = [can_decide(flip.n, alpha) for flip in flips]
         adjusted, levels = _jointly(vectors, ids, sizes, findings, possible, alpha, generator())
     return tuple(
-        _decision(*each, absence) for each in zip(flips, claims, findings, possible, levels, adjusted, by_holm, strict=True)
+        _decision(*each, absence)
+        for each in zip(flips, claims, findings, possible, levels, adjusted, by_holm, strict=True)
     )
 
 
