@@ -38,7 +38,14 @@ def build(data: ReportData) -> Section | None:
         "whether these intervals overlap decides nothing.",
     )
     background = legible(data.study.get("background") or "")
-    values = {"rows": rows, "heads": [about.axis for _, about, _ in columns], "figure": figure, "background": background}
+    baseline = any(arm.baseline for arm in data.arms)
+    values = {
+        "differs": "differs from the baseline by" if baseline else "regularizer",
+        "rows": rows,
+        "heads": [about.axis for _, about, _ in columns],
+        "figure": figure,
+        "background": background,
+    }
     return Section("arms", "Arms", "arms.html", values)
 
 
