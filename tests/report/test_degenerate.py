@@ -66,7 +66,7 @@ def test_no_provenance_group(study: xr.DataTree, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seeds", [1, 2, 5])
 def test_few_seeds(studies: Callable[..., xr.DataTree], tmp_path: Path, seeds: int) -> None:
     page = report(studies(arms={"lstm": "LSTM", "zoneout": "Zoneout"}, seeds=seeds, measured=()), tmp_path)
-    assert [b.text for b in page.find("ol", class_="glances")[0].find("span", class_="badge")] == ["△underpowered"] * 3
+    assert [b.text for b in page.find("ol", class_="answers")[0].find("span", class_="badge")] == ["△underpowered"] * 3
 
 
 @pytest.mark.slow
