@@ -249,7 +249,9 @@ def test_the_same_study_gives_the_same_bytes(study: xr.DataTree, html: str, tmp_
     assert again.read_text(encoding="utf-8") == html
 
 
-def test_files_that_lie_beside_the_page_are_linked_and_those_of_others_are_not(study: xr.DataTree, tmp_path: Path) -> None:
+def test_files_that_lie_beside_the_page_are_linked_and_those_of_others_are_not(
+    study: xr.DataTree, tmp_path: Path
+) -> None:
     mine, other = tmp_path / "mine", tmp_path / "other"
     for folder in (mine, other):
         schema.write_tree(study, folder / "study.nc")
@@ -279,7 +281,9 @@ def test_every_run_s_numbers_are_in_the_page_to_the_last_bit(page: Element, stud
     assert Counter(row["status"] for row in rows) == {"finished": 38, "diverged": 1, "missing": 1}
 
 
-def test_date_and_authors_are_those_on_record(studies: Callable[..., xr.DataTree], page: Element, tmp_path: Path) -> None:
+def test_date_and_authors_are_those_on_record(
+    studies: Callable[..., xr.DataTree], page: Element, tmp_path: Path
+) -> None:
     assert not page.find("time")
     assert not page.find("p", class_="authors")
     study = study_record(LABELS, 6, authors=["A. Author", "B. <Author>"])
@@ -289,8 +293,10 @@ def test_date_and_authors_are_those_on_record(studies: Callable[..., xr.DataTree
     shown = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
     assert shown.find("time")[0].text == "2026-03-04"
     assert shown.find("p", class_="authors")[0].text == "A. Author and B. <Author>"
-    assert shown.find("section", id="cite")[0].find("li")[0].text.startswith(
-        "A. Author and B. <Author> (2026). Should cells and hidden states share a zoneout mask?"
+    assert (
+        shown.find("section", id="cite")[0]
+        .find("li")[0]
+        .text.startswith("A. Author and B. <Author> (2026). Should cells and hidden states share a zoneout mask?")
     )
 
 

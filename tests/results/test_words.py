@@ -49,7 +49,10 @@ def test_a_short_line_means_what_the_sentence_does(thousandths, margin):
     assert bool(signed) == bool(spoken)
     if signed:
         first, crossing, second, side = spoken.groups()
-        ends = [-parsed(first) if crossing or side == "lower" else parsed(first), parsed(second) * (-1) ** (side == "lower")]
+        ends = [
+            -parsed(first) if crossing or side == "lower" else parsed(first),
+            parsed(second) * (-1) ** (side == "lower"),
+        ]
         assert sorted(ends) == [parsed(end) for end in signed.groups()]
     assert ("; margin 1.00" in c.short) == bool(margin and signed)
     for caution, short in (("are equal", "are equal"), ("look skewed", "skewed"), ("lost", "lost")):
@@ -57,7 +60,8 @@ def test_a_short_line_means_what_the_sentence_does(thousandths, margin):
     shift = re.search(r"is (.* (?:higher|lower)) than|(the same on average)", c.sentence)
     assert f": {shift[1] or shift[2]}" in c.short
     ours, theirs = (
-        parsed(x) for x in re.search(rf"^The validation error is {NUMBER}% for a and {NUMBER}% for b: ", c.short).groups()
+        parsed(x)
+        for x in re.search(rf"^The validation error is {NUMBER}% for a and {NUMBER}% for b: ", c.short).groups()
     )
     assert (ours > theirs, ours < theirs) == (c.mean_difference > 0, c.mean_difference < 0)
     head = c.short.partition("(")[0]

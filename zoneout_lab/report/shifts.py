@@ -29,7 +29,12 @@ def shift(c: Comparison) -> Shift:
         return factor * interval[0], factor * interval[1]
 
     return Shift(
-        factor * c.mean_difference, scaled(c.interval), scaled(c.inner), scaled(c.t_interval), factor * c.bound, is_ratio(c)
+        factor * c.mean_difference,
+        scaled(c.interval),
+        scaled(c.inner),
+        scaled(c.t_interval),
+        factor * c.bound,
+        is_ratio(c),
     )
 
 
@@ -96,8 +101,8 @@ def reading(c: Comparison) -> str:
         return f"Supported if {thick} begins right of the margin's left edge; contradicted if {thick} ends left of it."
     claimed, other = ("left", "right") if c.direction == "lower" else ("right", "left")
     if c.bound:
-        return (
-            f"Supported if {whole} lies {claimed} of the shaded margin, contradicted if it lies {other} of it, equivalent if {thick} lies within it."
-        )
+        return f"Supported if {whole} lies {claimed} of the shaded margin, contradicted if it lies {other} of it, equivalent if {thick} lies within it."
     none = "× 1" if is_ratio(c) else "zero"
-    return f"Supported if {whole} lies {claimed} of {none}, contradicted if it lies {other} of it; no margin was declared."
+    return (
+        f"Supported if {whole} lies {claimed} of {none}, contradicted if it lies {other} of it; no margin was declared."
+    )

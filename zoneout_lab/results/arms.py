@@ -65,7 +65,7 @@ def _summary(arm: str, row: dict[int, float], scale: Scale) -> ArmValues:
     known = {seed: float(value) for seed, value in row.items() if math.isfinite(value)}
     values = tuple(known.values())
     # what has no log is shown as it is
-    used: Scale = scale if scale == "linear" or all(0 < value for value in values) else "linear"
+    used: Scale = scale if scale == "linear" or all(value > 0 for value in values) else "linear"
     used = "linear" if used == "logit" and any(value >= 1 for value in values) else used
     on, n = stats.scaled(values, values, used).arm, len(values)
     mean = float(on.mean()) if n else math.nan

@@ -161,7 +161,9 @@ def _cautions(c: Comparison) -> list[str]:
         )
     if disagree(c):
         unit = "" if is_ratio(c) else unit_of(c.metric, c.units)[1]
-        notes.append(f"the typical shift (Hodges–Lehmann) is another: {with_unit(difference(c, c.hodges_lehmann), unit)}")
+        notes.append(
+            f"the typical shift (Hodges–Lehmann) is another: {with_unit(difference(c, c.hodges_lehmann), unit)}"
+        )
     if c.verdict_worst is not None:
         notes.append(f"with diverged runs counted as worst: {c.verdict_worst}, p = {p_value(c.p_worst, [c.alpha])}")
     elif not math.isnan(c.p_worst):

@@ -40,6 +40,7 @@ class Study(Frozen):
     Args:
         name: file-name-like identifier.
         title, question, background: texts of the report.
+        authors: who it is by, for the report and its citation.
         task, preset: a task, by name, as a class or as a value (whose fields are then its options), and one of its settings.
         change: dotted field of the setting → value, for all arms.
         arms, baseline: what is compared, and the arm the others are written against.
@@ -70,8 +71,9 @@ class Study(Frozen):
     gradient_examples: int = Field(64, ge=1)
     measures: tuple[MeasureField, ...] = USUAL
     tuning: Tuning | None = None
+    authors: tuple[str, ...] = ()
 
-    later: ClassVar[tuple[str, ...]] = ("measures",)
+    later: ClassVar[tuple[str, ...]] = ("measures", "authors")
 
     @model_validator(mode="before")
     @classmethod

@@ -51,4 +51,3 @@ def forest(
                 va="bottom", color=SOFT, fontsize=10.5,
             )  # fmt: skip
     return drawing.panel(title, description)
-

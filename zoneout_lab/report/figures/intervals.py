@@ -106,11 +106,15 @@ def ratio_ticks(low: float, high: float) -> list[float]:
     decades = (high - low) / math.log(10)
     if decades < 0.35:
         ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(math.exp(low), math.exp(high))
-        return [float(f"{tick:.6g}") for tick in ticks if low <= math.log(tick) + 1e-9 and math.log(tick) <= high + 1e-9]
+        return [
+            float(f"{tick:.6g}") for tick in ticks if low <= math.log(tick) + 1e-9 and math.log(tick) <= high + 1e-9
+        ]
     steps = (1, 2, 5) if decades < 2 else (1,)
     every = max(1, math.ceil(decades / 5))
     first, last = math.floor(low / math.log(10)), math.ceil(high / math.log(10))
-    ticks = [float(f"{step}e{exponent}") for exponent in range(first, last + 1) if exponent % every == 0 for step in steps]
+    ticks = [
+        float(f"{step}e{exponent}") for exponent in range(first, last + 1) if exponent % every == 0 for step in steps
+    ]
     return [tick for tick in ticks if low <= math.log(tick) <= high]
 
 
@@ -122,11 +126,9 @@ def draw(axes: Axes, y: float, shift: Shift, *, colour: str = INK) -> None:
         if not (math.isfinite(low) and math.isfinite(high)):
             continue
         drawn = np.clip([low, high], *ends)
-        axes.plot(drawn, [y, y], color=colour, linewidth=width, linestyle=dashes, solid_capstyle="butt", zorder=4)  # type: ignore[arg-type]
+        axes.plot(drawn, [y, y], color=colour, linewidth=width, linestyle=dashes, solid_capstyle="butt", zorder=4)
         for beyond, at, head in ((low < ends[0], ends[0], "<"), (high > ends[1], ends[1], ">")):
             if beyond:
                 axes.plot(at, y, head, color=colour, markersize=6, clip_on=False, zorder=5)
     if math.isfinite(shift.mean) and abs(shift.mean) < _HUGE:
-        axes.plot(
-            shift.mean, y, "o", color=colour, markersize=8, markeredgecolor=PAPER, markeredgewidth=1.4, zorder=6
-        )
+        axes.plot(shift.mean, y, "o", color=colour, markersize=8, markeredgecolor=PAPER, markeredgewidth=1.4, zorder=6)

@@ -62,9 +62,7 @@ def pairs(
             )
             if values.size:
                 aside = (-0.64, -0.14) if place == 0 else (1.14, 1.64)
-                axes.plot(
-                    aside, [mean] * 2, color=arm_colour(who), linewidth=3, solid_capstyle="butt", zorder=3
-                )
+                axes.plot(aside, [mean] * 2, color=arm_colour(who), linewidth=3, solid_capstyle="butt", zorder=3)
                 words = f"mean {number(mean)}"
                 anchor = (sum(aside) / 2, mean)
                 axes.annotate(words, anchor, (0, 5), textcoords="offset points", ha="center", fontsize=9.5)
@@ -81,9 +79,7 @@ def pairs(
     )
 
 
-def _pairs_in_words(
-    arm: Arm, against: Arm, left: np.ndarray, right: np.ndarray, means: tuple[float, float]
-) -> str:
+def _pairs_in_words(arm: Arm, against: Arm, left: np.ndarray, right: np.ndarray, means: tuple[float, float]) -> str:
     if not left.size:
         return "No seed has a value under both arms."
     return (
@@ -94,7 +90,15 @@ def _pairs_in_words(
 
 
 def differences(
-    name: str, seeds: Sequence[int], values: Sequence[float], arm: Arm, *, shift: Shift, levels: Sequence[str], xlabel: str, description: str
+    name: str,
+    seeds: Sequence[int],
+    values: Sequence[float],
+    arm: Arm,
+    *,
+    shift: Shift,
+    levels: Sequence[str],
+    xlabel: str,
+    description: str,
 ) -> Panel:
     """One row per seed with its difference ``values`` (as ``shift`` has them), then the mean in its intervals, which are called ``levels``."""
     shown = np.asarray(values, float)
@@ -111,7 +115,8 @@ def differences(
         axes.set_ylim(rows + 1.2, -0.7)
         every = max(1, rows // 25)
         axes.set_yticks(
-            [*range(0, rows, every), rows + 0.4], [*(f"seed {seeds[k]}" for k in range(0, rows, every)), "\n".join(levels)]
+            [*range(0, rows, every), rows + 0.4],
+            [*(f"seed {seeds[k]}" for k in range(0, rows, every)), "\n".join(levels)],
         )
         axes.grid(False, axis="y")
         axes.set_xlabel(wrap(xlabel, 44))

@@ -52,7 +52,7 @@ def _unasked(data: ReportData) -> str:
 
 def _same(one: Comparison, other: Comparison) -> bool:
     """True where both compare the same two arms on the same score, on whatever split."""
-    split, _, score = other.metric.partition("_")
+    score = other.metric.partition("_")[2]
     return {one.arm, one.against} == {other.arm, other.against} and one.metric.partition("_")[2].startswith(score)
 
 
@@ -67,7 +67,9 @@ def _verdicts(data: ReportData) -> str:
         verdict = next(iter(found))
         many = "Both" if total == 2 else f"All {total}"
         return f"The hypothesis is {verdict}." if total == 1 else f"{many} hypotheses are {verdict}."
-    parts = [f"{found[verdict]} {'is' if found[verdict] == 1 else 'are'} {verdict}" for verdict in VERDICTS if found[verdict]]
+    parts = [
+        f"{found[verdict]} {'is' if found[verdict] == 1 else 'are'} {verdict}" for verdict in VERDICTS if found[verdict]
+    ]
     return f"Of {total} hypotheses, {listing(parts)}."
 
 

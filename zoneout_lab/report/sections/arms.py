@@ -83,7 +83,12 @@ def _differs(data: ReportData, arm: Arm) -> str:
 
 def _panel(data: ReportData, name: str, about: Quantity, column: tuple[ArmValues, ...]) -> Panel:
     rows: list[Any] = [
-        (arm, [about.factor * v for v in row.values], about.factor * row.mean, tuple(about.factor * end for end in row.interval))
+        (
+            arm,
+            [about.factor * v for v in row.values],
+            about.factor * row.mean,
+            tuple(about.factor * end for end in row.interval),
+        )
         for arm, row in zip(data.arms, column, strict=True)
     ]
     means = [

@@ -26,7 +26,9 @@ def build(data: ReportData) -> Section | None:
     title = legible(data.study.get("title") or data.study.get("name") or "Untitled study").rstrip(".")
     name = legible(data.study.get("name") or "")
     study = f"{authors}{year}. " if authors or year else ""
-    study += f"{title}." + (f" Ablation study “{name}”, {len(data.arms)} arms, {len(data.seeds)} seeds." if name else "")
+    study += f"{title}." + (
+        f" Ablation study “{name}”, {len(data.arms)} arms, {len(data.seeds)} seeds." if name else ""
+    )
     entries = [study.lstrip()]
     versions = _versions(data)
     entries.append(f"{PACKAGE_AUTHORS}. {PACKAGE}." + (f" Version {listing(versions)}." if versions else ""))

@@ -43,7 +43,9 @@ def _captions(comparisons: list[Comparison]) -> list[str]:
     """How to read what is in the figure, and nothing that is not."""
     parts = ["Each row is a claim. Dots are mean differences, of the arm named first less the other."]
     if any(c.scale != "linear" for c in comparisons):
-        parts = ["Each row is a claim. Dots are means: differences of the arm named first less the other, or its ratio to it (×)."]
+        parts = [
+            "Each row is a claim. Dots are means: differences of the arm named first less the other, or its ratio to it (×)."
+        ]
     finite = [c for c in comparisons if not shift(c).few]
     if any(c.inner != c.interval for c in finite):
         parts.append(
@@ -52,7 +54,9 @@ def _captions(comparisons: list[Comparison]) -> list[str]:
     elif finite:
         parts.append("Verdicts are read off the bars, each an interval at the row’s own level.")
     if len(finite) < len(comparisons):
-        parts.append("Dashed bars are t intervals, which assume normal differences; seeds are too few for any other, and no verdict is read off them.")
+        parts.append(
+            "Dashed bars are t intervals, which assume normal differences; seeds are too few for any other, and no verdict is read off them."
+        )
     if any(c.bound for c in comparisons):
         parts.append("The shaded band is the margin.")
     return parts

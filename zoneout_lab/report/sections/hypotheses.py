@@ -36,7 +36,9 @@ class Column:
 
 def _ends(c: Comparison) -> Values:
     (low, high), _, _ = shown_interval(c)
-    return [(end, difference(c, end, _places(c))) for end in (low, high)] if math.isfinite(low) else [(math.nan, ABSENT)]
+    return (
+        [(end, difference(c, end, _places(c))) for end in (low, high)] if math.isfinite(low) else [(math.nan, ABSENT)]
+    )
 
 
 def _places(c: Comparison) -> int:
@@ -58,7 +60,9 @@ COLUMNS: tuple[Column, ...] = (
 
 def _shown(c: Comparison) -> str:
     unit = "" if is_ratio(c) else compared(c).shift
-    return f"{difference(c, c.mean_difference, _places(c))} {'points' if unit == 'percentage points' else unit}".rstrip()
+    return (
+        f"{difference(c, c.mean_difference, _places(c))} {'points' if unit == 'percentage points' else unit}".rstrip()
+    )
 
 
 def build(data: ReportData) -> Section | None:
@@ -110,7 +114,11 @@ def _figure(data: ReportData, place: int, c: Comparison) -> Figure:
     arm, against = data.arm(c.arm), data.arm(c.against)
     about = compared(c)
     ours, theirs = (tuple(about.factor * v for v in values) for values in (c.arm_values, c.against_values))
-    means = (about.factor * typical(c, c.against_values), about.factor * typical(c, c.arm_values)) if c.seeds else (0.0, 0.0)
+    means = (
+        (about.factor * typical(c, c.against_values), about.factor * typical(c, c.arm_values))
+        if c.seeds
+        else (0.0, 0.0)
+    )
     what = f"{arm.label} divided by {against.label}" if is_ratio(c) else f"{arm.label} minus {against.label}"
     return Figure(
         (
@@ -164,7 +172,13 @@ def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any
         ),
     ]
     if c.correction != "holm" and c.family > 1:
-        rows.append(row("Holm-adjusted p", [(c.p_holm, p_value(c.p_holm, [c.family_alpha]))], "the plainer correction, for comparison"))
+        rows.append(
+            row(
+                "Holm-adjusted p",
+                [(c.p_holm, p_value(c.p_holm, [c.family_alpha]))],
+                "the plainer correction, for comparison",
+            )
+        )
     rows += [
         row("p, Wilcoxon", [(c.p_wilcoxon, p_value(c.p_wilcoxon))], f"check by ranks, {c.wilcoxon_method}"),
         row("p, sign test", [(c.p_sign, p_value(c.p_sign))], "check without symmetry: counts only which arm is ahead"),
@@ -178,7 +192,11 @@ def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any
     return [
         *rows,
         row(Markup("Effect size d<sub>z</sub>"), effect(c.d_z), "mean difference in SDs of the differences"),
-        row(Markup("{} interval of d<sub>z</sub>").format(level), effect(*c.d_z_interval), "noncentral t: assumes normal differences"),
+        row(
+            Markup("{} interval of d<sub>z</sub>").format(level),
+            effect(*c.d_z_interval),
+            "noncentral t: assumes normal differences",
+        ),
         row("Hodges–Lehmann shift", shown(c.hodges_lehmann), "typical difference: the median of pairwise means"),
         row("Margin", [(c.margin, margin_in_words(c) or "none")], legible(reason)),
     ]
