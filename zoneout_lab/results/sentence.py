@@ -117,7 +117,9 @@ def _spoken_interval(c: Comparison) -> list[str]:
         return [text.replace("× ", "") + " times" if not normal else text for text in _interval(c)]
     marks = (0.0, abs(seen(c, c.bound)))
     ends = [number(abs(seen(c, end)), _places(c), marks) for end in (low, high)]
-    if low >= 0:
+    if low == high == 0:
+        words = f"{ends[0]} to {ends[1]}"
+    elif low >= 0:
         words = f"{ends[0]} to {ends[1]} higher"
     elif high <= 0:
         words = f"{ends[1]} to {ends[0]} lower"
