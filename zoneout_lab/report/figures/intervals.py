@@ -104,7 +104,7 @@ def ratio_ticks(low: float, high: float) -> list[float]:
     [1e-06, 0.0001, 0.01, 1.0, 100.0]
     """
     decades = (high - low) / math.log(10)
-    if decades < 0.35:
+    if decades < 0.7:
         ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(math.exp(low), math.exp(high))
         return [
             float(f"{tick:.6g}") for tick in ticks if low <= math.log(tick) + 1e-9 and math.log(tick) <= high + 1e-9
