@@ -101,6 +101,16 @@ def test_arms_have_their_means_with_intervals_and_runs_lost(page: Element, study
     assert rows[1].text.endswith("zoneout: cell 0.5, hidden 0.05, per unit, resample step")
 
 
+def test_an_arm_is_told_by_what_it_changes(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
+    arms = {"lstm": "LSTM", "slow": "slow"}
+    study = study_record(arms, 6)
+    study["arms"][1]["change"] = {"training.lr": 0.001, "model.forget_bias": 2.0}
+    tree = studies(arms=arms, seeds=6, skip=(), diverged=(), measured=(), provenance={"study": study})
+    page = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
+    rows = page.find("section", id="arms")[0].find("tbody")[0].find("tr")
+    assert [row.find("td")[-1].text for row in rows] == ["–", "lr 0.001; forget bias 2"]
+
+
 def test_a_forest_plot_has_every_claim_of_its_metric(page: Element, study: xr.DataTree) -> None:
     (svg,) = page.find("section", id="differences")[0].find("svg", class_="plot")
     words = [text.text for text in svg.find("text")]

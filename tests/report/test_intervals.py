@@ -78,7 +78,7 @@ def words_of(panel: Panel) -> list[str]:
 def test_ratios_are_drawn_as_ratios():
     ratio = Shift(
         math.log(0.5),
-        (math.log(0.3), math.log(0.8)),
+        (math.log(0.1), math.log(0.8)),
         (math.log(0.4), math.log(0.7)),
         EVERYTHING,
         math.log(1.25),

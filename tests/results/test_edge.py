@@ -38,6 +38,7 @@ def test_an_underpowered_verdict_is_no_close_call():
     values = {s: 0.5 - 0.01 * (s + 1) for s in range(5)}
     c = compare(make_study({"a": values, "b": dict.fromkeys(range(5), 0.5)}), "a", "b", metric="valid_error")
     assert (c.verdict, near_edge(c)) == ("underpowered", "")
+    assert near_edge(altered(verdict="underpowered", p_adjusted=0.05)) == ""
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ def test_an_underpowered_verdict_is_no_close_call():
         ("higher", 2.0, (-1.9, 48.0), (0.0, 40.0), False),  # at the other margin nothing hangs on it
         ("same", 2.0, (-3.0, 2.5), (-1.0, 2.01), True),
         ("same", 2.0, (-9.0, 2.5), (-8.0, 2.01), False),  # the other end lies far outside
+        ("same", 2.0, (-2.5, 9.0), (-2.01, 8.0), False),
         ("not higher", 2.0, (-9.0, 4.0), (-8.0, 2.1), True),
         ("not higher", 2.0, (-9.0, 2.1), (-8.0, 1.0), False),  # it is read off the inner one
         ("not lower", 2.0, (-9.0, 4.0), (-2.1, 3.0), True),
