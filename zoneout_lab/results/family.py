@@ -73,7 +73,7 @@ def compare_family(
     ``declared`` says that the study declared just these before its runs; ``correction`` and ``absence`` are as for :func:`zoneout_lab.stats.decide`.
     Raises as :func:`compare` does.
     """
-    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale) for q in questions]
+    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin) for q in questions]
     claims = [
         stats.Claim(q.direction, stats.margin_on(pair.scale, q.margin))
         for q, pair in zip(questions, paired, strict=True)
