@@ -51,8 +51,8 @@ DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 #: "one-sided": two one-sided tests, each at the level itself; "two-sided": each at half of it, as before families were joint
 Absence = Literal["one-sided", "two-sided"]
 
-_Finding = Literal["below", "above", "within"]
-_MEANING: dict[Direction, dict[_Finding, Verdict]] = {
+Finding = Literal["below", "above", "within"]
+MEANING: dict[Direction, dict[Finding, Verdict]] = {
     "lower": {"below": "supported", "above": "contradicted", "within": "equivalent"},
     "higher": {"below": "contradicted", "above": "supported", "within": "equivalent"},
     "same": {"below": "contradicted", "above": "contradicted", "within": "supported"},
@@ -76,8 +76,8 @@ class Claim:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.direction not in _MEANING:
-            raise InputRefusedError(f"A claim's direction is one of {', '.join(_MEANING)}; got {self.direction!r}.")
+        if self.direction not in MEANING:
+            raise InputRefusedError(f"A claim's direction is one of {', '.join(MEANING)}; got {self.direction!r}.")
         if not (np.isfinite(self.margin) and self.margin >= 0):
             raise InputRefusedError(
                 f"A margin is a finite number of at least 0, in the metric's units; got {self.margin}."
@@ -100,6 +100,16 @@ def needs_margin(direction: str) -> bool:
     ['same', 'not lower', 'not higher']
     """
     return direction == "same" or direction.startswith("not ")
+
+
+def can_reach(n: int, level: float, claim: Claim, absence: Absence = "one-sided") -> bool:
+    """True where ``n`` paired seeds could reach a verdict on ``claim`` at ``level``: a one-sided test can reach half the p of a two-sided one.
+
+    >>> can_reach(7, 0.01, Claim("lower")), can_reach(7, 0.01, Claim("not lower", 0.5))
+    (False, True)
+    """
+    one_sided = claim.direction.startswith("not ") or (claim.margin > 0 and absence == "one-sided")
+    return can_decide(n, 2 * level if one_sided else level)
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ class Decision:
 class _Found(NamedTuple):
     """Where the differences lie, the p of it, and the null whose rejection says so."""
 
-    found: _Finding
+    found: Finding
     p: float
     shift: float
     side: Side
@@ -203,13 +213,17 @@ def decide(
     by_holm = holm(ps)
     if family == "holm":
         adjusted, levels = by_holm, holm_levels(ps, alpha)
-        possible = [can_decide(flip.n, float(level)) for flip, level in zip(flips, levels, strict=True)]
     else:
-        # too few seeds for any verdict: nothing can be rejected wrongly either
-        possible = [can_decide(flip.n, alpha) for flip in flips]
+        levels = np.full(len(claims), alpha)
+    # too few seeds for any verdict: nothing can be rejected wrongly either
+    possible = [
+        can_reach(flip.n, float(level), claim, absence)
+        for flip, level, claim in zip(flips, levels, claims, strict=True)
+    ]
+    if family == "joint":
         adjusted, levels = _jointly(vectors, ids, sizes, findings, possible, alpha, generator())
     return tuple(
-        _decision(*each) for each in zip(flips, claims, findings, possible, levels, adjusted, by_holm, strict=True)
+        _decision(*each, absence) for each in zip(flips, claims, findings, possible, levels, adjusted, by_holm, strict=True)
     )
 
 
@@ -252,7 +266,7 @@ def _decision(
     if not possible:
         verdict: Verdict = "underpowered"
     else:
-        verdict = _MEANING[claim.direction][finding.found] if finding.p <= level else "inconclusive"
+        verdict = MEANING[claim.direction][finding.found] if finding.p <= level else "inconclusive"
     everything = (-math.inf, math.inf)
     return Decision(
         verdict=verdict,
