@@ -1,7 +1,7 @@
 """The verdicts that :func:`~zoneout_lab.stats.decide` would give on many samples at once: what power and error rates are counted from.
 
-The same signs serve all samples, so their sums are one matrix product, and ranks along the flips give every p. Up to ten seeds all 2ⁿ flips are
-listed; beyond, 2,048 of them, closed under exchange of all signs, are drawn once. A test with fewer flips finds slightly less, so power is
+The same signs serve all samples, so their sums are one matrix product, and their order along the flips gives every p. Up to ten seeds all 2ⁿ flips are
+listed; beyond, 1,024 of them, closed under exchange of all signs, are drawn once. A test with fewer flips finds slightly less, so power is
 then slightly understated. Values are taken to be continuous: no two sums tie.
 """
 
@@ -19,8 +19,8 @@ from zoneout_lab.stats.families import Family
 from zoneout_lab.stats.signflip import FloatArray, check_alpha
 from zoneout_lab.stats.verdict import MEANING, VERDICTS, Absence, Claim, Finding, can_reach
 
-LISTED_UP_TO, SAMPLED = 10, 2048
-_BLOCK = 2**21  # ranks that are in memory at once, for each of a handful of arrays
+LISTED_UP_TO, SAMPLED = 10, 1024
+_BLOCK = 2**21  # sums that are in memory at once, in each of a handful of arrays
 
 Codes = npt.NDArray[np.int8]
 Counts = npt.NDArray[np.int32]
@@ -30,7 +30,7 @@ _TWO_SIDED, _LESS, _GREATER = 0, 1, 2
 
 
 def signs_for(n: int, rng: np.random.Generator | None = None) -> FloatArray:
-    """Signs [flips, n], the first of them all 1: every one up to 10 seeds, otherwise 2,048 from ``rng``.
+    """Signs [flips, n], the first of them all 1: every one up to 10 seeds, otherwise 1,024 from ``rng``.
 
     >>> signs_for(2)
     array([[ 1.,  1.],
@@ -113,20 +113,6 @@ def find(sums: FloatArray, drift: FloatArray, claim: Claim, absence: Absence = "
     )
 
 
-def under(sums: FloatArray, drift: FloatArray, found: Found) -> Counts:
-    """The p that the claim would have at each flip, times the number of flips: [S, flips]."""
-    moved = sums - found.shift[:, None] * drift
-    size = sums.shape[1]
-    less = np.empty(moved.shape, np.int32)
-    np.put_along_axis(less, np.argsort(moved, -1), np.arange(1, size + 1, dtype=np.int32)[None], -1)
-    greater = size + 1 - less
-    side = found.side[:, None]
-    two = np.minimum(2 * np.minimum(less, greater), size)
-    counts: Counts = np.where(side == _LESS, less, np.where(side == _GREATER, greater, two)).astype(np.int32)
-    counts[:, 0] = found.own
-    return counts
-
-
 def decide_many(
     samples: npt.ArrayLike,
     claims: Sequence[Claim],
@@ -160,40 +146,83 @@ def decide_many(
     signs = signs_for(n, rng)
     rows = max(1, _BLOCK // (m * len(signs)))
     for k in range(0, len(values), rows):
-        block = values[k : k + rows, at]
-        verdicts[k : k + rows, at] = _decided(block, signs, [claims[j] for j in at], alpha, family, absence)
+        sums = [values[k : k + rows, j] @ signs.T for j in at]
+        verdicts[k : k + rows, at] = decided(sums, signs.sum(1), n, [claims[j] for j in at], alpha, family, absence)
     return verdicts
 
 
-def _decided(
-    values: FloatArray, signs: FloatArray, claims: Sequence[Claim], alpha: float, family: Family, absence: Absence
+def decided(
+    sums: Sequence[FloatArray],
+    drift: FloatArray,
+    n: int,
+    claims: Sequence[Claim],
+    alpha: float,
+    family: Family = "joint",
+    absence: Absence = "one-sided",
 ) -> Codes:
-    drift, size = signs.sum(1), len(signs)
-    sums = [values[:, j] @ signs.T for j in range(len(claims))]
+    """Verdicts [S, m] from the flips' sums [S, flips] of each claim's ``n`` differences, the signs of which add up to ``drift`` [flips]."""
+    m = len(claims)
     found = [find(sums[j], drift, claim, absence) for j, claim in enumerate(claims)]
     own = np.stack([each.own for each in found], 1)
-    order = np.argsort(own, 1, kind="stable")
-    stepped = np.take_along_axis(own, order, 1)
-    if family == "holm":
-        level = alpha / np.arange(len(claims), 0, -1)
-        passed = np.logical_and.accumulate(stepped / size <= level, 1)
-        # what is retained shares the level at which the step-down stopped
-        stopped = level[np.minimum(passed.sum(1), len(claims) - 1)]
-        reach = [[can_reach(values.shape[2], float(a), claim, absence) for claim in claims] for a in level]
-        powerless = ~passed & ~np.take_along_axis(np.array(reach)[np.searchsorted(level, stopped)], order, 1)
+    inconclusive = np.full(own.shape, VERDICTS.index("inconclusive"), np.int8)
+    if family == "holm" or m == 1:
+        passed, stopped = _holm(own / len(drift), alpha)
+        reach = np.array(
+            [[can_reach(n, alpha / (m - k), claim, absence) for claim in claims] for k in range(m)]
+        )
+        retained = np.where(reach[stopped], inconclusive, VERDICTS.index("underpowered"))
     else:
-        least = np.stack([under(sums[j], drift, found[j]) for j in range(len(claims))], 1)
-        least = np.take_along_axis(least, order[:, :, None], 1)
-        least = np.minimum.accumulate(least[:, ::-1], 1)[:, ::-1]
-        counted = np.count_nonzero(least <= stepped[:, :, None], axis=2)
-        passed = np.maximum.accumulate(np.maximum(counted, stepped), 1) / size <= alpha
-        powerless = np.zeros_like(passed)
-    decided, nothing = np.empty_like(passed), np.empty_like(passed)
-    np.put_along_axis(decided, order, passed, 1)
-    np.put_along_axis(nothing, order, powerless, 1)
+        passed, retained = _joint(sums, drift, found, own, alpha), inconclusive
     meaning = np.stack([meanings(claim)[each.finding] for claim, each in zip(claims, found, strict=True)], 1)
-    verdicts = np.where(decided, meaning, VERDICTS.index("inconclusive"))
-    return np.where(nothing, VERDICTS.index("underpowered"), verdicts).astype(np.int8)
+    return np.where(passed, meaning, retained).astype(np.int8)
+
+
+def _holm(p: FloatArray, alpha: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
+    """Which [S, m] of p values [S, m] the step-down rejects, and after how many [S] it stopped, at most m − 1."""
+    m = p.shape[1]
+    order = np.argsort(p, 1, kind="stable")
+    stepped = np.take_along_axis(p, order, 1) <= alpha / np.arange(m, 0, -1)
+    passed = np.empty_like(stepped)
+    np.put_along_axis(passed, order, np.logical_and.accumulate(stepped, 1), 1)
+    return passed, np.minimum(passed.sum(1), m - 1)
+
+
+def _joint(
+    sums: Sequence[FloatArray], drift: FloatArray, found: Sequence[Found], own: Counts, alpha: float
+) -> npt.NDArray[np.bool_]:
+    """Which claims [S, m] the step-down min-P of :mod:`~zoneout_lab.stats.joint` rejects.
+
+    A flip has a p of at most c flips in a claim where its sum lies among the c outermost, so sorted sums give thresholds and no ranks are needed.
+    """
+    size, m = len(drift), len(found)
+    passed = np.zeros(own.shape, bool)
+    order = np.argsort(own, 1, kind="stable")
+    place = np.argsort(order, 1)  # of each claim among the p values
+    rows = np.flatnonzero(own.min(1) / size <= alpha)
+    moved = [sums[j][rows] - found[j].shift[rows, None] * drift for j in range(m)]
+    ordered = [np.sort(each, 1) for each in moved]
+    going = np.ones(len(rows), bool)
+    for step in range(m):
+        value = own[rows, order[rows, step]]
+        going &= value / size <= alpha
+        reached = np.zeros((len(rows), size), bool)
+        for j in range(m):
+            at = np.flatnonzero(going & (place[rows, j] >= step))
+            low, high = _outermost(ordered[j][at], found[j].side[rows[at]], value[at])
+            reached[at] |= (moved[j][at] <= low[:, None]) | (moved[j][at] >= high[:, None])
+        going &= np.maximum(reached.sum(1), value) / size <= alpha
+        at = np.flatnonzero(going)
+        passed[rows[at], order[rows[at], step]] = True
+    return passed
+
+
+def _outermost(ordered: FloatArray, side: Codes, count: Counts) -> tuple[FloatArray, FloatArray]:
+    """Sums of at most the first and at least the second [S] of ``ordered`` ones [S, flips] have a p of at most ``count`` [S] flips."""
+    size, at = ordered.shape[1], np.arange(len(ordered))
+    half = np.where(side == _TWO_SIDED, count // 2, count)
+    low = np.where((half > 0) & (side != _GREATER), ordered[at, np.maximum(half, 1) - 1], -np.inf)
+    high = np.where((half > 0) & (side != _LESS), ordered[at, size - np.maximum(half, 1)], np.inf)
+    return low, high
 
 
 def meanings(claim: Claim) -> Codes:
