@@ -3,6 +3,7 @@
 from zoneout_lab.stats.cautions import Caution, cautions
 from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
 from zoneout_lab.stats.families import Family, holm, holm_levels
+from zoneout_lab.stats.looks import Spending, decide_at_looks, spent
 from zoneout_lab.stats.many import decide_many
 from zoneout_lab.stats.median import median_interval, sign_test
 from zoneout_lab.stats.paired import (
@@ -47,6 +48,7 @@ __all__ = [
     "PairedEffect",
     "Scaled",
     "SignFlip",
+    "Spending",
     "Verdict",
     "back",
     "can_decide",
@@ -54,6 +56,7 @@ __all__ = [
     "cautions",
     "chance",
     "decide",
+    "decide_at_looks",
     "decide_many",
     "effect_size",
     "hodges_lehmann",
@@ -71,6 +74,7 @@ __all__ = [
     "sign_test",
     "smallest_adjusted_p",
     "smallest_p",
+    "spent",
     "t_interval",
     "true_verdict",
     "upper_sd",

@@ -57,7 +57,7 @@ def step_down(
         return np.empty(0), np.empty(0)
     flips = sign_flips(sorted({seed for each in family for seed in each.seeds}), rng)
     own = np.array([each.p for each in family])
-    under = np.stack([_p_under(each, flips) for each in family])
+    under = np.stack([p_under(each, flips) for each in family])
     adjusted, levels = np.empty(len(family)), np.empty(len(family))
     before, going = 0.0, True
     for value in np.unique(own):
@@ -88,6 +88,11 @@ class SeedFlips:
     seeds: tuple[int, ...]
     signs: npt.NDArray[np.int8] | None = None
 
+    @property
+    def count(self) -> int:
+        """How many flips there are."""
+        return 2 ** len(self.seeds) if self.signs is None else len(self.signs)
+
     def sums(self, values: FloatArray, seeds: Sequence[int]) -> FloatArray:
         """Sums [flips] of ``values`` at ``seeds`` with these signs."""
         by_seed = dict(zip(seeds, values, strict=True))
@@ -115,7 +120,7 @@ def sign_flips(seeds: Sequence[int], rng: np.random.Generator | None = None, res
     return SeedFlips(tuple(seeds), signs.astype(np.int8))
 
 
-def _p_under(tested: Tested, flips: SeedFlips) -> FloatArray:
+def p_under(tested: Tested, flips: SeedFlips) -> FloatArray:
     """The p [flips] that the hypothesis would have, were each of the flips the data."""
     values = tested.differences - tested.shift
     sums = flips.sums(values, tested.seeds)

@@ -71,7 +71,8 @@ def find(sums: FloatArray, drift: FloatArray, claim: Claim, absence: Absence = "
     def reached(shift: float, side: int) -> Counts:
         moved = sums - shift * drift if shift else sums
         own = moved[:, :1]
-        return np.count_nonzero(moved <= own if side == _LESS else moved >= own, axis=1).astype(np.int32)
+        counts: Counts = (moved <= own if side == _LESS else moved >= own).sum(1, dtype=np.int32)
+        return counts
 
     margin = claim.margin
     options: list[tuple[Finding, Counts, float | FloatArray, int | Codes]]
@@ -140,7 +141,9 @@ def decide_many(
     n, m = values.shape[2], len(claims)
     verdicts = np.full(values.shape[:2], VERDICTS.index("underpowered"), np.int8)
     # joint flips leave out what can reach no verdict; under Holm it counts
-    at = [j for j, c in enumerate(claims) if can_reach(n, alpha, c, absence) or (family == "holm" and n >= MINIMUM_SEEDS)]
+    at = [
+        j for j, c in enumerate(claims) if can_reach(n, alpha, c, absence) or (family == "holm" and n >= MINIMUM_SEEDS)
+    ]
     if not at:
         return verdicts
     signs = signs_for(n, rng)
@@ -167,9 +170,7 @@ def decided(
     inconclusive = np.full(own.shape, VERDICTS.index("inconclusive"), np.int8)
     if family == "holm" or m == 1:
         passed, stopped = _holm(own / len(drift), alpha)
-        reach = np.array(
-            [[can_reach(n, alpha / (m - k), claim, absence) for claim in claims] for k in range(m)]
-        )
+        reach = np.array([[can_reach(n, alpha / (m - k), claim, absence) for claim in claims] for k in range(m)])
         retained = np.where(reach[stopped], inconclusive, VERDICTS.index("underpowered"))
     else:
         passed, retained = _joint(sums, drift, found, own, alpha), inconclusive
@@ -233,4 +234,3 @@ def meanings(claim: Claim) -> Codes:
     """
     means = MEANING[claim.direction]
     return np.array([VERDICTS.index(means[f]) if f in means else -1 for f in _FINDINGS], np.int8)
-

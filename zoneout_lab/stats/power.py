@@ -31,7 +31,11 @@ TARGET = 0.8
 def true_verdict(claim: Claim, effect: float) -> Verdict | None:
     """The verdict that is right where the differences are centred on ``effect``; None at a boundary, where every verdict is wrong.
 
-    >>> true_verdict(Claim("lower", 1.0), -2.0), true_verdict(Claim("lower", 1.0), 0.5), true_verdict(Claim("lower"), 0.0)
+    >>> (
+    ...     true_verdict(Claim("lower", 1.0), -2.0),
+    ...     true_verdict(Claim("lower", 1.0), 0.5),
+    ...     true_verdict(Claim("lower"), 0.0),
+    ... )
     ('supported', 'equivalent', None)
     """
     low, high = effect < -claim.margin, effect > claim.margin
