@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from zoneout_lab import stats
@@ -46,7 +45,7 @@ class Comparison:
 
     **Power.** Where the verdict is inconclusive, ``chance`` is that of the verdict the difference seen would call for, were it the true one, in another study of as many
     seeds at the same level, and ``seeds_to_decide`` about how many would make it .8 (None: more than 100, or nothing to go by); both by simulation on normal
-    differences. The difference seen is itself uncertain, and with it both. Otherwise NaN and None.
+    differences. The difference seen is itself uncertain, and with it both. Otherwise both are None.
 
     **Looks.** Where the study declared several ``looks`` (numbers of seeds), ``look`` is the one, from 1, that the verdict was reached at or that was
     last; everything here is made of the seeds it saw, and ``p_adjusted`` counts against ``spent``, the α that could be spent by then.
@@ -104,11 +103,11 @@ class Comparison:
     p_worst: float
     verdict_worst: stats.Verdict | None
     verdict: stats.Verdict
-    chance: float = math.nan
+    chance: float | None = None
     seeds_to_decide: int | None = None
     looks: tuple[int, ...] = ()
     look: int | None = None
-    spent: float = math.nan
+    spent: float | None = None
     noun: str = ""
     better: str = ""
     sentence: str = ""

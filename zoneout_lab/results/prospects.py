@@ -82,7 +82,7 @@ def prospects(
     and as :func:`~zoneout_lab.results.compare` does.
 
     >>> one, other = prospects([Question("a", "base", "valid_error"), Question("b", "base", "valid_error")], 8)
-    >>> one.spare, one.enough > 8, one.smallest <= one.smallest_alone
+    >>> one.spare, one.enough > 8, abs(one.smallest) <= abs(one.smallest_alone)
     (2, True, True)
     """
     paired = None if pilot is None else [pairs(pilot, q.arm, q.against, q.metric, q.scale) for q in questions]

@@ -152,7 +152,7 @@ def _cautions(c: Comparison) -> list[str]:
 
 def _more_seeds(c: Comparison) -> list[str]:
     """What more seeds would probably do for an inconclusive verdict, and how good the chance was with these."""
-    if math.isnan(c.chance) or c.mean_difference == 0:
+    if c.chance is None or c.mean_difference == 0:
         return []
     of_ten = round(10 * c.chance)
     found = "fewer than 1" if of_ten == 0 else str(of_ten)
@@ -162,7 +162,7 @@ def _more_seeds(c: Comparison) -> list[str]:
 
 
 def _in_short(c: Comparison) -> list[str]:
-    if math.isnan(c.chance) or c.mean_difference == 0:
+    if c.chance is None or c.mean_difference == 0:
         return []
     more = "more than 100" if c.seeds_to_decide is None else f"about {c.seeds_to_decide}"
     return [f"at the difference seen, {more} seeds would decide with probability .8"]
@@ -177,7 +177,7 @@ def _p_values(c: Comparison) -> str:
     text = f"p = {p_value(c.p, [c.alpha])}"
     if c.p_error > 0:
         text += f" ± {number(c.p_error)} by {c.method}"
-    adjusted = p_value(c.p_adjusted, [c.spent if c.look else c.family_alpha])
+    adjusted = p_value(c.p_adjusted, [c.family_alpha if c.spent is None else c.spent])
     if c.family > 1:
         text += f"; {adjusted_name(c)} = {adjusted} among {c.family} hypotheses"
     elif c.bound:

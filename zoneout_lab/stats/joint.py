@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats.signflip import EXACT_UP_TO, RESAMPLES, FloatArray, slack_of
+from zoneout_lab.stats.signflip import BLOCK, EXACT_UP_TO, RESAMPLES, FloatArray, slack_of
 
 Side = Literal["two-sided", "less", "greater"]
 Flips = npt.NDArray[np.float64]
@@ -83,26 +83,28 @@ def _level(least: FloatArray, alpha: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class SeedFlips:
-    """Signs of ``seeds``: all 2ⁿ in the order of counting, or ``signs`` [flips, n] that were sampled, the first of them all 1."""
+    """Flips of ``seeds``: all 2ⁿ in the order of counting, the first seed fastest, or ``drawn`` [flips, ⌈n/8⌉] ones as bits, of which the first is none."""
 
     seeds: tuple[int, ...]
-    signs: npt.NDArray[np.int8] | None = None
+    drawn: npt.NDArray[np.uint8] | None = None
 
     @property
     def count(self) -> int:
         """How many flips there are."""
-        return 2 ** len(self.seeds) if self.signs is None else len(self.signs)
+        return 2 ** len(self.seeds) if self.drawn is None else len(self.drawn)
 
     def sums(self, values: FloatArray, seeds: Sequence[int]) -> FloatArray:
-        """Sums [flips] of ``values`` at ``seeds`` with these signs."""
+        """Sums [flips] of ``values`` at ``seeds`` after each flip."""
         by_seed = dict(zip(seeds, values, strict=True))
         column = np.array([by_seed.get(seed, 0.0) for seed in self.seeds])
-        if self.signs is not None:
-            return np.asarray(self.signs @ column)
-        sums = np.zeros(1)
-        for value in column:
-            sums = np.concatenate([sums + value, sums - value])
-        return sums
+        if self.drawn is None:
+            sums = np.zeros(1)
+            for value in column:
+                sums = np.concatenate([sums + value, sums - value])
+            return sums
+        rows = max(1, BLOCK // len(column))
+        parts = [flipped(self.drawn[k : k + rows], len(column)) @ column for k in range(0, len(self.drawn), rows)]
+        return np.asarray(column.sum() - 2 * np.concatenate(parts))
 
 
 def sign_flips(seeds: Sequence[int], rng: np.random.Generator | None = None, resamples: int = RESAMPLES) -> SeedFlips:
@@ -115,9 +117,19 @@ def sign_flips(seeds: Sequence[int], rng: np.random.Generator | None = None, res
         return SeedFlips(tuple(seeds))
     if rng is None:
         raise InputRefusedError(f"{len(seeds)} seeds have too many sign flips to list: pass rng, a numpy Generator.")
-    signs = rng.integers(0, 2, (resamples + 1, len(seeds)), dtype=np.int8) * 2 - 1
-    signs[0] = 1
-    return SeedFlips(tuple(seeds), signs.astype(np.int8))
+    width = -(-len(seeds) // 8)
+    drawn = np.frombuffer(bytes(width) + rng.bytes(resamples * width), np.uint8)
+    return SeedFlips(tuple(seeds), drawn.reshape(resamples + 1, width))
+
+
+def flipped(drawn: npt.NDArray[np.uint8], n: int) -> FloatArray:
+    """1 where a flip that was drawn changes a seed's sign, otherwise 0: [flips, n].
+
+    >>> flipped(np.array([[0b0000_0000], [0b1010_0000]], np.uint8), 3)
+    array([[0., 0., 0.],
+           [1., 0., 1.]])
+    """
+    return np.unpackbits(drawn, axis=1, count=n).astype(np.float64)
 
 
 def p_under(tested: Tested, flips: SeedFlips) -> FloatArray:
@@ -128,7 +140,7 @@ def p_under(tested: Tested, flips: SeedFlips) -> FloatArray:
     slack = float(slack_of(tested.differences, tested.sizes).sum())
     p = ranked(sums, tested.side, slack)
     p[0] = tested.p
-    if flips.signs is None and tested.side == "two-sided":
+    if flips.drawn is None and tested.side == "two-sided":
         p[-1] = tested.p
     return p
 

@@ -29,7 +29,7 @@ from scipy import special
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.families import Family, holm
 from zoneout_lab.stats.joint import SeedFlips, Tested, p_under, sign_flips
-from zoneout_lab.stats.signflip import EXACT_UP_TO, RESAMPLES, FloatArray, SignFlip, check_alpha, sign_flip
+from zoneout_lab.stats.signflip import FloatArray, SignFlip, check_alpha, sign_flip
 from zoneout_lab.stats.verdict import (
     Absence,
     Claim,
@@ -185,12 +185,15 @@ class _Course:
     def _flips(self, seeds: list[int], rng: np.random.Generator | None) -> SeedFlips:
         """Every flip of the seeds, or sampled ones that go on where those of the look before ended."""
         before = self.looks[-1].flips if self.looks else None
-        if len(seeds) <= EXACT_UP_TO or rng is None or before is None or before.signs is None:
+        if before is None or before.drawn is None or rng is None:
             return sign_flips(seeds, rng)
-        more = rng.spawn(len(seeds))[-1].integers(0, 2, (RESAMPLES + 1, len(seeds) - len(before.seeds)), dtype=np.int8)
-        more = more * 2 - 1
-        more[0] = 1
-        return SeedFlips(tuple(seeds), np.concatenate([before.signs, more.astype(np.int8)], 1))
+        known, new = len(before.seeds), len(seeds) - len(before.seeds)
+        # draws of their own: those of the first look are made from the same start
+        fresh = np.frombuffer(rng.spawn(len(seeds))[-1].bytes(before.count * -(-new // 8)), np.uint8)
+        parts = ((before.drawn, known), (fresh.reshape(before.count, -1), new))
+        bits = np.concatenate([np.unpackbits(part, axis=1, count=n) for part, n in parts if n], 1)
+        bits[0] = 0
+        return SeedFlips(tuple(seeds), np.packbits(bits, axis=1))
 
     def test(self, claims_open: Sequence[int], claims: Sequence[Claim], absence: Absence) -> dict[int, Decision]:
         """Decisions on what is still open, at the last look."""
@@ -257,9 +260,9 @@ def _level(least: FloatArray, allowed: float, most: float) -> float:
 
 def _carried(flags: Flags, past: SeedFlips, now: SeedFlips) -> Flags:
     """Flags of an earlier look's flips at the flips of a later one, whose first seeds are the earlier ones."""
-    if past.signs is not None:
-        return flags  # the same draws, with more columns
-    if now.signs is None:
+    if past.drawn is not None:
+        return flags  # the same draws, with more seeds
+    if now.drawn is None:
         return np.tile(flags, now.count // past.count)  # the first seeds count fastest
-    index = (now.signs[:, : len(past.seeds)] < 0) @ (1 << np.arange(len(past.seeds)))
-    return np.asarray(flags[index])
+    bits = np.unpackbits(now.drawn, axis=1, count=len(past.seeds))
+    return np.asarray(flags[bits @ (1 << np.arange(len(past.seeds)))])

@@ -139,7 +139,7 @@ class Decision:
     method: str
     p_error: float
     look: int | None = None
-    spent: float = math.nan
+    spent: float | None = None
 
 
 class Found(NamedTuple):
