@@ -70,6 +70,24 @@ def plan(
 
 
 @app.command()
+def power(
+    study: o.StudyName,
+    pilot: Annotated[
+        Path | None, typer.Option(help="Results of the same arms: a folder, or its study.nc. Default: sizes in sd.")
+    ] = None,
+    task: o.TaskName = None,
+    preset: o.Preset = None,
+    seeds: o.SeedCount = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """What a study's seeds can be expected to show, by simulating the test that will be used. Runs nothing."""
+    from zoneout_lab.cli.power import show_power
+
+    chosen, _, _, _ = o.chosen_study(study, task, preset, seeds, None, None)
+    show_power(chosen, pilot=pilot, as_json=as_json)
+
+
+@app.command()
 def run(
     study: o.StudyName,
     task: o.TaskName = None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from zoneout_lab.cli.console import duration, errors, print_facts, print_json, size
+from zoneout_lab.cli.power import in_one_line
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.report.text import count
 from zoneout_lab.study import Study
@@ -94,6 +95,7 @@ def show_plan(
         "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
         "missing": f"{len(missing)}, trained in batches of {'at most ' if expected is None else ''}{', '.join(str(len(b)) for b in work)}" if work else "none",
         "hypotheses": hypotheses(study),
+        **({"power": f"{found} of the paired differences; more: zoneout-lab power"} if (found := in_one_line(study)) else {}),
         "time": "none: everything is there" if not work else "not known here" if expected is None
                 else f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once",
         "memory": "none" if not work else "not known here" if expected is None else f"about {size(expected.memory)}",
