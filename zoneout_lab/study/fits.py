@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from zoneout_lab.errors import InputRefusedError, unknown
@@ -54,6 +54,33 @@ def hypotheses_fit(hypotheses: Sequence[Hypothesis], names: Sequence[str]) -> No
         if hypothesis.direction == "same" and hypothesis.margin == 0:
             raise InputRefusedError(
                 f"hypothesis {hypothesis.name!r} claims sameness and needs a margin: the largest difference that does not matter."
+            )
+
+
+def vary_fits(hypotheses: Sequence[Hypothesis], varied: Mapping[str, Sequence[str]]) -> None:
+    """A hypothesis compares arms whose seeds differ in the same kinds of randomness.
+
+    Where one arm holds a kind that the other varies, the one draw that is held would be taken for a difference between the arms: it
+    moves every pair alike, and no spread of the differences shows it.
+
+    Args:
+        hypotheses: of the study.
+        varied: name of an arm → what differs between its seeds.
+
+    >>> vary_fits(
+    ...     [Hypothesis(name="h", statement="", arm="b", against="a", metric="valid_score")],
+    ...     {"a": ["init"], "b": ["data"]},
+    ... )
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: hypothesis 'h' compares 'b', whose seeds vary data, with 'a', whose seeds vary init. What one of them holds at a single draw would look like a difference between the two: give both arms the same vary=(...).
+    """
+    for hypothesis in hypotheses:
+        ours, theirs = varied[hypothesis.arm], varied[hypothesis.against]
+        if ours != theirs:
+            raise InputRefusedError(
+                f"hypothesis {hypothesis.name!r} compares {hypothesis.arm!r}, whose seeds vary {', '.join(ours)}, with "
+                f"{hypothesis.against!r}, whose seeds vary {', '.join(theirs)}. What one of them holds at a single draw would look like a "
+                "difference between the two: give both arms the same vary=(...)."
             )
 
 

@@ -17,8 +17,8 @@ from zoneout_lab.parts import Code, Part, check_kinds, parts_of
 from zoneout_lab.regularizers import to_json, trained_for
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.study.changes import changed, explain
-from zoneout_lab.study.declared import Arm, Change, Hypothesis, MeasureField, Name, Tuning
-from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit
+from zoneout_lab.study.declared import KINDS, Arm, Change, Hypothesis, Kind, MeasureField, Name, Tuning, Vary
+from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit, vary_fits
 from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, task_name
 
 
@@ -47,6 +47,8 @@ class Study(Frozen):
             after each run's last epoch.
         measures: what is measured then; by default gradient flow and the growth of a perturbation.
         tuning: budget for arms with a search space.
+        vary: what differs between the seeds of an arm: initial weights, order of the data, masks. What is not named is held at the
+            draw of seed 0. An arm may vary something else.
     """
 
     name: Name
@@ -66,8 +68,9 @@ class Study(Frozen):
     gradient_examples: int = Field(64, ge=1)
     measures: tuple[MeasureField, ...] = USUAL
     tuning: Tuning | None = None
+    vary: Vary = KINDS
 
-    later: ClassVar[tuple[str, ...]] = ("measures",)
+    later: ClassVar[tuple[str, ...]] = ("measures", "vary")
 
     @model_validator(mode="before")
     @classmethod
@@ -85,6 +88,7 @@ class Study(Frozen):
         check_together(self.measures)
         arms_fit(self.arms, self.baseline)
         hypotheses_fit(self.hypotheses, [arm.name for arm in self.arms])
+        vary_fits(self.hypotheses, {arm.name: self.varied(arm) for arm in self.arms})
         searches_fit(self.arms, self.tuning)
         return self
 
@@ -113,6 +117,10 @@ class Study(Frozen):
                 return arm
         raise unknown("arm", name, [arm.name for arm in self.arms])
 
+    def varied(self, arm: Arm) -> tuple[Kind, ...]:
+        """What differs between the seeds of an arm."""
+        return arm.vary or self.vary
+
     def setting(self, arm: Arm | None = None) -> Setting:
         """The task's preset with the study's changes, and an arm's."""
         presets = task_class(self.task).settings
@@ -134,8 +142,11 @@ class Study(Frozen):
         return [self.run(arm, seed) for seed in range(self.seeds) for arm in self.arms]
 
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
-        """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
-        setting = self.setting(arm)
+        """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds.
+
+        What the arm does not vary is drawn as at seed 0.
+        """
+        setting, varied = self.setting(arm), self.varied(arm)
         try:
             trained_for(arm.regularizer, 1).masks(self.cell(arm))
         except LabError:
@@ -151,7 +162,7 @@ class Study(Frozen):
             task=task_name(self.task),
             setting=setting,
             regularizer=to_json(arm.regularizer),
-            seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
+            seeds=Seeds(**{kind: derive(self.seed, seed if kind in varied else 0, phase + kind) for kind in KINDS}),
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
             measures=tuple(measure_to_json(measure) for measure in self.measures),
