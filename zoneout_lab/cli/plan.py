@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from rich.markup import escape
@@ -17,6 +18,7 @@ from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import device_memory, why_missing
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.takeover import Siblings, found, from_where
 from zoneout_lab.tasks import load_task, make_task, task_name
 from zoneout_lab.training import default_workers
 
@@ -50,6 +52,9 @@ def show_plan(
     folder = out / study.id
     there = read_manifest(folder)["runs"] if (folder / "MANIFEST.json").exists() else {}
     missing = [run for run in runs if run.id not in there or not (folder / there[run.id]["file"]).exists()]
+    siblings = Siblings(out, study.id, loaded.digest, warnings.append)
+    taken = found(missing, siblings)
+    missing = [run for run in missing if run.id not in taken]
     work = batches(
         [*tuning_runs, *missing] if missing else [],
         loaded.train.steps,
@@ -67,6 +72,7 @@ def show_plan(
         "runs": len(runs),
         "tuning_runs": len(tuning_runs),
         "missing": len(missing),
+        "taken_over": dict(Counter(taken.values())),
         "batches": [len(batch) for batch in work],
         "seconds": None if expected is None else round(expected.seconds, 1),
         "bytes": None if expected is None else expected.memory,
@@ -94,6 +100,7 @@ def show_plan(
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
         "missing": f"{len(missing)}, trained in batches of {'at most ' if expected is None else ''}{', '.join(str(len(b)) for b in work)}" if work else "none",
+        **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
         "time": "none: everything is there" if not work else "not known here" if expected is None
                 else f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once",

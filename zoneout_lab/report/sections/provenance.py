@@ -20,6 +20,7 @@ def build(data: ReportData) -> Section:
             ("Libraries", "versions"),
             ("Machine", "machine"),
             ("Recurrences", "engine"),
+            ("Runs taken over from", "taken_over"),
         )
         if (records := _records(data.study.get(key) if key == "code" else data.recorded(key), key))
     ]
@@ -45,7 +46,7 @@ def _records(found: Any, key: str) -> list[list[tuple[str, str]]]:
 
 
 def _name(name: str, key: str) -> str:
-    return legible(name if key in ("versions", "code") else words(name))  # as it is installed, or called
+    return legible(name if key in ("versions", "code", "taken_over") else words(name))  # as it is installed, or called
 
 
 def _value(value: Any) -> str:
