@@ -84,6 +84,18 @@ def vary_fits(hypotheses: Sequence[Hypothesis], varied: Mapping[str, Sequence[st
             )
 
 
+def looks_fit(looks: Sequence[int], seeds: int, hypotheses: Sequence[Hypothesis]) -> None:
+    """Looks rise to the study's number of seeds, and there is something to judge at them."""
+    if not looks:
+        return
+    if list(looks) != sorted(set(looks)) or looks[-1] != seeds:
+        raise InputRefusedError(
+            f"looks are {', '.join(map(str, looks))}; they have to rise, and the last has to be the study's number of seeds, {seeds}."
+        )
+    if not hypotheses:
+        raise InputRefusedError("looks are when hypotheses are judged, and this study has none: leave looks out.")
+
+
 def searches_fit(arms: Sequence[Arm], tuning: Tuning | None) -> None:
     """What is searched is a rate of the arm's regularizer, its range holds possible values, and there is a budget."""
     for arm in arms:

@@ -16,9 +16,10 @@ from zoneout_lab.study.databases import check_database_url, reason, remedy, with
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import check_device
 from zoneout_lab.study.driver import Driver, Watcher, ledger, origin
+from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.spec import Study
-from zoneout_lab.study.store import CONFIRM, Store, only_driver, taking_turns
+from zoneout_lab.study.store import Store, only_driver, taking_turns
 from zoneout_lab.study.takeover import Siblings
 from zoneout_lab.study.tuning import tune
 from zoneout_lab.tasks import load_task, make_task
@@ -58,7 +59,8 @@ def run_study(
 ) -> Summary:
     """Run what is missing of a study; the same call again does nothing.
 
-    A run that another folder in ``out`` has already, on the same data, is taken over from there and not trained again.
+    A run that another folder in ``out`` has already, on the same data, is taken over from there and not trained again. A study with
+    declared looks ends at the first at which every hypothesis has a verdict.
 
     Args:
         study: what to run.
@@ -113,7 +115,8 @@ def run_study(
             )
             summary = Summary(store.folder, len(planned), failed=driver.failed)
             tuned = tune(driver)
-            driver.train_missing(tuned.runs(), CONFIRM)
+            keep_earlier_looks(store, tuned.runs(), driver.siblings)
+            summary.planned = len(tuned.runs(train_by_looks(driver, tuned)))
             summary.trained, summary.taken = driver.trained, len(driver.taken)
             summary.diverged = sum(entry["status"] == "diverged" for entry in store.manifest["runs"].values())
             changed = driver.trained + len(driver.taken) > 0

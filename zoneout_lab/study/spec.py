@@ -18,7 +18,7 @@ from zoneout_lab.regularizers import to_json, trained_for
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.study.changes import changed, explain
 from zoneout_lab.study.declared import KINDS, Arm, Change, Hypothesis, Kind, MeasureField, Name, Tuning, Vary
-from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit, vary_fits
+from zoneout_lab.study.fits import arms_fit, hypotheses_fit, looks_fit, searches_fit, vary_fits
 from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, task_name
 
 
@@ -49,6 +49,8 @@ class Study(Frozen):
         tuning: budget for arms with a search space.
         vary: what differs between the seeds of an arm: initial weights, order of the data, masks. What is not named is held at the
             draw of seed 0. An arm may vary something else.
+        looks: numbers of seeds, ascending, the last of them ``seeds``. The study is judged at each, and trains no further once every
+            hypothesis has a verdict. Without them it is judged once, at its end.
     """
 
     name: Name
@@ -69,8 +71,9 @@ class Study(Frozen):
     measures: tuple[MeasureField, ...] = USUAL
     tuning: Tuning | None = None
     vary: Vary = KINDS
+    looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
-    later: ClassVar[tuple[str, ...]] = ("measures", "vary")
+    later: ClassVar[tuple[str, ...]] = ("measures", "vary", "looks")
 
     @model_validator(mode="before")
     @classmethod
@@ -90,6 +93,7 @@ class Study(Frozen):
         hypotheses_fit(self.hypotheses, [arm.name for arm in self.arms])
         vary_fits(self.hypotheses, {arm.name: self.varied(arm) for arm in self.arms})
         searches_fit(self.arms, self.tuning)
+        looks_fit(self.looks, self.seeds, self.hypotheses)
         return self
 
     def resolved(self) -> Study:
@@ -137,9 +141,9 @@ class Study(Frozen):
     def _with_options(self, setting: Setting) -> Setting:
         return setting.model_copy(update={"options": options_of(make_task(self.task, setting.options))})
 
-    def runs(self) -> list[Run]:
-        """Every arm × seed, seed by seed."""
-        return [self.run(arm, seed) for seed in range(self.seeds) for arm in self.arms]
+    def runs(self, seeds: int | None = None) -> list[Run]:
+        """Every arm × seed, seed by seed; of the first ``seeds`` alone where a number is given."""
+        return [self.run(arm, seed) for seed in range(self.seeds if seeds is None else seeds) for arm in self.arms]
 
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds.
@@ -202,8 +206,26 @@ def derive(study_seed: int, seed: int, purpose: str) -> int:
 def overridden(study: Study, **changes: Any) -> Study:
     """The study with fields replaced, validated again.
 
+    Another number of ``seeds`` keeps the declared looks below it, and is the last one itself.
+
+    >>> study = Study(
+    ...     name="s",
+    ...     title="",
+    ...     question="",
+    ...     arms=[{"name": "a"}, {"name": "b"}],
+    ...     baseline="a",
+    ...     seeds=20,
+    ...     looks=(6, 10, 20),
+    ...     hypotheses=[{"name": "h", "statement": "", "arm": "b", "against": "a", "metric": "valid_score"}],
+    ... )
+    >>> overridden(study, seeds=12).looks, overridden(study, seeds=10).looks
+    ((6, 10, 12), (6, 10))
+
     Raises InputRefusedError (or UsageError for an unknown name) where it no longer fits together.
     """
+    seeds = changes.get("seeds", study.seeds)
+    if study.looks and seeds != study.seeds:
+        changes = {"looks": (*(look for look in study.looks if look < seeds), seeds)} | changes
     try:
         return Study.model_validate(dict(study) | changes)
     except ValidationError as error:

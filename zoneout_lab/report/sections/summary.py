@@ -44,7 +44,7 @@ def build(data: ReportData) -> Section:
             "verdicts": _verdicts(data),
             "runs": _runs(data),
             "scale": _scale(data),
-            "overrides": data.recorded("overrides") or [],
+            "overrides": [*(data.recorded("overrides") or []), *(data.recorded("earlier_looks") or [])],
         },
     )
 
