@@ -8,6 +8,7 @@ from typing import Any
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import legible, plain, words
+from zoneout_lab.results.variance import what_varies
 
 
 def build(data: ReportData) -> Section:
@@ -28,7 +29,13 @@ def build(data: ReportData) -> Section:
         "provenance",
         "Provenance",
         "provenance.html",
-        {"groups": groups, "seeds": data.seeds, "files": _files(data), "trained_here": data.trained_here},
+        {
+            "groups": groups,
+            "seeds": data.seeds,
+            "files": _files(data),
+            # arms whose seeds vary different kinds of randomness share less: their own section says what
+            "shared": data.trained_here and len(set(what_varies(data.study).values())) < 2,
+        },
     )
 
 
