@@ -41,10 +41,11 @@ def _look(look: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
     hypotheses = [each for each in look.get("hypotheses") or [] if isinstance(each, Mapping)]
     now = [each for each in study.get("hypotheses") or [] if isinstance(each, Mapping)]
     notes = [
-        *([f"at α = {look['alpha']}"] if look.get("alpha") != study.get("alpha") else []),
+        *([f"at α = {look.get('alpha')}"] if look.get("alpha") != study.get("alpha") else []),
         *(["on other hypotheses than now"] if asked(hypotheses) != asked(now) else []),
     ]
-    head = f"at {count(int(look.get('seeds') or 0), 'seed')}{''.join(f', {note}' for note in notes)}"
+    seeds = look.get("seeds")
+    head = f"at {count(seeds, 'seed') if isinstance(seeds, int) else 'an unknown number of seeds'}{''.join(f', {note}' for note in notes)}"
     return {
         "head": legible(f"{head} ({look.get('folder')}, {str(look.get('date'))[:10]})"),
         "hypotheses": [
