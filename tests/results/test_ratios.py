@@ -25,8 +25,9 @@ def perplexities(zoneout: list[float], lstm: list[float]) -> xr.DataTree:
 
 def test_a_ratio_is_the_same_at_every_size():
     tree = perplexities([r * b for r, b in zip(RATIOS, BASE, strict=True)], BASE)
-    c = compare(tree, "zoneout", "lstm", metric="valid_ppl", margin=1.02)
-    assert (c.scale, c.margin, c.bound, c.verdict) == ("log", 1.02, pytest.approx(math.log(1.02)), "supported")
+    c = compare(tree, "zoneout", "lstm", metric="valid_ppl", margin=1.02, scale="log")
+    assert (c.scale, c.margin, c.verdict) == ("log", 1.02, "supported")
+    assert c.bound == pytest.approx(math.log(1.02))
     assert c.differences == pytest.approx(np.log(RATIOS))
     assert c.interval == pytest.approx(stats.sign_flip(np.log(RATIOS)).interval(0.05))
     mean = math.exp(np.log(RATIOS).mean())
@@ -75,7 +76,14 @@ def test_what_has_no_log_is_refused():
     with pytest.raises(InputRefusedError, match="Only fractions have log odds"):
         compare(perplexities([2.0] * 6, [1.0] * 6), "zoneout", "lstm", metric="valid_ppl", scale="logit")
     with pytest.raises(InputRefusedError, match="a margin is a factor of at least 1"):
-        compare(perplexities([2.0] * 6, [1.0] * 6), "zoneout", "lstm", metric="valid_ppl", margin=0.1)
+        compare(perplexities([2.0] * 6, [1.0] * 6), "zoneout", "lstm", metric="valid_ppl", margin=0.1, scale="log")
+
+
+def test_a_margin_says_what_it_is_on():
+    tree = perplexities([2.0] * 6, [1.0] * 6)
+    for margin in (0.5, 1.5):
+        with pytest.raises(InputRefusedError, match="could be either"):
+            compare(tree, "zoneout", "lstm", metric="valid_ppl", margin=margin)
 
 
 def test_a_study_is_judged_as_it_was_declared():

@@ -154,9 +154,9 @@ def test_seeds_are_paired_by_their_ids_and_not_by_their_place():
     one = rng.normal(-0.5, 1, 8)
     other = one + rng.normal(0, 0.3, 8)
     order = rng.permutation(8)
-    seeds = np.arange(8) * 3
+    seeds = [3 * k for k in range(8)]
     straight = decide([one, other], [Claim()] * 2, seeds=[seeds, seeds])
-    shuffled = decide([one, other[order]], [Claim()] * 2, seeds=[seeds, seeds[order]])
+    shuffled = decide([one, other[order]], [Claim()] * 2, seeds=[seeds, [seeds[k] for k in order]])
     assert [d.p_adjusted for d in shuffled] == [d.p_adjusted for d in straight]
     assert [d.p_adjusted for d in decide([one, other[order]], [Claim()] * 2)] != [d.p_adjusted for d in straight]
 

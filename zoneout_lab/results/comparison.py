@@ -43,6 +43,13 @@ class Comparison:
     and has the Monte-Carlo standard error ``p_error`` where flips were sampled; ``p_verdict`` is the smallest level with a verdict, ``p_adjusted``
     that after the correction, ``p_holm`` that after Holm's. ``smallest_p`` is what this many seeds can reach.
 
+    **Power.** Where the verdict is inconclusive, ``chance`` is that of the verdict the difference seen would call for, were it the true one, in another study of as many
+    seeds at the same level, and ``seeds_to_decide`` about how many would make it .8 (None: more than 100, or nothing to go by); both by simulation on normal
+    differences. The difference seen is itself uncertain, and with it both. Otherwise both are None.
+
+    **Looks.** Where the study declared several ``looks`` (numbers of seeds), ``look`` is the one, from 1, that the verdict was reached at or that was
+    last; everything here is made of the seeds it saw, and ``p_adjusted`` counts against ``spent``, the α that could be spent by then.
+
     **Checks.** ``p_wilcoxon``; ``p_sign`` and ``median_interval`` of the sign test, which needs no symmetry; ``cautions``, what makes symmetry doubtful;
     where runs diverged, ``p_worst`` and ``verdict_worst`` with diverged runs counted as worse than all others, by ranks and without a margin.
 
@@ -96,6 +103,11 @@ class Comparison:
     p_worst: float
     verdict_worst: stats.Verdict | None
     verdict: stats.Verdict
+    chance: float | None = None
+    seeds_to_decide: int | None = None
+    looks: tuple[int, ...] = ()
+    look: int | None = None
+    spent: float | None = None
     noun: str = ""
     better: str = ""
     sentence: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -52,10 +52,12 @@ def compare(
     ...         seconds=1.0,
     ...         provenance={},
     ...     )
-    >>> runs = [run("lstm", s, 0.10 + 0.001 * s) for s in range(6)] + [run("zoneout", s, 0.08) for s in range(6)]
+    >>> runs = [run("lstm", s, 0.10 + 0.001 * s) for s in range(6)] + [
+    ...     run("zoneout", s, 0.08 + 0.001 * (s * 5 % 6)) for s in range(6)
+    ... ]
     >>> tree = schema.study_tree([(r, "") for r in runs], arms=["lstm", "zoneout"], seeds=range(6), provenance={})
     >>> print(compare(tree, "zoneout", "lstm", metric="valid_error").sentence)
-    Over 6 paired seeds, the validation error of zoneout is 2.25 percentage points lower than that of lstm (difference −2.25, 95% interval −2.50 to −2.00; p = 0.0312): supported (exploratory: not declared before the runs).
+    Over 6 paired seeds, the validation error of zoneout is 2.00 percentage points lower than that of lstm (difference −2.00, 95% interval −2.40 to −1.60; p = 0.0312): supported (exploratory: not declared before the runs).
     """
     return compare_family(tree, [Question(arm, against, metric, direction, margin, scale)], alpha)[0]
 
@@ -68,27 +70,33 @@ def compare_family(
     declared: bool = False,
     correction: stats.Family = "joint",
     absence: stats.Absence = "one-sided",
+    looks: Sequence[int] = (),
 ) -> tuple[Comparison, ...]:
     """Compare as a family: the chance of any wrong verdict among all ``questions`` is held at ``alpha`` together.
 
-    ``declared`` says that the study declared just these before its runs; ``correction`` and ``absence`` are as for :func:`zoneout_lab.stats.decide`.
+    ``declared`` says that the study declared just these before its runs; ``correction`` and ``absence`` are as for :func:`zoneout_lab.stats.decide`,
+    and declared ``looks`` as for :func:`zoneout_lab.stats.decide_at_looks`; each comparison is then of the seeds that its look saw.
     Raises as :func:`compare` does.
     """
-    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale) for q in questions]
+    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin) for q in questions]
     claims = [
         stats.Claim(q.direction, stats.margin_on(pair.scale, q.margin))
         for q, pair in zip(questions, paired, strict=True)
     ]
-    decisions = stats.decide(
-        [pair.differences for pair in paired],
-        claims,
-        alpha,
-        seeds=[pair.seeds for pair in paired],
-        sizes=[pair.on.sizes for pair in paired],
-        family=correction,
-        absence=absence,
-        rng=np.random.default_rng(_SAMPLING_SEED),
-    )
+    samples = [pair.differences for pair in paired]
+    seeds, sizes = [pair.seeds for pair in paired], [pair.on.sizes for pair in paired]
+    rng = np.random.default_rng(_SAMPLING_SEED)
+    if looks:
+        planned = sorted({seed for pair in paired for seed in (*pair.seeds, *pair.lost)})
+        decisions = stats.decide_at_looks(
+            samples, claims, alpha, looks=looks, seeds=seeds, planned=planned, sizes=sizes, family=correction, absence=absence, rng=rng
+        )  # fmt: skip
+        seen = [planned[: looks[decision.look - 1]] if decision.look else planned for decision in decisions]
+        paired = [pair.of_seeds(those) for pair, those in zip(paired, seen, strict=True)]
+    else:
+        decisions = stats.decide(
+            samples, claims, alpha, seeds=seeds, sizes=sizes, family=correction, absence=absence, rng=rng
+        )
     labels = labels_of(schema.study_of(tree) or {})
     comparisons = []
     for pair, question, claim, decision in zip(paired, questions, claims, decisions, strict=True):
@@ -99,6 +107,9 @@ def compare_family(
             family=len(questions),
             family_alpha=alpha,
             correction=correction,
+            looks=tuple(looks),
+            look=decision.look,
+            spent=decision.spent,
         )
         names = label(labels.get(pair.arm, pair.arm)), label(labels.get(pair.against, pair.against))
         comparisons.append(
@@ -163,7 +174,32 @@ def _comparison(pair: Pairs, claim: stats.Claim, decision: stats.Decision) -> Co
         p_worst=p_worst,
         verdict_worst=verdict_worst,
         verdict=decision.verdict,
+        **_power(effect, claim, decision),
     )
+
+
+class _Power(TypedDict):
+    chance: float | None
+    seeds_to_decide: int | None
+
+
+def _power(effect: stats.PairedEffect, claim: stats.Claim, decision: stats.Decision) -> _Power:
+    """What an inconclusive comparison can be told of more seeds, from the difference and the spread that it saw."""
+    if decision.verdict != "inconclusive" or not effect.sd > 0:
+        return {"chance": None, "seeds_to_decide": None}
+    seen, margin = _two_digits(effect.mean / effect.sd), _two_digits(claim.margin / effect.sd)
+    if claim.of_absence and margin == 0:
+        return {"chance": 0.0, "seeds_to_decide": None}
+    in_sd = stats.Claim(claim.direction, margin)
+    level = min(decision.level, _two_digits(decision.level))
+    return {
+        "chance": stats.chance(effect.n, seen, in_sd, level),
+        "seeds_to_decide": stats.seeds_to_decide(effect.n, seen, in_sd, level),
+    }
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.1e}")
 
 
 def _worst(pair: Pairs, claim: stats.Claim, decision: stats.Decision) -> tuple[float, stats.Verdict | None]:
@@ -171,7 +207,10 @@ def _worst(pair: Pairs, claim: stats.Claim, decision: stats.Decision) -> tuple[f
     if not any(pair.only_diverged) or not pair.better:
         return math.nan, None
     ranks = stats.worst_ranks(
-        pair.differences, *pair.only_diverged, worse=1.0 if pair.better == "lower" else -1.0, sizes=pair.on.sizes
+        pair.differences,
+        *map(len, pair.only_diverged),
+        worse=1.0 if pair.better == "lower" else -1.0,
+        sizes=pair.on.sizes,
     )
     flip = stats.sign_flip(ranks, rng=np.random.default_rng(_SAMPLING_SEED))
     p = flip.p()

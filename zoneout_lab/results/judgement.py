@@ -62,6 +62,7 @@ def judge(tree: xr.DataTree) -> tuple[Judgement, ...]:
         # studies declared before there was a choice are judged as they were declared
         correction = study.get("family", "holm")
         absence: stats.Absence = "one-sided" if "family" in study else "two-sided"
+        looks = [int(n) for n in study.get("looks") or ()]
         hypotheses = [
             (
                 Question(
@@ -88,6 +89,12 @@ def judge(tree: xr.DataTree) -> tuple[Judgement, ...]:
         if strange := next((each for each in given if each not in known), None):
             raise IntegrityError(f"The study recorded with these results is damaged: its {what} is {strange!r}.")
     comparisons = compare_family(
-        tree, [question for question, _ in hypotheses], alpha, declared=True, correction=correction, absence=absence
+        tree,
+        [question for question, _ in hypotheses],
+        alpha,
+        declared=True,
+        correction=correction,
+        absence=absence,
+        looks=looks,
     )
     return tuple(Judgement(*text, comparison) for (_, text), comparison in zip(hypotheses, comparisons, strict=True))

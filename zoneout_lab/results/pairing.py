@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +21,7 @@ class Pairs:
     """Values of ``metric`` for two arms at the same ``seeds``, in ascending order of seed, as measured and ``on`` the ``scale`` they are compared on.
 
     ``lost`` are the other seeds of these results, where either run is missing, diverged or has no value, and ``absent`` the seeds that
-    the study planned and these results do not hold; ``diverged`` names the runs of these two arms that diverged. ``only_diverged`` counts
+    the study planned and these results do not hold; ``diverged`` names the runs of these two arms that diverged. ``only_diverged`` are
     the seeds at which just the arm's run diverged and the other has a value, just the other's, and both.
     """
 
@@ -38,19 +40,37 @@ class Pairs:
     lost: tuple[int, ...]
     absent: tuple[int, ...]
     diverged: tuple[tuple[str, int], ...]
-    only_diverged: tuple[int, int, int]
+    only_diverged: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
     @property
     def differences(self) -> npt.NDArray[np.float64]:
         """arm − against [n] on the scale."""
         return self.on.differences
 
+    def of_seeds(self, seeds: Iterable[int]) -> Pairs:
+        """These pairs with no other seeds than these."""
+        wanted = set(seeds)
+        at = [k for k, seed in enumerate(self.seeds) if seed in wanted]
+        on = self.on
+        return dataclasses.replace(
+            self,
+            seeds=tuple(self.seeds[k] for k in at),
+            arm_values=tuple(self.arm_values[k] for k in at),
+            against_values=tuple(self.against_values[k] for k in at),
+            on=stats.Scaled(on.arm[at], on.against[at], on.replaced, on.sizes[at]),
+            lost=tuple(seed for seed in self.lost if seed in wanted),
+            diverged=tuple((name, seed) for name, seed in self.diverged if seed in wanted),
+            only_diverged=tuple(tuple(seed for seed in each if seed in wanted) for each in self.only_diverged),  # type: ignore[arg-type]
+        )
 
-def pairs(tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale | None = None) -> Pairs:
-    """Pair two arms of a study by seed id; ``scale`` is the metric's own unless another is given.
+
+def pairs(
+    tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale | None = None, margin: float = 0.0
+) -> Pairs:
+    """Pair two arms of a study by seed id; ``scale`` is the metric's own unless another is named.
 
     Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself, a seed appears
-    twice, or the scale cannot hold the values.
+    twice, the scale cannot hold the values, or a ``margin`` needs one named.
     """
     tree = schema.by_arm_and_seed(tree)
     values = scalar(tree, metric)
@@ -66,7 +86,7 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale |
     )
     both = sorted(has[0] & has[1])
     arm_values, against_values = tuple(ours[seed] for seed in both), tuple(theirs[seed] for seed in both)
-    used: Scale = scale or values.attrs["scale"]
+    used = stats.named_or_own(scale, values.attrs["scale"], margin, metric)
     try:
         on = stats.scaled(arm_values, against_values, used)
     except InputRefusedError as error:
@@ -92,7 +112,11 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale |
         diverged=tuple(
             (name, seed) for name, seeds in zip((arm, against), fell, strict=True) for seed in sorted(seeds)
         ),
-        only_diverged=(len(fell[0] & has[1]), len(fell[1] & has[0]), len(fell[0] & fell[1])),
+        only_diverged=(
+            tuple(sorted(fell[0] & has[1])),
+            tuple(sorted(fell[1] & has[0])),
+            tuple(sorted(fell[0] & fell[1])),
+        ),
     )
 
 
@@ -101,7 +125,8 @@ def _by_seed(values: xr.DataArray) -> dict[int, float]:
 
 
 def _absent(tree: xr.DataTree, there: set[int]) -> tuple[int, ...]:
-    count = (schema.study_of(tree) or {}).get("seeds")
+    study = schema.study_of(tree) or {}
+    count = (schema.provenance(tree, "reached") if study.get("looks") else None) or study.get("seeds")
     planned = set(range(count)) if isinstance(count, int) else set()
     # other seeds than the study's own: which of them were planned is not known
     return tuple(sorted(planned - there)) if there <= planned else ()

@@ -47,7 +47,16 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
         head = f"the {noun} of {arm} is {_times(c)} that of {against}"
     else:
         head = f"the {noun} of {arm} is {_shift(c)} than that of {against}"
-    notes = [*_difference(c), *_margin(c), _p_values(c), *_equal(c), *_cautions(c), *_replaced(c), *_lost(c)]
+    notes = [
+        *_difference(c),
+        *_margin(c),
+        _p_values(c),
+        *_equal(c),
+        *_cautions(c),
+        *_replaced(c),
+        *_lost(c),
+        *_more_seeds(c),
+    ]
     return _end(f"Over {n} paired seed{'s' * (n != 1)}, {head}", notes, c)
 
 
@@ -68,7 +77,7 @@ def short(c: Comparison, arm: str, against: str) -> str:
         head = _shift(c)
     looks = [", ".join(_LOOKS[each] for each in c.cautions)] if c.cautions else []
     notes = [*_spoken_interval(c), *_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c)]
-    return _end_short(f"{values}: {head}", notes)
+    return _end_short(f"{values}: {head}", notes) + _in_short(c)
 
 
 def _end_short(head: str, notes: Sequence[str]) -> str:
@@ -173,6 +182,26 @@ def _cautions(c: Comparison) -> list[str]:
     return notes
 
 
+def _more_seeds(c: Comparison) -> list[str]:
+    """What more seeds would probably do for an inconclusive verdict, and how good the chance was with these."""
+    if c.chance is None or c.mean_difference == 0:
+        return []
+    of_ten = round(10 * c.chance)
+    found = "fewer than 1" if of_ten == 0 else str(of_ten)
+    more = "only with more than 100" if c.seeds_to_decide is None else f"with about {c.seeds_to_decide}"
+    text = f"were the true difference as seen, which is uncertain, {found} of 10 such studies would decide, and 8 of 10 {more} seeds"
+    return [f"low power: {text}" if c.chance < 0.5 else text]
+
+
+def _in_short(c: Comparison) -> str:
+    """About how many seeds would make it .8 that another study decides, were the difference seen the true one."""
+    if c.chance is None or c.mean_difference == 0:
+        return ""
+    if c.seeds_to_decide is None:
+        return " Not even 100 seeds would probably decide."
+    return f" About {c.seeds_to_decide} seeds would probably decide."
+
+
 def _p_values(c: Comparison) -> str:
     if c.verdict == "underpowered":
         if c.smallest_p <= c.alpha:
@@ -182,11 +211,14 @@ def _p_values(c: Comparison) -> str:
     text = f"p = {p_value(c.p, [c.alpha])}"
     if c.p_error > 0:
         text += f" ± {number(c.p_error)} by {c.method}"
-    adjusted = p_value(c.p_adjusted, [c.family_alpha])
+    adjusted = p_value(c.p_adjusted, [c.family_alpha if c.spent is None else c.spent])
     if c.family > 1:
         text += f"; {adjusted_name(c)} = {adjusted} among {c.family} hypotheses"
     elif c.bound:
         text += f"; {adjusted} for the verdict"
+    if c.looks:
+        when = f"at look {c.look} of {len(c.looks)}" if c.look else f"before the first look, at {c.looks[0]} seeds"
+        text += f"; {when}, where {p_value(c.spent, [c.p_adjusted])} of α may be spent"
     return text
 
 

@@ -3,6 +3,8 @@
 from zoneout_lab.stats.cautions import Caution, cautions
 from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
 from zoneout_lab.stats.families import Family, holm, holm_levels
+from zoneout_lab.stats.looks import Spending, decide_at_looks, spent
+from zoneout_lab.stats.many import decide_many
 from zoneout_lab.stats.median import median_interval, sign_test
 from zoneout_lab.stats.paired import (
     PairedEffect,
@@ -12,8 +14,8 @@ from zoneout_lab.stats.paired import (
     t_interval,
     wilcoxon_p,
 )
-from zoneout_lab.stats.power import detectable_effect, equivalence_power, power, seeds_for, seeds_for_equivalence
-from zoneout_lab.stats.scales import RATIO_OF, Scaled, back, margin_on, scaled
+from zoneout_lab.stats.power import Design, chance, seeds_to_decide, shared_baseline, true_verdict, upper_sd
+from zoneout_lab.stats.scales import RATIO_OF, Scaled, back, margin_on, named_or_own, scaled
 from zoneout_lab.stats.signflip import EXACT_UP_TO, Alternative, SignFlip, sign_flip
 from zoneout_lab.stats.verdict import (
     DIRECTIONS,
@@ -23,6 +25,7 @@ from zoneout_lab.stats.verdict import (
     Decision,
     Direction,
     Verdict,
+    can_reach,
     decide,
     needs_margin,
 )
@@ -39,36 +42,43 @@ __all__ = [
     "Caution",
     "Claim",
     "Decision",
+    "Design",
     "Direction",
     "Family",
     "PairedEffect",
     "Scaled",
     "SignFlip",
+    "Spending",
     "Verdict",
     "back",
     "can_decide",
+    "can_reach",
     "cautions",
+    "chance",
     "decide",
-    "detectable_effect",
+    "decide_at_looks",
+    "decide_many",
     "effect_size",
-    "equivalence_power",
     "hodges_lehmann",
     "holm",
     "holm_levels",
     "margin_on",
     "median_interval",
+    "named_or_own",
     "needs_margin",
     "paired_effect",
-    "power",
     "scaled",
-    "seeds_for",
-    "seeds_for_equivalence",
     "seeds_needed",
+    "seeds_to_decide",
+    "shared_baseline",
     "sign_flip",
     "sign_test",
     "smallest_adjusted_p",
     "smallest_p",
+    "spent",
     "t_interval",
+    "true_verdict",
+    "upper_sd",
     "wilcoxon_p",
     "worst_ranks",
 ]

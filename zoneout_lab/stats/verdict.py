@@ -51,8 +51,8 @@ DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 #: "one-sided": two one-sided tests, each at the level itself; "two-sided": each at half of it, as before families were joint
 Absence = Literal["one-sided", "two-sided"]
 
-_Finding = Literal["below", "above", "within"]
-_MEANING: dict[Direction, dict[_Finding, Verdict]] = {
+Finding = Literal["below", "above", "within"]
+MEANING: dict[Direction, dict[Finding, Verdict]] = {
     "lower": {"below": "supported", "above": "contradicted", "within": "equivalent"},
     "higher": {"below": "contradicted", "above": "supported", "within": "equivalent"},
     "same": {"below": "contradicted", "above": "contradicted", "within": "supported"},
@@ -76,8 +76,8 @@ class Claim:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.direction not in _MEANING:
-            raise InputRefusedError(f"A claim's direction is one of {', '.join(_MEANING)}; got {self.direction!r}.")
+        if self.direction not in MEANING:
+            raise InputRefusedError(f"A claim's direction is one of {', '.join(MEANING)}; got {self.direction!r}.")
         if not (np.isfinite(self.margin) and self.margin >= 0):
             raise InputRefusedError(
                 f"A margin is a finite number of at least 0, in the metric's units; got {self.margin}."
@@ -102,6 +102,16 @@ def needs_margin(direction: str) -> bool:
     return direction == "same" or direction.startswith("not ")
 
 
+def can_reach(n: int, level: float, claim: Claim, absence: Absence = "one-sided") -> bool:
+    """True where ``n`` paired seeds could reach a verdict on ``claim`` at ``level``: a one-sided test can reach half the p of a two-sided one.
+
+    >>> can_reach(7, 0.01, Claim("lower")), can_reach(7, 0.01, Claim("not lower", 0.5))
+    (False, True)
+    """
+    one_sided = claim.direction.startswith("not ") or (claim.margin > 0 and absence == "one-sided")
+    return can_decide(n, 2 * level if one_sided else level)
+
+
 @dataclass(frozen=True)
 class Decision:
     """The verdict on one claim of a family, with what it was read off.
@@ -111,7 +121,8 @@ class Decision:
     verdict (equal to ``p`` where "lower" or "higher" is claimed by any margin at all), ``p_adjusted`` that after the family's correction and
     ``p_holm`` that after Holm's. ``smallest_p`` is what n seeds can reach at best. ``method`` names the test, and
     ``p_error`` is the Monte-Carlo standard error of ``p`` where flips were sampled, otherwise 0. Where the verdict is "underpowered" the
-    intervals are (−∞, ∞).
+    intervals are (−∞, ∞). ``look`` is the look, from 1, at which it was made, where there were several, and ``p_adjusted`` then counts
+    against ``spent``, the α that could be spent by that look.
     """
 
     verdict: Verdict
@@ -127,12 +138,14 @@ class Decision:
     smallest_p: float
     method: str
     p_error: float
+    look: int | None = None
+    spent: float | None = None
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """Where the differences lie, the p of it, and the null whose rejection says so."""
 
-    found: _Finding
+    found: Finding
     p: float
     shift: float
     side: Side
@@ -179,6 +192,45 @@ def decide(
     for what, given, known in (("family", family, get_args(Family)), ("absence", absence, get_args(Absence))):
         if given not in known:
             raise InputRefusedError(f"{what} is one of {', '.join(known)}; got {given!r}.")
+    vectors, ids, sizes = checked_samples(samples, claims, seeds, sizes)
+    start = None if rng is None else int(rng.integers(2**63))
+
+    def generator() -> np.random.Generator | None:
+        return None if start is None else np.random.default_rng(start)
+
+    resamples = resamples_for(alpha / max(1, len(claims)))
+    flips = [
+        sign_flip(v, sizes=size, rng=generator(), resamples=resamples) for v, size in zip(vectors, sizes, strict=True)
+    ]
+    findings = [finding_of(flip, claim, absence) for flip, claim in zip(flips, claims, strict=True)]
+    ps = [finding.p for finding in findings]
+    by_holm = holm(ps)
+    if family == "holm":
+        adjusted, levels = by_holm, holm_levels(ps, alpha)
+    else:
+        levels = np.full(len(claims), alpha)
+    # too few seeds for any verdict: nothing can be rejected wrongly either
+    possible = [
+        can_reach(flip.n, float(level), claim, absence)
+        for flip, level, claim in zip(flips, levels, claims, strict=True)
+    ]
+    if family == "joint":
+        adjusted, levels = _jointly(vectors, ids, sizes, findings, possible, alpha, generator())
+    return tuple(
+        decision_of(flip, claim, found, may, float(level), float(p), float(p_holm), absence)
+        for flip, claim, found, may, level, p, p_holm in zip(
+            flips, claims, findings, possible, levels, adjusted, by_holm, strict=True
+        )
+    )
+
+
+def checked_samples(
+    samples: Sequence[npt.ArrayLike],
+    claims: Sequence[Claim],
+    seeds: Sequence[Sequence[int]] | None,
+    sizes: Sequence[npt.ArrayLike | None] | None,
+) -> tuple[list[FloatArray], Sequence[Sequence[int]], Sequence[npt.ArrayLike | None]]:
+    """Differences, seeds and sizes of each claim; InputRefusedError where they do not match."""
     vectors = [as_differences(sample) for sample in samples]
     sizes = [None] * len(samples) if sizes is None else sizes
     ids = [range(len(vector)) for vector in vectors] if seeds is None else seeds
@@ -189,36 +241,14 @@ def decide(
     for vector, of_sample in zip(vectors, ids, strict=True):
         if not len(set(of_sample)) == len(of_sample) == len(vector):
             raise InputRefusedError(f"{len(vector)} differences need as many seeds, each once; got {list(of_sample)}.")
-    start = None if rng is None else int(rng.integers(2**63))
-
-    def generator() -> np.random.Generator | None:
-        return None if start is None else np.random.default_rng(start)
-
-    resamples = _resamples(alpha / max(1, len(claims)))
-    flips = [
-        sign_flip(v, sizes=size, rng=generator(), resamples=resamples) for v, size in zip(vectors, sizes, strict=True)
-    ]
-    findings = [_finding(flip, claim, absence) for flip, claim in zip(flips, claims, strict=True)]
-    ps = [finding.p for finding in findings]
-    by_holm = holm(ps)
-    if family == "holm":
-        adjusted, levels = by_holm, holm_levels(ps, alpha)
-        possible = [can_decide(flip.n, float(level)) for flip, level in zip(flips, levels, strict=True)]
-    else:
-        # too few seeds for any verdict: nothing can be rejected wrongly either
-        possible = [can_decide(flip.n, alpha) for flip in flips]
-        adjusted, levels = _jointly(vectors, ids, sizes, findings, possible, alpha, generator())
-    return tuple(
-        _decision(*each, absence)
-        for each in zip(flips, claims, findings, possible, levels, adjusted, by_holm, strict=True)
-    )
+    return vectors, ids, sizes
 
 
 def _jointly(
     vectors: Sequence[FloatArray],
     seeds: Sequence[Sequence[int]],
     sizes: Sequence[npt.ArrayLike | None],
-    findings: Sequence[_Found],
+    findings: Sequence[Found],
     possible: Sequence[bool],
     alpha: float,
     rng: np.random.Generator | None,
@@ -231,29 +261,29 @@ def _jointly(
     return adjusted, levels
 
 
-def _resamples(level: float) -> int:
+def resamples_for(level: float) -> int:
     """Flips to sample: enough that at the strictest level of the family about a hundred lie beyond either end of an interval."""
     return max(RESAMPLES, min(MOST_RESAMPLES, round(2 * 100 / level)))
 
 
-def _decision(
+def decision_of(
     flip: SignFlip,
     claim: Claim,
-    finding: _Found,
+    finding: Found,
     possible: bool,
     level: float,
     p_adjusted: float,
     p_holm: float,
     absence: Absence,
 ) -> Decision:
-    level = float(level)
+    """What a finding and the level that the family left for it come to."""
     # at levels above a third, which nobody asks for, there is no interval at 1 − 2 level
     inner_level = min(2 * level, (1 + level) / 2) if absence == "one-sided" else level
     p, marks = flip.p(), (-claim.margin, 0.0, claim.margin)
     if not possible:
         verdict: Verdict = "underpowered"
     else:
-        verdict = _MEANING[claim.direction][finding.found] if finding.p <= level else "inconclusive"
+        verdict = MEANING[claim.direction][finding.found] if finding.p <= level else "inconclusive"
     everything = (-math.inf, math.inf)
     return Decision(
         verdict=verdict,
@@ -264,32 +294,32 @@ def _decision(
         inner_level=inner_level,
         p=p,
         p_verdict=finding.p,
-        p_adjusted=float(p_adjusted),
-        p_holm=float(p_holm),
+        p_adjusted=p_adjusted,
+        p_holm=p_holm,
         smallest_p=flip.smallest_p,
         method=flip.method,
         p_error=flip.standard_error(p),
     )
 
 
-def _finding(flip: SignFlip, claim: Claim, absence: Absence) -> _Found:
+def finding_of(flip: SignFlip, claim: Claim, absence: Absence) -> Found:
     """What the differences say of a claim, and the smallest level at which they say so."""
     margin = claim.margin
     less_low, more_low = flip.p(-margin, "less"), flip.p(-margin, "greater")
     less_high, more_high = flip.p(margin, "less"), flip.p(margin, "greater")
     findings = [
-        _Found("below", 2 * less_low, -margin, "two-sided"),
-        _Found("above", 2 * more_high, margin, "two-sided"),
+        Found("below", 2 * less_low, -margin, "two-sided"),
+        Found("above", 2 * more_high, margin, "two-sided"),
     ]
     if claim.direction == "not lower":
-        findings = [_Found("above", more_low, -margin, "greater"), _Found("below", less_low, -margin, "less")]
+        findings = [Found("above", more_low, -margin, "greater"), Found("below", less_low, -margin, "less")]
     elif claim.direction == "not higher":
-        findings = [_Found("below", less_high, margin, "less"), _Found("above", more_high, margin, "greater")]
+        findings = [Found("below", less_high, margin, "less"), Found("above", more_high, margin, "greater")]
     elif margin > 0:
         # the nearer of the two margins is the one that is harder to leave out
         nearer, p, side = max((-margin, more_low, "greater"), (margin, less_high, "less"), key=lambda each: each[1])
         one = absence == "one-sided"
-        findings.append(_Found("within", p if one else 2 * p, nearer, side if one else "two-sided"))  # type: ignore[arg-type]
+        findings.append(Found("within", p if one else 2 * p, nearer, side if one else "two-sided"))  # type: ignore[arg-type]
     finding = min(findings, key=lambda each: each.p)
     # too few seeds for any verdict: nothing may be rejected, and so no level passed on to the others
     return finding._replace(p=1.0 if not can_decide(flip.n, 1.0) else min(1.0, finding.p))

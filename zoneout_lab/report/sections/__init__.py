@@ -25,6 +25,7 @@ from zoneout_lab.report.sections import (
     runs,
     setting,
     tuning,
+    variance,
 )
 
 SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
@@ -37,6 +38,7 @@ SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     gradients.build,
     dynamics.build,
     measured.build,
+    variance.build,
     runs.build,
     setting.build,
     tuning.build,

@@ -24,6 +24,7 @@ def build(data: ReportData) -> Section:
         }
         for place, judgement in enumerate(data.judgements, start=1)
     ]
+    earlier = data.recorded("earlier_looks")
     return Section(
         "summary",
         "Answer",
@@ -34,7 +35,7 @@ def build(data: ReportData) -> Section:
             "runs": _runs(data),
             "scale": _scale(data),
             "unasked": _unasked(data),
-            "overrides": data.recorded("overrides") or [],
+            "overrides": [*(data.recorded("overrides") or []), *(earlier if isinstance(earlier, list) else [])],
         },
     )
 
