@@ -94,11 +94,11 @@ def test_verdicts_wrap_between_words_on_a_terminal_and_never_in_a_pipe(monkeypat
         f"supported     {shown[0].statement}",
         f"{' ' * 14}{shown[0].comparison.short}",
     ]
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=60, no_color=True, color_system=None)
+    terminal = Console(file=(written := io.StringIO()), force_terminal=True, width=60, no_color=True, color_system=None)
     monkeypatch.setattr(console, "errors", terminal)
     monkeypatch.setattr(verdicts, "errors", terminal)
     show_judgements(shown)
-    lines = terminal.file.getvalue().splitlines()
+    lines = written.getvalue().splitlines()
     assert max(map(len, lines)) <= 60
     assert len(lines) > len(piped)
     assert all(line.startswith(" " * 14) for line in lines[1:])
@@ -113,17 +113,17 @@ def test_no_escape_sequence_of_a_study_reaches_the_terminal(capsys):
 
 
 def test_an_error_wraps_between_words_and_breaks_no_path(monkeypatch):
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=40, no_color=True, color_system=None)
+    terminal = Console(file=(written := io.StringIO()), force_terminal=True, width=40, no_color=True, color_system=None)
     monkeypatch.setattr(console, "errors", terminal)
     path = "/a/folder/" + "long" * 20 + "/study.nc"
     console.tell(
         "Error", f"There are no results at {path}. \x1b[2JStart some with the command zoneout-lab run quickstart."
     )
-    lines = terminal.file.getvalue().splitlines()
+    lines = written.getvalue().splitlines()
     assert lines[0] == "Error: There are no results at"
     assert f"{path}." in lines
     assert all(len(line) <= 40 for line in lines if path not in line)
-    assert "\x1b" not in terminal.file.getvalue()
+    assert "\x1b" not in written.getvalue()
 
 
 def on_a_terminal(*words: str, **more: str) -> str:

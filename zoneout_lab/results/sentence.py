@@ -198,7 +198,7 @@ def _in_short(c: Comparison) -> str:
     if c.chance is None or c.mean_difference == 0:
         return ""
     if c.seeds_to_decide is None:
-        return " Not even 100 seeds would probably decide."
+        return " Even 100 seeds would probably not decide."
     return f" About {c.seeds_to_decide} seeds would probably decide."
 
 

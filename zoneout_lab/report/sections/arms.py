@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, strip
@@ -11,6 +13,7 @@ from zoneout_lab.report.quantity import Quantity
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import legible, listing, plain, regularizer, words
 from zoneout_lab.results.arms import ArmValues, arm_values
+from zoneout_lab.results.correlation import correlations
 from zoneout_lab.results.numbers import ABSENT, decimals, number
 
 #: more metrics than these make the table too wide to read; the CSV has them all
@@ -40,6 +43,7 @@ def build(data: ReportData) -> Section | None:
     background = legible(data.study.get("background") or "")
     baseline = any(arm.baseline for arm in data.arms)
     values = {
+        "correlation": _correlation(data),
         "differs": "differs from the baseline by" if baseline else "regularizer",
         "rows": rows,
         "heads": [about.axis for _, about, _ in columns],
@@ -55,6 +59,23 @@ def _metrics(data: ReportData) -> list[str]:
     score = data.score
     # the score leads unless the hypotheses have it on another split
     return list(dict.fromkeys([*([score] if score and score in data.metrics else []), *asked]))
+
+
+def _correlation(data: ReportData) -> str:
+    """What pairing by seed buys: how the arms' score goes with the baseline's from seed to seed; empty where that is not known."""
+    baseline = next((arm.name for arm in data.arms if arm.baseline), None)
+    if baseline is None or data.score is None:
+        return ""
+    found = correlations(data.tree, data.score).sel(arm=baseline).drop_sel(other=baseline).values
+    known = sorted(float(each) for each in found[np.isfinite(found)])
+    if not known:
+        return ""
+    low, high, middle = (number(each, 2) for each in (known[0], known[-1], float(np.median(known))))
+    between = f"at {low}" if len(known) == 1 else f"at {low} to {high} (median {middle})"
+    return (
+        f"From seed to seed, {data.quantity(data.score).noun} correlates {between} with the baseline’s. Pairing by seed takes about that part out of the "
+        "variance of a difference."
+    )
 
 
 def _cell(row: ArmValues, about: Quantity, column: tuple[ArmValues, ...]) -> tuple[float, str, str]:

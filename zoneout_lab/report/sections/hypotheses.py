@@ -16,9 +16,10 @@ from zoneout_lab.report.quantity import compared
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.shifts import axis, drawn, in_words, levels, reading, shift
 from zoneout_lab.report.text import count, legible, listing, numbered
-from zoneout_lab.results import Comparison, Judgement
+from zoneout_lab.results import Comparison, Judgement, Question
 from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.numbers import ABSENT, decimals, number, p_value, percent
+from zoneout_lab.results.prospects import usual_design
 from zoneout_lab.results.sentence import CAUTIONS, adjusted_name
 from zoneout_lab.results.shown import difference, is_ratio, margin_in_words, seen, shown_interval, typical
 
@@ -27,35 +28,69 @@ Values = list[tuple[float, str]]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table of all hypotheses: its heading, what it is in a line (nothing where that is plain), and its cell."""
+    """A column of the table of all hypotheses: its heading, what it is in a line (nothing where that is plain), and its cell.
+
+    A cell is made of the comparison and of the smallest effect that the design could have been expected to find. A column without any value is left out.
+    """
 
     head: str | Markup
-    about: str
-    cell: Callable[[Comparison], Values]
+    about: str | Markup
+    cell: Callable[[Comparison, float], Values]
 
 
-def _ends(c: Comparison) -> Values:
+NOTHING: Values = [(math.nan, ABSENT)]
+
+
+def _ends(c: Comparison, _: float) -> Values:
     (low, high), _, _ = shown_interval(c)
-    return (
-        [(end, difference(c, end, _places(c))) for end in (low, high)] if math.isfinite(low) else [(math.nan, ABSENT)]
-    )
+    return [(end, difference(c, end, _places(c))) for end in (low, high)] if math.isfinite(low) else NOTHING
 
 
 def _places(c: Comparison) -> int:
     return decimals(seen(c, value) for value in (c.mean_difference, *shown_interval(c)[0]))
 
 
+def _seeds_to_decide(c: Comparison, _: float) -> Values:
+    if c.chance is None or c.mean_difference == 0:
+        return NOTHING
+    return [(math.inf, "> 100")] if c.seeds_to_decide is None else [(c.seeds_to_decide, str(c.seeds_to_decide))]
+
+
 D_Z = Markup("d<sub>z</sub>")
 
 #: one more is a line here
 COLUMNS: tuple[Column, ...] = (
-    Column("pairs", "", lambda c: [(len(c.seeds), str(len(c.seeds)))]),
-    Column("difference", "the mean over seeds of the first arm less the second, or its ratio to it (×)", lambda c: [(c.mean_difference, _shown(c))]),
+    Column("pairs", "", lambda c, _: [(len(c.seeds), str(len(c.seeds)))]),
+    Column("difference", "the mean over seeds of the first arm less the second, or its ratio to it (×)", lambda c, _: [(c.mean_difference, _shown(c))]),
     Column("interval", "the one that the verdict is read off, at its own level", _ends),
-    Column("p", "how often chance alone gives a difference as large, if its sign were as likely one as the other", lambda c: [(c.p, p_value(c.p, [c.alpha]))]),
-    Column("adjusted p", "the same for the verdict, after allowing for the number of hypotheses", lambda c: [(c.p_adjusted, p_value(c.p_adjusted, [c.family_alpha]))]),
-    Column(D_Z, "the mean difference in standard deviations of the differences", lambda c: [(c.d_z, number(c.d_z, 2))]),
+    Column("p", "how often chance alone gives a difference as large, if its sign were as likely one as the other", lambda c, _: [(c.p, p_value(c.p, [c.alpha]))]),
+    Column("adjusted p", "the same for the verdict, after allowing for the number of hypotheses", lambda c, _: [(c.p_adjusted, p_value(c.p_adjusted, [c.family_alpha]))]),
+    Column(D_Z, "the mean difference in standard deviations of the differences", lambda c, _: [(c.d_z, number(c.d_z, 2))]),
+    Column(
+        "could find", Markup("power before the runs: the smallest d<sub>z</sub> beyond the margin (for a claim of absence, the margin in the same unit) that is found "
+        "with probability .8, had all hypotheses one as large"), lambda _, before: [(before, number(before, 1))] if math.isfinite(before) else NOTHING,
+    ),
+    Column("decides at", "power after them: about how many seeds would decide with probability .8, were the difference seen the true one", _seeds_to_decide),
 )  # fmt: skip
+#: simulating a larger family takes longer than drawing the page
+_MOST_SIMULATED = 30
+
+
+def _before(data: ReportData) -> list[float]:
+    """The smallest effect that each hypothesis could be expected to find, in sd of the paired differences; NaN where that is not known."""
+    comparisons = [judgement.comparison for judgement in data.judgements]
+    planned = data.study.get("seeds")
+    if len(comparisons) > _MOST_SIMULATED or not isinstance(planned, int):
+        return [math.nan] * len(comparisons)
+    questions = [Question(c.arm, c.against, c.metric, c.direction, c.margin, c.scale) for c in comparisons]
+    first = comparisons[0]
+    design = usual_design(
+        questions,
+        first.family_alpha,
+        correction=first.correction,
+        absence="one-sided" if "family" in data.study else "two-sided",
+    )
+    return [float(effect) for effect in design.detectable(planned)]
 
 
 def _shown(c: Comparison) -> str:
@@ -68,10 +103,20 @@ def _shown(c: Comparison) -> str:
 def build(data: ReportData) -> Section | None:
     if not data.judgements:
         return None
-    parts = [_part(data, place, judgement) for place, judgement in enumerate(data.judgements, start=1)]
+    before = _before(data)
+    cells = [
+        [column.cell(judgement.comparison, effect) for column in COLUMNS]
+        for judgement, effect in zip(data.judgements, before, strict=True)
+    ]
+    used = [k for k in range(len(COLUMNS)) if any(row[k] != NOTHING for row in cells)]
+    parts = [
+        _part(data, place, judgement) | {"cells": [cells[place - 1][k] for k in used]}
+        for place, judgement in enumerate(data.judgements, start=1)
+    ]
     entries = tuple((part["anchor"], part["statement"]) for part in parts)
-    glossary = [(column.head, column.about) for column in COLUMNS if column.about]
-    values = {"parts": parts, "columns": COLUMNS, "glossary": glossary}
+    columns = [COLUMNS[k] for k in used]
+    glossary = [(column.head, column.about) for column in columns if column.about]
+    values = {"parts": parts, "columns": columns, "glossary": glossary}
     return Section("hypotheses", "Hypotheses", "hypotheses.html", values, entries)
 
 
@@ -93,7 +138,6 @@ def _part(data: ReportData, place: int, judgement: Judgement) -> dict[str, Any]:
         "edge": near_edge(comparison),
         "arm": arm,
         "against": against,
-        "cells": [column.cell(comparison) for column in COLUMNS],
         "rows": _numbers(data, comparison, judgement.reason),
         "apart": "ratio" if is_ratio(comparison) else "difference",
         "pairs": [
