@@ -32,8 +32,8 @@ class ArmValues:
     interval: Interval
 
 
-def arm_values(tree: xr.DataTree, metric: str) -> tuple[ArmValues, ...]:
-    """The values of a metric by arm, in the order of the study. Raises as :func:`~zoneout_lab.results.scalars.scalar` does.
+def arm_values(tree: xr.DataTree, metric: str, scale: Scale | None = None) -> tuple[ArmValues, ...]:
+    """The values of a metric by arm, in the order of the study; ``scale`` is the metric's own unless another is given. Raises as :func:`~zoneout_lab.results.scalars.scalar` does.
 
     >>> from zoneout_lab import schema
     >>> def run(seed, error):
@@ -56,7 +56,7 @@ def arm_values(tree: xr.DataTree, metric: str) -> tuple[ArmValues, ...]:
     values = scalar(tree, metric)
     seeds = [int(seed) for seed in values["seed"].values]
     return tuple(
-        _summary(str(arm), dict(zip(seeds, row, strict=True)), values.attrs["scale"])
+        _summary(str(arm), dict(zip(seeds, row, strict=True)), scale or values.attrs["scale"])
         for arm, row in zip(values["arm"].values, values.values, strict=True)
     )
 

@@ -9,7 +9,7 @@ from zoneout_lab.report.figures.canvas import INK, SOFT, Drawing, Panel, verdict
 from zoneout_lab.report.figures.intervals import Shift, difference_axis, draw, marks, view
 from zoneout_lab.report.text import wrap
 
-_ROW, _FRAME, _LETTERS = 40.0, 78.0, 44
+_ROW, _LINE, _FRAME, _LETTERS = 40.0, 13.0, 78.0, 44
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,23 @@ def forest(
     name: str, rows: Sequence[Row], *, sides: tuple[str, str], xlabel: str, title: str, description: str
 ) -> Panel:
     """``rows`` from top to bottom, each with its own margin. ``sides`` are what lies left and right of "no difference": ("better", "worse")."""
-    with Drawing(name, height=_FRAME + _ROW * len(rows)) as drawing:
+    lines = 2 if any(len(row.label) > _LETTERS for row in rows) else 1
+    height = _ROW + _LINE * (lines - 1)
+    half = 8.5 / height  # of the band about a row's bar, above which its words stand
+    with Drawing(name, height=_FRAME + height * len(rows)) as drawing:
         axes = drawing.axes
         difference_axis(axes, view([row.shift for row in rows]), ratio=rows[0].shift.ratio)
         for place, row in enumerate(rows):
-            marks(axes, row.shift.bound, (place - 0.02, place + 0.42), whole=False)
+            marks(axes, row.shift.bound, (place + 0.2 - half, place + 0.2 + half), whole=False)
             draw(axes, place + 0.2, row.shift)
-            axes.annotate(
-                wrap(row.label, _LETTERS, 1), (0, place - 0.22), xycoords=("axes fraction", "data"), va="center", color=INK, fontsize=10.5
-            )  # fmt: skip
-            axes.annotate(
-                f"{row.symbol} {row.verdict}", (1, place - 0.22), xycoords=("axes fraction", "data"), va="center", ha="right",
-                color=verdict_colour(row.verdict), fontsize=10.5, fontweight="bold",
-            )  # fmt: skip
-        axes.set_ylim(len(rows) - 0.45, -0.55)
+            for at, words, look in (
+                (0.0, wrap(row.label, _LETTERS, lines), {"ha": "left", "color": INK}),
+                (1.0, f"{row.symbol} {row.verdict}", {"ha": "right", "color": verdict_colour(row.verdict), "fontweight": "bold"}),
+            ):  # fmt: skip
+                axes.annotate(
+                    words, (at, place + 0.2 - half - 1.5 / height), xycoords=("axes fraction", "data"), va="bottom", fontsize=10.5, **look
+                )  # fmt: skip
+        axes.set_ylim(len(rows) - 0.45, -0.62)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.grid(False)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from zoneout_lab.metrics import Scale
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, strip
@@ -15,6 +16,7 @@ from zoneout_lab.report.text import legible, listing, plain, regularizer, words
 from zoneout_lab.results.arms import ArmValues, arm_values
 from zoneout_lab.results.correlation import correlations
 from zoneout_lab.results.numbers import ABSENT, decimals, number
+from zoneout_lab.results.scalars import described
 
 #: more metrics than these make the table too wide to read; the CSV has them all
 MOST = 3
@@ -22,7 +24,8 @@ MOST = 3
 
 def build(data: ReportData) -> Section | None:
     metrics = _metrics(data)[:MOST]
-    columns = [(name, data.quantity(name), arm_values(data.tree, name)) for name in metrics]
+    scales = {name: _scale(data, name) for name in metrics}
+    columns = [(name, data.quantity(name), arm_values(data.tree, name, scales[name])) for name in metrics]
     rows = []
     for place, arm in enumerate(data.arms):
         lost = [data.status[arm.name, seed] for seed in data.seeds]
@@ -44,6 +47,7 @@ def build(data: ReportData) -> Section | None:
     baseline = any(arm.baseline for arm in data.arms)
     values = {
         "correlation": _correlation(data),
+        "geometric": any(scale != "linear" for scale in scales.values()),
         "differs": "differs from the baseline by" if baseline else "regularizer",
         "rows": rows,
         "heads": [about.axis for _, about, _ in columns],
@@ -61,6 +65,12 @@ def _metrics(data: ReportData) -> list[str]:
     return list(dict.fromkeys([*([score] if score and score in data.metrics else []), *asked]))
 
 
+def _scale(data: ReportData, metric: str) -> Scale:
+    """The scale that a metric is compared on here, so that arms have the means of which the verdicts speak."""
+    asked = (j.comparison.scale for j in data.judgements if j.comparison.metric == metric)
+    return next(asked, described(data.tree, metric).scale)
+
+
 def _correlation(data: ReportData) -> str:
     """What pairing by seed buys: how the arms' score goes with the baseline's from seed to seed; empty where that is not known."""
     baseline = next((arm.name for arm in data.arms if arm.baseline), None)
@@ -74,7 +84,7 @@ def _correlation(data: ReportData) -> str:
     between = f"at {low}" if len(known) == 1 else f"at {low} to {high} (median {middle})"
     return (
         f"From seed to seed, {data.quantity(data.score).noun} correlates {between} with the baseline’s. Pairing by seed takes about that part out of the "
-        "variance of a difference."
+        f"variance of a difference{'; below zero it adds to it' if known[0] < 0 else ''}."
     )
 
 
