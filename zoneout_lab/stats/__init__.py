@@ -1,5 +1,8 @@
 """Statistics that hold at 3–20 seeds: numpy arrays in, frozen dataclasses out; nothing here knows of arms or files."""
 
+from zoneout_lab.stats.clusters import Cluster, CurveClusters, cluster_test
+from zoneout_lab.stats.common_grid import SMALLEST_NORMAL, common_grid, stretches
+from zoneout_lab.stats.curves import MINIMUM_BAND_SEEDS, Band, CurveTest, max_t, simultaneous_band
 from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
 from zoneout_lab.stats.families import holm, holm_levels
 from zoneout_lab.stats.paired import (
@@ -17,16 +20,24 @@ from zoneout_lab.stats.verdict import VERDICTS, Claim, Decision, Direction, Verd
 
 __all__ = [
     "EXACT_UP_TO",
+    "MINIMUM_BAND_SEEDS",
     "MINIMUM_SEEDS",
+    "SMALLEST_NORMAL",
     "VERDICTS",
     "Alternative",
+    "Band",
     "Claim",
+    "Cluster",
+    "CurveClusters",
+    "CurveTest",
     "Decision",
     "Direction",
     "PairedEffect",
     "SignFlip",
     "Verdict",
     "can_decide",
+    "cluster_test",
+    "common_grid",
     "decide",
     "detectable_effect",
     "effect_size",
@@ -35,14 +46,17 @@ __all__ = [
     "holm",
     "holm_levels",
     "looks_skewed",
+    "max_t",
     "paired_effect",
     "power",
     "seeds_for",
     "seeds_for_equivalence",
     "seeds_needed",
     "sign_flip",
+    "simultaneous_band",
     "smallest_adjusted_p",
     "smallest_p",
+    "stretches",
     "t_interval",
     "wilcoxon_p",
 ]
