@@ -74,7 +74,7 @@ def studentised_once(d: Array, rng: np.random.Generator) -> float:
     """The critical value where every flip is divided by the standard deviation that was observed."""
     n = len(d)
     residuals = unit_columns(as_curves(d).scaled - as_curves(d).scaled.mean(0))
-    largest = np.concatenate([np.abs(block).max(1) for block in flipped(residuals, rng)]) * math.sqrt((n - 1) / n)
+    largest = np.concatenate([np.abs(block).max(0) for block in flipped(residuals, rng)]) * math.sqrt((n - 1) / n)
     return float(np.quantile(largest, 1 - ALPHA, method="inverted_cdf"))
 
 

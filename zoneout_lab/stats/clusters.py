@@ -79,7 +79,7 @@ def cluster_test(differences: npt.ArrayLike, *, rng: np.random.Generator | None 
         flipped_t = t_of(block / root, curves.n)
         heaviest = np.maximum(_heaviest(flipped_t, threshold), _heaviest(-flipped_t, threshold))
         counts += (heaviest[:, None] >= masses).sum(0)
-        looked_at += len(block)
+        looked_at += block.shape[1]
     clusters = sorted(
         (Cluster(a, b, mass, float(count / looked_at)) for (a, b, mass), count in zip(found, counts, strict=True)),
         key=lambda cluster: cluster.start,
@@ -88,8 +88,8 @@ def cluster_test(differences: npt.ArrayLike, *, rng: np.random.Generator | None 
 
 
 def _heaviest(t: FloatArray, threshold: float) -> FloatArray:
-    """The largest mass [flip] of the clusters above the threshold in t [flip, time]."""
+    """The largest mass [flip] of the clusters above the threshold in t [time, flip]."""
     above = t > threshold
-    sums = np.cumsum(np.where(above, t, 0.0), 1)
-    before = np.maximum.accumulate(np.where(above, 0.0, sums), 1)  # what had been summed when the present cluster began
-    return np.asarray((sums - before).max(1))
+    sums = np.cumsum(np.where(above, t, 0.0), 0)
+    before = np.maximum.accumulate(np.where(above, 0.0, sums))  # what had been summed when the present cluster began
+    return np.asarray((sums - before).max(0))

@@ -97,29 +97,34 @@ def flips_of(curves: Curves, rng: np.random.Generator | None) -> int:
 
 
 def flipped(unit: FloatArray, rng: np.random.Generator | None) -> Iterator[FloatArray]:
-    """Blocks of √n times the signed r [flip, time] of ``unit`` [seed, time], the identity first.
+    """Blocks of √n times the signed r [time, flip] of ``unit`` [seed, time], the identity first.
 
     Only flips that leave the first seed's sign as it is are listed, or drawn: the others are their mirror images, with the same |t|.
-    A block holds 2 MiB whatever the numbers of seeds and timesteps.
+    A block holds 2 MiB whatever the numbers of seeds and timesteps. Flips come last, for running sums and maxima over time then work on
+    whole rows of them.
     """
     n, steps = unit.shape
     rows = max(1, _BLOCK // max(n, steps))
     for signs in _enumerated(n, rows) if n <= EXACT_CURVES_UP_TO else _drawn(n, rows, rng):
-        yield signs @ unit
+        yield unit.T @ signs
 
 
 def _enumerated(n: int, rows: int) -> Iterator[FloatArray]:
+    """Blocks of signs [seed, flip]."""
     for start in range(0, 2 ** (n - 1), rows):
         which = np.arange(start, min(start + rows, 2 ** (n - 1)))
-        yield np.where((which[:, None] << 1 >> np.arange(n)) & 1, -1.0, 1.0)
+        yield np.where((which << 1 >> np.arange(n)[:, None]) & 1, -1.0, 1.0)
 
 
 def _drawn(n: int, rows: int, rng: np.random.Generator | None) -> Iterator[FloatArray]:
     assert rng is not None, "flips_of has refused"
-    yield np.ones((1, n))
+    yield np.ones((n, 1))
     for start in range(0, CURVE_RESAMPLES, rows):
-        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(min(rows, CURVE_RESAMPLES - start), n))
-        yield signs * signs[:, :1]
+        count = min(rows, CURVE_RESAMPLES - start)
+        width = -(-count // 8)
+        drawn = np.frombuffer(rng.bytes(n * width), np.uint8).reshape(n, width)
+        bits = np.unpackbits(drawn, axis=1, count=count)
+        yield 1.0 - 2.0 * (bits ^ bits[0])
 
 
 def t_of(r: npt.ArrayLike, n: int) -> FloatArray:

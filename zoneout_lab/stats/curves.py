@@ -80,9 +80,9 @@ def max_t(differences: npt.ArrayLike, *, rng: np.random.Generator | None = None)
     counts = np.zeros(len(ascending), dtype=np.int64)
     looked_at = 0
     for block in flipped(curves.unit[:, ascending], rng):
-        largest = np.maximum.accumulate(np.abs(block), 1)  # of a timestep and of all below it
-        counts += (largest >= observed[ascending] - TIE).sum(0)
-        looked_at += len(block)
+        largest = np.maximum.accumulate(np.abs(block))  # of a timestep and of all below it
+        counts += (largest >= observed[ascending, None] - TIE).sum(1)
+        looked_at += block.shape[1]
     p = np.full(len(curves.measured), np.nan)
     # from the largest down, and no p below that of a larger t
     p[ascending] = np.maximum.accumulate(counts[::-1])[::-1] / looked_at
@@ -147,7 +147,7 @@ def simultaneous_band(
     total = flips_of(curves, rng)
     mean = curves.scaled.mean(0)
     residuals = np.where(_constant(curves), 0.0, curves.scaled - mean)
-    largest = np.concatenate([np.abs(block).max(1) for block in flipped(unit_columns(residuals), rng)])
+    largest = np.concatenate([np.abs(block).max(0) for block in flipped(unit_columns(residuals), rng)])
     place = math.ceil((1 - alpha) * len(largest) - 1e-9) - 1
     r = float(np.partition(largest, place)[place]) / math.sqrt(curves.n)
     critical = float(t_of(r, curves.n)) if 1 - r**2 > TIE else math.inf
