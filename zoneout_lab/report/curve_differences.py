@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.bands import Strand
-from zoneout_lab.report.figures.lines import Array, thin
+from zoneout_lab.report.figures.lines import HUGE, Array, thin
 from zoneout_lab.report.text import count, listing
 from zoneout_lab.results.numbers import ABSENT, number, p_value, percent
 from zoneout_lab.stats import MINIMUM_BAND_SEEDS, cluster_test, common_grid, max_t, simultaneous_band, smallest_p
@@ -68,6 +68,7 @@ def compare_curves(
     base = next((row for row, arm in enumerate(arms) if arm.baseline), None)
     if base is None or len(arms) < 2:
         return None
+    values = np.where(np.abs(np.nan_to_num(values, nan=HUGE, posinf=HUGE, neginf=HUGE)) < HUGE, values, np.nan)
     known = np.isfinite(values).any(-1) & ~(np.zeros(values.shape[:2], bool) if ended is None else ended)
     paired = known & known[base]
     compared = paired.copy()

@@ -21,7 +21,7 @@ MOST_TAILS = 4  # arms whose outer ribbons can be told apart; of more, only the 
 MOST_RIBBONS = 16  # and of more than these nothing but the means, the baseline's in bold
 _MOST_NUMBERS = 4800  # of the means in one panel: with very many arms the page would be nothing but these
 POINTS = 200  # more steps than these are finer than a panel can show
-_HUGE = 1e100
+HUGE = 1e100  # numbers as large as this were not measured, whatever the file says
 
 
 def points(arms: int) -> int:
@@ -41,7 +41,7 @@ def as_lines(arms: int, seeds: int) -> bool:
 def what_is_drawn(arms: int, seeds: int, steps: int, *, noun: str = "timesteps") -> str:
     """What stands for single runs in a panel of :func:`lines`, and how it was thinned, in sentences for its caption.
 
-    >>> what_is_drawn(3, 10, 28), what_is_drawn(2, 100, 400)[-36:]
+    >>> what_is_drawn(3, 10, 28), what_is_drawn(2, 100, 400)[-38:]
     ('Thin lines are seeds.', 'Each point averages up to 2 timesteps.')
     """
     if as_lines(arms, seeds):
@@ -116,7 +116,7 @@ def lines(
     mean and do not set the scale of the axis. ``names`` are those of the steps, where they are not numbers: x then counts them from 0.
     """
     ended = np.zeros(values.shape[:2], bool) if ended is None else ended
-    values = np.where(np.abs(np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=-np.inf)) < _HUGE, values, np.nan)
+    values = np.where(np.abs(np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=-np.inf)) < HUGE, values, np.nan)
     low, high, log = _limits(values[~ended] if np.isfinite(values[~ended]).any() else values.reshape(-1, x.size), log)
     if log:
         values = np.where(values > SMALLEST_NORMAL, values, np.nan)
