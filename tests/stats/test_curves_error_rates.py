@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.calibration.profiles import noise, outcomes, profiles_calibration
+from zoneout_lab.stats import curves_look_skewed, max_t
 
 SIMULATIONS = 300
 
@@ -40,12 +41,23 @@ def test_wrong_timesteps_are_named_as_rarely_as_promised(rates: Mapping, seeds: 
 def test_the_band_holds_the_whole_curve_and_only_studentised_again(rates: Mapping, seeds: int) -> None:
     assert 0.90 <= rates["band", "whole curve covered", seeds] <= 0.985
     assert rates["band, flips not studentised again", "whole curve covered", seeds] < 0.7
+    assert rates["caution", "differences called skewed", seeds] < 0.06
     assert rates["t interval at each timestep", "whole curve covered", seeds] < 0.7
 
 
 def test_calibration_is_a_function_of_its_generator() -> None:
     rows, again = (profiles_calibration(np.random.default_rng(1), 2) for _ in range(2))
     assert str(rows) == str(again)
-    assert len(rows) == 4 * 5 * 8
+    assert len(rows) == 4 * 5 * 9
     assert all(row["low"] <= row["rate"] <= row["high"] for row in rows if row["nominal"] == row["nominal"])
     assert {row["seeds"] for row in rows} == {5, 6, 8, 10, 20}
+
+
+def test_skewed_curves_are_called_so_where_they_mislead() -> None:
+    rng = np.random.default_rng(3)
+    skewed = [noise(rng, 8, "lognormal") for _ in range(60)]
+    wrong = [bool((max_t(d).p <= 0.05).any()) for d in skewed]
+    assert 0.2 < np.mean(wrong) < 0.65, "the null is symmetry"
+    assert all(curves_look_skewed(d) for d, misled in zip(skewed, wrong, strict=True) if misled)
+    assert not curves_look_skewed(skewed[0][:3])
+    assert not curves_look_skewed(np.ones((8, 4)))

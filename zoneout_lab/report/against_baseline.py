@@ -128,6 +128,12 @@ def _caption(found: Sequence[tuple[Curves, Compared]], first: str, noun: str, al
         f"Bars at the bottom mark the {noun}s at which max-T finds a difference: for one curve, the chance that any of them is wrong is at "
         f"most {percent(1 - alpha)}. Both take differences to be symmetric; arms and panels are not corrected for, so this is exploratory."
     )
+    skewed = sum(difference.skewed for _, result in found for difference in result.differences)
+    if skewed:
+        said.append(
+            f"Differences look skewed in {count(skewed, 'comparison')} of the table: there bands and tests may be wrong far more often. (For "
+            "lognormal differences at 8 seeds, max-T named a wrong step in 42% of simulations and the band held 44% of curves.)"
+        )
     gaps = [f"{r.left_out} of {count(r.steps, noun)} of “{each.title}”" for each, r in found if r.left_out]
     if gaps:
         limit = " or a value of at most 2⁻¹²⁶" if any(each.ratio for each, _ in found) else ""

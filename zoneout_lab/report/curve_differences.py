@@ -13,7 +13,15 @@ from zoneout_lab.report.figures.bands import Strand
 from zoneout_lab.report.figures.lines import HUGE, Array, thin
 from zoneout_lab.report.text import count, listing
 from zoneout_lab.results.numbers import ABSENT, number, p_value, percent
-from zoneout_lab.stats import MINIMUM_BAND_SEEDS, cluster_test, common_grid, max_t, simultaneous_band, smallest_p
+from zoneout_lab.stats import (
+    MINIMUM_BAND_SEEDS,
+    cluster_test,
+    common_grid,
+    curves_look_skewed,
+    max_t,
+    simultaneous_band,
+    smallest_p,
+)
 
 STEPS = 100  # of a curve that are compared: neighbours beyond are averaged, in what is tested as in what is drawn
 _FLIPS = 2017  # seeds the generator of sampled flips: every comparison has its own, so that none depends on another
@@ -23,13 +31,15 @@ _FLIPS = 2017  # seeds the generator of sampled flips: every comparison has its 
 class CurveDifference:
     """One arm's difference from the baseline: what is drawn, from how many pairs, and what the tests claim in words.
 
-    ``where`` names steps (max-T); ``somewhere`` is the cluster test's p, NaN with fewer than two pairs.
+    ``where`` names steps (max-T); ``somewhere`` is the cluster test's p, NaN with fewer than two pairs; ``skewed`` where the differences
+    look it.
     """
 
     strand: Strand
     pairs: int
     where: str
     somewhere: float
+    skewed: bool = False
 
     @property
     def arm(self) -> Arm:
@@ -96,18 +106,20 @@ def _difference(
     usable = np.isfinite(differences).all(0)
     if not pairs or not usable.any():
         return CurveDifference(Strand(arm, nothing, nothing, nothing, np.zeros(steps, bool)), pairs, "", np.nan)
-    mean, low, high, named, where, somewhere = differences.mean(0), nothing, nothing, np.zeros(steps, bool), "", np.nan
+    mean, low, high, named, where = differences.mean(0), nothing, nothing, np.zeros(steps, bool), ""
+    somewhere, skewed = np.nan, False
     if pairs >= MINIMUM_BAND_SEEDS:
         band = simultaneous_band(differences, alpha, rng=np.random.default_rng(_FLIPS))
         low, high = band.low, band.high
     if pairs >= 2:
+        skewed = curves_look_skewed(differences)
         somewhere = cluster_test(differences, rng=np.random.default_rng(_FLIPS)).p
         result = max_t(differences, rng=np.random.default_rng(_FLIPS))
         ranges = result.differing(alpha)
         for first, end, _ in ranges:
             named[first:end] = True
         where = _where(ranges, edges, noun)
-    return CurveDifference(Strand(arm, mean, low, high, named), pairs, where, somewhere)
+    return CurveDifference(Strand(arm, mean, low, high, named), pairs, where, somewhere, skewed)
 
 
 def _where(ranges: Sequence[tuple[int, int, int]], edges: Sequence[tuple[float, float]], noun: str) -> str:
@@ -150,8 +162,9 @@ def claims(difference: CurveDifference, noun: str, alpha: float) -> tuple[str, s
     if smallest_p(difference.pairs) > alpha:
         few = f"not with {difference.pairs} pairs: p cannot be below {number(smallest_p(difference.pairs), 2)}"
         return few, few
+    skewed = " (looks skewed)" if difference.skewed else ""
     return (
-        difference.where or f"no {noun} can be named",
+        (difference.where or f"no {noun} can be named") + skewed,
         f"differs somewhere (p = {p}); this does not say where"
         if difference.somewhere <= alpha
         else f"not shown to differ anywhere (p = {p})",

@@ -2,7 +2,7 @@
 
 from zoneout_lab.stats.clusters import Cluster, CurveClusters, cluster_test
 from zoneout_lab.stats.common_grid import SMALLEST_NORMAL, common_grid, stretches
-from zoneout_lab.stats.curves import MINIMUM_BAND_SEEDS, Band, CurveTest, max_t, simultaneous_band
+from zoneout_lab.stats.curves import MINIMUM_BAND_SEEDS, Band, CurveTest, curves_look_skewed, max_t, simultaneous_band
 from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
 from zoneout_lab.stats.families import holm, holm_levels
 from zoneout_lab.stats.paired import (
@@ -38,6 +38,7 @@ __all__ = [
     "can_decide",
     "cluster_test",
     "common_grid",
+    "curves_look_skewed",
     "decide",
     "detectable_effect",
     "effect_size",
