@@ -133,6 +133,21 @@ def test_more_than_twelve_seeds_are_sampled_from_the_generator() -> None:
     assert max_t(np.ones((14, 1)) + d * 1e-3, rng=np.random.default_rng(1)).p.min() >= 1 / 10_000
 
 
+def test_twelve_seeds_are_enumerated_and_two_are_enough() -> None:
+    d = seeded(13, 5, 0, 0.5)
+    assert (max_t(d[:12]).exact, max_t(d[:12]).flips) == (True, 4096)
+    with pytest.raises(InputRefusedError, match="13 seeds have too many sign flips"):
+        max_t(d)
+    assert max_t([[1.0, 2.0], [1.5, 2.5]]).p.tolist() == [0.5, 0.5]
+
+
+def test_a_timestep_is_named_where_p_reaches_the_level() -> None:
+    result = max_t(np.ones((6, 3)) + 0.1 * np.random.default_rng(0).normal(size=(6, 3)))
+    assert result.p[0] == 2 / 2**6
+    assert result.differing(2 / 2**6) == [(0, 3, 1)]
+    assert result.differing(1.99 / 2**6) == []
+
+
 def test_sampled_flips_agree_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     d = seeded(10, 60, 2, 0.6)
     exact = max_t(d).p, cluster_test(d), simultaneous_band(d)

@@ -99,7 +99,7 @@ def flips_of(curves: Curves, rng: np.random.Generator | None) -> int:
 def flipped(unit: FloatArray, rng: np.random.Generator | None) -> Iterator[FloatArray]:
     """Blocks of √n times the signed r [time, flip] of ``unit`` [seed, time], the identity first.
 
-    Only flips that leave the first seed's sign as it is are listed, or drawn: the others are their mirror images, with the same |t|.
+    Only flips that leave the first seed's sign as it is are listed: the others are their mirror images, with the same |t|.
     A block holds 2 MiB whatever the numbers of seeds and timesteps. Flips come last, for running sums and maxima over time then work on
     whole rows of them.
     """
@@ -124,7 +124,7 @@ def _drawn(n: int, rows: int, rng: np.random.Generator | None) -> Iterator[Float
         width = -(-count // 8)
         drawn = np.frombuffer(rng.bytes(n * width), np.uint8).reshape(n, width)
         bits = np.unpackbits(drawn, axis=1, count=count)
-        yield 1.0 - 2.0 * (bits ^ bits[0])
+        yield np.where(bits, -1.0, 1.0)
 
 
 def t_of(r: npt.ArrayLike, n: int) -> FloatArray:
