@@ -39,11 +39,12 @@ class Curves:
 
 
 def against_baseline(
-    data: ReportData, quantities: Sequence[Curves], *, what: str, noun: str, when: str = "", drawn: bool = True
+    data: ReportData, quantities: Sequence[Curves], *, what: str, noun: str, when: str = "", explained: bool = True
 ) -> dict[str, Any] | None:
     """What a template shows of the differences from the baseline, or None where there is nothing to compare.
 
-    ``what`` names the curves and ``noun`` a step; ``when`` says in words when the curves were measured. Without ``drawn`` there is the table alone.
+    ``what`` names the curves and ``noun`` a step; ``when`` says in words when the curves were measured. Not ``explained``, where a
+    figure before it says how it is to be read.
     """
     alpha = float(data.study.get("alpha") or 0.05)
     compared = [
@@ -61,15 +62,16 @@ def against_baseline(
         return None
     base = next(arm for arm in data.arms if arm.baseline)
     at = f", {when}" if when else ""
-    figure = None
-    if drawn:
-        panels = tuple(panel for each, result in found for panel in _panels(each, result, base.label, noun, alpha))
-        shown = [d.arm for d in found[0][1].differences][: MOST_PANELS * MOST_BANDS]
-        caption = _caption(found, f"The same {what} compared with {base.label}{at}.", noun, alpha, len(data.arms) - 1)
-        figure = Figure(panels, caption, tuple(shown))
+    panels = tuple(panel for each, result in found for panel in _panels(each, result, base.label, noun, alpha))
+    shown = [d.arm for d in found[0][1].differences][: MOST_PANELS * MOST_BANDS]
+    said = [
+        f"{what.capitalize()} compared with those of {base.label}{at}.",
+        *(_how_to_read(found, noun, alpha) if explained else ["Bands and bars are to be read as above."]),
+        *_peculiarities(found, noun, len(data.arms) - 1),
+    ]
     rows = [(d.arm, each.title, d.pairs, *claims(d, noun, alpha)) for each, result in found for d in result.differences]
     return {
-        "figure": figure,
+        "figure": Figure(panels, " ".join(said), tuple(shown)),
         "rows": rows,
         "folded": len(rows) > _UNFOLDED,
         "label": f"Where {what} differ from those of {base.label}{at}",
@@ -115,8 +117,8 @@ def _in_words(group: Sequence[CurveDifference], each: Curves, base: str, noun: s
     return f"{each.title}, mean {what} {base} by {noun}, first to last. {'. '.join(parts)}."
 
 
-def _caption(found: Sequence[tuple[Curves, Compared]], first: str, noun: str, alpha: float, arms: int) -> str:
-    said = [first]
+def _how_to_read(found: Sequence[tuple[Curves, Compared]], noun: str, alpha: float) -> list[str]:
+    said = []
     if any(not each.ratio for each, _ in found):
         said.append("Differences are taken at the same seed and averaged over seeds: below zero, an arm is lower.")
     if any(each.ratio for each, _ in found):
@@ -128,19 +130,29 @@ def _caption(found: Sequence[tuple[Curves, Compared]], first: str, noun: str, al
         f"Bars at the bottom mark the {noun}s at which max-T finds a difference: for one curve, the chance that any of them is wrong is at "
         f"most {percent(1 - alpha)}. Both take differences to be symmetric; arms and panels are not corrected for, so this is exploratory."
     )
+    return said
+
+
+def _peculiarities(found: Sequence[tuple[Curves, Compared]], noun: str, arms: int) -> list[str]:
+    """What holds of these data: skewness, what was left out, averaged or not drawn."""
+    said = []
     skewed = sum(difference.skewed for _, result in found for difference in result.differences)
     if skewed:
         said.append(
             f"Differences look skewed in {count(skewed, 'comparison')} of the table: there bands and tests may be wrong far more often. (For "
             "lognormal differences at 8 seeds, max-T named a wrong step in 42% of simulations and the band held 44% of curves.)"
         )
-    gaps = [f"{r.left_out} of {count(r.steps, noun)} of “{each.title}”" for each, r in found if r.left_out]
+    gaps = [(each.title, result.left_out) for each, result in found if result.left_out]
     if gaps:
         limit = " or a value of at most 2⁻¹²⁶" if any(each.ratio for each, _ in found) else ""
-        said.append(f"Left out for all arms, because a compared run has no finite value{limit} there: {listing(gaps)}.")
+        words = [f"{left_out} (“{title}”)" for title, left_out in gaps]
+        said.append(
+            f"Left out for all arms, because a compared run has no finite value{limit} there: {listing(words)} of "
+            f"{count(found[0][1].steps, noun)}."
+        )
     block = max(result.block for _, result in found)
     if block > 1:
         said.append(f"Each point averages up to {block} {noun}s before anything is compared.")
     if arms > MOST_PANELS * MOST_BANDS:
         said.append(f"{arms - MOST_PANELS * MOST_BANDS} more arms are in the table only.")
-    return " ".join(said)
+    return said

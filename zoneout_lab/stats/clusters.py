@@ -69,16 +69,15 @@ def cluster_test(differences: npt.ArrayLike, *, rng: np.random.Generator | None 
     curves = as_curves(differences)
     total = flips_of(curves, rng)
     threshold = -float(special.stdtrit(curves.n - 1, ENTRY / 2))
-    root = math.sqrt(curves.n)
-    t = t_of(curves.unit.sum(0) / root, curves.n)
-    found = [(a, b, float(t[a:b].sum())) for sign in (1, -1) for a, b in stretches(sign * t > threshold)]
+    least = threshold / math.sqrt(curves.n - 1 + threshold**2) * math.sqrt(curves.n)  # the √n r of that t
+    observed = curves.unit.sum(0)
+    t = t_of(observed / math.sqrt(curves.n), curves.n)
+    found = [(a, b, float(t[a:b].sum())) for sign in (1, -1) for a, b in stretches(sign * observed > least)]
     masses = np.array([abs(mass) for _, _, mass in found]) * (1 - _TIE)
     counts = np.zeros(len(found), dtype=np.int64)
     looked_at = 0
     for block in flipped(curves.unit, rng) if found else ():
-        flipped_t = t_of(block / root, curves.n)
-        heaviest = np.maximum(_heaviest(flipped_t, threshold), _heaviest(-flipped_t, threshold))
-        counts += (heaviest[:, None] >= masses).sum(0)
+        counts += (_heaviest(block, least, curves.n)[:, None] >= masses).sum(0)
         looked_at += block.shape[1]
     clusters = sorted(
         (Cluster(a, b, mass, float(count / looked_at)) for (a, b, mass), count in zip(found, counts, strict=True)),
@@ -87,9 +86,14 @@ def cluster_test(differences: npt.ArrayLike, *, rng: np.random.Generator | None 
     return CurveClusters(curves.n, tuple(clusters), threshold, total, curves.exact)
 
 
-def _heaviest(t: FloatArray, threshold: float) -> FloatArray:
-    """The largest mass [flip] of the clusters above the threshold in t [time, flip]."""
-    above = t > threshold
-    sums = np.cumsum(np.where(above, t, 0.0), 0)
-    before = np.maximum.accumulate(np.where(above, 0.0, sums))  # what had been summed when the present cluster began
-    return np.asarray((sums - before).max(0))
+def _heaviest(block: FloatArray, least: float, n: int) -> FloatArray:
+    """The largest mass [flip], of either sign, of the clusters in √n r [time, flip] beyond ±``least``."""
+    flip, time = np.nonzero((np.abs(block) > least).T)  # a few in a hundred: everything that follows is short
+    heaviest = np.zeros(block.shape[1])
+    if len(flip):
+        values = block[time, flip]
+        begins = (np.diff(flip) != 0) | (np.diff(time) != 1) | (np.diff(np.sign(values)) != 0)
+        first = np.concatenate([[0], np.flatnonzero(begins) + 1])
+        masses = np.abs(np.add.reduceat(t_of(values / math.sqrt(n), n), first))
+        np.maximum.at(heaviest, flip[first], masses)
+    return heaviest

@@ -80,8 +80,9 @@ def max_t(differences: npt.ArrayLike, *, rng: np.random.Generator | None = None)
     counts = np.zeros(len(ascending), dtype=np.int64)
     looked_at = 0
     for block in flipped(curves.unit[:, ascending], rng):
-        largest = np.maximum.accumulate(np.abs(block))  # of a timestep and of all below it
-        counts += (largest >= observed[ascending, None] - TIE).sum(1)
+        np.abs(block, out=block)
+        largest = np.maximum.accumulate(block, out=block)  # of a timestep and of all below it
+        counts += np.count_nonzero(largest >= observed[ascending, None] - TIE, axis=1)
         looked_at += block.shape[1]
     p = np.full(len(curves.measured), np.nan)
     # from the largest down, and no p below that of a larger t

@@ -48,10 +48,12 @@ def bands(
     """A panel of differences from the baseline over ``x``; with ``ratio`` they are logarithms, shown as factors.
 
     Bars at the bottom, one row for each arm, mark the steps that max-T names. ``beside`` are the strands of neighbouring panels, which
-    share the axis of differences.
+    share the axis of differences unless these would be flat on it.
     """
     together = (*strands, *beside)
-    low, high = _view(together)
+    (low, high), own = _view(together), _view(strands)
+    if 3 * (own[1] - own[0]) < high - low:
+        low, high = own
     with Drawing(name, height=height) as drawing:
         axes = drawing.axes
         rows = MOST_BANDS if any(strand.named.any() for strand in together) else 0

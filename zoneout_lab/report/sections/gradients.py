@@ -82,12 +82,13 @@ def _epoch(data: ReportData, gradients: xr.Dataset, epoch: int, *, newest: bool)
             what=said,
             noun="timestep",
             when=when,
-            drawn=newest,
+            explained=name == "normalised",
         )
         for name, what, said in (
             ("normalised", ", share", "shares of the gradient norm"),
             ("norm", ", norm", "gradient norms"),
         )
+        if newest  # one epoch is enough to look at, and to test
     }
     several = len({layer for layer, *_ in cells}) > 1
     columns = [("normalised", cell) for cell in cells] + [(silent, cell) for cell in probes]
