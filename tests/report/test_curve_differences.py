@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from zoneout_lab import stats
 from zoneout_lab.report import write_report
 from zoneout_lab.report.arms import Arm, Style
 from zoneout_lab.report.curve_differences import claims, compare_curves
-from zoneout_lab.report.figures.bands import MOST_BANDS
+from zoneout_lab.report.figures.bands import MOST_BANDS, Strand, bands
 from zoneout_lab.report.figures.lines import as_lines
 
 ARMS = (Arm("lstm", "LSTM", Style(0), baseline=True), Arm("z", "Zoneout", Style(1)), Arm("d", "Dropout", Style(2)))
@@ -96,6 +97,18 @@ def test_few_pairs_get_what_they_can_support(seeds: int, band: bool, word: str) 
     assert ("differs somewhere (p = 0.00781); this does not say where" in somewhere) == (seeds == 8)
 
 
+def test_bars_mark_the_steps_that_are_named_and_no_others() -> None:
+    x, zero = np.arange(10.0), np.zeros(10)
+    strand = Strand(ARMS[1], zero, zero - 1, zero + 1, x < 4)
+    panel = bands("b", x, [strand], title="T", description="D", xlabel="step", ylabel="")
+    (bar,) = re.findall(r'<path[^>]*d="([^"]*)"[^>]*stroke-width: 3.2', panel.svg)
+    ends = [float(found) for found in re.findall(r"[ML]([\d.]+) ", bar)]
+    (mean,) = re.findall(r'<path[^>]*d="([^"]*)"[^>]*stroke-width: 2.2', panel.svg)
+    whole = [float(found) for found in re.findall(r"[ML]([\d.]+) ", mean)]
+    assert ends[0] == whole[0]
+    assert (ends[-1] - ends[0]) / (whole[-1] - whole[0]) == pytest.approx(3 / 9, abs=0.01)
+
+
 def test_nothing_is_compared_without_a_baseline() -> None:
     arms = [Arm("a", "A", Style(0)), Arm("b", "B", Style(1))]
     assert compare_curves(np.arange(30.0), curves()[:2], arms, noun="epoch") is None
@@ -114,6 +127,9 @@ def test_the_report_says_what_is_claimed(page: Element) -> None:
     assert "differs somewhere (p = " in text
     assert "this does not say where" in text
     assert "so this is exploratory" in text
+    said = next(d.text for d in section.find("desc") if "mean ratio to LSTM by timestep" in d.text)
+    first, last = map(float, re.findall(r"Recurrent dropout: from ([\d.]+) to ([\d.]+),", said)[0])
+    assert first > 1 > last > 0, "a flatter profile: more of the gradient early, less of it late"
     table = next(table for table in section.find("table") if "Where shares" in table.text)
     assert [head.text for head in table.find("th", scope="col")] == [
         "arm",
