@@ -224,7 +224,7 @@ def _exponential(loss: Values, _: Any) -> Values:
 SCORES: dict[str, Score] = {
     score.name: score
     for score in (
-        Score("error", "error", "1", lambda _, wrong: wrong, tally=wrong, scale="logit", long_name="examples classified wrongly", of="by"),
+        Score("error", "error", "1", lambda _, wrong: wrong, tally=wrong, long_name="examples classified wrongly", of="by"),
         Score("bpc", "cross-entropy", "bit/character", lambda loss, _: loss / math.log(2), over="chunks"),
         Score("ppl", "perplexity", "perplexity", _exponential, scale="log", over="streams"),
         Score("mse", "squared error", "squared unit", lambda loss, _: loss, scale="log", long_name="mean squared error", loss_unit="squared unit"),
@@ -250,6 +250,7 @@ METRICS: dict[str, Metric] = {
         "L2 norm of the whole gradient before clipping, mean over the epoch's updates",
         "unit of the loss",
         "gradient norm before clipping",
+        scale="log",
     ),
     "best_epoch": Metric(
         "epoch of the selected checkpoint: the lowest validation score's, or the last",

@@ -131,13 +131,13 @@ def _early_share(state: str, point: str = "candidate", suffix: str = "") -> Redu
     where = "before" if point == "candidate" else "after"
     name = f"part of the {state} gradient's norm in the first third of the sequence, {where} zoneout{_noise(suffix)}"
     noun = f"early-third gradient share{' without noise' if suffix else ''} ({state}, {point})"
-    return Reduction(GRADIENTS, f"normalised{suffix}", state, point, Metric(name, noun=noun))
+    return Reduction(GRADIENTS, f"normalised{suffix}", state, point, Metric(name, noun=noun, scale="log"))
 
 
 def _remaining(state: str, suffix: str = "") -> Reduction:
     name = f"what is left of a perturbation in the {state} state, mean over the second half of the sequence{_noise(suffix)}"
     noun = f"remaining perturbation{' without noise' if suffix else ''} ({state})"
-    return Reduction(DYNAMICS, f"growth{suffix}", state, None, Metric(name, noun=noun))
+    return Reduction(DYNAMICS, f"growth{suffix}", state, None, Metric(name, noun=noun, scale="log"))
 
 
 def _noise(suffix: str) -> str:

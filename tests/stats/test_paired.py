@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from zoneout_lab.stats import effect_size, hodges_lehmann, looks_skewed, paired_effect, t_interval, wilcoxon_p
+from zoneout_lab.stats import effect_size, hodges_lehmann, paired_effect, t_interval, wilcoxon_p
 from zoneout_lab.stats.noncentral import noncentral_t_cdf
 
 SAMPLE = np.random.default_rng(7).normal(0.4, 1, 9)
@@ -77,21 +77,9 @@ def test_sign_and_scale(differences, scale):
     assert scaled.mean == pytest.approx(-scale * effect.mean, abs=1e-9)
     assert scaled.hodges_lehmann == pytest.approx(-scale * effect.hodges_lehmann, abs=1e-9)
     assert scaled.p_wilcoxon == effect.p_wilcoxon
-    assert scaled.skewed == effect.skewed
     assert scaled.d_z == pytest.approx(-effect.d_z, nan_ok=True, abs=1e-9)
     assert scaled.d_z_interval == pytest.approx([-x for x in reversed(effect.d_z_interval)], nan_ok=True, abs=1e-7)
     assert scaled.t_interval == pytest.approx([-scale * x for x in reversed(effect.t_interval)], abs=1e-6)
-
-
-def test_skewed_samples_are_flagged_more_often_than_normal_ones():
-    rng = np.random.default_rng(3)
-    rates = [np.mean([looks_skewed(d) for d in draw((2000, 8))]) for draw in (rng.standard_normal, _lognormal(rng))]
-    assert rates[0] == pytest.approx(0.13, abs=0.03)
-    assert rates[1] == pytest.approx(0.58, abs=0.04)
-
-
-def _lognormal(rng):
-    return lambda shape: rng.lognormal(size=shape)
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -102,7 +90,6 @@ def test_too_few_differences_have_no_spread(n):
     assert math.isnan(effect.d_z)
     assert math.isnan(effect.sd)
     assert effect.p_wilcoxon == 1
-    assert not effect.skewed
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e-9])
@@ -113,7 +100,6 @@ def test_constant_differences_have_no_effect_size(value):
     assert math.isnan(effect.d_z)
     assert effect.hodges_lehmann == value
     assert effect.p_wilcoxon == (1 if value == 0 else 2 / 256)
-    assert not effect.skewed
 
 
 def test_beyond_twenty_differences_need_a_generator():

@@ -70,6 +70,24 @@ def plan(
 
 
 @app.command()
+def power(
+    study: o.StudyName,
+    pilot: Annotated[
+        Path | None, typer.Option(help="Results of the same arms: a folder, or its study.nc. Default: sizes in sd.")
+    ] = None,
+    task: o.TaskName = None,
+    preset: o.Preset = None,
+    seeds: o.SeedCount = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """What a study's seeds can be expected to show, by simulating the test that will be used. Runs nothing."""
+    from zoneout_lab.cli.power import show_power
+
+    chosen, _, _, _ = o.chosen_study(study, task, preset, seeds, None, None)
+    show_power(chosen, pilot=pilot, as_json=as_json)
+
+
+@app.command()
 def run(
     study: o.StudyName,
     task: o.TaskName = None,
@@ -115,7 +133,11 @@ def run(
         )
     show_verdicts(summary.folder)
     if summary.trained == 0 and not summary.failed:
-        errors.print(f"Nothing to do: all {summary.planned} runs are done.", highlight=False)
+        taken = f", {summary.taken} of them taken over from other folders" if summary.taken else ""
+        errors.print(
+            f"{'Nothing to train' if taken else 'Nothing to do'}: all {summary.planned} runs are done{taken}.",
+            highlight=False,
+        )
     if summary.diverged:
         errors.print(f"{summary.diverged} runs diverged; the report shows which.", highlight=False)
     output.print(f"Report: {summary.report}", highlight=False, soft_wrap=True, markup=False)

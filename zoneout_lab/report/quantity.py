@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoneout_lab.metrics import METRICS
 from zoneout_lab.report.text import words
 from zoneout_lab.results import Comparison
-from zoneout_lab.results.sentence import unit_of
+from zoneout_lab.results.shown import unit_of
 
 
 @dataclass(frozen=True)

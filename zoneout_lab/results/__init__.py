@@ -4,16 +4,20 @@ from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.family import compare, compare_family, labels_of
 from zoneout_lab.results.judgement import Judgement, judge
 from zoneout_lab.results.open import open_results
+from zoneout_lab.results.prospects import Prospect, prospects, usual_design
 from zoneout_lab.results.scalars import scalar
 
 __all__ = [
     "Comparison",
     "Judgement",
+    "Prospect",
     "Question",
     "compare",
     "compare_family",
     "judge",
     "labels_of",
     "open_results",
+    "prospects",
     "scalar",
+    "usual_design",
 ]

@@ -5,35 +5,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoneout_lab import stats
+from zoneout_lab.metrics import Scale
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Question:
-    """What to compare: ``arm`` against ``against`` on ``metric``, with the direction claimed and a margin in its units."""
+    """What to compare: ``arm`` against ``against`` on ``metric``, with the direction claimed and a margin.
+
+    The margin is in the metric's units on the ``linear`` scale and a factor on the others; ``scale`` None is the metric's own.
+    """
 
     arm: str
     against: str
     metric: str
     direction: stats.Direction = "lower"
     margin: float = 0.0
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison with everything its verdict rests on. Differences are arm − against, in ``units``.
+    """One comparison with everything its verdict rests on.
 
-    ``noun`` is what the metric is called in prose where its ``long_name`` would not fit, and ``better`` which way is better, where one is.
+    **Units.** ``arm_values`` and ``against_values`` are as measured, in ``units``. Everything made of differences arm − against
+    (``differences``, ``mean_difference``, ``hodges_lehmann``, the intervals, ``bound``) is on ``scale``: in ``units`` on ``linear``, logs of ratios
+    on ``log``, of ratios of odds on ``logit``. ``replaced`` values were zero and count there as half the smallest other. ``margin`` is as declared,
+    ``bound`` the same on the scale.
 
-    ``declared`` says whether the study declared it before its runs; otherwise it is exploratory. ``alpha`` is the level used: that of
-    the whole family, ``family_alpha``, divided as Holm's step-down left it, among ``family`` hypotheses. ``interval`` (sign-flip; the
-    verdict is read off it), ``t_interval`` (assumes normal differences) and ``d_z_interval`` (likewise) are at 1 − ``alpha``. ``p`` tests
-    "no difference", two-sided, by ``method``, and has the Monte-Carlo standard error ``p_error`` where flips were sampled;
-    ``p_verdict`` is the smallest level with a verdict (the same for a margin of zero), ``p_adjusted`` that after Holm. ``smallest_p`` is
-    what this many seeds can reach. ``lost`` seeds lack a value in either arm, ``absent`` seeds are the study's and not in these results;
-    ``diverged`` names the runs that did. ``sentence`` says it all, ``short`` both values, the difference and its interval. NaN: not
-    defined for so few seeds.
+    **What it is.** ``noun`` is what the metric is called in prose where its ``long_name`` would not fit, and ``better`` which way is better, where
+    one is. ``declared`` says whether the study declared it before its runs; otherwise it is exploratory.
+
+    **The verdict.** ``alpha`` is the level used: that of the whole family, ``family_alpha``, as the step-down (``correction``: joint or holm) left it
+    among ``family`` hypotheses. ``interval`` (sign-flip) and ``t_interval`` and ``d_z_interval`` (which assume normal differences) are at 1 − ``alpha``,
+    ``inner`` (sign-flip; absence is read off it) at 1 − ``inner_alpha``, which is 2 ``alpha``. ``p`` tests "the differences are symmetric about zero", two-sided, by ``method``,
+    and has the Monte-Carlo standard error ``p_error`` where flips were sampled; ``p_verdict`` is the smallest level with a verdict, ``p_adjusted``
+    that after the correction, ``p_holm`` that after Holm's. ``smallest_p`` is what this many seeds can reach.
+
+    **Power.** Where the verdict is inconclusive, ``chance`` is that of the verdict the difference seen would call for, were it the true one, in another study of as many
+    seeds at the same level, and ``seeds_to_decide`` about how many would make it .8 (None: more than 100, or nothing to go by); both by simulation on normal
+    differences. The difference seen is itself uncertain, and with it both. Otherwise both are None.
+
+    **Looks.** Where the study declared several ``looks`` (numbers of seeds), ``look`` is the one, from 1, that the verdict was reached at or that was
+    last; everything here is made of the seeds it saw, and ``p_adjusted`` counts against ``spent``, the α that could be spent by then.
+
+    **Checks.** ``p_wilcoxon``; ``p_sign`` and ``median_interval`` of the sign test, which needs no symmetry; ``cautions``, what makes symmetry doubtful;
+    where runs diverged, ``p_worst`` and ``verdict_worst`` with diverged runs counted as worse than all others, by ranks and without a margin.
+
+    **Seeds.** ``lost`` seeds lack a value in either arm, ``absent`` seeds are the study's and not in these results; ``diverged`` names the runs that
+    did. ``sentence`` says it all, ``short`` both values, the difference and its interval. NaN: not defined for so few seeds.
     """
 
     arm: str
@@ -41,36 +62,52 @@ class Comparison:
     metric: str
     long_name: str
     units: str
+    scale: Scale
     direction: stats.Direction
     margin: float
+    bound: float
     declared: bool
     alpha: float
     family: int
     family_alpha: float
+    correction: stats.Family
     seeds: tuple[int, ...]
     lost: tuple[int, ...]
     absent: tuple[int, ...]
     diverged: tuple[tuple[str, int], ...]
     arm_values: tuple[float, ...]
     against_values: tuple[float, ...]
+    replaced: int
     differences: tuple[float, ...]
     mean_difference: float
     constant: bool
     interval: Interval
+    inner: Interval
+    inner_alpha: float
     t_interval: Interval
     p: float
     p_error: float
     method: str
     p_verdict: float
     p_adjusted: float
+    p_holm: float
     p_wilcoxon: float
     wilcoxon_method: str
+    p_sign: float
+    median_interval: Interval
     smallest_p: float
     d_z: float
     d_z_interval: Interval
     hodges_lehmann: float
-    skewed: bool
+    cautions: tuple[stats.Caution, ...]
+    p_worst: float
+    verdict_worst: stats.Verdict | None
     verdict: stats.Verdict
+    chance: float | None = None
+    seeds_to_decide: int | None = None
+    looks: tuple[int, ...] = ()
+    look: int | None = None
+    spent: float | None = None
     noun: str = ""
     better: str = ""
     sentence: str = ""

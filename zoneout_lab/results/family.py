@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema, stats
+from zoneout_lab.metrics import Scale
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.pairing import Pairs, pairs
 from zoneout_lab.results.sentence import sentence, short
@@ -26,12 +28,14 @@ def compare(
     metric: str,
     direction: stats.Direction = "lower",
     margin: float = 0.0,
+    scale: Scale | None = None,
     alpha: float = 0.05,
 ) -> Comparison:
     """Compare two arms of a study on one metric, as a family of one.
 
-    ``direction`` is the claim: the arm's metric is "lower" or "higher" than the other's by more than ``margin``, or the "same"
-    within it. It is exploratory, and its sentence says so: what a study declared before its runs is judged by
+    ``direction`` is the claim: the arm's metric is "lower" or "higher" than the other's by more than ``margin``, the "same" within it, or "not lower" or
+    "not higher" by as much. ``scale`` says what is subtracted: values (``linear``), their logs (``log``; the margin is then a factor) or their log
+    odds (``logit``, likewise); by default the metric's own, which is ``log`` for norms, shares of gradients and perplexities. It is exploratory, and its sentence says so: what a study declared before its runs is judged by
     :func:`~zoneout_lab.results.judge`, as one family. Raises UsageError for unknown names and InputRefusedError for a claim that cannot be
     tested.
 
@@ -47,34 +51,65 @@ def compare(
     ...         seconds=1.0,
     ...         provenance={},
     ...     )
-    >>> runs = [run("lstm", s, 0.10 + 0.001 * s) for s in range(6)] + [run("zoneout", s, 0.08) for s in range(6)]
+    >>> runs = [run("lstm", s, 0.10 + 0.001 * s) for s in range(6)] + [
+    ...     run("zoneout", s, 0.08 + 0.001 * (s * 5 % 6)) for s in range(6)
+    ... ]
     >>> tree = schema.study_tree([(r, "") for r in runs], arms=["lstm", "zoneout"], seeds=range(6), provenance={})
     >>> print(compare(tree, "zoneout", "lstm", metric="valid_error").sentence)
-    Over 6 paired seeds, the validation error of zoneout is 2.25 percentage points lower than that of lstm (difference −2.25, 95% interval −2.50 to −2.00; p = 0.0312): supported (exploratory: not declared before the runs).
+    Over 6 paired seeds, the validation error of zoneout is 2.00 percentage points lower than that of lstm (difference −2.00, 95% interval −2.40 to −1.60; p = 0.0312): supported (exploratory: not declared before the runs).
     """
-    return compare_family(tree, [Question(arm, against, metric, direction, margin)], alpha)[0]
+    return compare_family(tree, [Question(arm, against, metric, direction, margin, scale)], alpha)[0]
 
 
 def compare_family(
-    tree: xr.DataTree, questions: Sequence[Question], alpha: float = 0.05, *, declared: bool = False
+    tree: xr.DataTree,
+    questions: Sequence[Question],
+    alpha: float = 0.05,
+    *,
+    declared: bool = False,
+    correction: stats.Family = "joint",
+    absence: stats.Absence = "one-sided",
+    looks: Sequence[int] = (),
 ) -> tuple[Comparison, ...]:
     """Compare as a family: the chance of any wrong verdict among all ``questions`` is held at ``alpha`` together.
 
-    ``declared`` says that the study declared just these before its runs. Raises as :func:`compare` does.
+    ``declared`` says that the study declared just these before its runs; ``correction`` and ``absence`` are as for :func:`zoneout_lab.stats.decide`,
+    and declared ``looks`` as for :func:`zoneout_lab.stats.decide_at_looks`; each comparison is then of the seeds that its look saw.
+    Raises as :func:`compare` does.
     """
-    paired = [pairs(tree, q.arm, q.against, q.metric) for q in questions]
-    claims = [stats.Claim(q.direction, q.margin) for q in questions]
-    decisions = stats.decide(
-        [pair.differences for pair in paired],
-        claims,
-        alpha,
-        sizes=[pair.sizes for pair in paired],
-        rng=np.random.default_rng(_SAMPLING_SEED),
-    )
+    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin) for q in questions]
+    claims = [
+        stats.Claim(q.direction, stats.margin_on(pair.scale, q.margin))
+        for q, pair in zip(questions, paired, strict=True)
+    ]
+    samples = [pair.differences for pair in paired]
+    seeds, sizes = [pair.seeds for pair in paired], [pair.on.sizes for pair in paired]
+    rng = np.random.default_rng(_SAMPLING_SEED)
+    if looks:
+        planned = sorted({seed for pair in paired for seed in (*pair.seeds, *pair.lost)})
+        decisions = stats.decide_at_looks(
+            samples, claims, alpha, looks=looks, seeds=seeds, planned=planned, sizes=sizes, family=correction, absence=absence, rng=rng
+        )  # fmt: skip
+        seen = [planned[: looks[decision.look - 1]] if decision.look else planned for decision in decisions]
+        paired = [pair.of_seeds(those) for pair, those in zip(paired, seen, strict=True)]
+    else:
+        decisions = stats.decide(
+            samples, claims, alpha, seeds=seeds, sizes=sizes, family=correction, absence=absence, rng=rng
+        )
     labels = labels_of(schema.study_of(tree) or {})
     comparisons = []
-    for pair, claim, decision in zip(paired, claims, decisions, strict=True):
-        comparison = _comparison(pair, claim, decision, family=len(questions), alpha=alpha, declared=declared)
+    for pair, question, claim, decision in zip(paired, questions, claims, decisions, strict=True):
+        comparison = dataclasses.replace(
+            _comparison(pair, claim, decision),
+            margin=question.margin if claim.margin else 0.0,
+            declared=declared,
+            family=len(questions),
+            family_alpha=alpha,
+            correction=correction,
+            looks=tuple(looks),
+            look=decision.look,
+            spent=decision.spent,
+        )
         names = labels.get(pair.arm, pair.arm), labels.get(pair.against, pair.against)
         comparisons.append(
             dataclasses.replace(comparison, sentence=sentence(comparison, *names), short=short(comparison, *names))
@@ -82,52 +117,109 @@ def compare_family(
     return tuple(comparisons)
 
 
-def _comparison(
-    pair: Pairs, claim: stats.Claim, decision: stats.Decision, *, family: int, alpha: float, declared: bool
-) -> Comparison:
+def _comparison(pair: Pairs, claim: stats.Claim, decision: stats.Decision) -> Comparison:
+    """What two arms and a decision say; the family and how it was declared are the caller's to add."""
     # a generator of its own: what is sampled for one comparison must not depend on those before it
     rng = np.random.default_rng(_SAMPLING_SEED)
     marks = (-claim.margin, 0.0, claim.margin)
-    effect = stats.paired_effect(pair.differences, decision.level, sizes=pair.sizes, marks=marks, rng=rng)
+    effect = stats.paired_effect(pair.differences, decision.level, sizes=pair.on.sizes, marks=marks, rng=rng)
+    p_worst, verdict_worst = _worst(pair, claim, decision)
     return Comparison(
         arm=pair.arm,
         against=pair.against,
         metric=pair.metric,
         long_name=pair.long_name,
         units=pair.units,
+        scale=pair.scale,
         noun=pair.noun,
         better=pair.better,
         direction=claim.direction,
         margin=claim.margin,
-        declared=declared,
+        bound=claim.margin,
+        declared=False,
         alpha=decision.level,
-        family=family,
-        family_alpha=alpha,
+        family=1,
+        family_alpha=decision.level,
+        correction="joint",
         seeds=pair.seeds,
         lost=pair.lost,
         absent=pair.absent,
         diverged=pair.diverged,
         arm_values=pair.arm_values,
         against_values=pair.against_values,
+        replaced=pair.on.replaced,
         differences=tuple(float(d) for d in pair.differences),
         mean_difference=effect.mean,
         constant=effect.sd == 0,
         interval=decision.interval,
+        inner=decision.inner,
+        inner_alpha=decision.inner_level,
         t_interval=effect.t_interval,
         p=decision.p,
         p_error=decision.p_error,
         method=decision.method,
         p_verdict=decision.p_verdict,
         p_adjusted=decision.p_adjusted,
+        p_holm=decision.p_holm,
         p_wilcoxon=effect.p_wilcoxon,
         wilcoxon_method=effect.wilcoxon_method,
+        p_sign=stats.sign_test(pair.differences, sizes=pair.on.sizes),
+        median_interval=stats.median_interval(pair.differences, decision.level),
         smallest_p=decision.smallest_p,
         d_z=effect.d_z,
         d_z_interval=effect.d_z_interval,
         hodges_lehmann=effect.hodges_lehmann,
-        skewed=effect.skewed,
+        cautions=() if effect.sd == 0 else stats.cautions(pair.on.arm, pair.on.against),
+        p_worst=p_worst,
+        verdict_worst=verdict_worst,
         verdict=decision.verdict,
+        **_power(effect, claim, decision),
     )
+
+
+class _Power(TypedDict):
+    chance: float | None
+    seeds_to_decide: int | None
+
+
+def _power(effect: stats.PairedEffect, claim: stats.Claim, decision: stats.Decision) -> _Power:
+    """What an inconclusive comparison can be told of more seeds, from the difference and the spread that it saw."""
+    if decision.verdict != "inconclusive" or not effect.sd > 0:
+        return {"chance": None, "seeds_to_decide": None}
+    seen, margin = _two_digits(effect.mean / effect.sd), _two_digits(claim.margin / effect.sd)
+    if claim.of_absence and margin == 0:
+        return {"chance": 0.0, "seeds_to_decide": None}
+    in_sd = stats.Claim(claim.direction, margin)
+    level = min(decision.level, _two_digits(decision.level))
+    return {
+        "chance": stats.chance(effect.n, seen, in_sd, level),
+        "seeds_to_decide": stats.seeds_to_decide(effect.n, seen, in_sd, level),
+    }
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.1e}")
+
+
+def _worst(pair: Pairs, claim: stats.Claim, decision: stats.Decision) -> tuple[float, stats.Verdict | None]:
+    """p by ranks with diverged runs as worst, and what it makes of a claim of a direction; NaN and None where it says nothing."""
+    if not any(pair.only_diverged) or not pair.better:
+        return math.nan, None
+    ranks = stats.worst_ranks(
+        pair.differences,
+        *map(len, pair.only_diverged),
+        worse=1.0 if pair.better == "lower" else -1.0,
+        sizes=pair.on.sizes,
+    )
+    flip = stats.sign_flip(ranks, rng=np.random.default_rng(_SAMPLING_SEED))
+    p = flip.p()
+    if stats.needs_margin(claim.direction):
+        return p, None
+    if not stats.can_decide(flip.n, decision.level):
+        return p, "underpowered"
+    if p > decision.level:
+        return p, "inconclusive"
+    return p, "supported" if (ranks.sum() < 0) == (claim.direction == "lower") else "contradicted"
 
 
 def labels_of(study: Mapping[str, Any]) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import xarray as xr
 
-from zoneout_lab import schema
+from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, IntegrityError
+from zoneout_lab.metrics import Scale
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.family import compare_family
 
@@ -57,9 +59,20 @@ def judge(tree: xr.DataTree) -> tuple[Judgement, ...]:
         )
     try:
         alpha = float(study["alpha"])
+        # studies declared before there was a choice are judged as they were declared
+        correction = study.get("family", "holm")
+        absence: stats.Absence = "one-sided" if "family" in study else "two-sided"
+        looks = [int(n) for n in study.get("looks") or ()]
         hypotheses = [
             (
-                Question(h["arm"], h["against"], h["metric"], h.get("direction", "lower"), float(h.get("margin", 0.0))),
+                Question(
+                    h["arm"],
+                    h["against"],
+                    h["metric"],
+                    h.get("direction", "lower"),
+                    float(h.get("margin", 0.0)),
+                    h.get("scale", "linear"),
+                ),
                 (h["name"], h["statement"], tuple(int(c) for c in h.get("claims", ())), str(h.get("reason", ""))),
             )
             for h in study["hypotheses"]
@@ -68,5 +81,20 @@ def judge(tree: xr.DataTree) -> tuple[Judgement, ...]:
         raise IntegrityError(f"The study recorded with these results is damaged: it lacks {error}.") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"The study recorded with these results is damaged: {error}.") from error
-    comparisons = compare_family(tree, [question for question, _ in hypotheses], alpha, declared=True)
+    for what, given, known in (
+        ("family", [correction], get_args(stats.Family)),
+        ("scale", [question.scale for question, _ in hypotheses], get_args(Scale)),
+        ("direction", [question.direction for question, _ in hypotheses], stats.DIRECTIONS),
+    ):
+        if strange := next((each for each in given if each not in known), None):
+            raise IntegrityError(f"The study recorded with these results is damaged: its {what} is {strange!r}.")
+    comparisons = compare_family(
+        tree,
+        [question for question, _ in hypotheses],
+        alpha,
+        declared=True,
+        correction=correction,
+        absence=absence,
+        looks=looks,
+    )
     return tuple(Judgement(*text, comparison) for (_, text), comparison in zip(hypotheses, comparisons, strict=True))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import schema
+from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, unknown
+from zoneout_lab.metrics import Scale
 from zoneout_lab.results.scalars import scalar
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Values of ``metric`` for two arms at the same ``seeds``, in ascending order of seed.
+    """Values of ``metric`` for two arms at the same ``seeds``, in ascending order of seed, as measured and ``on`` the ``scale`` they are compared on.
 
     ``lost`` are the other seeds of these results, where either run is missing, diverged or has no value, and ``absent`` the seeds that
-    the study planned and these results do not hold; ``diverged`` names the runs of these two arms that diverged.
+    the study planned and these results do not hold; ``diverged`` names the runs of these two arms that diverged. ``only_diverged`` are
+    the seeds at which just the arm's run diverged and the other has a value, just the other's, and both.
     """
 
     arm: str
@@ -28,31 +32,45 @@ class Pairs:
     units: str
     noun: str
     better: str
+    scale: Scale
     seeds: tuple[int, ...]
     arm_values: tuple[float, ...]
     against_values: tuple[float, ...]
+    on: stats.Scaled
     lost: tuple[int, ...]
     absent: tuple[int, ...]
     diverged: tuple[tuple[str, int], ...]
+    only_diverged: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
     @property
     def differences(self) -> npt.NDArray[np.float64]:
-        """arm − against [n]."""
-        return np.array(self.arm_values, dtype=np.float64) - np.array(self.against_values, dtype=np.float64)
+        """arm − against [n] on the scale."""
+        return self.on.differences
 
-    @property
-    def sizes(self) -> npt.NDArray[np.float64]:
-        """The larger of |arm| and |against| [n], whose rounding the differences carry."""
-        ours, theirs = (np.abs(np.array(v, dtype=np.float64)) for v in (self.arm_values, self.against_values))
-        sizes: npt.NDArray[np.float64] = np.maximum(ours, theirs)
-        return sizes
+    def of_seeds(self, seeds: Iterable[int]) -> Pairs:
+        """These pairs with no other seeds than these."""
+        wanted = set(seeds)
+        at = [k for k, seed in enumerate(self.seeds) if seed in wanted]
+        on = self.on
+        return dataclasses.replace(
+            self,
+            seeds=tuple(self.seeds[k] for k in at),
+            arm_values=tuple(self.arm_values[k] for k in at),
+            against_values=tuple(self.against_values[k] for k in at),
+            on=stats.Scaled(on.arm[at], on.against[at], on.replaced, on.sizes[at]),
+            lost=tuple(seed for seed in self.lost if seed in wanted),
+            diverged=tuple((name, seed) for name, seed in self.diverged if seed in wanted),
+            only_diverged=tuple(tuple(seed for seed in each if seed in wanted) for each in self.only_diverged),  # type: ignore[arg-type]
+        )
 
 
-def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
-    """Pair two arms of a study by seed id.
+def pairs(
+    tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale | None = None, margin: float = 0.0
+) -> Pairs:
+    """Pair two arms of a study by seed id; ``scale`` is the metric's own unless another is named.
 
-    Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself or a seed appears
-    twice.
+    Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself, a seed appears
+    twice, the scale cannot hold the values, or a ``margin`` needs one named.
     """
     tree = schema.by_arm_and_seed(tree)
     values = scalar(tree, metric)
@@ -62,7 +80,20 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
     if arm == against:
         raise InputRefusedError(f"An arm cannot be compared with itself: {arm}.")
     ours, theirs = _by_seed(values.sel(arm=arm)), _by_seed(values.sel(arm=against))
-    both = sorted(seed for seed in ours if np.isfinite(ours[seed]) and np.isfinite(theirs[seed]))
+    has = (
+        {seed for seed, value in ours.items() if np.isfinite(value)},
+        {seed for seed, value in theirs.items() if np.isfinite(value)},
+    )
+    both = sorted(has[0] & has[1])
+    arm_values, against_values = tuple(ours[seed] for seed in both), tuple(theirs[seed] for seed in both)
+    used = stats.named_or_own(scale, values.attrs["scale"], margin, metric)
+    try:
+        on = stats.scaled(arm_values, against_values, used)
+    except InputRefusedError as error:
+        raise InputRefusedError(
+            f"{metric} of {arm} and {against} cannot be compared on the {used} scale. {error}"
+        ) from error
+    fell = set(_diverged(tree, arm)), set(_diverged(tree, against))
     return Pairs(
         arm=arm,
         against=against,
@@ -71,12 +102,21 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str) -> Pairs:
         units=str(values.attrs["units"]),
         noun=str(values.attrs["noun"]),
         better=str(values.attrs["better"]),
+        scale=used,
         seeds=tuple(both),
-        arm_values=tuple(ours[seed] for seed in both),
-        against_values=tuple(theirs[seed] for seed in both),
+        arm_values=arm_values,
+        against_values=against_values,
+        on=on,
         lost=tuple(sorted(set(ours) - set(both))),
         absent=_absent(tree, set(ours)),
-        diverged=tuple((name, seed) for name in (arm, against) for seed in _diverged(tree, name)),
+        diverged=tuple(
+            (name, seed) for name, seeds in zip((arm, against), fell, strict=True) for seed in sorted(seeds)
+        ),
+        only_diverged=(
+            tuple(sorted(fell[0] & has[1])),
+            tuple(sorted(fell[1] & has[0])),
+            tuple(sorted(fell[0] & fell[1])),
+        ),
     )
 
 
@@ -85,7 +125,8 @@ def _by_seed(values: xr.DataArray) -> dict[int, float]:
 
 
 def _absent(tree: xr.DataTree, there: set[int]) -> tuple[int, ...]:
-    count = (schema.study_of(tree) or {}).get("seeds")
+    study = schema.study_of(tree) or {}
+    count = (schema.provenance(tree, "reached") if study.get("looks") else None) or study.get("seeds")
     planned = set(range(count)) if isinstance(count, int) else set()
     # other seeds than the study's own: which of them were planned is not known
     return tuple(sorted(planned - there)) if there <= planned else ()

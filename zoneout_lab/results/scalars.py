@@ -10,13 +10,13 @@ import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, unknown
-from zoneout_lab.metrics import SCORES, SPLITS, Metric
+from zoneout_lab.metrics import METRICS, SCORES, SPLITS, Metric
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.results.measured import measured, stored_scalars
 
 
 def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
-    """One metric as [arm, seed], NaN where the run diverged or is missing, with ``long_name``, ``units``, ``noun`` and ``better``.
+    """One metric as [arm, seed], NaN where the run diverged or is missing, with ``long_name``, ``units``, ``noun``, ``better`` and ``scale``.
 
     ``valid_score`` (``test_score``, ``train_eval_score``) is the score of the study's task, whose name the result has:
     ``valid_error``, for example. A metric by epoch is taken at each run's ``best_epoch``. A measure's scalar is
@@ -67,7 +67,9 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
         raise unknown("metric", metric, [*numeric, *scores, *stored, *REDUCTIONS])
     values = values.where(finished).transpose("arm", "seed").astype(np.float64).rename(metric)
     about = described(tree, metric)
-    return values.assign_attrs(long_name=about.long_name, units=about.unit, noun=about.noun, better=about.better or "")
+    return values.assign_attrs(
+        long_name=about.long_name, units=about.unit, noun=about.noun, better=about.better or "", scale=about.scale
+    )
 
 
 def described(tree: xr.DataTree, metric: str) -> Metric:
@@ -77,8 +79,9 @@ def described(tree: xr.DataTree, metric: str) -> Metric:
     here = tree["metrics"].to_dataset().data_vars if metric in tree["metrics"] else stored_scalars(tree)
     attrs = here[metric].attrs if metric in here else {}
     about = _own(tree).get(metric) or schema.description(metric, attrs)
+    scale = METRICS[metric].scale if metric in METRICS else about.scale
     # a loss has another unit in another task
-    return dataclasses.replace(about, unit=str(attrs.get("units", about.unit)))
+    return dataclasses.replace(about, unit=str(attrs.get("units", about.unit)), scale=scale)
 
 
 def _declared(tree: xr.DataTree) -> set[str]:

@@ -6,28 +6,54 @@ import math
 from collections.abc import Sequence
 
 from zoneout_lab import stats
-from zoneout_lab.metrics import METRICS
 from zoneout_lab.results.comparison import Comparison
-from zoneout_lab.results.numbers import decimals, full, number, p_value, percent, sides
+from zoneout_lab.results.numbers import decimals, number, p_value, percent
+from zoneout_lab.results.shown import (
+    difference,
+    disagree,
+    is_ratio,
+    margin_in_words,
+    seen,
+    shown_interval,
+    typical,
+    unit_of,
+)
+
+#: what makes symmetry doubtful, as the sentence says it
+CAUTIONS: dict[stats.Caution, str] = {
+    "skew": "the differences look skewed",
+    "outlier": "an arm has an outlier",
+    "spread": "the arms differ in spread",
+}
 
 
 def sentence(c: Comparison, arm: str, against: str) -> str:
     """The comparison of ``arm`` with ``against`` (as prose calls them) in one sentence ending in the verdict.
 
-    Fractions are given in percentage points. Where seeds are too few for a sign-flip interval, the t interval stands in, with
-    what it assumes, and the sentence says how many seeds would do.
+    Fractions are given in percentage points, what is compared as logs or log odds as a ratio. Where seeds are too few for a sign-flip interval, the
+    t interval stands in, with what it assumes, and the sentence says how many seeds would do.
     """
     noun, n = c.noun or c.long_name, len(c.seeds)
     if n == 0:
         return _end(f"No seed has the {noun} of both {arm} and {against}", _lost(c), c)
     if c.mean_difference == 0:
         head = f"the {noun} of {arm} and of {against} is the same on average"
+    elif c.scale == "logit":
+        head = f"the odds of {noun} of {arm} are {_times(c)} those of {against}"
+    elif is_ratio(c):
+        head = f"the {noun} of {arm} is {_times(c)} that of {against}"
     else:
         head = f"the {noun} of {arm} is {_shift(c)} than that of {against}"
-    notes = [*_difference(c), *_margin(c), _p_values(c), *_equal(c)]
-    if c.skewed:
-        notes.append("the differences look skewed, so the interval may cover less than it says")
-    notes += _lost(c)
+    notes = [
+        *_difference(c),
+        *_margin(c),
+        _p_values(c),
+        *_equal(c),
+        *_cautions(c),
+        *_replaced(c),
+        *_lost(c),
+        *_more_seeds(c),
+    ]
     return _end(f"Over {n} paired seed{'s' * (n != 1)}, {head}", notes, c)
 
 
@@ -35,74 +61,111 @@ def short(c: Comparison, arm: str, against: str) -> str:
     """The metric, both values, which is higher or lower and by how much, and the interval: a line that means what the sentence does."""
     if not c.seeds:
         return "; ".join(["no seed has both values", *_lost(c)])
-    places = _scaled(c)[3]
-    ours, theirs = (math.fsum(value / len(c.seeds) for value in values) for values in (c.arm_values, c.against_values))
+    ours, theirs = typical(c, c.arm_values), typical(c, c.against_values)
     noun = c.noun or c.long_name
-    values = f"{noun} {_value(c, ours, places, theirs)} for {arm}, {_value(c, theirs, places, ours)} for {against}"
-    head = "the same on average" if c.mean_difference == 0 else f"{arm} is {_shift(c)}"
-    notes = [*_interval(c), *_margin(c), *_equal(c), *(["differences look skewed"] if c.skewed else []), *_lost(c)]
+    values = f"{noun} {_value(c, ours, theirs)} for {arm}, {_value(c, theirs, ours)} for {against}"
+    if c.mean_difference == 0:
+        head = "the same on average"
+    elif is_ratio(c):
+        head = f"{arm} has {_times(c)} {'the odds' if c.scale == 'logit' else 'as much'}"
+    else:
+        head = f"{arm} is {_shift(c)}"
+    looks = [", ".join(CAUTIONS[each] for each in c.cautions)] if c.cautions else []
+    notes = [*_interval(c), *_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c), *_in_short(c)]
     return f"{values}: {head}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def unit_of(metric: str, units: str) -> tuple[float, str]:
-    """What takes a stored difference to the one shown, and the unit that it is then in.
-
-    >>> unit_of("valid_error", "1"), unit_of("best_epoch", "1"), unit_of("test_ppl", "perplexity")
-    ((100.0, 'percentage points'), (1.0, 'epochs'), (1.0, ''))
-    """
-    if metric in METRICS and METRICS[metric].counts:
-        return 1.0, METRICS[metric].counts
-    if units == "perplexity":  # is what is measured, and its own unit
-        return 1.0, ""
-    return (100.0, "percentage points") if units == "1" else (1.0, units)
-
-
 def _shift(c: Comparison) -> str:
-    mean, _, _, places = _scaled(c)
-    side = "lower" if mean < 0 else "higher"
-    return " ".join(part for part in (number(abs(mean), places, [0.0]), unit_of(c.metric, c.units)[1], side) if part)
+    mean, side = seen(c, c.mean_difference), "lower" if c.mean_difference < 0 else "higher"
+    unit = unit_of(c.metric, c.units)[1]
+    return " ".join(part for part in (number(abs(mean), _places(c), [0.0]), unit, side) if part)
 
 
-def _value(c: Comparison, value: float, places: int, other: float) -> str:
+def _times(c: Comparison) -> str:
+    return f"{number(seen(c, c.mean_difference), _places(c), [1.0])} times"
+
+
+def _value(c: Comparison, value: float, other: float) -> str:
     factor, unit = unit_of(c.metric, c.units)
-    text = number(factor * value, places, [factor * other])
+    # the difference's digits, so that it can be checked; a ratio says nothing of the size of its parts
+    digits = None if is_ratio(c) else _places(c)
+    text = number(factor * value, digits, [factor * other])
     return f"{text}%" if unit == "percentage points" else f"{text} {unit}".rstrip()
 
 
 def _difference(c: Comparison) -> list[str]:
-    mean, _, _, places = _scaled(c)
-    return [", ".join([f"difference {number(mean, places, _sides(c))}", *_interval(c)])]
+    name = {"linear": "difference", "log": "ratio", "logit": "odds ratio"}[c.scale]
+    return [", ".join([f"{name} {difference(c, c.mean_difference, _places(c))}", *_interval(c)])]
 
 
 def _interval(c: Comparison) -> list[str]:
     """The interval of the difference, in the digits that show where it lies; nothing where there is none."""
-    _, low, high, places = _scaled(c)
-    normal = not math.isfinite(c.interval[0])
+    (low, high), alpha, normal = shown_interval(c)
     if not math.isfinite(low):
         return []
-    low_end, high_end = (number(end, places, _sides(c)) for end in (low, high))
-    text = f"{percent(c.alpha)} {'t ' if normal else ''}interval {low_end} to {high_end}"
+    low_end, high_end = (difference(c, end, _places(c)) for end in (low, high))
+    text = f"{percent(alpha)} {'t ' if normal else ''}interval {low_end} to {high_end}"
     return [text + (", which assumes normal differences" if normal else "")]
 
 
-def _sides(c: Comparison) -> tuple[float, float, float]:
-    return sides(unit_of(c.metric, c.units)[0] * c.margin)
+def _places(c: Comparison) -> int:
+    ends = shown_interval(c)[0]
+    return decimals([seen(c, value) for value in (c.mean_difference, *ends)])
 
 
 def _margin(c: Comparison) -> list[str]:
-    return [f"margin {full(unit_of(c.metric, c.units)[0] * c.margin)}"] if c.margin > 0 else []
+    return [f"margin {margin_in_words(c)}"] if c.bound else []
 
 
 def _equal(c: Comparison) -> list[str]:
-    return [f"all {len(c.seeds)} differences are equal"] if c.constant else []
+    n = len(c.seeds)
+    return [f"{'both' if n == 2 else f'all {n}'} differences are equal"] if c.constant else []
 
 
-def _scaled(c: Comparison) -> tuple[float, float, float, int]:
-    """Mean, low and high as a reader is given them, and their decimal places."""
-    factor, _ = unit_of(c.metric, c.units)
-    interval = c.interval if math.isfinite(c.interval[0]) else c.t_interval
-    mean, low, high = (factor * value for value in (c.mean_difference, *interval))
-    return mean, low, high, decimals([mean, low, high])
+def _replaced(c: Comparison) -> list[str]:
+    if not c.replaced:
+        return []
+    one = c.replaced == 1
+    values = f"{c.replaced} value{'s' * (not one)} {'was' if one else 'were'}"
+    counted = f"count{'s' * one} as half"
+    if c.scale == "log":
+        return [f"{values} zero and {counted} the smallest other"]
+    return [f"{values} 0% or 100% and {counted} as far from it as the nearest other"]
+
+
+def _cautions(c: Comparison) -> list[str]:
+    notes = []
+    if c.cautions:
+        notes.append(
+            f"{', '.join(CAUTIONS[each] for each in c.cautions)}, so the interval may cover less than it says; without symmetry, by the sign test, "
+            f"p = {p_value(c.p_sign)}"
+        )
+    if disagree(c):
+        unit = "" if is_ratio(c) else f" {unit_of(c.metric, c.units)[1]}".rstrip()
+        notes.append(f"the typical shift (Hodges–Lehmann) is another: {difference(c, c.hodges_lehmann)}{unit}")
+    if c.verdict_worst is not None:
+        notes.append(f"with diverged runs counted as worst: {c.verdict_worst}, p = {p_value(c.p_worst, [c.alpha])}")
+    elif not math.isnan(c.p_worst):
+        notes.append(f"with diverged runs counted as worst, p = {p_value(c.p_worst, [c.alpha])} for any difference")
+    return notes
+
+
+def _more_seeds(c: Comparison) -> list[str]:
+    """What more seeds would probably do for an inconclusive verdict, and how good the chance was with these."""
+    if c.chance is None or c.mean_difference == 0:
+        return []
+    of_ten = round(10 * c.chance)
+    found = "fewer than 1" if of_ten == 0 else str(of_ten)
+    more = "only with more than 100" if c.seeds_to_decide is None else f"with about {c.seeds_to_decide}"
+    text = f"were the true difference as seen, which is uncertain, {found} of 10 such studies would decide, and 8 of 10 {more} seeds"
+    return [f"low power: {text}" if c.chance < 0.5 else text]
+
+
+def _in_short(c: Comparison) -> list[str]:
+    if c.chance is None or c.mean_difference == 0:
+        return []
+    more = "more than 100" if c.seeds_to_decide is None else f"about {c.seeds_to_decide}"
+    return [f"at the difference seen, {more} seeds would decide with probability .8"]
 
 
 def _p_values(c: Comparison) -> str:
@@ -114,10 +177,20 @@ def _p_values(c: Comparison) -> str:
     text = f"p = {p_value(c.p, [c.alpha])}"
     if c.p_error > 0:
         text += f" ± {number(c.p_error)} by {c.method}"
-    if c.family > 1 or c.margin > 0:
-        among = f" among {c.family} hypotheses" if c.family > 1 else ""
-        text += f", and {p_value(c.p_adjusted, [c.family_alpha])} for the verdict{among}"
+    adjusted = p_value(c.p_adjusted, [c.family_alpha if c.spent is None else c.spent])
+    if c.family > 1:
+        text += f"; {adjusted_name(c)} = {adjusted} among {c.family} hypotheses"
+    elif c.bound:
+        text += f"; {adjusted} for the verdict"
+    if c.looks:
+        when = f"at look {c.look} of {len(c.looks)}" if c.look else f"before the first look, at {c.looks[0]} seeds"
+        text += f"; {when}, where {p_value(c.spent, [c.p_adjusted])} of α may be spent"
     return text
+
+
+def adjusted_name(c: Comparison) -> str:
+    """What the family's p is called."""
+    return "Holm-adjusted p" if c.correction == "holm" else "adjusted p"
 
 
 def _lost(c: Comparison) -> list[str]:

@@ -1,63 +1,99 @@
 """Statistics that hold at 3–20 seeds: numpy arrays in, frozen dataclasses out; nothing here knows of arms or files."""
 
+from zoneout_lab.stats.cautions import Caution, cautions
 from zoneout_lab.stats.clusters import Cluster, CurveClusters, cluster_test
 from zoneout_lab.stats.common_grid import SMALLEST_NORMAL, common_grid, stretches
 from zoneout_lab.stats.curves import MINIMUM_BAND_SEEDS, Band, CurveTest, curves_look_skewed, max_t, simultaneous_band
 from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
-from zoneout_lab.stats.families import holm, holm_levels
+from zoneout_lab.stats.families import Family, holm, holm_levels
+from zoneout_lab.stats.looks import Spending, decide_at_looks, spent
+from zoneout_lab.stats.many import decide_many
+from zoneout_lab.stats.median import median_interval, sign_test
 from zoneout_lab.stats.paired import (
     PairedEffect,
     effect_size,
     hodges_lehmann,
-    looks_skewed,
     paired_effect,
     t_interval,
     wilcoxon_p,
 )
-from zoneout_lab.stats.power import detectable_effect, equivalence_power, power, seeds_for, seeds_for_equivalence
+from zoneout_lab.stats.power import Design, chance, seeds_to_decide, shared_baseline, true_verdict, upper_sd
+from zoneout_lab.stats.scales import RATIO_OF, Scaled, back, margin_on, named_or_own, scaled
 from zoneout_lab.stats.signflip import EXACT_UP_TO, Alternative, SignFlip, sign_flip
-from zoneout_lab.stats.verdict import VERDICTS, Claim, Decision, Direction, Verdict, decide
+from zoneout_lab.stats.verdict import (
+    DIRECTIONS,
+    VERDICTS,
+    Absence,
+    Claim,
+    Decision,
+    Direction,
+    Verdict,
+    can_reach,
+    decide,
+    needs_margin,
+)
+from zoneout_lab.stats.worst import worst_ranks
 
 __all__ = [
+    "DIRECTIONS",
     "EXACT_UP_TO",
     "MINIMUM_BAND_SEEDS",
     "MINIMUM_SEEDS",
+    "RATIO_OF",
     "SMALLEST_NORMAL",
     "VERDICTS",
+    "Absence",
     "Alternative",
     "Band",
+    "Caution",
     "Claim",
     "Cluster",
     "CurveClusters",
     "CurveTest",
     "Decision",
+    "Design",
     "Direction",
+    "Family",
     "PairedEffect",
+    "Scaled",
     "SignFlip",
+    "Spending",
     "Verdict",
+    "back",
     "can_decide",
+    "can_reach",
+    "cautions",
+    "chance",
     "cluster_test",
     "common_grid",
     "curves_look_skewed",
     "decide",
-    "detectable_effect",
+    "decide_at_looks",
+    "decide_many",
     "effect_size",
-    "equivalence_power",
     "hodges_lehmann",
     "holm",
     "holm_levels",
-    "looks_skewed",
+    "margin_on",
     "max_t",
+    "median_interval",
+    "named_or_own",
+    "needs_margin",
     "paired_effect",
-    "power",
-    "seeds_for",
-    "seeds_for_equivalence",
+    "scaled",
     "seeds_needed",
+    "seeds_to_decide",
+    "shared_baseline",
     "sign_flip",
+    "sign_test",
     "simultaneous_band",
     "smallest_adjusted_p",
     "smallest_p",
+    "spent",
     "stretches",
     "t_interval",
+    "true_verdict",
+    "upper_sd",
     "wilcoxon_p",
+    "worst_ranks",
 ]

@@ -37,7 +37,7 @@ def seeds_needed(alpha: float = 0.05, m: int = 1) -> int:
     """Fewest paired seeds with which the first of ``m`` hypotheses can be decided under Holm at ``alpha``.
 
     The smallest n with 2/2ⁿ ≤ α/m, and never fewer than six. It says what is possible, not what is likely: for that see
-    :func:`zoneout_lab.stats.power.seeds_for`. Raises InputRefusedError for levels that no number of seeds reaches: beyond 20 the flips are
+    :mod:`zoneout_lab.stats.power`. Raises InputRefusedError for levels that no number of seeds reaches: beyond 20 the flips are
     sampled, and sampled p values are at least 2/2²⁰.
 
     >>> [seeds_needed(0.05, m) for m in (1, 2, 3, 10)]

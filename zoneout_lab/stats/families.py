@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.signflip import FloatArray, check_alpha
+
+#: how a family is corrected: by flips of whole seeds, or by Holm
+Family = Literal["joint", "holm"]
 
 
 def _as_p(p: npt.ArrayLike) -> FloatArray:

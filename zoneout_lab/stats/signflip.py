@@ -41,7 +41,7 @@ _ROUNDING = 2.0**-48
 #: the values that were subtracted, where they are not known, are taken for so many times as large as their difference
 _ASSUMED_SIZE = 16.0
 
-_BLOCK = 2**20  # numbers of a block of sampled flips: 8 MiB, whatever the number of differences
+BLOCK = 2**20  # numbers of a block of sampled flips: 8 MiB, whatever the number of differences
 
 
 def as_differences(differences: npt.ArrayLike) -> FloatArray:
@@ -237,7 +237,7 @@ def sign_flip(
 def _sampled(columns: FloatArray, rng: np.random.Generator, resamples: int) -> FloatArray:
     """Sums [·, resamples] of columns [·, n] over random subsets, with a block of the subsets in memory at a time."""
     n = columns.shape[1]
-    width, rows = -(-n // 8), max(1, _BLOCK // n)
+    width, rows = -(-n // 8), max(1, BLOCK // n)
     parts = []
     for start in range(0, resamples, rows):
         count = min(rows, resamples - start)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
 from zoneout_lab.measures import Measure, as_measure
 from zoneout_lab.measures import to_json as measure_as_json
+from zoneout_lab.metrics import Scale
 from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
 from zoneout_lab.ops.cells import to_json as cell_as_json
 from zoneout_lab.parts import check_class
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
 from zoneout_lab.settings import Frozen, Value, check_value
+from zoneout_lab.stats import Direction
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 RegularizerField = Annotated[
@@ -23,6 +25,16 @@ RegularizerField = Annotated[
 ]
 MeasureField = Annotated[InstanceOf[Measure], BeforeValidator(as_measure), PlainSerializer(measure_as_json)]
 Scalar = Value | None
+
+Kind = Literal["init", "data", "masks"]
+#: what randomness comes from, in the order in which it is written
+KINDS: tuple[Kind, ...] = get_args(Kind)
+#: the kinds of randomness that differ between seeds, each once and in the order of KINDS: one choice has one hash
+Vary = Annotated[
+    tuple[Kind, ...],
+    Field(min_length=1),
+    AfterValidator(lambda kinds: tuple(kind for kind in KINDS if kind in kinds)),
+]
 
 
 def _written(path: str, value: Any) -> Any:
@@ -63,6 +75,9 @@ class Arm(Frozen):
     search: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="field of the regularizer → range in which tuning looks for it"
     )
+    vary: Vary | None = Field(None, description="what differs between its seeds; None: what the study varies")
+
+    later: ClassVar[tuple[str, ...]] = ("vary",)
 
     @model_validator(mode="after")
     def _cell_apart(self) -> Self:
@@ -77,9 +92,17 @@ class Arm(Frozen):
 class Hypothesis(Frozen):
     """A claim that data can decide: ``arm`` has a lower (higher, the same) ``metric`` than ``against``, by more than ``margin``.
 
-    ``margin`` is in the metric's units, the smallest difference that matters in practice, with its ``reason``; for ``same`` it is
-    the largest difference that does not. ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the
-    study runs on.
+    | direction | claims that arm − against is |
+    |---|---|
+    | ``lower``, ``higher`` | below −margin, above margin |
+    | ``same`` | within ±margin |
+    | ``not lower``, ``not higher`` | not below −margin, not above margin: no loss, or no gain, that matters |
+
+    ``scale`` says what is subtracted: values (``linear``), their logs (``log``) or their log odds (``logit``); by default the metric's own, which is
+    ``log`` for norms, shares of gradients and perplexities. ``margin`` is the smallest difference that matters in practice (for a claim of absence the
+    largest that does not), with its ``reason``: in the metric's units on the linear scale, and a factor such as 1.05 on the others; with a
+    margin, a metric that is not linear of itself needs its scale named.
+    ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the study runs on.
     """
 
     name: Name
@@ -88,8 +111,9 @@ class Hypothesis(Frozen):
     arm: Name
     against: Name
     metric: str
-    direction: Literal["lower", "higher", "same"] = "lower"
+    direction: Direction = "lower"
     margin: float = Field(0.0, ge=0)
+    scale: Scale | None = Field(None, description="linear, log or logit; by default the metric's own")
     reason: str = ""
 
 

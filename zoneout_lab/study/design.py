@@ -15,19 +15,33 @@ from zoneout_lab.study.spec import Study
 def check_design(study: Study) -> str | None:
     """Why the study cannot reach a verdict at its α, or None where it can.
 
-    The smallest p-value of an exact two-sided sign-flip test on n seeds is 2/2ⁿ; under Holm the first of m hypotheses needs α/m.
+    The smallest p-value of an exact two-sided sign-flip test on n seeds is 2/2ⁿ. Flipped jointly, any number of hypotheses can reach it; under Holm
+    the first of m needs α/m.
     """
     m = len(study.hypotheses)
     if m == 0:
         return None
-    needed = stats.seeds_needed(study.alpha, m)
+    needed = seeds_needed(study)
     if study.seeds >= needed:
         return None
-    least, level = stats.smallest_p(study.seeds), study.alpha / m
+    divided = m > 1 and study.family == "holm"
+    least, level = stats.smallest_p(study.seeds), study.alpha / (m if divided else 1)
+    needs = f"{m} hypotheses under Holm need" if divided else "a verdict needs"
     return (
         f"This design cannot reach a verdict: with {study.seeds} paired seeds the smallest p-value is {p_value(least, [level])}, and "
-        f"{f'{m} hypotheses under Holm need' if m > 1 else 'one hypothesis needs'} {p_value(level, [least])} (α = {study.alpha}). It takes {needed} seeds: --seeds {needed}."
+        f"{needs} {p_value(level, [least])} (α = {study.alpha}). It takes {needed} seeds: --seeds {needed}."
     )
+
+
+def seeds_needed(study: Study) -> int:
+    """Fewest seeds with which the study's first hypothesis can be decided.
+
+    >>> from zoneout_lab import load_study
+    >>> study = load_study("pmnist_table2")
+    >>> seeds_needed(study), seeds_needed(study.model_copy(update={"family": "holm"}))
+    (6, 7)
+    """
+    return stats.seeds_needed(study.alpha, len(study.hypotheses) if study.family == "holm" else 1)
 
 
 def refuse_unless_forced(study: Study, *, force: bool) -> str | None:

@@ -11,14 +11,16 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, m
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, told, unknown
 from zoneout_lab.measures import USUAL, check_together
 from zoneout_lab.measures import to_json as measure_to_json
-from zoneout_lab.metrics import SPLITS, Score, as_score
+from zoneout_lab.metrics import METRICS, SPLITS, Scale, Score, as_score
 from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, Part, check_kinds, parts_of
+from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.regularizers import to_json, trained_for
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
+from zoneout_lab.stats import Family, margin_on, named_or_own
 from zoneout_lab.study.changes import changed, explain
-from zoneout_lab.study.declared import Arm, Change, Hypothesis, MeasureField, Name, Tuning
-from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit
+from zoneout_lab.study.declared import KINDS, Arm, Change, Hypothesis, Kind, MeasureField, Name, Tuning, Vary
+from zoneout_lab.study.fits import arms_fit, hypotheses_fit, looks_fit, searches_fit, vary_fits
 from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, task_name
 
 
@@ -43,10 +45,15 @@ class Study(Frozen):
         arms, baseline: what is compared, and the arm the others are written against.
         seeds: how many seeds every arm is run with; seed: the number from which all randomness derives.
         hypotheses, alpha: the family of claims, corrected together at α.
+        family: how: ``joint``, by flipping whole seeds, which takes no more seeds for many hypotheses than for one; or ``holm``.
         gradient_epochs, gradient_examples: when the measures are taken, and on how many validation examples; 0 is before training, −1
             after each run's last epoch.
         measures: what is measured then; by default gradient flow and the growth of a perturbation.
         tuning: budget for arms with a search space.
+        vary: what differs between the seeds of an arm: initial weights, order of the data, masks. What is not named is held at the
+            draw of seed 0. An arm may vary something else.
+        looks: numbers of seeds, ascending, the last of them ``seeds``. The study is judged at each, and trains no further once every
+            hypothesis has a verdict. Without them it is judged once, at its end.
     """
 
     name: Name
@@ -62,12 +69,15 @@ class Study(Frozen):
     seed: int = Field(0, ge=0)
     hypotheses: tuple[Hypothesis, ...] = ()
     alpha: float = Field(0.05, gt=0, lt=1)
+    family: Family = "joint"
     gradient_epochs: tuple[Annotated[int, Field(ge=-1)], ...] = ()
     gradient_examples: int = Field(64, ge=1)
     measures: tuple[MeasureField, ...] = USUAL
     tuning: Tuning | None = None
+    vary: Vary = KINDS
+    looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
-    later: ClassVar[tuple[str, ...]] = ("measures",)
+    later: ClassVar[tuple[str, ...]] = ("measures", "vary", "looks")
 
     @model_validator(mode="before")
     @classmethod
@@ -85,14 +95,34 @@ class Study(Frozen):
         check_together(self.measures)
         arms_fit(self.arms, self.baseline)
         hypotheses_fit(self.hypotheses, [arm.name for arm in self.arms])
+        vary_fits(self.hypotheses, {arm.name: self.varied(arm) for arm in self.arms})
         searches_fit(self.arms, self.tuning)
+        looks_fit(self.looks, self.seeds, self.hypotheses)
         return self
 
     def resolved(self) -> Study:
-        """The study with ``…_score`` metrics named for its task: ``valid_score`` is ``valid_error`` or ``valid_bpc``."""
+        """The study with ``…_score`` metrics named for its task, ``valid_error`` or ``valid_bpc``, and each hypothesis's scale written out.
+
+        Raises InputRefusedError where a hypothesis's margin is none on its scale, or does not say which it is on.
+        """
         names = {f"{split}_score": f"{split}_{self.score.name}" for split in SPLITS}
-        hypotheses = tuple(h.model_copy(update={"metric": names.get(h.metric, h.metric)}) for h in self.hypotheses)
-        return self.model_copy(update={"hypotheses": hypotheses})
+        hypotheses = []
+        for h in self.hypotheses:
+            metric = names.get(h.metric, h.metric)
+            try:
+                scale = named_or_own(h.scale, self._scale(metric), h.margin, metric)
+                margin_on(scale, h.margin)
+            except InputRefusedError as error:
+                raise InputRefusedError(f"hypothesis {h.name!r}: {error}") from error
+            hypotheses.append(h.model_copy(update={"metric": metric, "scale": scale}))
+        return self.model_copy(update={"hypotheses": tuple(hypotheses)})
+
+    def _scale(self, metric: str) -> Scale:
+        """The scale on which a metric of the study is compared unless a hypothesis names one."""
+        about = dict(METRICS) | {name: each.about for name, each in REDUCTIONS.items()} | self.score.metrics()
+        for measure in self.measures:
+            about |= dict(measure.scalars)
+        return about[metric].scale if metric in about else "linear"
 
     @property
     def score(self) -> Score:
@@ -113,6 +143,10 @@ class Study(Frozen):
                 return arm
         raise unknown("arm", name, [arm.name for arm in self.arms])
 
+    def varied(self, arm: Arm) -> tuple[Kind, ...]:
+        """What differs between the seeds of an arm."""
+        return arm.vary or self.vary
+
     def setting(self, arm: Arm | None = None) -> Setting:
         """The task's preset with the study's changes, and an arm's."""
         presets = task_class(self.task).settings
@@ -129,13 +163,16 @@ class Study(Frozen):
     def _with_options(self, setting: Setting) -> Setting:
         return setting.model_copy(update={"options": options_of(make_task(self.task, setting.options))})
 
-    def runs(self) -> list[Run]:
-        """Every arm × seed, seed by seed."""
-        return [self.run(arm, seed) for seed in range(self.seeds) for arm in self.arms]
+    def runs(self, seeds: int | None = None) -> list[Run]:
+        """Every arm × seed, seed by seed; of the first ``seeds`` alone where a number is given."""
+        return [self.run(arm, seed) for seed in range(self.seeds if seeds is None else seeds) for arm in self.arms]
 
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
-        """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
-        setting = self.setting(arm)
+        """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds.
+
+        What the arm does not vary is drawn as at seed 0.
+        """
+        setting, varied = self.setting(arm), self.varied(arm)
         try:
             trained_for(arm.regularizer, 1).masks(self.cell(arm))
         except LabError:
@@ -151,7 +188,7 @@ class Study(Frozen):
             task=task_name(self.task),
             setting=setting,
             regularizer=to_json(arm.regularizer),
-            seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
+            seeds=Seeds(**{kind: derive(self.seed, seed if kind in varied else 0, phase + kind) for kind in KINDS}),
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
             measures=tuple(measure_to_json(measure) for measure in self.measures),
@@ -191,8 +228,26 @@ def derive(study_seed: int, seed: int, purpose: str) -> int:
 def overridden(study: Study, **changes: Any) -> Study:
     """The study with fields replaced, validated again.
 
+    Another number of ``seeds`` keeps the declared looks below it, and is the last one itself.
+
+    >>> study = Study(
+    ...     name="s",
+    ...     title="",
+    ...     question="",
+    ...     arms=[{"name": "a"}, {"name": "b"}],
+    ...     baseline="a",
+    ...     seeds=20,
+    ...     looks=(6, 10, 20),
+    ...     hypotheses=[{"name": "h", "statement": "", "arm": "b", "against": "a", "metric": "valid_score"}],
+    ... )
+    >>> overridden(study, seeds=12).looks, overridden(study, seeds=10).looks
+    ((6, 10, 12), (6, 10))
+
     Raises InputRefusedError (or UsageError for an unknown name) where it no longer fits together.
     """
+    seeds = changes.get("seeds", study.seeds)
+    if study.looks and seeds != study.seeds:
+        changes = {"looks": (*(look for look in study.looks if look < seeds), seeds)} | changes
     try:
         return Study.model_validate(dict(study) | changes)
     except ValidationError as error:

@@ -77,7 +77,7 @@ def _figure(data: ReportData, place: int, comparison: Comparison) -> Figure:
                 interval=(about.factor * comparison.interval[0], about.factor * comparison.interval[1]),
                 t_interval=(about.factor * comparison.t_interval[0], about.factor * comparison.t_interval[1]),
                 level=level,
-                margin=about.factor * comparison.margin,
+                margin=about.factor * comparison.bound,
                 xlabel=f"difference in {about.noun} ({about.shift})",
             ),
         ),
@@ -91,8 +91,8 @@ def _figure(data: ReportData, place: int, comparison: Comparison) -> Figure:
 def _claimed(comparison: Comparison, about: Quantity) -> str:
     """Where the claim wants the interval."""
     place = {"lower": "left of", "higher": "right of"}.get(comparison.direction, "inside")
-    if comparison.margin > 0:
-        margin = f"the shaded margin of ±{full(about.factor * comparison.margin)} {about.shift}".rstrip()
+    if comparison.bound > 0:
+        margin = f"the shaded margin of ±{full(about.factor * comparison.bound)} {about.shift}".rstrip()
     else:
         margin = "zero; no margin was declared"
     return f"The claim is an interval {place} {margin}."
@@ -108,7 +108,7 @@ def _numbers(data: ReportData, comparison: Comparison, reason: str) -> list[dict
         *comparison.t_interval,
         comparison.hodges_lehmann,
     )
-    places, margin = decimals(about.factor * shift for shift in shifts), about.factor * comparison.margin
+    places, margin = decimals(about.factor * shift for shift in shifts), about.factor * comparison.bound
 
     def shown(*values: float) -> list[tuple[float, str]]:
         return [(value, number(about.factor * value, places, sides(margin))) for value in values]
@@ -118,7 +118,7 @@ def _numbers(data: ReportData, comparison: Comparison, reason: str) -> list[dict
 
     few = "unbounded: too few seeds for this level" if math.isinf(comparison.interval[0]) else ""
     equal = "all differences are equal" if comparison.constant else ""
-    skew = "differences look skewed: intervals may cover less than stated" if comparison.skewed else ""
+    skew = "differences look skewed: intervals may cover less than stated" if comparison.cautions else ""
     return [
         {
             "what": "Paired seeds",
@@ -162,7 +162,7 @@ def _numbers(data: ReportData, comparison: Comparison, reason: str) -> list[dict
             "values": shown(comparison.hodges_lehmann),
             "note": "median of pairwise means",
         },
-        {"what": "Margin", "values": [(comparison.margin, full(margin))], "note": legible(reason)},
+        {"what": "Margin", "values": [(comparison.bound, full(margin))], "note": legible(reason)},
     ]
 
 

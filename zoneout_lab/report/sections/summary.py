@@ -29,12 +29,13 @@ def build(data: ReportData) -> Section:
                     mean=about.factor * comparison.mean_difference,
                     low=about.factor * comparison.interval[0],
                     high=about.factor * comparison.interval[1],
-                    margin=about.factor * comparison.margin,
+                    margin=about.factor * comparison.bound,
                     unit=about.shift,
                     title=f"{data.arm(comparison.arm).label} minus {data.arm(comparison.against).label}",
                 ),
             }
         )
+    earlier = data.recorded("earlier_looks")
     return Section(
         "summary",
         "At a glance",
@@ -44,7 +45,7 @@ def build(data: ReportData) -> Section:
             "verdicts": _verdicts(data),
             "runs": _runs(data),
             "scale": _scale(data),
-            "overrides": data.recorded("overrides") or [],
+            "overrides": [*(data.recorded("overrides") or []), *(earlier if isinstance(earlier, list) else [])],
         },
     )
 

@@ -1,0 +1,109 @@
+"""``power``: what a study's seeds can be expected to show, before they are run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from zoneout_lab.cli.console import errors, output, print_json
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.results import Prospect, Question, open_results, prospects, usual_design
+from zoneout_lab.study import Study
+
+
+def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
+    """Print a row for each hypothesis. Raises InputRefusedError where the study has none, and as reading the pilot does."""
+    found = prospects_of(study, pilot)
+    if as_json:
+        print_json(
+            [
+                {"hypothesis": h.name} | _plain(dataclasses.asdict(p))
+                for h, p in zip(study.hypotheses, found, strict=True)
+            ]
+        )
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("hypothesis", overflow="fold", min_width=20)
+    for name in ("assumed", "power", "seeds", "smallest", "alone", "spare"):
+        table.add_column(name, justify="right")
+    for h, p in zip(study.hypotheses, found, strict=True):
+        table.add_row(
+            escape(h.name),
+            _narrow(_assumed(p)),
+            f"{p.power:.2f}",
+            "> 100" if p.enough is None else str(p.enough),
+            _narrow(p.in_words(p.smallest)),
+            _narrow(p.in_words(p.smallest_alone)),
+            str(p.spare) if p.spare >= 0 else "too few",
+        )
+    output.print(table)
+    one, absent = found[0], any(h.direction == "same" or h.direction.startswith("not ") for h in study.hypotheses)
+    if pilot is None:
+        errors.print(
+            "sd: of the paired differences. Assumed is a difference of one sd beyond the margin. A pilot's results give the metric's own units: --pilot FOLDER.",
+            style="dim", highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    else:
+        errors.print(
+            f"Assumed is the difference that the pilot saw; the spread is the upper end of what its {one.pilot} pairs allow with 80% confidence (pp: percentage points).",
+            style="dim", highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    errors.print(
+        f"Power: the chance that {study.seeds} seeds give the verdict that is then true, by simulating the test that will be used on normal differences. "
+        "Seeds: how many would make it .8. "
+        "Smallest: the difference supported with probability .8 where all hypotheses have one as large; alone: where no other has any. Spare: seeds that may be lost "
+        "before no verdict is possible."
+        + (" For claims of absence: the margin, where there is no difference." if absent else ""),
+        style="dim", highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def prospects_of(study: Study, pilot: Path | None = None) -> tuple[Prospect, ...]:
+    """What a resolved study's hypotheses can be expected to come to."""
+    if not study.hypotheses:
+        raise InputRefusedError(f"{study.name} declares no hypotheses, so there is nothing to find with any power.")
+    tree = None if pilot is None else open_results(pilot)
+    return prospects(_questions(study), study.seeds, study.alpha, correction=study.family, pilot=tree)
+
+
+def in_one_line(study: Study) -> str:
+    """What a study's seeds can show, for ``plan``; nothing where it has no hypotheses.
+
+    >>> from zoneout_lab import load_study
+    >>> in_one_line(load_study("pmnist_table2"))
+    'probability .8 of finding differences of 1.3 to 1.4 sd'
+    """
+    if not study.hypotheses:
+        return ""
+    design = usual_design(
+        _questions(study), study.alpha, correction=study.family, samples=120
+    )  # half a second for ten hypotheses
+    sizes = [size for size in design.detectable(study.seeds) if math.isfinite(size)]
+    if not sizes:
+        return "no difference is found with probability .8"
+    low, high = f"{min(sizes):.1f}", f"{max(sizes):.1f}"
+    return f"probability .8 of finding differences of {low if low == high else f'{low} to {high}'} sd"
+
+
+def _questions(study: Study) -> list[Question]:
+    return [Question(h.arm, h.against, h.metric, h.direction, h.margin, h.scale) for h in study.hypotheses]
+
+
+def _assumed(p: Prospect) -> str:
+    if p.question.direction == "same" or p.question.direction.startswith("not "):
+        return f"none, margin {p.in_words(p.margin if p.pilot else 1.0)}"
+    return p.in_words(p.effect)
+
+
+def _narrow(text: str) -> str:
+    return text.replace("percentage points", "pp")
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: null."""
+    return {key: None if isinstance(v, float) and math.isinf(v) else v for key, v in values.items()}

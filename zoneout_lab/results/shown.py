@@ -1,0 +1,82 @@
+"""What is stored of a comparison, as a reader is given it: percentage points, units or ratios, with the digits that show where an interval lies."""
+
+from __future__ import annotations
+
+import math
+
+from zoneout_lab import stats
+from zoneout_lab.metrics import METRICS
+from zoneout_lab.results.comparison import Comparison, Interval
+from zoneout_lab.results.numbers import full, number
+
+
+def unit_of(metric: str, units: str) -> tuple[float, str]:
+    """What takes a stored difference to the one shown, and the unit that it is then in.
+
+    >>> unit_of("valid_error", "1"), unit_of("best_epoch", "1"), unit_of("test_ppl", "perplexity")
+    ((100.0, 'percentage points'), (1.0, 'epochs'), (1.0, ''))
+    """
+    if metric in METRICS and METRICS[metric].counts:
+        return 1.0, METRICS[metric].counts
+    if units == "perplexity":  # is what is measured, and its own unit
+        return 1.0, ""
+    return (100.0, "percentage points") if units == "1" else (1.0, units)
+
+
+def is_ratio(c: Comparison) -> bool:
+    """True where the arms are compared by a ratio, of their values or of their odds."""
+    return c.scale != "linear"
+
+
+def seen(c: Comparison, value: float) -> float:
+    """A difference on the comparison's scale as a reader sees it: in the unit shown, or as a ratio."""
+    if is_ratio(c):
+        return math.exp(value) if value < 700 else math.inf
+    return unit_of(c.metric, c.units)[0] * value
+
+
+def marks(c: Comparison) -> tuple[float, float, float]:
+    """No difference and the margin on either side of it, as seen: no rounding may hide on which side of them something lies."""
+    return seen(c, -c.bound), seen(c, 0.0), seen(c, c.bound)
+
+
+def difference(c: Comparison, value: float, digits: int | None = None) -> str:
+    """A difference on the scale in digits: ``−2.25``, or ``× 0.93``."""
+    text = number(seen(c, value), digits, marks(c))
+    return f"× {text}" if is_ratio(c) else text
+
+
+def read_off(c: Comparison) -> tuple[Interval, float]:
+    """The interval that the verdict is read off, and its α: the inner one for what is claimed, or found, to be absent."""
+    absent = c.direction.startswith("not ") or c.verdict == "equivalent"
+    if absent or (c.direction == "same" and c.verdict != "contradicted"):
+        return c.inner, c.inner_alpha
+    return c.interval, c.alpha
+
+
+def shown_interval(c: Comparison) -> tuple[Interval, float, bool]:
+    """The interval to show with its α, and whether it is the t interval, where there are too few seeds for the other."""
+    interval, alpha = read_off(c)
+    return (interval, alpha, False) if math.isfinite(interval[0]) else (c.t_interval, c.alpha, True)
+
+
+def typical(c: Comparison, values: tuple[float, ...]) -> float:
+    """An arm's mean: on a ratio's scale that of the logs, put back, so that two of them have the ratio that is shown."""
+    if not is_ratio(c):
+        return math.fsum(value / len(values) for value in values)
+    pair = stats.scaled(c.arm_values, c.against_values, c.scale)
+    mine = pair.arm if values is c.arm_values else pair.against
+    return float(stats.back(c.scale, float(mine.mean())))
+
+
+def margin_in_words(c: Comparison) -> str:
+    """The margin as a reader is given it: ``0.500``, or ``× 1.05``; nothing where there is none."""
+    if not c.bound:
+        return ""
+    return f"× {full(c.margin)}" if is_ratio(c) else full(unit_of(c.metric, c.units)[0] * c.margin)
+
+
+def disagree(c: Comparison) -> bool:
+    """True where the mean difference and the Hodges–Lehmann shift lie apart by more than a quarter of the differences' spread."""
+    spread = abs(c.mean_difference / c.d_z) if c.d_z else math.nan
+    return abs(c.mean_difference - c.hodges_lehmann) > spread / 4
