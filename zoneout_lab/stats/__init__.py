@@ -2,7 +2,7 @@
 
 from zoneout_lab.stats.cautions import Caution, cautions
 from zoneout_lab.stats.clusters import Cluster, CurveClusters, cluster_test
-from zoneout_lab.stats.common_grid import SMALLEST_NORMAL, common_grid, stretches
+from zoneout_lab.stats.common_grid import common_grid, stretches
 from zoneout_lab.stats.curves import MINIMUM_BAND_SEEDS, Band, CurveTest, curves_look_skewed, max_t, simultaneous_band
 from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
 from zoneout_lab.stats.families import Family, holm, holm_levels
@@ -40,7 +40,6 @@ __all__ = [
     "MINIMUM_BAND_SEEDS",
     "MINIMUM_SEEDS",
     "RATIO_OF",
-    "SMALLEST_NORMAL",
     "VERDICTS",
     "Absence",
     "Alternative",

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from zoneout_lab.stats.common_grid import FloatArray, stretches
+from zoneout_lab.stats.common_grid import stretches
 from zoneout_lab.stats.curve_flips import as_curves, flipped, flips_of, t_of
+from zoneout_lab.stats.signflip import FloatArray
 
 #: a timestep can be in a cluster where its own two-sided t test has p < .05: the threshold decides what is found easily, not the error rate
 ENTRY = 0.05

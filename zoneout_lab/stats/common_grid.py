@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from zoneout_lab.stats.scales import UNDERFLOW
 
-#: 2⁻¹²⁶, the smallest normal number of single precision: below it a norm has lost digits, and its logarithm says nothing
-SMALLEST_NORMAL = 2.0**-126
+BoolArray = npt.NDArray[np.bool_]
 
 
 def common_grid(curves: npt.ArrayLike, *, positive: bool = False) -> BoolArray:
@@ -26,7 +24,7 @@ def common_grid(curves: npt.ArrayLike, *, positive: bool = False) -> BoolArray:
     values = np.asarray(curves, dtype=np.float64)
     values = values.reshape(-1, values.shape[-1])
     values = values[np.isfinite(values).any(-1)]
-    usable = np.isfinite(values) & ((values > SMALLEST_NORMAL) | (not positive))
+    usable = np.isfinite(values) & ((values > UNDERFLOW) | (not positive))
     return np.asarray(usable.all(0)) if len(values) else np.zeros(values.shape[-1], dtype=np.bool_)
 
 

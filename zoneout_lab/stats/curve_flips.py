@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats.common_grid import BoolArray, FloatArray
+from zoneout_lab.stats.common_grid import BoolArray
+from zoneout_lab.stats.signflip import FloatArray
 
 #: above this many seeds the flips of curves are sampled: up to here there are at most 2,048 that differ by more than the sign of all
 EXACT_CURVES_UP_TO = 12

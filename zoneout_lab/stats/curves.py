@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats.common_grid import FloatArray, stretches
+from zoneout_lab.stats.common_grid import stretches
 from zoneout_lab.stats.curve_flips import TIE, Curves, as_curves, flipped, flips_of, t_of, unit_columns
-from zoneout_lab.stats.signflip import check_alpha
+from zoneout_lab.stats.signflip import FloatArray, check_alpha
 
 MINIMUM_BAND_SEEDS = 5  # the residuals of fewer have too few flips for a 95% quantile
 

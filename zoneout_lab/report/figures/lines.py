@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.canvas import INK, SOFT, Drawing, Panel, arm_colour
 from zoneout_lab.report.text import power
-from zoneout_lab.stats.common_grid import SMALLEST_NORMAL
+from zoneout_lab.stats.scales import UNDERFLOW
 
 Array = npt.NDArray[np.float64]
 
@@ -119,7 +119,7 @@ def lines(
     values = np.where(np.abs(np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=-np.inf)) < HUGE, values, np.nan)
     low, high, log = _limits(values[~ended] if np.isfinite(values[~ended]).any() else values.reshape(-1, x.size), log)
     if log:
-        values = np.where(values > SMALLEST_NORMAL, values, np.nan)
+        values = np.where(values > UNDERFLOW, values, np.nan)
     x, values, _ = thin(x, values, geometric=log, points=points(len(arms)))
     with Drawing(name, height=height) as drawing:
         axes = drawing.axes
@@ -206,7 +206,7 @@ def _decades(drawing: Drawing, low: float, high: float) -> None:
 def _limits(values: Array, log: bool | None) -> tuple[float, float, bool]:
     """Ends of the value axis, and whether it is logarithmic: asked for, or positive data over more than a factor of 20."""
     known = values[np.isfinite(values)]
-    positive = known[known > SMALLEST_NORMAL]
+    positive = known[known > UNDERFLOW]
     if log is None:
         log = bool(known.size and positive.size == known.size and known.max() > 20 * known.min())
     if log:
