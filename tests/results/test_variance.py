@@ -62,6 +62,19 @@ def test_a_whole_has_all_of_what_the_part_varies():
     }
 
 
+def test_an_arm_that_varies_more_but_something_else_is_no_whole():
+    arms = [spec()["arms"][1] | {"vary": ["masks"]}, spec()["arms"][4]]
+    tree = make_study({arm["name"]: ERRORS[arm["name"]] for arm in arms}, spec(arms=arms))
+    assert {each.whole for each in sources_of_variance(tree, "valid_error")} == {""}
+
+
+def test_the_level_is_that_asked_for():
+    spread = sources_of_variance(make_study(ERRORS, spec()), "valid_error", alpha=0.5)[1]
+    values = [list(ERRORS[arm].values()) for arm in ("init", "every")]
+    assert spread.sd_interval == pytest.approx(sd_interval(values[0], 0.5))
+    assert spread.share_interval == pytest.approx(variance_ratio(*values, 0.5)[1])
+
+
 def test_lost_runs_are_left_out_of_both():
     tree = make_study(ERRORS, spec(), diverged=(("init", 0), ("every", 3)))
     share, _ = variance_ratio(
