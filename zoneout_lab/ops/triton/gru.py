@@ -161,13 +161,16 @@ def backward(
     hs += replica * states_r + T * BH
     saved += replica * saved_r + 4 * T * BH
     d_saved += replica * saved_r + 4 * T * BH
+    if d_out is not None:
+        d_out += (replica + 1) * T * BH
     d_h = read(d_last_h + replica * BH + at, inside)
     for step in range(T):
         hs -= BH
         saved -= 4 * BH
         d_saved -= 4 * BH
         if d_out is not None:
-            d_h += read(d_out + (replica * T + T - 1 - step) * BH + at, inside)
+            d_out -= BH
+            d_h += read(d_out + at, inside)
         d_r, d_k, d_q, d_h = _step_back(
             d_h, sites, norms, R, T, B, 1, replica, T - 1 - step, row, 0, unit, present, inside,
             saved + column_at, d_saved + column_at, hs + at, H,

@@ -198,6 +198,8 @@ def backward(
     cs += r * states_r + T * BH
     saved += r * saved_r + 4 * T * BH
     d_saved += r * saved_r + 4 * T * BH
+    if d_out is not None:
+        d_out += (r + 1) * T * BH
     d_h = read(d_last_h + r * BH + at, inside)
     d_c = read(d_last_c + r * BH + at, inside)
     for k in range(T):
@@ -205,7 +207,8 @@ def backward(
         saved -= 4 * BH
         d_saved -= 4 * BH
         if d_out is not None:
-            d_h += read(d_out + (r * T + T - 1 - k) * BH + at, inside)
+            d_out -= BH
+            d_h += read(d_out + at, inside)
         d_i, d_f, d_g, d_o, d_h, d_c = _step_back(
             d_h, d_c, sites, norms, R, T, B, 1, r, T - 1 - k, row, 0, unit, present, inside,
             saved + gate_at, d_saved + gate_at, cs + at, H,
