@@ -142,6 +142,7 @@ def test_products_are_counted_one_by_one():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU, and torch sees none")
+@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores")  # torch.compile's advice
 @pytest.mark.parametrize("cell", LAYERS)
 @pytest.mark.parametrize(
     "key", ["ours", "naive", "reference", "compiled", "torch_graph", "ours_graph", "naive_graph", "compiled_graph"]

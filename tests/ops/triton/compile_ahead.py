@@ -1,7 +1,7 @@
 """Compile the kernels a call would launch, for GPUs that are not there. Run as a program: ``python compile_ahead.py 90 lstm-low-100 …``.
 
 The calls are made on CPU tensors with the launch itself replaced by a note of its arguments, so that exactly what the package
-launches is compiled. Prints one JSON object per kernel: its name, registers, bytes spilled and shared memory. ``compile_ahead.py 90 variants`` compiles
+launches is compiled. Prints one JSON object per kernel: its name, registers, bytes spilled, fused multiply-adds and shared memory. ``compile_ahead.py 90 variants`` compiles
 nothing and prints how often each kernel would be compiled for different masks and sizes.
 """
 
@@ -63,16 +63,17 @@ def _resources(built: Any, architecture: int) -> dict[str, int]:
         file.flush()
         said = subprocess.run(
             [
-                triton.knobs.nvidia.ptxas.path, "-v", f"--gpu-name=sm_{architecture}{'a' if architecture >= 90 else ''}",
+                triton.knobs.nvidia.ptxas.path, "-v", "--fmad=false", f"--gpu-name=sm_{architecture}{'a' if architecture >= 90 else ''}",
                 file.name, "-o", "/dev/null",
             ],
             capture_output=True, text=True, check=True,
         ).stderr  # fmt: skip
+    fused = len(re.findall(r"\bfma\.", built.asm["ptx"]))
     registers, stores, loads = (
         int(re.search(pattern, said)[1])  # type: ignore[index]
         for pattern in (r"Used (\d+) registers", r"(\d+) bytes spill stores", r"(\d+) bytes spill loads")
     )
-    return {"registers": registers, "spilled": stores + loads}
+    return {"registers": registers, "spilled": stores + loads, "fused": fused}
 
 
 def recurrence(cell: str, H: int, *, low: bool, inputs: int, norms: bool, dtype: torch.dtype) -> Callable[[], None]:
