@@ -5,8 +5,8 @@ neither a figure nor the rate of its shared mask, so two pairs are run: the rate
 states, where the units whose hidden state is preserved are among those whose cell is; and .15 for both, the rate of its shared mask on
 permuted MNIST. Within a pair the arms differ in nothing but whether the masks vary over the site.
 
-Decision rule: paired by seed, exact sign-flip tests, Holm over three hypotheses at α = .05, for which seven seeds are the fewest
-(2/2⁷ = .0156 ≤ .05/3); eight are run. Margin zero: the paper claims a direction, not a size.
+Decision rule: paired by seed, exact flips of whole seeds, joint over three hypotheses, at α = .05, for which six seeds are the
+fewest (2/2⁶ = .031); eight are run. Margin zero: the paper claims a direction, not a size.
 """
 
 from zoneout_lab import Arm, Hypothesis, Study, Zoneout

@@ -5,8 +5,8 @@ char-PTB validation 1.362 against 1.432, test 1.252 against 1.343). The paper's 
 and .05. So the pairs here have equal rates: .05 in both readings of the layer-wise arm, cells and hidden states together and hidden
 states alone, and .5 and .05; and the paper's own comparison of unequal ones.
 
-Decision rule: paired by seed, exact sign-flip tests, Holm over four hypotheses at α = .05, for which eight seeds are the fewest
-(2/2⁸ = .0078 ≤ .05/4). Margin zero: the paper claims a direction, not a size.
+Decision rule: paired by seed, exact flips of whole seeds, joint over four hypotheses, at α = .05, for which six seeds are the
+fewest (2/2⁶ = .031); eight are run. Margin zero: the paper claims a direction, not a size.
 """
 
 from zoneout_lab import Arm, Hypothesis, Study, Zoneout

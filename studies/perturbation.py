@@ -19,8 +19,9 @@ keeps a perturbation longer. So an LSTM with a larger forget bias is a control: 
 does, σ(1.862) = ½ + ½ σ(1). Layer normalisation runs beside them as a modern control, in no hypothesis: it rescales whatever the
 states are.
 
-Decision rule: paired by seed, exact sign-flip tests, Holm over five hypotheses at α = .05, for which eight seeds are the fewest
-(2/2⁸ = .0078 ≤ .05/5). Margin .01, one hundredth of the perturbation: less does not matter to what a network predicts.
+Decision rule: paired by seed, exact flips of whole seeds, joint over five hypotheses, at α = .05, for which six seeds are the
+fewest (2/2⁶ = .031); eight are run. Compared as they are and not as ratios, for what is next to nothing may be a thousandth of next
+to nothing: margin .01, one hundredth of the perturbation: less does not matter to what a network predicts.
 """
 
 from zoneout_lab import Arm, Hypothesis, RecurrentDropout, RnnDrop, Study, Zoneout
@@ -35,6 +36,7 @@ def keeps_less(name: str, statement: str, claim: int, arm: str, against: str, me
         against=against,
         metric=metric,
         margin=0.01,
+        scale="linear",
         reason="one hundredth of the perturbation",
     )
 

@@ -7,8 +7,8 @@ Population statistics are averaged in training, under zoneout's noise, and evalu
 the statistics belong to another distribution of states. This alone could move claim 19 either way, so the combination is evaluated
 in both ways, with expectations and with sampled masks.
 
-Decision rule: paired by seed, exact sign-flip tests, Holm over five hypotheses at α = .05, for which eight seeds are the fewest
-(2/2⁸ = .0078 ≤ .05/5); ten are run. Margin zero: the paper claims directions. At the laptop preset training stops long before
+Decision rule: paired by seed, exact flips of whole seeds, joint over five hypotheses, at α = .05, for which six seeds are the
+fewest (2/2⁶ = .031); ten are run. Margin zero: the paper claims directions. At the laptop preset training stops long before
 convergence. The normalised arms run the reference loop, several times slower than the others.
 """
 

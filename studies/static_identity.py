@@ -10,8 +10,8 @@ The authors' code evaluates with *another* fixed mask than it trained with, whic
 three times: evaluated with the very mask it was trained with, with the masks' expectation as zoneout is, and with a fresh fixed mask
 as in that code. The claims are judged with the mask of training; the last two hypotheses are about the ways of evaluating.
 
-Decision rule: paired by seed, exact sign-flip tests, Holm over six hypotheses at α = .05, for which eight seeds are the fewest
-(2/2⁸ = .0078 ≤ .05/6). Margin zero: the paper claims directions, not sizes.
+Decision rule: paired by seed, exact flips of whole seeds, joint over six hypotheses, at α = .05, for which six seeds are the fewest
+(2/2⁶ = .031); eight are run. Margin zero: the paper claims directions, not sizes.
 """
 
 from typing import Literal

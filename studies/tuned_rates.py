@@ -5,8 +5,9 @@ each. Here both regularizers get the same number of settings from the same sampl
 then run on fresh seeds, and only those runs are compared. The plain LSTM has nothing to tune. What the paper reports, as validation error,
 one run each: LSTM .092, zoneout .063, recurrent dropout .083.
 
-Decision rule: paired by seed, exact sign-flip tests, Holm over three hypotheses at α = .05, for which seven seeds are the fewest;
-eight are run. Margin zero: the claims are about an order, and tuned arms may lie close. Tuning runs enter no comparison.
+Decision rule: paired by seed, exact flips of whole seeds, joint over three hypotheses, at α = .05, for which six seeds are the
+fewest (2/2⁶ = .031); eight are run. Margin zero: the claims are about an order, and tuned arms may lie close. Tuning runs enter no
+comparison.
 """
 
 from zoneout_lab import Arm, Hypothesis, RecurrentDropout, Study, Tuning, Zoneout

@@ -7,9 +7,9 @@ Its "unregularized" 120.7, 114.5 equals Zaremba et al.'s smaller model, 2 × 200
 LSTM here has the same size as every other arm. Zoneout alone is said not to be competitive, without a figure. The rate of recurrent
 dropout is not stated either; it is the one of the characters.
 
-Decision rule: paired by seed, exact sign-flip tests, Holm over five hypotheses at α = .05, for which eight seeds are the fewest
-(2/2⁸ = .0078 ≤ .05/5). Margin zero: the paper claims directions. The test text is read once as a single stream, by the model of the
-last epoch at the paper's preset.
+Decision rule: paired by seed, exact flips of whole seeds, joint over five hypotheses, at α = .05, for which six seeds are the
+fewest (2/2⁶ = .031); eight are run. Margin zero: the paper claims directions. The test text is read once as a single stream, by the
+model of the last epoch at the paper's preset.
 """
 
 from zoneout_lab import Arm, Hypothesis, NonRecurrentDropout, RecurrentDropout, Study, Zoneout

@@ -75,3 +75,16 @@ def test_own_model_measures_all_three_kinds_of_model(capsys: pytest.CaptureFixtu
     shares = [float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()[1:]]
     plain, by_hand, ours = shares
     assert 0 <= plain < min(by_hand, ours)
+
+
+def test_studies_are_judged_as_declared_and_again(capsys: pytest.CaptureFixture[str]) -> None:
+    published = ANALYSIS.parent / "reports/gradient_flow/study.nc"
+    module = runpy.run_path(str(ANALYSIS / "judged_again.py"))
+    found = module["table"]([str(published)])
+    assert set(found["declared"]) == {"inconclusive"}  # seven hypotheses on plain shares, by Holm
+    assert list(found["again"]).count("supported") == 3
+    assert found.loc[found["again"] == "supported", "why"].str.startswith("compared as ratios").all()
+    module["main"]([str(published)])
+    assert "3 of 7 verdicts differ." in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="Give one or more"):
+        module["main"]([])

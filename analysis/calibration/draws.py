@@ -38,9 +38,9 @@ def family(rng: np.random.Generator, shape: str, simulations: int, m: int, n: in
     return np.asarray(np.sqrt(1 - correlation) * own - np.sqrt(correlation) * shared)
 
 
-def rate(hits: npt.NDArray[np.bool_] | int, simulations: int | None = None, nominal: float | None = None) -> Row:
+def rate(hits: npt.ArrayLike, nominal: float | None = None) -> Row:
     """The part of the simulations in which something happened, with its 99% Clopper–Pearson interval; ``above`` where the nominal rate lies below it."""
-    count, total = (int(hits), int(simulations or 0)) if isinstance(hits, int) else (int(hits.sum()), hits.size)
+    count, total = int(np.sum(hits)), int(np.size(hits))
     interval = scipy_stats.binomtest(count, total).proportion_ci(0.99)
     row: Row = {
         "rate": round(count / total, 4),

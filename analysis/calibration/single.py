@@ -9,6 +9,9 @@ from analysis.calibration.draws import ALPHA, SEEDS, SHAPES, SYMMETRIC, Row, rat
 from zoneout_lab import stats
 
 
+_ABSENT: tuple[stats.Direction, ...] = ("same", "not lower")
+
+
 def errors(rng: np.random.Generator, simulations: int) -> list[Row]:
     """Type-I error of the sign-flip test, the t test and the sign test, by shape and seeds.
 
@@ -28,7 +31,8 @@ def errors(rng: np.random.Generator, simulations: int) -> list[Row]:
             rows += [
                 {"test": "sign-flip", "differences": shape, "n": n} | rate(verdicts < 2, nominal=promised),
                 {"test": "t", "differences": shape, "n": n} | rate(t),
-                {"test": "sign, of the median", "differences": shape, "n": n} | rate(by_count[above] <= ALPHA, nominal=ALPHA),
+                {"test": "sign, of the median", "differences": shape, "n": n}
+                | rate(by_count[above] <= ALPHA, nominal=ALPHA),
             ]
     return rows
 
@@ -62,8 +66,8 @@ def equivalence(rng: np.random.Generator, simulations: int) -> list[Row]:
     """Power of a claim of absence where there is no difference and the margin is one sd, and its error where the difference is the margin."""
     rows = []
     for n in SEEDS[1:]:
-        for direction in ("same", "not lower"):
-            claim = stats.Claim(direction, 1.0)  # type: ignore[arg-type]
+        for direction in _ABSENT:
+            claim = stats.Claim(direction, 1.0)
             for effect, what in ((0.0, "power"), (-1.0, "error")):
                 d = rng.normal(effect, 1, (simulations, 1, n))
                 found = stats.decide_many(d, [claim], ALPHA, rng=rng)[:, 0] == 0

@@ -16,6 +16,8 @@ from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.results import compare
 from zoneout_lab.results.numbers import p_value
+from zoneout_lab.results.sentence import CAUTIONS
+from zoneout_lab.results.shown import shown_interval
 
 LSTM = dict(enumerate([0.100, 0.104, 0.098, 0.101, 0.107, 0.099, 0.103, 0.102]))
 GAIN = [0.010, 0.014, 0.009, 0.012, 0.020, 0.008, 0.011, 0.013]
@@ -96,13 +98,13 @@ def test_sentences():
     tree = make_study({"lstm": LSTM, "zoneout": ZONEOUT}, spec)
     assert compare(tree, "zoneout", "lstm", metric="valid_error").sentence == (
         "Over 8 paired seeds, the validation error of zoneout is 1.21 percentage points lower than that of the LSTM "
-        "(difference −1.21, 95% interval −1.55 to −0.93; p = 0.00781; "
-        "the differences look skewed, so the interval may cover less than it says): supported (exploratory: not declared before the runs)."
+        "(difference −1.21, 95% interval −1.55 to −0.93; p = 0.00781; the differences look skewed, so the interval may cover less "
+        "than it says; without symmetry, by the sign test, p = 0.00781): supported (exploratory: not declared before the runs)."
     )
     assert compare(tree, "lstm", "zoneout", metric="valid_error", direction="same", margin=0.03).sentence == (
         "Over 8 paired seeds, the validation error of the LSTM is 1.21 percentage points higher than that of zoneout "
-        "(difference 1.21, 95% interval 0.93 to 1.55; margin 3.00; p = 0.00781, and 0.00781 for the verdict; "
-        "the differences look skewed, so the interval may cover less than it says): supported (exploratory: not declared before the runs)."
+        "(difference 1.21, 90% interval 0.97 to 1.47; margin 3.00; p = 0.00781; 0.00391 for the verdict; the differences look skewed, so the "
+        "interval may cover less than it says; without symmetry, by the sign test, p = 0.00781): supported (exploratory: not declared before the runs)."
     )
     few = {s: ZONEOUT[s] for s in range(4)}
     c = compare(make_study({"lstm": LSTM, "zoneout": few}, spec), "zoneout", "lstm", metric="valid_error")
@@ -158,8 +160,9 @@ def test_every_sentence_says_what_its_numbers_say(thousandths, direction, margin
         float(x.replace("−", "-"))
         for x in re.search(f"difference {NUMBER}, .*?interval {NUMBER} to {NUMBER}", text).groups()
     ]
-    low, high = c.interval if math.isfinite(c.interval[0]) else c.t_interval
-    assert ("t interval" in text) == (not math.isfinite(c.interval[0])) == ("assumes normal" in text)
+    (low, high), level, normal = shown_interval(c)
+    assert ("t interval" in text) == normal == ("assumes normal" in text)
+    assert normal == (not math.isfinite(c.interval[0]))
     expected = [100 * c.mean_difference, 100 * low, 100 * high]
     largest = max(abs(x) for x in expected)
     assert shown == pytest.approx(expected, abs=0.0051 * largest)
@@ -167,11 +170,13 @@ def test_every_sentence_says_what_its_numbers_say(thousandths, direction, margin
     if c.mean_difference:
         assert float(size[1]) == pytest.approx(abs(expected[0]), abs=0.0051 * largest)
         assert (size[2] == "lower") == (c.mean_difference < 0)
-    assert f"{100 * (1 - c.alpha):.4g}% " in text
+    assert f"{100 * (1 - level):.4g}% " in text
     assert f"margin {100 * margin:.3g}" in text
     if c.verdict == "underpowered":
         assert f"where {stats.seeds_needed(c.alpha)} paired seeds" in text
     else:
-        assert f"p = {p_value(c.p, [c.alpha])}, and {p_value(c.p_adjusted, [alpha])} for the verdict" in text
-    assert ("skewed" in text) == c.skewed
+        assert f"p = {p_value(c.p, [c.alpha])}; {p_value(c.p_adjusted, [alpha])} for the verdict" in text
+    for caution, words in CAUTIONS.items():
+        assert (words in text) == (caution in c.cautions)
+    assert ("by the sign test" in text) == bool(c.cautions)
     assert ("lost" in text) == bool(c.lost)

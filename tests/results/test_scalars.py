@@ -33,7 +33,7 @@ def test_a_metric_by_epoch_is_taken_at_the_best_epoch_of_each_run():
     assert values.dims == ("arm", "seed")
     np.testing.assert_array_equal(values, [[0.2, 0.4, NAN], [0.1, NAN, NAN]])
     words = {"long_name": "validation examples classified wrongly", "units": "1"}
-    assert values.attrs == words | {"noun": "validation error", "better": "lower"}
+    assert values.attrs == words | {"noun": "validation error", "better": "lower", "scale": "linear"}
     np.testing.assert_allclose(scalar(tree, "test_error"), [[0.21, 0.41, NAN], [0.11, NAN, NAN]])
     np.testing.assert_array_equal(scalar(tree, "best_epoch"), [[2, 1, NAN], [4, NAN, NAN]])
 

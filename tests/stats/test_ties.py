@@ -69,8 +69,8 @@ def test_p_is_exhaustive_enumeration_at_any_ratio_of_magnitudes(differences, shi
 def test_p_interval_and_verdict_agree_at_any_ratio_of_magnitudes(family, margin, direction, alpha):
     claim = Claim(direction if margin else "lower", margin)
     for decision in decide(family, [claim] * len(family), alpha):
-        low, high = decision.interval
-        lies = {"below": high < -margin, "above": low > margin, "within": -margin < low and high < margin}
+        (low, high), (inner_low, inner_high) = decision.interval, decision.inner
+        lies = {"below": high < -margin, "above": low > margin, "within": -margin < inner_low and inner_high < margin}
         assert any(lies.values()) == (decision.verdict not in ("inconclusive", "underpowered"))
         assert any(lies.values()) == (decision.p_verdict <= decision.level)
         assert any(lies.values()) == (decision.p_adjusted <= alpha)

@@ -13,15 +13,14 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats import Claim, decide, holm, holm_levels, sign_flip
+from zoneout_lab.stats import DIRECTIONS, Claim, decide, holm, holm_levels, sign_flip
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 #: p-values as sign flips give them: few distinct values, many ties
 p_values = st.lists(st.integers(1, 64).map(lambda k: k / 64), min_size=1, max_size=7)
 samples = st.lists(st.lists(st.integers(-6, 9).map(lambda k: k / 4), min_size=0, max_size=9), min_size=1, max_size=4)
-claims = st.tuples(st.sampled_from(["lower", "higher", "same"]), st.sampled_from([0.5, 1.0, 2.0])).map(
-    lambda pair: Claim(*pair)
-)
+claims = st.tuples(st.sampled_from(DIRECTIONS), st.sampled_from([0.5, 1.0, 2.0])).map(lambda pair: Claim(*pair))
+families = st.sampled_from(["joint", "holm"])
 
 
 @quick
@@ -51,36 +50,63 @@ def test_levels_by_hand():
 
 
 @quick
-@given(samples, st.data())
-def test_verdict_interval_and_p_agree(family, data):
+@given(samples, st.data(), families, st.sampled_from(["one-sided", "two-sided"]))
+def test_verdict_intervals_and_p_agree(family, data, correction, absence):
     chosen = [data.draw(claims) for _ in family]
-    for sample, claim, decision in zip(family, chosen, decide(family, chosen, 0.2), strict=True):
-        low, high = decision.interval
-        assert decision.interval == sign_flip(sample).interval(decision.level)
-        if decision.n < 6:
-            assert decision.verdict == "underpowered"
+    for sample, claim, decision in zip(
+        family, chosen, decide(family, chosen, 0.2, family=correction, absence=absence), strict=True
+    ):
+        if decision.verdict == "underpowered":
+            assert decision.interval == decision.inner == (-math.inf, math.inf)
             continue
+        assert decision.n >= 6
+        assert decision.inner_level == pytest.approx(decision.level * (1 + (absence == "one-sided")))
+        assert decision.interval == sign_flip(sample).interval(decision.level)
+        assert decision.inner == sign_flip(sample).interval(decision.inner_level)
         assert (decision.p_verdict <= decision.level) == (decision.p_adjusted <= 0.2)
-        # with a tie at the margin the interval ends on it, and does not lie beyond it
-        below, above = high < -claim.margin - 1e-7, low > claim.margin + 1e-7
-        within = -claim.margin + 1e-7 < low and high < claim.margin - 1e-7
-        expected = {
-            "lower": ("supported", "contradicted", "equivalent"),
-            "higher": ("contradicted", "supported", "equivalent"),
-            "same": ("contradicted", "contradicted", "supported"),
-        }[claim.direction]
-        if below or above or within:
-            assert decision.verdict == expected[(below, above, within).index(True)]
-        else:
-            assert decision.verdict == ("inconclusive" if math.isfinite(low) else "underpowered")
+        assert decision.p_adjusted >= decision.p_verdict
+        assert decision.level <= 0.2
+        assert decision.verdict == read(claim, decision)
+
+
+def read(claim, decision):
+    """The verdict as a reader reads it off the two intervals; with a tie at the margin the interval ends on it, and does not lie beyond it."""
+    (low, high), (inner_low, inner_high) = decision.interval, decision.inner
+    tie, margin = 1e-7, claim.margin
+    below, above = high < -margin - tie, low > margin + tie
+    within = -margin + tie < inner_low and inner_high < margin - tie
+    found = {
+        "lower": {"supported": below, "contradicted": above, "equivalent": within},
+        "higher": {"supported": above, "contradicted": below, "equivalent": within},
+        "same": {"supported": within, "contradicted": below or above},
+        "not lower": {"supported": inner_low > -margin + tie, "contradicted": inner_high < -margin - tie},
+        "not higher": {"supported": inner_high < margin - tie, "contradicted": inner_low > margin + tie},
+    }[claim.direction]
+    return next((verdict for verdict, holds in found.items() if holds), "inconclusive")
+
+
+@quick
+@given(samples, st.data())
+def test_joint_flips_never_ask_for_less_than_one_hypothesis_alone_and_never_for_more_than_holm_of_one_sided_ps(
+    family, data
+):
+    """Bonferroni's first step is the most that any dependence can cost."""
+    chosen = [data.draw(claims) for _ in family]
+    for decision in decide(family, chosen, 0.2):
+        if decision.verdict != "underpowered":
+            assert decision.p_verdict <= decision.p_adjusted + 1e-12
+            assert decision.p_adjusted <= min(1.0, len(family) * decision.p_verdict) + 1e-12
 
 
 @quick
 @given(samples, st.sampled_from([0.0, 0.5]))
 def test_mirrored_data_mirror_the_verdict(family, margin):
-    lower = decide(family, [Claim("lower", margin)] * len(family))
-    higher = decide([[-d for d in sample] for sample in family], [Claim("higher", margin)] * len(family))
-    assert [d.verdict for d in lower] == [d.verdict for d in higher]
+    mirrored = [[-d for d in sample] for sample in family]
+    pairs = [("lower", "higher"), *([("not lower", "not higher")] if margin else [])]
+    for one, other in pairs:
+        here = decide(family, [Claim(one, margin)] * len(family), 0.3)
+        there = decide(mirrored, [Claim(other, margin)] * len(family), 0.3)
+        assert [d.verdict for d in here] == [d.verdict for d in there]
 
 
 STEP = np.array([-1.0, -1.1, -0.9, -1.2, -0.8, -1.05, -0.95, -1.15])
@@ -97,26 +123,53 @@ STEP = np.array([-1.0, -1.1, -0.9, -1.2, -0.8, -1.05, -0.95, -1.15])
         (Claim("same", 2.0), "supported"),
         (Claim("same", 0.5), "contradicted"),
         (Claim("same", 1.0), "inconclusive"),
+        (Claim("not higher", 0.5), "supported"),
+        (Claim("not lower", 0.5), "contradicted"),
+        (Claim("not lower", 1.0), "inconclusive"),
+        (Claim("not lower", 2.0), "supported"),
     ],
 )
 def test_every_verdict_on_one_sample(claim, verdict):
     assert decide([STEP], [claim])[0].verdict == verdict
 
 
-def test_more_hypotheses_than_seeds_can_decide_are_underpowered():
+def test_under_holm_more_hypotheses_than_seeds_can_decide_are_underpowered():
     # 2/2⁸ ≤ .05/6, but not .05/7; at eight seeds a seventh hypothesis takes every verdict away
-    assert {d.verdict for d in decide([STEP] * 6, [Claim()] * 6)} == {"supported"}
-    for decision in decide([STEP] * 7, [Claim()] * 7):
+    assert {d.verdict for d in decide([STEP] * 6, [Claim()] * 6, family="holm")} == {"supported"}
+    for decision in decide([STEP] * 7, [Claim()] * 7, family="holm"):
         assert decision.verdict == "underpowered"
         assert decision.interval == (-math.inf, math.inf)
 
 
+def test_flipped_jointly_six_seeds_serve_any_number_of_hypotheses():
+    family = [STEP[:6] * scale for scale in np.linspace(0.5, 2, 40)]
+    for decision in decide(family, [Claim()] * 40):
+        assert (decision.verdict, decision.p_adjusted) == ("supported", 2 / 64)
+        assert decision.p_holm == 1
+    assert {d.verdict for d in decide([STEP[:5]] * 2, [Claim()] * 2)} == {"underpowered"}
+
+
+def test_seeds_are_paired_by_their_ids_and_not_by_their_place():
+    rng = np.random.default_rng(5)
+    one = rng.normal(-0.5, 1, 8)
+    other = one + rng.normal(0, 0.3, 8)
+    order = rng.permutation(8)
+    seeds = [3 * k for k in range(8)]
+    straight = decide([one, other], [Claim()] * 2, seeds=[seeds, seeds])
+    shuffled = decide([one, other[order]], [Claim()] * 2, seeds=[seeds, [seeds[k] for k in order]])
+    assert [d.p_adjusted for d in shuffled] == [d.p_adjusted for d in straight]
+    assert [d.p_adjusted for d in decide([one, other[order]], [Claim()] * 2)] != [d.p_adjusted for d in straight]
+
+
 def test_too_few_seeds_pass_on_no_level():
-    # five seeds reach .0625 ≤ .2/3 but give no verdict, so the others stay at α/3 and α/2
+    # five seeds reach .0625 ≤ .2/3 but give no verdict, so under Holm the others stay at α/3 and α/2
     few, many = STEP[:5], [-1, -1, -1, -1, -1, 1.2, 0.5, -0.3]
-    with_few = decide([few, many, STEP], [Claim()] * 3, 0.2)
+    with_few = decide([few, many, STEP], [Claim()] * 3, 0.2, family="holm")
     assert with_few[0].verdict == "underpowered"
     assert [round(d.level, 6) for d in with_few[1:]] == [round(0.2 / 2, 6), round(0.2 / 3, 6)]
+    # flipped jointly there is nothing that it could wrongly say
+    alone, beside = decide([many, STEP], [Claim()] * 2, 0.2), decide([few, many, STEP], [Claim()] * 3, 0.2)
+    assert [(d.level, d.p_adjusted) for d in beside[1:]] == [(d.level, d.p_adjusted) for d in alone]
 
 
 @pytest.mark.parametrize(
@@ -143,6 +196,13 @@ def test_an_empty_family_has_no_verdicts():
     "call",
     [
         lambda: Claim("same"),
+        lambda: Claim("not lower"),
+        lambda: Claim("not higher", 0.0),
+        lambda: decide([[1.0]], [Claim()], family="bonferroni"),  # type: ignore[arg-type]
+        lambda: decide([[1.0]], [Claim()], absence="none"),  # type: ignore[arg-type]
+        lambda: decide([[1.0, 2.0]], [Claim()], seeds=[[1, 1]]),
+        lambda: decide([[1.0, 2.0]], [Claim()], seeds=[[1]]),
+        lambda: decide([[1.0, 2.0]], [Claim()], seeds=[]),
         lambda: Claim("less"),  # type: ignore[arg-type]
         lambda: Claim("lower", -0.1),
         lambda: Claim("lower", math.nan),
@@ -193,13 +253,20 @@ def test_family_wise_error_beside_true_effects_and_a_shared_baseline():
 
 
 @pytest.mark.parametrize("sd", [0.3, 3.0])
-def test_family_wise_error_at_the_margin(sd):
-    # θ on the margin: neither "beyond" nor "within" may be said, whichever the claim
+@pytest.mark.parametrize("beyond", [True, False])
+def test_family_wise_error_at_the_margin(sd, beyond):
+    # θ a hair beyond the margin: "within" is wrong; a hair inside: "beyond" is. Either is hardest there
     rng = np.random.default_rng(13)
-    family = [Claim("lower", 1.0), Claim("higher", 1.0), Claim("same", 1.0), Claim("same", 1.0)]
-    shifts = np.array([-1.0, -1.0, 1.0, -1.0])[:, None]
+    family = [Claim("lower", 1.0), Claim("higher", 1.0), Claim("same", 1.0), Claim("not higher", 1.0)]
+    shifts = np.array([-1.0, -1.0, 1.0, 1.0])[:, None] * (1 + 1e-9 * (1 if beyond else -1))
+    wrong = [
+        {"contradicted", "equivalent"} if beyond else {"supported", "contradicted"},
+        {"supported", "equivalent"} if beyond else {"supported", "contradicted"},
+        {"supported"} if beyond else {"contradicted"},
+        {"supported"} if beyond else {"contradicted"},
+    ]
     result = rate_of_errors(
-        lambda: shifts + sd * rng.standard_normal((4, 9)), family, lambda _, verdict: verdict in DECIDED
+        lambda: shifts + sd * rng.standard_normal((4, 9)), family, lambda i, verdict: verdict in wrong[i]
     )
     assert result.pvalue > 0.001
 
@@ -214,12 +281,13 @@ def test_family_wise_error_of_wrong_directions():
     assert result.pvalue > 0.001
 
 
-def test_family_wise_error_by_exhaustive_enumeration():
-    # two independent true nulls, six seeds: all 2⁶ × 2⁶ sign patterns are equally likely, so this rate is exact.
-    # α/2 = .1 admits 6 of 64 patterns each
+@pytest.mark.parametrize(("family", "rate"), [("holm", 1 - (1 - 6 / 64) ** 2), ("joint", 12 / 64)])
+def test_family_wise_error_by_exhaustive_enumeration(family, rate):
+    # two independent true nulls, six seeds: all 2⁶ × 2⁶ sign patterns are equally likely, so this rate is exact, and below α = .2.
+    # Under Holm α/2 = .1 admits 6 of 64 patterns each; joint flips use what is left of α
     patterns = [np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]) * signs for signs in itertools.product((1, -1), repeat=6)]
     erred = [
-        any(d.verdict in DECIDED for d in decide(pair, [Claim()] * 2, 0.2))
-        for pair in itertools.product(patterns, patterns)
+        any(d.verdict in DECIDED for d in decide(pair, [Claim()] * 2, 0.2, family=family))
+        for pair in itertools.product(patterns[:32], patterns)  # the other half mirrors this one
     ]
-    assert np.mean(erred) == pytest.approx(1 - (1 - 6 / 64) ** 2)
+    assert np.mean(erred) == pytest.approx(rate)

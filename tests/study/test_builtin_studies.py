@@ -9,10 +9,9 @@ from pairwise import pairwise
 
 from zoneout_lab.errors import UsageError
 from zoneout_lab.paper import CLAIMS
-from zoneout_lab.stats import seeds_needed
 from zoneout_lab.study import builtin_studies, load_study
 from zoneout_lab.study.batching import batches
-from zoneout_lab.study.design import check_design, check_metrics
+from zoneout_lab.study.design import check_design, check_metrics, seeds_needed
 from zoneout_lab.study.spec import overridden
 from zoneout_lab.tasks import TASKS
 
@@ -74,7 +73,7 @@ def test_its_file_says_how_it_decides(name):
     """Claims by number, the rule, and as many seeds as the rule says are the fewest, or more."""
     study = load_study(name)
     text = " ".join((builtin_studies()[name].read_text(encoding="utf-8").split('"""')[1]).split())
-    assert "Decision rule: paired by seed, exact sign-flip tests, Holm over " in text
+    assert "Decision rule: paired by seed, exact flips of whole seeds, joint over " in text
     assert "argin" in text
     if name in YOUNGER:
         assert "none of the paper's claims" in text
@@ -87,7 +86,8 @@ def test_its_file_says_how_it_decides(name):
     assert re.search(r"Krueger et al\.,? 2017", text)
     assert re.search(r"paper(’s|'s)? (reports|prints|gives|shows|expects|says|claims)|without a? ?figure", text)
     assert all(h.reason or not h.margin for h in study.hypotheses)
-    fewest = seeds_needed(study.alpha, len(study.hypotheses))
+    fewest = seeds_needed(study)
+    assert study.family == "joint"
     assert study.seeds >= fewest
     assert re.search(
         rf"{COUNTED[fewest]} (seeds )?(are|is) (the )?fewest|{COUNTED[fewest]} seeds are the fewest", text, re.I

@@ -112,7 +112,9 @@ def test_the_preset_is_part_of_the_id():
 def test_naming_the_tasks_score_is_the_same_study():
     named = HELPS.model_copy(update={"metric": "valid_error"})
     assert small(hypotheses=(HELPS,)).id == small(hypotheses=(named,)).id
-    assert small(hypotheses=(HELPS,)).resolved().hypotheses == (named,)
+    written = named.model_copy(update={"scale": "linear"})
+    assert small(hypotheses=(HELPS,)).resolved().hypotheses == (written,)
+    assert small(hypotheses=(HELPS,)).id == small(hypotheses=(written,)).id
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def compare_family(
     and declared ``looks`` as for :func:`zoneout_lab.stats.decide_at_looks`; each comparison is then of the seeds that its look saw.
     Raises as :func:`compare` does.
     """
-    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale) for q in questions]
+    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin) for q in questions]
     claims = [
         stats.Claim(q.direction, stats.margin_on(pair.scale, q.margin))
         for q, pair in zip(questions, paired, strict=True)

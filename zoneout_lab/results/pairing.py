@@ -64,11 +64,13 @@ class Pairs:
         )
 
 
-def pairs(tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale | None = None) -> Pairs:
-    """Pair two arms of a study by seed id; ``scale`` is the metric's own unless another is given.
+def pairs(
+    tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale | None = None, margin: float = 0.0
+) -> Pairs:
+    """Pair two arms of a study by seed id; ``scale`` is the metric's own unless another is named.
 
     Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself, a seed appears
-    twice, or the scale cannot hold the values.
+    twice, the scale cannot hold the values, or a ``margin`` needs one named.
     """
     tree = schema.by_arm_and_seed(tree)
     values = scalar(tree, metric)
@@ -84,7 +86,7 @@ def pairs(tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale |
     )
     both = sorted(has[0] & has[1])
     arm_values, against_values = tuple(ours[seed] for seed in both), tuple(theirs[seed] for seed in both)
-    used: Scale = scale or values.attrs["scale"]
+    used = stats.named_or_own(scale, values.attrs["scale"], margin, metric)
     try:
         on = stats.scaled(arm_values, against_values, used)
     except InputRefusedError as error:

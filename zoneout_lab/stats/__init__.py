@@ -15,7 +15,7 @@ from zoneout_lab.stats.paired import (
     wilcoxon_p,
 )
 from zoneout_lab.stats.power import Design, chance, seeds_to_decide, shared_baseline, true_verdict, upper_sd
-from zoneout_lab.stats.scales import RATIO_OF, Scaled, back, margin_on, scaled
+from zoneout_lab.stats.scales import RATIO_OF, Scaled, back, margin_on, named_or_own, scaled
 from zoneout_lab.stats.signflip import EXACT_UP_TO, Alternative, SignFlip, sign_flip
 from zoneout_lab.stats.verdict import (
     DIRECTIONS,
@@ -64,6 +64,7 @@ __all__ = [
     "holm_levels",
     "margin_on",
     "median_interval",
+    "named_or_own",
     "needs_margin",
     "paired_effect",
     "scaled",

@@ -112,6 +112,25 @@ def margin_on(scale: Scale, margin: float) -> float:
     return math.log(margin)
 
 
+def named_or_own(scale: Scale | None, own: Scale, margin: float, metric: str) -> Scale:
+    """The scale named, or the metric's ``own``; a margin has to say what it is on, where that is not the metric's units.
+
+    Raises InputRefusedError where it does not.
+
+    >>> named_or_own(None, "log", 0.0, "valid_ppl"), named_or_own("linear", "log", 0.5, "valid_ppl")
+    ('log', 'linear')
+    >>> named_or_own(None, "log", 1.5, "valid_ppl")
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: valid_ppl is compared as a ratio unless another scale is named, and a margin of 1.5 could be either: scale="log" makes it a factor, scale="linear" a difference in the metric's units.
+    """
+    if scale is None and own != "linear" and margin:
+        raise InputRefusedError(
+            f"{metric} is compared as a ratio unless another scale is named, and a margin of {margin:g} could be either: "
+            f'scale="{own}" makes it a factor, scale="linear" a difference in the metric\'s units.'
+        )
+    return scale or own
+
+
 def back(scale: Scale, values: npt.ArrayLike) -> FloatArray:
     """Values on ``scale`` as they were measured: the inverse of the scale.
 

@@ -87,7 +87,8 @@ class Hypothesis(Frozen):
 
     ``scale`` says what is subtracted: values (``linear``), their logs (``log``) or their log odds (``logit``); by default the metric's own, which is
     ``log`` for norms, shares of gradients and perplexities. ``margin`` is the smallest difference that matters in practice (for a claim of absence the
-    largest that does not), with its ``reason``: in the metric's units on the linear scale, and a factor such as 1.05 on the others.
+    largest that does not), with its ``reason``: in the metric's units on the linear scale, and a factor such as 1.05 on the others; with a
+    margin, a metric that is not linear of itself needs its scale named.
     ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the study runs on.
     """
 

@@ -17,7 +17,7 @@ from zoneout_lab.parts import Code, Part, check_kinds, parts_of
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.regularizers import to_json, trained_for
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
-from zoneout_lab.stats import Family, margin_on
+from zoneout_lab.stats import Family, margin_on, named_or_own
 from zoneout_lab.study.changes import changed, explain
 from zoneout_lab.study.declared import Arm, Change, Hypothesis, MeasureField, Name, Tuning
 from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit
@@ -95,14 +95,14 @@ class Study(Frozen):
     def resolved(self) -> Study:
         """The study with ``…_score`` metrics named for its task, ``valid_error`` or ``valid_bpc``, and each hypothesis's scale written out.
 
-        Raises InputRefusedError where a hypothesis's margin is none on its scale.
+        Raises InputRefusedError where a hypothesis's margin is none on its scale, or does not say which it is on.
         """
         names = {f"{split}_score": f"{split}_{self.score.name}" for split in SPLITS}
         hypotheses = []
         for h in self.hypotheses:
             metric = names.get(h.metric, h.metric)
-            scale = h.scale or self._scale(metric)
             try:
+                scale = named_or_own(h.scale, self._scale(metric), h.margin, metric)
                 margin_on(scale, h.margin)
             except InputRefusedError as error:
                 raise InputRefusedError(f"hypothesis {h.name!r}: {error}") from error
