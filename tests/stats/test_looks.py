@@ -48,7 +48,7 @@ def brute_levels(differences, looks, alphas):
             f: min(1.0, 2 * min(sum(v <= s for v in sums.values()), sum(v >= s for v in sums.values())) / size)
             for f, s in sums.items()
         })  # fmt: skip
-    levels = []
+    levels: list[float] = []
     for k in range(len(looks)):
         flips = list(p[k])
         crossed = [any(p[i][f[: looks[i]]] <= levels[i] for i in range(k)) for f in flips]

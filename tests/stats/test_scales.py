@@ -49,6 +49,7 @@ def test_a_zero_counts_as_half_the_smallest_other_value():
     assert back("log", values.against) == pytest.approx([0.125, 0.0625])
     assert values.replaced == 2
     assert scaled([UNDERFLOW], [1.0], "log").replaced == 0
+    assert back("log", scaled([0.0, 8.0], [6.0, 7.0], "log").arm) == pytest.approx([3, 8])
 
 
 def test_a_one_counts_as_half_as_far_from_one_as_the_nearest_other():

@@ -19,8 +19,8 @@ differences = st.lists(st.integers(-9, 9).map(float), min_size=0, max_size=7)
 def test_ranks_are_those_of_values_with_an_enormous_one_for_each_lost_run(values, arm, against, both, worse):
     # worst by far: a difference larger than all others, in the direction in which the lost run is worse
     spelled = [*values, *[worse * 1e6] * arm, *[-worse * 1e6] * against, *[0.0] * both]
-    expected = np.sign(spelled) * scipy_stats.rankdata(np.abs(spelled)) if spelled else []
-    assert list(worst_ranks(values, arm, against, both, worse=worse)) == list(expected)
+    expected: list[float] = list(np.sign(spelled) * scipy_stats.rankdata(np.abs(spelled))) if spelled else []
+    assert list(worst_ranks(values, arm, against, both, worse=worse)) == expected
 
 
 def test_p_is_wilcoxons():
