@@ -8,15 +8,14 @@ import numpy as np
 
 from analysis.calibration.draws import ALPHA, Row, Values, family, rate
 from zoneout_lab import stats
-
-_FLIPS = 2048
+from zoneout_lab.stats.many import signs_for
 
 
 def errors(rng: np.random.Generator, simulations: int) -> list[Row]:
     """Chance of any verdict over all looks where there is no difference, by plan of looks, spending and number of hypotheses.
 
-    "every look at α" is what naive looking does, "none, the last only" a single test. The looks of many samples are counted at once with the same 2,048 sampled flips (the
-    identity and every opposite among them); ``tests/stats/test_looks.py`` compares that shortcut with ``decide_at_looks`` itself on the same samples.
+    "every look at α" is what naive looking does, "none, the last only" a single test. The looks of many samples are counted at once with the same random subgroup
+    of 1,024 flips; ``tests/stats/test_looks.py`` compares that shortcut with ``decide_at_looks`` itself on the same samples.
     """
     rows = []
     for looks, m in itertools.product(((10, 20), (6, 10, 20)), (1, 5)):
@@ -49,13 +48,7 @@ def real(rng: np.random.Generator, simulations: int) -> list[Row]:
 
 def p_under(d: Values, looks: tuple[int, ...], rng: np.random.Generator) -> list[Values]:
     """The smallest two-sided p [simulations, flips] over the hypotheses of ``d`` [simulations, m, n] at each look, under flips of all n seeds."""
-    n = d.shape[2]
-    if n <= 10:
-        signs = 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-    else:
-        half = rng.integers(0, 2, (_FLIPS // 2, n)) * 2.0 - 1
-        half[0] = 1
-        signs = np.concatenate([half, -half])
+    signs = signs_for(d.shape[2], rng)
     out = []
     for seen in looks:
         least = np.ones((len(d), len(signs)))
