@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -28,7 +28,7 @@ from scipy import special
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.families import Family, holm
-from zoneout_lab.stats.joint import SeedFlips, Tested, p_under, sign_flips
+from zoneout_lab.stats.joint import SeedFlips, Tested, least_of_others, level_of, p_under, sign_flips
 from zoneout_lab.stats.signflip import FloatArray, SignFlip, check_alpha, sign_flip
 from zoneout_lab.stats.verdict import (
     Absence,
@@ -135,13 +135,13 @@ def _closed(decision: Decision | None) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """One look: its α, every flip of its seeds, and of each claim the sign flips, the finding and the p under every flip."""
+    """One look: its α, every flip of its seeds, and of each claim the sign flips, the finding and the p under every flip on its own sides and on either."""
 
     alpha: float
     flips: SeedFlips
     tests: list[SignFlip]
     found: list[Found]
-    under: list[FloatArray]
+    under: list[tuple[FloatArray, FloatArray]]
 
 
 @dataclass(eq=False)
@@ -177,7 +177,7 @@ class _Course:
         found = [finding_of(test, claim, absence) for test, claim in zip(tests, claims, strict=True)]
         flips = self._flips(sorted({seed for each in ids for seed in each}, key=place.__getitem__), rng)
         under = [
-            p_under(Tested(value, of, each.p, each.shift, each.side, part), flips)
+            p_under(Tested(value, of, each.p, each.shift, each.sides, each.either, part), flips)
             for value, of, each, part in zip(values, ids, found, parts, strict=True)
         ]
         self.looks.append(_Look(alpha, flips, tests, found, under))
@@ -185,12 +185,12 @@ class _Course:
     def _flips(self, seeds: list[int], rng: np.random.Generator | None) -> SeedFlips:
         """Every flip of the seeds, or sampled ones that go on where those of the look before ended."""
         before = self.looks[-1].flips if self.looks else None
-        if before is None or before.drawn is None or rng is None:
+        if before is None or before.flipped is None or rng is None:
             return sign_flips(seeds, rng)
         known, new = len(before.seeds), len(seeds) - len(before.seeds)
         # draws of their own: those of the first look are made from the same start
         fresh = np.frombuffer(rng.spawn(len(seeds))[-1].bytes(before.count * -(-new // 8)), np.uint8)
-        parts = ((before.drawn, known), (fresh.reshape(before.count, -1), new))
+        parts = ((before.flipped, known), (fresh.reshape(before.count, -1), new))
         bits = np.concatenate([np.unpackbits(part, axis=1, count=n) for part, n in parts if n], 1)
         bits[0] = 0
         return SeedFlips(tuple(seeds), np.packbits(bits, axis=1))
@@ -210,59 +210,72 @@ class _Course:
         return out
 
     def _joint(self, own: dict[int, float]) -> dict[int, tuple[float, float]]:
-        """Adjusted p and level of each by flips of whole seeds, as :func:`~zoneout_lab.stats.joint.step_down` goes."""
-        alpha, before, going, level = self.looks[-1].alpha, 0.0, True, 0.0
-        out: dict[int, tuple[float, float]] = {}
-        for value in sorted(set(own.values())):
-            crossed, least, here = self._boundary([j for j in own if own[j] >= value])
-            before = max(before, float(np.count_nonzero(crossed | (least <= value))) / least.size, value)
-            if going:
-                level, going = here, before <= alpha
-            out |= {j: (min(1.0, before), level) for j in own if own[j] == value}
-        return out
+        """Adjusted p and level of each by flips of whole seeds, as :func:`~zoneout_lab.stats.joint.step_down` goes, but without Bonferroni's floor: its
+        boundaries and these could not be mixed from look to look."""
+        return self._stepped(own, lambda left: self._boundary(left, 1.0))
 
     def _holm(self, own: dict[int, float]) -> dict[int, tuple[float, float]]:
         """Adjusted p and level of each by itself, at what Holm's step-down leaves of the α of every look."""
-        before, going, stopped = 0.0, True, 0
+        return self._stepped(own, lambda left: [self._boundary([j], len(left))[0] for j in left])
+
+    def _stepped(
+        self, own: dict[int, float], boundaries: Callable[[list[int]], list[_Boundary]]
+    ) -> dict[int, tuple[float, float]]:
+        alpha, before, going = self.looks[-1].alpha, 0.0, True
         out: dict[int, tuple[float, float]] = {}
-        for value in sorted(set(own.values())):
-            left = sum(p >= value for p in own.values())
-            stopped = left if going else stopped
-            here = [j for j in own if own[j] == value]
-            for j in here:
-                crossed, least, level = self._boundary([j], left)
-                before = max(before, left * float(np.count_nonzero(crossed | (least <= value))) / least.size)
-                out[j] = (min(1.0, before), level if going else self._boundary([j], stopped)[2])
-            going = going and before <= self.looks[-1].alpha
+        left = list(own)
+        while left:
+            found = dict(zip(left, boundaries(left), strict=True))
+            tried = {j: min(1.0, each.adjusted(own[j])) for j, each in found.items()}
+            before = max(before, min(tried.values()))
+            if going:
+                going = before <= alpha
+                # what is retained keeps the level at which the step-down stopped
+                out |= {j: (before, found[j].level) for j in left if tried[j] <= before or not going}
+            out |= {j: (before, out[j][1]) for j in left if tried[j] <= before}
+            left = [j for j in left if tried[j] > before]
         return out
 
-    def _boundary(self, claims: Sequence[int], parts: int = 1) -> tuple[Flags, FloatArray, float]:
-        """For an intersection of hypotheses at the last look: which flips had crossed before, their smallest p there, and the level."""
-        crossed: Flags = np.zeros(1, bool)
-        least, level, past = np.ones(1), 0.0, None
-        for look in self.looks:
-            if past is not None:
-                crossed = _carried(crossed | (least <= level), past, look.flips)
-            least = np.minimum.reduce([look.under[j] for j in claims])
-            crossed = crossed if past else np.zeros(least.size, bool)
-            level = _level(least[~crossed], look.alpha / parts * least.size - np.count_nonzero(crossed), look.alpha)
-            past = look.flips
-        return crossed, least, level
+    def _boundary(self, claims: list[int], parts: float) -> list[_Boundary]:
+        """For an intersection of hypotheses at the last look, one for each of them."""
+        out: list[_Boundary] = []
+        least = [least_of_others([look.under[j] for j in claims]) for look in self.looks]
+        for k in range(len(claims)):
+            if k and all(each[k] is each[0] for each in least):
+                out.append(out[0])
+                continue
+            crossed: Flags = np.zeros(least[0][k].size, bool)
+            level = 0.0
+            for at, look in enumerate(self.looks):
+                if at:
+                    before = self.looks[at - 1]
+                    crossed = _carried(crossed | (least[at - 1][k] <= level), before.flips, look.flips)
+                remaining, size = least[at][k][~crossed], crossed.size
+                level = level_of(remaining, look.alpha / parts * size - np.count_nonzero(crossed), look.alpha)
+            out.append(_Boundary(crossed, least[-1][k], level, parts))
+        return out
 
 
-def _level(least: FloatArray, allowed: float, most: float) -> float:
-    """The largest level, at most ``most``, that no more than ``allowed`` of the smallest p values reach."""
-    count = max(0, math.floor(allowed + 1e-9))
-    if count >= least.size:
-        return most
-    return min(most, float(np.nextafter(np.partition(least, count)[count], 0)))
+@dataclass(frozen=True, eq=False)
+class _Boundary:
+    """Which flips had crossed before the last look, their smallest p there, and the level there, at one of so many ``parts`` of α."""
+
+    crossed: Flags
+    least: FloatArray
+    level: float
+    parts: float
+
+    def adjusted(self, p: float) -> float:
+        """The α that it would take to cross with ``p``."""
+        counted = float(np.count_nonzero(self.crossed | (self.least <= p))) / self.least.size
+        return self.parts * max(counted, p)
 
 
 def _carried(flags: Flags, past: SeedFlips, now: SeedFlips) -> Flags:
     """Flags of an earlier look's flips at the flips of a later one, whose first seeds are the earlier ones."""
-    if past.drawn is not None:
+    if past.flipped is not None:
         return flags  # the same draws, with more seeds
-    if now.drawn is None:
+    if now.flipped is None:
         return np.tile(flags, now.count // past.count)  # the first seeds count fastest
-    bits = np.unpackbits(now.drawn, axis=1, count=len(past.seeds))
+    bits = np.unpackbits(now.flipped, axis=1, count=len(past.seeds))
     return np.asarray(flags[bits @ (1 << np.arange(len(past.seeds)))])
