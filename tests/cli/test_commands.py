@@ -60,6 +60,17 @@ def test_plan_of_a_finished_study(command, small_file, finished):
     assert "everything is there" in command("plan", str(small_file), *options).output
 
 
+def test_plan_counts_what_other_folders_have(command, small_file, finished):
+    folder = folder_of(finished)
+    options = ["--seeds", "5", "--set", "training.epochs=1", "--out", str(folder.parent)]
+    facts = json.loads(command("plan", str(small_file), *options, "--json").output)
+    assert (facts["runs"], facts["missing"], facts["taken_over"]) == (10, 4, {folder.name: 6})
+    assert sum(facts["batches"]) == 4
+    words = " ".join(command("plan", str(small_file), *options).output.split())
+    assert f"6 of 10 runs are there already, from {folder.name}" in words
+    assert not (folder.parent / facts["study"]).exists()
+
+
 def test_run(finished):
     folder, done = finished
     assert done.output == f"Report: {folder / 'report.html'}\n"  # progress and verdicts are not data

@@ -64,7 +64,11 @@ def test_every_claim_has_a_study_and_every_study_has_both_presets():
     studies = [load_study(name) for name in builtin_studies()]
     asked = {claim for study in studies for hypothesis in study.hypotheses for claim in hypothesis.claims}
     assert asked == set(CLAIMS)
-    assert {study.name for study in studies if "paper" not in TASKS[study.task].settings} == {"quickstart", *YOUNGER}
+    assert {study.name for study in studies if "paper" not in TASKS[study.task].settings} == {
+        "quickstart",
+        "sources_of_variance",
+        *YOUNGER,
+    }
     assert {study.preset for study in studies} == {"laptop"}
 
 

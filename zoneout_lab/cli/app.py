@@ -133,7 +133,11 @@ def run(
         )
     show_verdicts(summary.folder)
     if summary.trained == 0 and not summary.failed:
-        errors.print(f"Nothing to do: all {summary.planned} runs are done.", highlight=False)
+        taken = f", {summary.taken} of them taken over from other folders" if summary.taken else ""
+        errors.print(
+            f"{'Nothing to train' if taken else 'Nothing to do'}: all {summary.planned} runs are done{taken}.",
+            highlight=False,
+        )
     if summary.diverged:
         errors.print(f"{summary.diverged} runs diverged; the report shows which.", highlight=False)
     output.print(f"Report: {summary.report}", highlight=False, soft_wrap=True, markup=False)

@@ -82,7 +82,10 @@ def chosen_study(
             words.append(f"{path} set to {text}")
             options += ["--set", item]
         changes["change"] = settings
-    study, moved = shortened(overridden(declared, **changes), declared)
+    changed = overridden(declared, **changes)
+    if changed.looks != declared.looks:
+        words.append(f"looks: {', '.join(map(str, declared.looks))} → {', '.join(map(str, changed.looks))}")
+    study, moved = shortened(changed, declared)
     if moved:
         words.append(moved)
         errors.print(f"[yellow]Note:[/] {escape(moved)}.", highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from rich.markup import escape
@@ -9,14 +10,16 @@ from rich.markup import escape
 from zoneout_lab.cli.console import duration, errors, print_facts, print_json, size
 from zoneout_lab.cli.power import in_one_line
 from zoneout_lab.ops.cells import as_cell
-from zoneout_lab.report.text import count
+from zoneout_lab.report.text import count, listing
 from zoneout_lab.study import Study
 from zoneout_lab.study.batching import batches
 from zoneout_lab.study.cost import cost
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced, seeds_needed
 from zoneout_lab.study.device import device_memory, why_missing
+from zoneout_lab.study.looks import stopped_at
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.takeover import Siblings, found, from_where
 from zoneout_lab.tasks import load_task, make_task, task_name
 from zoneout_lab.training import default_workers
 
@@ -32,7 +35,9 @@ def show_plan(
     """
     missing_device = why_missing(device)
     workers = workers or default_workers(device)
-    runs = study.runs()
+    folder = out / study.id
+    manifest = read_manifest(folder) if (folder / "MANIFEST.json").exists() else None
+    runs = study.runs(stopped_at(manifest) if manifest else None)
     check_metrics(study)
     problem = refuse_unless_forced(study, force=force)
     tuning_runs = []
@@ -47,9 +52,11 @@ def show_plan(
     task = make_task(study.task, study.setting().options)
     loaded = load_task(task, data)
     warnings = check_parts(study, task, loaded)
-    folder = out / study.id
-    there = read_manifest(folder)["runs"] if (folder / "MANIFEST.json").exists() else {}
+    there = manifest["runs"] if manifest else {}
     missing = [run for run in runs if run.id not in there or not (folder / there[run.id]["file"]).exists()]
+    siblings = Siblings(out, study.id, loaded.digest, warnings.append)
+    taken = found(missing, siblings)
+    missing = [run for run in missing if run.id not in taken]
     work = batches(
         [*tuning_runs, *missing] if missing else [],
         loaded.train.steps,
@@ -67,6 +74,7 @@ def show_plan(
         "runs": len(runs),
         "tuning_runs": len(tuning_runs),
         "missing": len(missing),
+        "taken_over": dict(Counter(taken.values())),
         "batches": [len(batch) for batch in work],
         "seconds": None if expected is None else round(expected.seconds, 1),
         "bytes": None if expected is None else expected.memory,
@@ -92,10 +100,12 @@ def show_plan(
         "model": f"{_cells(study)}, {setting.model.layers} × {setting.model.hidden} units",
         "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
         "arms": ", ".join(arm.name for arm in study.arms),
-        "runs": f"{len(runs)} ({len(study.arms)} arms × {study.seeds} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
+        "runs": f"{len(runs)} ({len(study.arms)} arms × {len(runs) // len(study.arms)} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
         "missing": f"{len(missing)}, trained in batches of {'at most ' if expected is None else ''}{', '.join(str(len(b)) for b in work)}" if work else "none",
+        **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
-        **({"power": f"{found} of the paired differences; more: zoneout-lab power"} if (found := in_one_line(study)) else {}),
+        **({"power": f"{line} of the paired differences; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
+        **({"looks": f"at {listing([str(look) for look in study.looks])} seeds; it ends at the first at which every hypothesis has a verdict"} if study.looks else {}),
         "time": "none: everything is there" if not work else "not known here" if expected is None
                 else f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once",
         "memory": "none" if not work else "not known here" if expected is None else f"about {size(expected.memory)}",

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from zoneout_lab.cli.console import output, print_json
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.study.looks import stopped_at
 from zoneout_lab.study.store import CONFIRM, read_manifest
 
 
@@ -37,7 +38,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
 def _count(folder: Path) -> dict[str, Any]:
     manifest = read_manifest(folder)
     study = manifest["study"]
-    planned = len(study["arms"]) * study["seeds"]
+    planned = len(study["arms"]) * (stopped_at(manifest) or study["seeds"])
     runs = [run for run in manifest["runs"].values() if run["phase"] == CONFIRM and (folder / run["file"]).exists()]
     report = folder / "report.html"
     return {

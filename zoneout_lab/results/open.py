@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ def open_results(path: str | Path) -> xr.DataTree:
     ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
     out) or a ``.nc`` file of a whole study. Planned runs that are not there are ``missing``. Provenance holds ``study``,
     ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any,
-    ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, and
-    lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences) and ``score`` (what the task
+    ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, ``reached`` (seeds) where the study declares looks, ``earlier_looks`` where its runs were judged before without
+    that being declared, ``taken_over`` (folder → how many runs) where runs came from
+    other folders, and lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences) and ``score`` (what the task
     is judged by) of the runs.
 
     Raises InputRefusedError where there is nothing to open, IntegrityError where a file is not what was written.
@@ -57,8 +59,12 @@ def _open_folder(folder: Path) -> xr.DataTree:
     try:
         study = manifest["study"]
         arms = [str(arm["name"]) for arm in study["arms"]]
-        planned = range(int(study["seeds"]))
+        # a study with declared looks has results up to the last that it reached
+        reached = int(manifest.get("reached", study["seeds"]))
+        planned = range(min(reached, int(study["seeds"])))
         entries = {run_id: entry for run_id, entry in manifest["runs"].items() if entry["phase"] == "confirm"}
+        if "reached" in manifest:
+            entries = {run_id: entry for run_id, entry in entries.items() if int(entry["seed"]) < reached}
         cells = [(str(entry["arm"]), int(entry["seed"])) for entry in entries.values()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{folder / MANIFEST} is damaged: {error!r}.") from error
@@ -77,7 +83,9 @@ def _open_folder(folder: Path) -> xr.DataTree:
         seeds = list(planned)
     record = {key: manifest.get(key) for key in ("study", "declared", "overrides", "command")}
     record |= {key: _distinct(schema.provenance(tree, key) for tree, _ in runs) for key in _OF_RUNS}
-    record |= {key: manifest[key] for key in ("tuning", "paper") if manifest.get(key) is not None}
+    record |= {key: manifest[key] for key in ("tuning", "paper", "reached", "earlier_looks") if manifest.get(key)}
+    if taken := Counter(str(entry["from"]) for entry in entries.values() if "from" in entry):
+        record["taken_over"] = dict(sorted(taken.items()))
     if scores := _distinct(schema.provenance(tree, "score") for tree, _ in runs):
         record["score"] = scores  # what the task was judged by; older runs do not say
     unmeasured = [

@@ -125,7 +125,8 @@ def _by_seed(values: xr.DataArray) -> dict[int, float]:
 
 
 def _absent(tree: xr.DataTree, there: set[int]) -> tuple[int, ...]:
-    count = (schema.study_of(tree) or {}).get("seeds")
+    study = schema.study_of(tree) or {}
+    count = (schema.provenance(tree, "reached") if study.get("looks") else None) or study.get("seeds")
     planned = set(range(count)) if isinstance(count, int) else set()
     # other seeds than the study's own: which of them were planned is not known
     return tuple(sorted(planned - there)) if there <= planned else ()

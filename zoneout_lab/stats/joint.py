@@ -26,10 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats.signflip import EXACT_UP_TO, RESAMPLES, FloatArray, slack_of
-
-_BLOCK = 2**20  # numbers of a block of sampled flips: 8 MiB
-
+from zoneout_lab.stats.signflip import BLOCK, EXACT_UP_TO, RESAMPLES, FloatArray, slack_of
 
 Counts = npt.NDArray[np.int64]
 
@@ -135,29 +132,28 @@ def level_of(least: FloatArray, allowed: float, most: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class SeedFlips:
-    """Signs of ``seeds``: all 2ⁿ in the order of counting, or those of ``flipped`` [flips, ⌈n/8⌉], bits that were sampled, the first row 0."""
+    """Flips of ``seeds``: all 2ⁿ in the order of counting, the first seed fastest, or ``drawn`` [flips, ⌈n/8⌉] ones as bits, of which the first is none."""
 
     seeds: tuple[int, ...]
-    flipped: npt.NDArray[np.uint8] | None = None
+    drawn: npt.NDArray[np.uint8] | None = None
 
     @property
     def count(self) -> int:
         """How many flips there are."""
-        return 2 ** len(self.seeds) if self.flipped is None else len(self.flipped)
+        return 2 ** len(self.seeds) if self.drawn is None else len(self.drawn)
 
     def sums(self, values: FloatArray, seeds: Sequence[int]) -> FloatArray:
         """Sums [flips] of ``values`` at ``seeds`` with these signs."""
         by_seed = dict(zip(seeds, values, strict=True))
         column = np.array([by_seed.get(seed, 0.0) for seed in self.seeds])
-        if self.flipped is None:
+        if self.drawn is None:
             sums = np.zeros(1)
             for value in column:
                 sums = np.concatenate([sums + value, sums - value])
             return sums
-        rows = max(1, _BLOCK // len(column))
-        blocks = (self.flipped[start : start + rows] for start in range(0, len(self.flipped), rows))
-        changed = [np.unpackbits(block, axis=1, count=len(column)).astype(np.float64) @ column for block in blocks]
-        return np.asarray(column.sum() - 2 * np.concatenate(changed))
+        rows = max(1, BLOCK // len(column))
+        parts = [flipped(self.drawn[k : k + rows], len(column)) @ column for k in range(0, len(self.drawn), rows)]
+        return np.asarray(column.sum() - 2 * np.concatenate(parts))
 
 
 def sign_flips(seeds: Sequence[int], rng: np.random.Generator | None = None, resamples: int = RESAMPLES) -> SeedFlips:
@@ -171,9 +167,18 @@ def sign_flips(seeds: Sequence[int], rng: np.random.Generator | None = None, res
     if rng is None:
         raise InputRefusedError(f"{len(seeds)} seeds have too many sign flips to list: pass rng, a numpy Generator.")
     width = -(-len(seeds) // 8)
-    flipped = np.frombuffer(rng.bytes((resamples + 1) * width), np.uint8).reshape(-1, width).copy()
-    flipped[0] = 0
-    return SeedFlips(tuple(seeds), flipped)
+    drawn = np.frombuffer(bytes(width) + rng.bytes(resamples * width), np.uint8)
+    return SeedFlips(tuple(seeds), drawn.reshape(resamples + 1, width))
+
+
+def flipped(drawn: npt.NDArray[np.uint8], n: int) -> FloatArray:
+    """1 where a flip that was drawn changes a seed's sign, otherwise 0: [flips, n].
+
+    >>> flipped(np.array([[0b0000_0000], [0b1010_0000]], np.uint8), 3)
+    array([[0., 0., 0.],
+           [1., 0., 1.]])
+    """
+    return np.unpackbits(drawn, axis=1, count=n).astype(np.float64)
 
 
 def p_under(tested: Tested, flips: SeedFlips) -> tuple[FloatArray, FloatArray]:
@@ -184,7 +189,7 @@ def p_under(tested: Tested, flips: SeedFlips) -> tuple[FloatArray, FloatArray]:
     less, greater = ranks(sums, float(slack_of(tested.differences, tested.sizes).sum()))
     p = _combined(less, greater, tested.sides)
     p[0] = tested.p
-    if flips.flipped is None and tested.sides == TWO_SIDED:
+    if flips.drawn is None and tested.sides == TWO_SIDED:
         p[-1] = tested.p
     if tested.either == tested.sides:
         return p, p

@@ -185,12 +185,12 @@ class _Course:
     def _flips(self, seeds: list[int], rng: np.random.Generator | None) -> SeedFlips:
         """Every flip of the seeds, or sampled ones that go on where those of the look before ended."""
         before = self.looks[-1].flips if self.looks else None
-        if before is None or before.flipped is None or rng is None:
+        if before is None or before.drawn is None or rng is None:
             return sign_flips(seeds, rng)
         known, new = len(before.seeds), len(seeds) - len(before.seeds)
         # draws of their own: those of the first look are made from the same start
         fresh = np.frombuffer(rng.spawn(len(seeds))[-1].bytes(before.count * -(-new // 8)), np.uint8)
-        parts = ((before.flipped, known), (fresh.reshape(before.count, -1), new))
+        parts = ((before.drawn, known), (fresh.reshape(before.count, -1), new))
         bits = np.concatenate([np.unpackbits(part, axis=1, count=n) for part, n in parts if n], 1)
         bits[0] = 0
         return SeedFlips(tuple(seeds), np.packbits(bits, axis=1))
@@ -273,9 +273,9 @@ class _Boundary:
 
 def _carried(flags: Flags, past: SeedFlips, now: SeedFlips) -> Flags:
     """Flags of an earlier look's flips at the flips of a later one, whose first seeds are the earlier ones."""
-    if past.flipped is not None:
+    if past.drawn is not None:
         return flags  # the same draws, with more seeds
-    if now.flipped is None:
+    if now.drawn is None:
         return np.tile(flags, now.count // past.count)  # the first seeds count fastest
-    bits = np.unpackbits(now.flipped, axis=1, count=len(past.seeds))
+    bits = np.unpackbits(now.drawn, axis=1, count=len(past.seeds))
     return np.asarray(flags[bits @ (1 << np.arange(len(past.seeds)))])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
 from zoneout_lab.measures import Measure, as_measure
 from zoneout_lab.measures import to_json as measure_as_json
@@ -25,6 +25,16 @@ RegularizerField = Annotated[
 ]
 MeasureField = Annotated[InstanceOf[Measure], BeforeValidator(as_measure), PlainSerializer(measure_as_json)]
 Scalar = Value | None
+
+Kind = Literal["init", "data", "masks"]
+#: what randomness comes from, in the order in which it is written
+KINDS: tuple[Kind, ...] = get_args(Kind)
+#: the kinds of randomness that differ between seeds, each once and in the order of KINDS: one choice has one hash
+Vary = Annotated[
+    tuple[Kind, ...],
+    Field(min_length=1),
+    AfterValidator(lambda kinds: tuple(kind for kind in KINDS if kind in kinds)),
+]
 
 
 def _written(path: str, value: Any) -> Any:
@@ -65,6 +75,9 @@ class Arm(Frozen):
     search: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="field of the regularizer → range in which tuning looks for it"
     )
+    vary: Vary | None = Field(None, description="what differs between its seeds; None: what the study varies")
+
+    later: ClassVar[tuple[str, ...]] = ("vary",)
 
     @model_validator(mode="after")
     def _cell_apart(self) -> Self:

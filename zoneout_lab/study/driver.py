@@ -19,6 +19,7 @@ from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.device import device_memory, give_back_memory, out_of_memory
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store, taking_turns
+from zoneout_lab.study.takeover import Siblings, from_where, take_over
 from zoneout_lab.study.trials import Ledger, Space, sampler_name
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data
@@ -49,20 +50,27 @@ class Driver:
     ledger: Ledger
     workers: int
     origin: dict[str, Any]
+    siblings: Siblings
     trained: int = 0
     failed: list[str] = field(default_factory=list)
+    taken: dict[str, str] = field(default_factory=dict)  # run id → name of the folder it was taken over from
 
     def train_missing(self, runs: Iterable[Run], phase: str, spaces: dict[str, Space] | None = None) -> None:
-        """Train the runs whose files are missing, in batches, and write each batch's files as it ends."""
+        """Train the runs whose files are missing and in no sibling, in batches, and write each batch's files as it ends."""
         spaces = spaces or {}
-        missing = []
+        runs = list(runs)
+        missing = [run for run in runs if not self.store.has(run)]
+        taken = take_over(self.store, missing, self.siblings, self.study.score.name, phase=phase) if missing else {}
+        if taken:
+            self.taken.update(taken)
+            self.watcher.say(f"{from_where(taken, len(runs))}.")
+        missing = [run for run in missing if run.id not in taken]
+        trained = {run.id for run in missing}
         for run in runs:
-            if not self.store.has(run):
-                missing.append(run)
-                continue
-            # the ledger may not have heard of it: its database was out of reach, or the driver died just then
-            self.ledger.begin(run, spaces.get(run.arm))
-            self._tell(run)
+            if run.id not in trained:
+                # the ledger may not have heard of it: its database was out of reach, or the driver died just then
+                self.ledger.begin(run, spaces.get(run.arm))
+                self._tell(run)
         if not missing:
             return
         self.watcher.begin(len(missing))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from zoneout_lab import stats
@@ -59,6 +59,45 @@ def hypotheses_fit(hypotheses: Sequence[Hypothesis], names: Sequence[str]) -> No
             raise InputRefusedError(
                 f"hypothesis {hypothesis.name!r} claims {_ABSENT[hypothesis.direction]} and needs a margin: the largest difference that does not matter."
             )
+
+
+def vary_fits(hypotheses: Sequence[Hypothesis], varied: Mapping[str, Sequence[str]]) -> None:
+    """A hypothesis compares arms whose seeds differ in the same kinds of randomness.
+
+    Where one arm holds a kind that the other varies, the one draw that is held would be taken for a difference between the arms: it
+    moves every pair alike, and no spread of the differences shows it.
+
+    Args:
+        hypotheses: of the study.
+        varied: name of an arm → what differs between its seeds.
+
+    >>> vary_fits(
+    ...     [Hypothesis(name="h", statement="", arm="b", against="a", metric="valid_score")],
+    ...     {"a": ["init"], "b": ["data"]},
+    ... )
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: hypothesis 'h' compares 'b', whose seeds vary data, with 'a', whose seeds vary init. What one of them holds at a single draw would look like a difference between the two: give both arms the same vary=(...).
+    """
+    for hypothesis in hypotheses:
+        ours, theirs = varied[hypothesis.arm], varied[hypothesis.against]
+        if ours != theirs:
+            raise InputRefusedError(
+                f"hypothesis {hypothesis.name!r} compares {hypothesis.arm!r}, whose seeds vary {', '.join(ours)}, with "
+                f"{hypothesis.against!r}, whose seeds vary {', '.join(theirs)}. What one of them holds at a single draw would look like a "
+                "difference between the two: give both arms the same vary=(...)."
+            )
+
+
+def looks_fit(looks: Sequence[int], seeds: int, hypotheses: Sequence[Hypothesis]) -> None:
+    """Looks rise to the study's number of seeds, and there is something to judge at them."""
+    if not looks:
+        return
+    if list(looks) != sorted(set(looks)) or looks[-1] != seeds:
+        raise InputRefusedError(
+            f"looks are {', '.join(map(str, looks))}; they have to rise, and the last has to be the study's number of seeds, {seeds}."
+        )
+    if not hypotheses:
+        raise InputRefusedError("looks are when hypotheses are judged, and this study has none: leave looks out.")
 
 
 def searches_fit(arms: Sequence[Arm], tuning: Tuning | None) -> None:

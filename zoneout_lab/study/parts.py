@@ -21,6 +21,7 @@ from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_js
 from zoneout_lab.settings import Run, Seeds
 from zoneout_lab.study.declared import Arm
 from zoneout_lab.study.spec import Study
+from zoneout_lab.study.varied import check_varied
 from zoneout_lab.tasks import TASKS, Task
 from zoneout_lab.tasks.base import Data, Examples, kind_of
 from zoneout_lab.training.evaluate import evaluate
@@ -46,11 +47,12 @@ def check_parts(study: Study, task: Task, data: Data) -> list[str]:
         task, data: of the study.
 
     Raises:
-        InputRefusedError: an impossible model, one that cannot read the task, a user's part that fails when it is tried or cannot be made
+        InputRefusedError: an arm whose runs would all be the same, an impossible model, one that cannot read the task, a user's part that fails when it is tried or cannot be made
             again from its JSON, or a measure that does not find what a hypothesis is about.
     """
     check_kinds(cls for arm in study.arms for cls in study.classes(arm))
     check_part(task, TASKS, Task)  # type: ignore[type-abstract]
+    check_varied(study, data)
     _check_score(study, data)
     for measure in study.measures:
         check_part(measure, MEASURES, Measure)  # type: ignore[type-abstract]

@@ -16,9 +16,11 @@ from zoneout_lab.study.databases import check_database_url, reason, remedy, with
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import check_device
 from zoneout_lab.study.driver import Driver, Watcher, ledger, origin
+from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.spec import Study
-from zoneout_lab.study.store import CONFIRM, Store, only_driver, taking_turns
+from zoneout_lab.study.store import Store, only_driver, taking_turns
+from zoneout_lab.study.takeover import Siblings
 from zoneout_lab.study.tuning import tune
 from zoneout_lab.tasks import load_task, make_task
 from zoneout_lab.training import default_workers
@@ -31,6 +33,7 @@ class Summary:
     folder: Path
     planned: int
     trained: int = 0
+    taken: int = 0
     diverged: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -55,6 +58,9 @@ def run_study(
     watcher: Watcher | None = None,
 ) -> Summary:
     """Run what is missing of a study; the same call again does nothing.
+
+    A run that another folder in ``out`` has already, on the same data, is taken over from there and not trained again. A study with
+    declared looks ends at the first at which every hypothesis has a verdict.
 
     Args:
         study: what to run.
@@ -105,17 +111,20 @@ def run_study(
                 watcher=watcher,
                 ledger=ledger(study, store, out, storage, watcher),
                 origin=origin(loaded, device, workers),
+                siblings=Siblings(out, study.id, loaded.digest, watcher.warn),
             )
             summary = Summary(store.folder, len(planned), failed=driver.failed)
             tuned = tune(driver)
-            driver.train_missing(tuned.runs(), CONFIRM)
-            summary.trained = driver.trained
+            keep_earlier_looks(store, tuned.runs(), driver.siblings)
+            summary.planned = len(tuned.runs(train_by_looks(driver, tuned)))
+            summary.trained, summary.taken = driver.trained, len(driver.taken)
             summary.diverged = sum(entry["status"] == "diverged" for entry in store.manifest["runs"].values())
-            if driver.trained:
+            changed = driver.trained + len(driver.taken) > 0
+            if changed:
                 watcher.say("Writing the report.")
-            write_outputs(store.folder, again=driver.trained > 0)
+            write_outputs(store.folder, again=changed)
         if tracking is not None:
-            _publish(store.folder, out, tracking, watcher, say=driver.trained > 0)
+            _publish(store.folder, out, tracking, watcher, say=changed)
     return summary
 
 

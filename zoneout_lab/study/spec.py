@@ -19,8 +19,8 @@ from zoneout_lab.regularizers import to_json, trained_for
 from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.stats import Family, margin_on, named_or_own
 from zoneout_lab.study.changes import changed, explain
-from zoneout_lab.study.declared import Arm, Change, Hypothesis, MeasureField, Name, Tuning
-from zoneout_lab.study.fits import arms_fit, hypotheses_fit, searches_fit
+from zoneout_lab.study.declared import KINDS, Arm, Change, Hypothesis, Kind, MeasureField, Name, Tuning, Vary
+from zoneout_lab.study.fits import arms_fit, hypotheses_fit, looks_fit, searches_fit, vary_fits
 from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, task_name
 
 
@@ -50,6 +50,10 @@ class Study(Frozen):
             after each run's last epoch.
         measures: what is measured then; by default gradient flow and the growth of a perturbation.
         tuning: budget for arms with a search space.
+        vary: what differs between the seeds of an arm: initial weights, order of the data, masks. What is not named is held at the
+            draw of seed 0. An arm may vary something else.
+        looks: numbers of seeds, ascending, the last of them ``seeds``. The study is judged at each, and trains no further once every
+            hypothesis has a verdict. Without them it is judged once, at its end.
     """
 
     name: Name
@@ -70,8 +74,10 @@ class Study(Frozen):
     gradient_examples: int = Field(64, ge=1)
     measures: tuple[MeasureField, ...] = USUAL
     tuning: Tuning | None = None
+    vary: Vary = KINDS
+    looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
-    later: ClassVar[tuple[str, ...]] = ("measures",)
+    later: ClassVar[tuple[str, ...]] = ("measures", "vary", "looks")
 
     @model_validator(mode="before")
     @classmethod
@@ -89,7 +95,9 @@ class Study(Frozen):
         check_together(self.measures)
         arms_fit(self.arms, self.baseline)
         hypotheses_fit(self.hypotheses, [arm.name for arm in self.arms])
+        vary_fits(self.hypotheses, {arm.name: self.varied(arm) for arm in self.arms})
         searches_fit(self.arms, self.tuning)
+        looks_fit(self.looks, self.seeds, self.hypotheses)
         return self
 
     def resolved(self) -> Study:
@@ -135,6 +143,10 @@ class Study(Frozen):
                 return arm
         raise unknown("arm", name, [arm.name for arm in self.arms])
 
+    def varied(self, arm: Arm) -> tuple[Kind, ...]:
+        """What differs between the seeds of an arm."""
+        return arm.vary or self.vary
+
     def setting(self, arm: Arm | None = None) -> Setting:
         """The task's preset with the study's changes, and an arm's."""
         presets = task_class(self.task).settings
@@ -151,13 +163,16 @@ class Study(Frozen):
     def _with_options(self, setting: Setting) -> Setting:
         return setting.model_copy(update={"options": options_of(make_task(self.task, setting.options))})
 
-    def runs(self) -> list[Run]:
-        """Every arm × seed, seed by seed."""
-        return [self.run(arm, seed) for seed in range(self.seeds) for arm in self.arms]
+    def runs(self, seeds: int | None = None) -> list[Run]:
+        """Every arm × seed, seed by seed; of the first ``seeds`` alone where a number is given."""
+        return [self.run(arm, seed) for seed in range(self.seeds if seeds is None else seeds) for arm in self.arms]
 
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
-        """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds."""
-        setting = self.setting(arm)
+        """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds.
+
+        What the arm does not vary is drawn as at seed 0.
+        """
+        setting, varied = self.setting(arm), self.varied(arm)
         try:
             trained_for(arm.regularizer, 1).masks(self.cell(arm))
         except LabError:
@@ -173,7 +188,7 @@ class Study(Frozen):
             task=task_name(self.task),
             setting=setting,
             regularizer=to_json(arm.regularizer),
-            seeds=Seeds(**{purpose: derive(self.seed, seed, phase + purpose) for purpose in ("init", "data", "masks")}),
+            seeds=Seeds(**{kind: derive(self.seed, seed if kind in varied else 0, phase + kind) for kind in KINDS}),
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
             measures=tuple(measure_to_json(measure) for measure in self.measures),
@@ -213,8 +228,26 @@ def derive(study_seed: int, seed: int, purpose: str) -> int:
 def overridden(study: Study, **changes: Any) -> Study:
     """The study with fields replaced, validated again.
 
+    Another number of ``seeds`` keeps the declared looks below it, and is the last one itself.
+
+    >>> study = Study(
+    ...     name="s",
+    ...     title="",
+    ...     question="",
+    ...     arms=[{"name": "a"}, {"name": "b"}],
+    ...     baseline="a",
+    ...     seeds=20,
+    ...     looks=(6, 10, 20),
+    ...     hypotheses=[{"name": "h", "statement": "", "arm": "b", "against": "a", "metric": "valid_score"}],
+    ... )
+    >>> overridden(study, seeds=12).looks, overridden(study, seeds=10).looks
+    ((6, 10, 12), (6, 10))
+
     Raises InputRefusedError (or UsageError for an unknown name) where it no longer fits together.
     """
+    seeds = changes.get("seeds", study.seeds)
+    if study.looks and seeds != study.seeds:
+        changes = {"looks": (*(look for look in study.looks if look < seeds), seeds)} | changes
     try:
         return Study.model_validate(dict(study) | changes)
     except ValidationError as error:

@@ -124,7 +124,7 @@ class Store:
         return True
 
     def entry(self, run: Run) -> dict[str, Any]:
-        """The manifest's line for a run: file, sha256, arm, seed, phase, status, score."""
+        """The manifest's line for a run: file, sha256, arm, seed, phase, status, score; ``from``, where it was taken over, another folder."""
         return dict(self.manifest["runs"][run.id])
 
     def score(self, run: Run) -> float | None:
@@ -132,11 +132,15 @@ class Store:
         entry = self.manifest["runs"].get(run.id, {})
         return float(entry["score"]) if entry.get("status") == "finished" else None
 
+    def file_of(self, run: Run, phase: str) -> str:
+        """Where a run's file lies in the folder."""
+        return f"runs/{'tune-' if phase == TUNE else ''}{run.arm}-s{run.seed:03d}-{run.id[:8]}.nc"
+
     def add(self, outcome: Outcome, score: Score, provenance: Mapping[str, Any], *, phase: str = CONFIRM) -> None:
         """Write a run's file, then its line in the manifest."""
         run = outcome.run
         tree = outcome_tree(outcome, {**provenance, "score": score.to_json()})
-        file = f"runs/{'tune-' if phase == TUNE else ''}{run.arm}-s{run.seed:03d}-{run.id[:8]}.nc"
+        file = self.file_of(run, phase)
         sha256 = schema.write_tree(tree, self.folder / file)
         best = outcome.best_epoch
         self.manifest["runs"][run.id] = {

@@ -21,6 +21,7 @@ from zoneout_lab.report.sections import (
     setting,
     summary,
     tuning,
+    variance,
 )
 
 SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
@@ -31,6 +32,7 @@ SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     gradients.build,
     dynamics.build,
     measured.build,
+    variance.build,
     runs.build,
     setting.build,
     tuning.build,

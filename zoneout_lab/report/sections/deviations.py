@@ -7,7 +7,9 @@ from typing import Any
 
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.text import legible, plain
+from zoneout_lab.report.text import count, legible, plain
+from zoneout_lab.results.earlier import asked, error_of_looks
+from zoneout_lab.results.numbers import ABSENT, p_value
 
 
 def build(data: ReportData) -> Section:
@@ -20,8 +22,41 @@ def build(data: ReportData) -> Section:
         if isinstance(declared, Mapping)
         else [],
         "recorded": overrides is not None or isinstance(declared, Mapping),
-    }
+    } | _looks(data)
     return Section("deviations", "Deviations from the declaration", "deviations.html", values)
+
+
+def _looks(data: ReportData) -> dict[str, Any]:
+    """Looks at the same runs that nobody declared: each in words, and what they do to the chance of a false verdict."""
+    found = data.recorded("earlier_looks")
+    looks = [look for look in found if isinstance(look, Mapping)] if isinstance(found, list) else []
+    times = [int(look["seeds"]) for look in looks if isinstance(look.get("seeds"), int)]
+    alpha = data.study.get("alpha")
+    now = len(data.seeds)
+    note = error_of_looks([*times, now], float(alpha)) if isinstance(alpha, int | float) else ""
+    return {"looks": [_look(look, data.study) for look in looks], "looks_note": note, "now": now}
+
+
+def _look(look: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
+    hypotheses = [each for each in look.get("hypotheses") or [] if isinstance(each, Mapping)]
+    now = [each for each in study.get("hypotheses") or [] if isinstance(each, Mapping)]
+    notes = [
+        *([f"at α = {look.get('alpha')}"] if look.get("alpha") != study.get("alpha") else []),
+        *(["on other hypotheses than now"] if asked(hypotheses) != asked(now) else []),
+    ]
+    seeds = look.get("seeds")
+    head = f"at {count(seeds, 'seed') if isinstance(seeds, int) else 'an unknown number of seeds'}{''.join(f', {note}' for note in notes)}"
+    return {
+        "head": legible(f"{head} ({look.get('folder')}, {str(look.get('date'))[:10]})"),
+        "hypotheses": [
+            (
+                legible(str(each.get("statement") or each.get("name")).rstrip(".")),
+                legible(str(each.get("verdict"))),
+                p_value(p, [0.05]) if isinstance(p := each.get("p"), float) else ABSENT,
+            )
+            for each in hypotheses
+        ],
+    }
 
 
 def _without(study: Mapping[str, Any], name: str) -> dict[str, Any]:

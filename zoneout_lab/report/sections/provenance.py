@@ -8,6 +8,7 @@ from typing import Any
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import legible, plain, words
+from zoneout_lab.results.variance import what_varies
 
 
 def build(data: ReportData) -> Section:
@@ -20,6 +21,7 @@ def build(data: ReportData) -> Section:
             ("Libraries", "versions"),
             ("Machine", "machine"),
             ("Recurrences", "engine"),
+            ("Runs taken over from", "taken_over"),
         )
         if (records := _records(data.study.get(key) if key == "code" else data.recorded(key), key))
     ]
@@ -27,7 +29,13 @@ def build(data: ReportData) -> Section:
         "provenance",
         "Provenance",
         "provenance.html",
-        {"groups": groups, "seeds": data.seeds, "files": _files(data), "trained_here": data.trained_here},
+        {
+            "groups": groups,
+            "seeds": data.seeds,
+            "files": _files(data),
+            # arms whose seeds vary different kinds of randomness share less: their own section says what
+            "shared": data.trained_here and len(set(what_varies(data.study).values())) < 2,
+        },
     )
 
 
@@ -45,7 +53,7 @@ def _records(found: Any, key: str) -> list[list[tuple[str, str]]]:
 
 
 def _name(name: str, key: str) -> str:
-    return legible(name if key in ("versions", "code") else words(name))  # as it is installed, or called
+    return legible(name if key in ("versions", "code", "taken_over") else words(name))  # as it is installed, or called
 
 
 def _value(value: Any) -> str:

@@ -16,7 +16,7 @@ def build(data: ReportData) -> Section:
     study = data.study
     setting = study.get("setting")
     setting = setting if isinstance(setting, Mapping) else {}
-    fields = ("task", "preset", "seeds", "seed", "alpha") if data.trained_here else ("seeds", "alpha")
+    fields = ("task", "preset", "seeds", "seed", "vary", "looks", "alpha") if data.trained_here else ("seeds", "alpha")
     groups: list[tuple[str, Any]] = [("Study", {name: study[name] for name in fields if study.get(name) is not None})]
     if data.trained_here:
         groups += [

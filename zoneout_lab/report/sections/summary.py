@@ -35,6 +35,7 @@ def build(data: ReportData) -> Section:
                 ),
             }
         )
+    earlier = data.recorded("earlier_looks")
     return Section(
         "summary",
         "At a glance",
@@ -44,7 +45,7 @@ def build(data: ReportData) -> Section:
             "verdicts": _verdicts(data),
             "runs": _runs(data),
             "scale": _scale(data),
-            "overrides": data.recorded("overrides") or [],
+            "overrides": [*(data.recorded("overrides") or []), *(earlier if isinstance(earlier, list) else [])],
         },
     )
 

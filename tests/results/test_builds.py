@@ -1,0 +1,118 @@
+"""One study from several builds: averaged within a seed, split into what is between seeds and what is between builds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from tiny_studies import make_run, make_spec
+
+from zoneout_lab import schema
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.results.builds import averaged, split_variance
+from zoneout_lab.results.scalars import scalar
+
+ARMS = ("lstm", "zoneout", "dropout")
+
+
+def build(name: str, errors: dict[str, dict[int, float]], *, diverged=(), spec=None, data="d", sha=None) -> xr.DataTree:
+    runs = [
+        (
+            make_run(arm, seed, [value], status="diverged" if (arm, seed) in diverged else "finished"),
+            sha or f"{name}-{arm}-{seed}",
+        )
+        for arm, by_seed in errors.items()
+        for seed, value in by_seed.items()
+    ]
+    spec = make_spec(seeds=6) if spec is None else spec
+    provenance = {"study": spec, "data": [{"digest": data, "notes": [name]}]}
+    return schema.study_tree(runs, arms=list(ARMS), seeds=range(6), provenance=provenance)
+
+
+def drawn(rng, seeds=6, builds=3, between=0.05, within=0.02):
+    values = (
+        0.5 + between * rng.normal(size=(len(ARMS), seeds, 1)) + within * rng.normal(size=(len(ARMS), seeds, builds))
+    )
+    trees = [
+        build(f"b{b}", {arm: {s: values[a, s, b] for s in range(seeds)} for a, arm in enumerate(ARMS)})
+        for b in range(builds)
+    ]
+    return values, trees
+
+
+def test_builds_are_averaged_within_a_seed():
+    values, trees = drawn(np.random.default_rng(0))
+    found = averaged(trees, "valid_error")
+    assert found.dims == ("arm", "seed")
+    assert found.values == pytest.approx(values.mean(2))
+    assert found.attrs == scalar(trees[0], "valid_error").attrs
+
+
+def test_one_that_diverged_anywhere_is_lost_and_one_that_is_missing_is_not():
+    errors = {arm: {s: 0.1 * (s + 1) for s in range(6)} for arm in ARMS}
+    other = {arm: dict.fromkeys(range(1, 6), 0.3) for arm in ARMS}
+    found = averaged([build("a", errors), build("b", other, diverged=(("zoneout", 2),))], "valid_error")
+    assert found.sel(seed=0).values == pytest.approx(0.1)  # the other build has no seed 0
+    assert np.isnan(found.sel(arm="zoneout", seed=2))
+    assert found.sel(arm="lstm", seed=2).item() == pytest.approx(0.3)
+
+
+def test_variance_is_split_as_a_mixed_model_has_it():
+    """Restricted maximum likelihood has the same answer for balanced data, where it is not at zero."""
+    smf = pytest.importorskip("statsmodels.formula.api")
+    pandas = pytest.importorskip("pandas")
+    values, trees = drawn(np.random.default_rng(1))
+    for a, split in enumerate(split_variance(trees, "valid_error")):
+        rows = [{"y": 100 * values[a, s, b], "seed": s} for s in range(6) for b in range(3)]
+        fit = smf.mixedlm("y ~ 1", pandas.DataFrame(rows), groups="seed").fit(reml=True)
+        assert (split.arm, split.seeds, split.builds) == (ARMS[a], 6, 3)
+        assert split.between_seeds == pytest.approx(float(fit.cov_re.iloc[0, 0]) / 1e4, rel=1e-3)
+        assert split.between_builds == pytest.approx(fit.scale / 1e4, rel=1e-3)
+        assert split.fraction_of_builds == pytest.approx(
+            split.between_builds / (split.between_builds + split.between_seeds)
+        )
+
+
+def test_builds_that_differ_by_nothing_and_seeds_that_do():
+    errors = {arm: {s: 0.1 * s for s in range(6)} for arm in ARMS}
+    for split in split_variance([build("a", errors), build("b", errors)], "valid_error"):
+        assert (split.between_builds, split.fraction_of_builds) == (0, 0)
+        assert split.between_seeds == pytest.approx(np.var([0.1 * s for s in range(6)], ddof=1))
+
+
+def test_only_seeds_that_every_build_finished_are_split():
+    errors = {arm: {s: 0.1 * s for s in range(6)} for arm in ARMS}
+    few = {arm: {s: 0.1 * s for s in range(2)} for arm in ARMS}
+    lstm, zoneout, _ = split_variance([build("a", errors), build("b", few, diverged=(("zoneout", 1),))], "valid_error")
+    assert lstm.seeds == 2
+    assert (zoneout.seeds, np.isnan(zoneout.between_seeds), np.isnan(zoneout.fraction_of_builds)) == (1, True, True)
+
+
+def test_variance_between_seeds_is_not_below_zero():
+    one = {arm: {s: 0.1 * (s % 2) for s in range(6)} for arm in ARMS}
+    other = {arm: {s: 0.1 * (1 - s % 2) for s in range(6)} for arm in ARMS}
+    assert {s.between_seeds for s in split_variance([build("a", one), build("b", other)], "valid_error")} == {0.0}
+
+
+ERRORS = {arm: dict.fromkeys(range(6), 0.1) for arm in ARMS}
+
+
+@pytest.mark.parametrize(
+    ("trees", "says"),
+    [
+        ([build("a", ERRORS)], "two or more results"),
+        ([build("a", ERRORS), build("b", ERRORS, spec=make_spec(seeds=7))], "not of the same study"),
+        ([build("a", ERRORS), build("b", ERRORS, data="e")], "not of the same data"),
+        ([build("a", ERRORS, spec={}), build("b", ERRORS, spec={})], "."),
+        ([build("a", ERRORS), build("a", ERRORS)], r"Results 1 and 2 share files of runs \(SHA-256 a-dropout-0…\)"),
+    ],
+    ids=["one", "studies", "data", "none", "twice"],
+)
+@pytest.mark.parametrize("of", [averaged, split_variance])
+def test_what_is_no_replicate_is_refused(trees, says, of):
+    if says == ".":
+        for tree in trees:
+            tree["provenance"].attrs.pop("study", None)
+        says = "do not record their study"
+    with pytest.raises(InputRefusedError, match=says):
+        of(trees, "valid_error")

@@ -1,0 +1,183 @@
+"""Looks at the data: how often a study was judged, at how many seeds, and what came of it.
+
+Each look at more seeds is another chance of a false verdict. A study may declare its looks, and then stops at the first at which every
+hypothesis has a verdict. What was looked at without being declared is kept with the results and shown as a deviation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from zoneout_lab.errors import LabError
+from zoneout_lab.results import judge, open_results
+from zoneout_lab.results.earlier import asked
+from zoneout_lab.settings import Run
+from zoneout_lab.study.driver import Driver
+from zoneout_lab.study.spec import Study
+from zoneout_lab.study.store import CONFIRM, Store
+from zoneout_lab.study.takeover import Siblings
+
+#: verdicts that decide nothing: more seeds may
+OPEN = ("inconclusive", "underpowered")
+
+
+def train_by_looks(driver: Driver, study: Study) -> int:
+    """Train to each declared look and judge there; stop where every hypothesis has a verdict. Returns the number of seeds reached.
+
+    A study without declared looks is trained to its end and judged once. Runs that failed are not judged without: nothing beyond them is
+    trained, and the same command tries them again.
+
+    Args:
+        driver: of the study, with its store.
+        study: with the settings that tuning found.
+    """
+    store, looks = driver.store, study.looks or (study.seeds,)
+    before, failed = 0, len(driver.failed)
+    for seeds in looks:
+        done = driver.trained + len(driver.taken)
+        driver.train_missing((run for run in study.runs(seeds) if run.seed >= before), CONFIRM)
+        if len(driver.failed) > failed:
+            break
+        if study.looks:
+            _reach(store, seeds)
+        if study.hypotheses:
+            try:
+                look = look_at(store, seeds, again=driver.trained + len(driver.taken) > done)
+            except LabError:
+                break  # the report, which is written next, says why these results cannot be judged
+            still = open_in(look)
+            if study.looks and seeds < looks[-1]:
+                driver.watcher.say(_said(still, len(study.hypotheses), seeds, looks))
+            if not still:
+                break
+        before = seeds
+    return seeds
+
+
+def verdicts_in(folder: Path) -> list[dict[str, Any]]:
+    """Each hypothesis of a study's folder as it is judged now: name, verdict, and p (None where there is none).
+
+    The one place where a look is judged: a test that allows for several looks belongs here.
+    """
+    judged = ((each.name, each.comparison) for each in judge(open_results(folder)))
+    return [{"name": name, "verdict": c.verdict, "p": c.p if math.isfinite(c.p) else None} for name, c in judged]
+
+
+def look_at(store: Store, seeds: int, *, again: bool) -> dict[str, Any]:
+    """Judge a study at so many seeds, and keep what came of it in the manifest.
+
+    Where it has been judged at as many, that stands, unless ``again``: then it is kept beside the first where anything differs.
+    """
+    looks: list[dict[str, Any]] = store.manifest.get("looks", [])
+    same = [look for look in looks if look["seeds"] == seeds]
+    if same and not again:
+        return same[-1]
+    found = verdicts_in(store.folder)
+    if same and same[-1]["hypotheses"] == found:
+        return same[-1]
+    look = {"seeds": seeds, "date": datetime.now(UTC).isoformat(timespec="seconds"), "hypotheses": found}
+    store.manifest["looks"] = [*looks, look]
+    store.save()
+    return look
+
+
+def open_in(look: Mapping[str, Any]) -> list[str]:
+    """Names of the hypotheses without a verdict.
+
+    >>> open_in({"hypotheses": [{"name": "a", "verdict": "supported"}, {"name": "b", "verdict": "inconclusive"}]})
+    ['b']
+    """
+    return [str(each["name"]) for each in look["hypotheses"] if each["verdict"] in OPEN]
+
+
+def stopped_at(manifest: Mapping[str, Any]) -> int | None:
+    """The number of seeds at which a study with looks stopped, short of its last: every hypothesis has a verdict. None: it goes on.
+
+    >>> look = {"seeds": 6, "hypotheses": [{"name": "a", "verdict": "supported"}]}
+    >>> stopped_at({"reached": 6, "looks": [look], "study": {"seeds": 20}}), stopped_at({"study": {"seeds": 20}})
+    (6, None)
+    """
+    reached = manifest.get("reached")
+    last = [look for look in manifest.get("looks", ()) if look["seeds"] == reached]
+    decided = bool(last) and not open_in(last[-1])
+    return int(reached) if reached is not None and decided and reached < manifest["study"]["seeds"] else None
+
+
+def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) -> None:
+    """Record, until this study has been judged itself, how the same runs were judged before under its name.
+
+    A look counts where another folder of a study of this name has some of these runs, and judged them at another number of seeds, another
+    α, or on other hypotheses. Looks that were declared, and are declared alike here, are no deviation.
+    """
+    if store.manifest.get("looks"):
+        return
+    spec, ids = store.manifest["study"], {run.id for run in runs}
+    kept: list[dict[str, Any]] = list(store.manifest.get("earlier_looks", ()))
+    known = {_key(look) for look in kept}
+    for folder, manifest in siblings.manifests.items():
+        theirs = manifest["study"]
+        if theirs.get("name") != spec["name"] or not ids & manifest["runs"].keys():
+            continue
+        try:
+            looks = [_full(folder, theirs, look) for look in manifest.get("looks", ())] if _other(theirs, spec) else []
+            looks += [look for look in manifest.get("earlier_looks", ()) if look["folder"] != store.folder.name]
+            new = [look for look in looks if not _same(look, spec) and _key(look) not in known]
+        except (KeyError, TypeError, AttributeError) as error:
+            siblings.damaged(siblings.out / folder, f"its looks cannot be read ({error!r})")
+            continue
+        known |= {_key(look) for look in new}
+        kept += new
+    kept.sort(key=_key)
+    if kept != store.manifest.get("earlier_looks", []):
+        store.manifest["earlier_looks"] = kept
+        store.save()
+
+
+def _reach(store: Store, seeds: int) -> None:
+    if store.manifest.get("reached") != seeds:
+        store.manifest["reached"] = seeds
+        store.save()
+
+
+def _said(still: Sequence[str], hypotheses: int, seeds: int, looks: Sequence[int]) -> str:
+    """
+    >>> _said(["b"], 2, 6, (6, 10)), _said([], 2, 6, (6, 10))
+    ('1 of 2 hypotheses has no verdict at 6 seeds; going on to 10.', 'Every hypothesis has a verdict at 6 of 10 seeds; the study ends here.')
+    """
+    if not still:
+        return f"Every hypothesis has a verdict at {seeds} of {looks[-1]} seeds; the study ends here."
+    nexts = looks[list(looks).index(seeds) + 1]
+    return f"{len(still)} of {hypotheses} hypotheses {'has' if len(still) == 1 else 'have'} no verdict at {seeds} seeds; going on to {nexts}."
+
+
+def _full(folder: str, study: Mapping[str, Any], look: Mapping[str, Any]) -> dict[str, Any]:
+    """A look with the hypotheses as they were declared then."""
+    declared = {each["name"]: each for each in study["hypotheses"]}
+    hypotheses = [{**declared[each["name"]], **each} for each in look["hypotheses"]]
+    return {
+        "folder": folder,
+        "seeds": look["seeds"],
+        "date": look["date"],
+        "alpha": study["alpha"],
+        "hypotheses": hypotheses,
+    }
+
+
+def _key(look: Mapping[str, Any]) -> tuple[str, int, str]:
+    return str(look["date"]), int(look["seeds"]), str(look["folder"])
+
+
+def _same(look: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
+    """True where a look is the one that this study has at its end, so that nothing was looked at twice."""
+    alike = asked(look["hypotheses"]) == asked(spec["hypotheses"])
+    return bool(alike and look["alpha"] == spec["alpha"] and look["seeds"] == spec["seeds"])
+
+
+def _other(theirs: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
+    """False where both studies declare the same looks at the same hypotheses: what one saw, the other planned to see."""
+    same = theirs.get("looks") == spec.get("looks") and theirs["alpha"] == spec["alpha"]
+    return not (spec.get("looks") and same and asked(theirs["hypotheses"]) == asked(spec["hypotheses"]))
