@@ -95,10 +95,11 @@ def step_down(
         out = [j for j, p in zip(left, tried, strict=True) if p <= before]
         if going:
             going = smallest <= alpha
-            for j, each in zip(left, least, strict=True):
+            for j, each, p in zip(left, least, tried, strict=True):
                 if j in out or not going:
-                    at = level_of(each, alpha * each.size, alpha, under[j].finer)
-                    levels[j] = max(at, alpha / len(left))
+                    # a p that passes only by how far out its flip lies is the level that it passes at
+                    passed = family[j].p if p <= alpha else 0.0
+                    levels[j] = max(level_of(whole(each), alpha * each.size, alpha), alpha / len(left), passed)
         adjusted[out] = before
         left = [j for j in left if j not in out]
     return adjusted, levels
@@ -107,12 +108,11 @@ def step_down(
 class Under(NamedTuple):
     """The p [flips] that a hypothesis would have, were each of the flips the data: on its ``own`` sides, and on ``either``.
 
-    Listed flips have each p less its part of a step, by which equal ones are told apart; ``finer`` is that part for the data.
+    Listed flips have each p less a part of a step, by which equal ones are told apart.
     """
 
     own: FloatArray
     either: FloatArray
-    finer: float = 0.0
 
 
 def least_of_others(under: Sequence[Under]) -> list[FloatArray]:
@@ -131,21 +131,27 @@ def least_of_others(under: Sequence[Under]) -> list[FloatArray]:
     for each in reversed(either[1:]):
         after.append(np.minimum(after[-1], each))
     before = np.ones_like(either[0])
-    for own, other, _ in under:
+    for own, other in under:
         out.append(np.minimum(np.minimum(own, before), after.pop()))
         before = np.minimum(before, other)
     return out
 
 
-def level_of(least: FloatArray, allowed: float, most: float, finer: float = 0.0) -> float:
-    """The largest level, at most ``most``, that no more than ``allowed`` of the smallest p values [flips] reach.
-
-    It is for a p that is ``finer`` larger than what is compared with these.
-    """
+def level_of(least: FloatArray, allowed: float, most: float) -> float:
+    """The largest level, at most ``most``, that no more than ``allowed`` of the smallest p values [flips] reach."""
     count = max(0, int(np.floor(allowed * (1 + 1e-12) + 1e-9)))
     if count >= least.size:
         return most
-    return min(most, float(np.nextafter(np.partition(least, count)[count] + finer, 0)))
+    return min(most, float(np.nextafter(np.partition(least, count)[count], 0)))
+
+
+def whole(p: FloatArray) -> FloatArray:
+    """p values [flips] in whole steps again.
+
+    >>> whole(np.array([0.5 - 0.1, 0.25 - 0.125, 0.75, 1.0]))
+    array([0.5 , 0.25, 0.75, 1.  ])
+    """
+    return np.asarray(np.ceil(p * p.size - 1e-6) / p.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,8 +220,8 @@ def p_under(tested: Tested, flips: SeedFlips) -> Under:
     if flips.drawn is None and tested.sides == TWO_SIDED:
         p[-1] = p[0]
     if tested.either == tested.sides:
-        return Under(p, p, float(finer[0]))
-    return Under(p, np.minimum(p, _combined(less, greater, tested.either) - finer), float(finer[0]))
+        return Under(p, p)
+    return Under(p, np.minimum(p, _combined(less, greater, tested.either) - finer))
 
 
 def part_of_step(sums: FloatArray, squares: FloatArray | float, n: int) -> FloatArray:

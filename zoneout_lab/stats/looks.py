@@ -231,7 +231,7 @@ class _Course:
                 going = before <= now.alpha
                 # what is retained keeps the level at which the step-down stopped
                 out |= {
-                    j: (before, min(found[j].level + now.under[j].finer, now.alpha))
+                    j: (before, max(found[j].level, now.found[j].p if tried[j] <= now.alpha else 0.0))
                     for j in left
                     if tried[j] <= before or not going
                 }
@@ -254,8 +254,10 @@ class _Course:
                     before = self.looks[at - 1]
                     crossed = _carried(crossed | (least[at - 1][k] <= level), before.flips, look.flips)
                 remaining, size = least[at][k][~crossed], crossed.size
-                level = level_of(remaining, look.alpha / parts * size - np.count_nonzero(crossed), look.alpha)
-            out.append(_Boundary(crossed, least[-1][k], level, parts))
+                allowed = look.alpha / parts * size - np.count_nonzero(crossed)
+                level = level_of(remaining, allowed, look.alpha)
+            shown = level_of(np.ceil(remaining * size - 1e-6) / size, allowed, look.alpha)
+            out.append(_Boundary(crossed, least[-1][k], shown, parts))
         return out
 
 
