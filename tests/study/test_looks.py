@@ -202,8 +202,8 @@ def test_looks_before_the_looks_before_are_handed_on(tmp_path):
     oldest = {"folder": "gone-1", "seeds": 3, "date": "2025", "alpha": 0.05, "hypotheses": []}
     mine = oldest | {"folder": NOW.id}
     folder(tmp_path, small(seeds=6, hypotheses=(HELPS,)), looks=[LOOK], earlier_looks=[oldest, mine])
+    assert [each["seeds"] for each in earlier(tmp_path, NOW)[0]] == [3, 6]  # the oldest first
     folder(tmp_path, small(seeds=7, hypotheses=(HELPS,)), looks=[], earlier_looks=[oldest])
-    assert [each["seeds"] for each in earlier(tmp_path, NOW)[0]] == [3, 6]
     assert [each["seeds"] for each in earlier(tmp_path, NOW)[0]] == [3, 6]  # again: none twice
 
 
