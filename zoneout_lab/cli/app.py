@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from zoneout_lab.cli import options as o
 from zoneout_lab.cli.console import errors, output
@@ -147,18 +145,11 @@ def run(
 
 
 def show_verdicts(folder: Path) -> None:
-    """The verdict on each hypothesis, on stderr."""
+    """What came out of each hypothesis, as the report's first lines have it, on stderr."""
+    from zoneout_lab.cli.verdicts import show_judgements
     from zoneout_lab.results import judge, open_results
 
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column()
-    colours = {"supported": "green", "contradicted": "red", "equivalent": "cyan"}
-    for judgement in judge(open_results(folder)):
-        verdict = judgement.comparison.verdict
-        table.add_row(f"[{colours.get(verdict, 'yellow')}]{verdict}[/]", escape(judgement.statement))
-        table.add_row("", f"[dim]{escape(judgement.comparison.short)}[/]")
-    errors.print(table)
+    show_judgements(judge(open_results(folder)))
 
 
 @app.command()

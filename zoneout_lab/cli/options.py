@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
 import typer
-from rich.markup import escape
 
-from zoneout_lab.cli.console import errors
+from zoneout_lab.cli.console import tell
 from zoneout_lab.errors import UsageError
 from zoneout_lab.settings import Model, Training
 from zoneout_lab.study import Study, load_study
@@ -88,7 +87,7 @@ def chosen_study(
     study, moved = shortened(changed, declared)
     if moved:
         words.append(moved)
-        errors.print(f"[yellow]Note:[/] {escape(moved)}.", highlight=False, soft_wrap=True)
+        tell("Note", f"{moved}.")
     study = study.resolved()
     for arm in study.arms:
         study.setting(arm)

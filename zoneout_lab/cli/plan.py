@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from rich.markup import escape
-
-from zoneout_lab.cli.console import duration, errors, print_facts, print_json, size
+from zoneout_lab.cli.console import duration, print_facts, print_json, size, tell
 from zoneout_lab.cli.power import in_one_line
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.report.text import count, listing
@@ -84,11 +82,7 @@ def show_plan(
         "warnings": warnings,
     }
     if missing_device:
-        errors.print(
-            f"[yellow]Note:[/] {escape(missing_device)} Time and memory are left out: a plan measures them on the device itself.",
-            highlight=False,
-            soft_wrap=True,
-        )
+        tell("Note", f"{missing_device} Time and memory are left out: a plan measures them on the device itself.")
     if as_json:
         print_json(facts)
         return
@@ -112,9 +106,9 @@ def show_plan(
         "folder": str(folder),
     })  # fmt: skip
     for note in loaded.notes:
-        errors.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+        tell("Note", note)
     for warning in filter(None, (*warnings, problem)):
-        errors.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+        tell("Warning", warning)
 
 
 def hypotheses(study: Study) -> str:

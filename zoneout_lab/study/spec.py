@@ -40,6 +40,7 @@ class Study(Frozen):
     Args:
         name: file-name-like identifier.
         title, question, background: texts of the report.
+        authors: who it is by, for the report and its citation.
         task, preset: a task, by name, as a class or as a value (whose fields are then its options), and one of its settings.
         change: dotted field of the setting → value, for all arms.
         arms, baseline: what is compared, and the arm the others are written against.
@@ -76,8 +77,9 @@ class Study(Frozen):
     tuning: Tuning | None = None
     vary: Vary = KINDS
     looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    authors: tuple[str, ...] = ()
 
-    later: ClassVar[tuple[str, ...]] = ("measures", "vary", "looks")
+    later: ClassVar[tuple[str, ...]] = ("measures", "vary", "looks", "authors")
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,29 @@
+"""The verdicts of a study on the terminal: the claim, what came out, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zoneout_lab.cli.console import errors, plain, wrapped
+from zoneout_lab.results import Judgement
+from zoneout_lab.results.edge import near_edge
+from zoneout_lab.results.legible import legible
+
+_COLOURS = {"supported": "green", "contradicted": "red", "equivalent": "cyan"}
+_INDENT = 2 + max(map(len, ("supported", "contradicted", "equivalent", "inconclusive", "underpowered")))
+
+
+def show_judgements(judgements: Iterable[Judgement]) -> None:
+    """Three parts for each hypothesis on stderr: verdict and statement, the outcome in a sentence, and a warning where it is a close call.
+
+    Between words they wrap at the width of a terminal; in a pipe each stays in one line.
+    """
+    for judgement in judgements:
+        verdict = judgement.comparison.verdict
+        parts = [(legible(judgement.statement), ""), (judgement.comparison.short, "dim")]
+        if edge := near_edge(judgement.comparison):
+            parts.append((edge, "yellow"))
+        for place, (text, style) in enumerate(parts):
+            shown = plain(wrapped(text, indent=_INDENT, first=_INDENT))
+            before = f"[{_COLOURS.get(verdict, 'yellow')}]{verdict:<{_INDENT}}[/]" if place == 0 else " " * _INDENT
+            errors.print(before + (f"[{style}]{shown}[/]" if style else shown), highlight=False, soft_wrap=True)
