@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,8 @@ def page(tables: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     if "profiles" in tables:
         names = [name for name in tables["profiles"][0] if name not in _RATE]
-        parts += _section("Profiles over time", tables["profiles"], names, "")
+        text = "Differences of smooth curves of 100 timesteps. Here `rate` has a 95% Wilson interval; a share has a mean only."
+        parts += _section("Profiles over time", tables["profiles"], names, text)
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -78,7 +80,8 @@ def _said(row: Row) -> str:
 
 
 def _rate(row: Row) -> str:
-    return f"{row['rate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+    interval = f" ({row['low']:.3f}–{row['high']:.3f})" if math.isfinite(row["low"]) else ""
+    return f"{row['rate']:.3f}{interval}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -92,7 +95,7 @@ def _section(title: str, rows: Sequence[Row], names: Sequence[str], text: str) -
         f"## {title}",
         "",
         *([text, ""] if text else []),
-        *_table([*names, "rate (99% interval)"][: len(cells[0])], cells),
+        *_table([*names, "rate (interval)"][: len(cells[0])], cells),
     ]
 
 

@@ -9,4 +9,16 @@ from zoneout_lab.report.figures.pairs import differences, pairs
 from zoneout_lab.report.figures.strip import strip
 from zoneout_lab.report.figures.swatch import swatch
 
-__all__ = ["Figure", "Panel", "Row", "Shift", "bands", "differences", "forest", "lines", "pairs", "strip", "swatch"]
+__all__ = [
+    "Figure",
+    "Panel",
+    "Row",
+    "Shift",
+    "bands",
+    "differences",
+    "forest",
+    "lines",
+    "pairs",
+    "strip",
+    "swatch",
+]

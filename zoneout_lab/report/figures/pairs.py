@@ -42,8 +42,8 @@ def pairs(
 ) -> Panel:
     """Each seed as a line from its value under ``against`` to its value under ``arm``; ``means`` (of ``against``, of ``arm``) as bars beside them.
 
-    On a logarithmic axis equal ratios are equally steep; values that are not positive turn it off. Above 30 seeds the lines would hide one another:
-    a bar holds the middle half of them, and a thinner one the middle 90%.
+    Above 30 seeds the lines would hide one another: a bar holds the middle half of them, and a thinner one the middle 90%. On a logarithmic axis equal
+    ratios are equally steep; values that are not positive turn it off.
     """
     left, right = np.asarray(against_values, float), np.asarray(arm_values, float)
     known = np.isfinite(left) & np.isfinite(right)
@@ -128,16 +128,20 @@ def differences(
         marks(axes, shift.bound)
         axes.axhline(rows - 0.4, color=LINE, linewidth=1)
         axes.plot(
-            np.sort(shown) if many else shown, places, linestyle="none", marker=arm.style.marker, color=arm_colour(arm),
-            markersize=3.5 if many else 6, markeredgewidth=0,
-        )  # fmt: skip
+            np.sort(shown) if many else shown,
+            places,
+            linestyle="none",
+            marker=arm.style.marker,
+            color=arm_colour(arm),
+            markersize=3.5 if many else 6,
+            markeredgewidth=0,
+        )
         draw(axes, rows + 0.4, shift)
         axes.set_ylim(rows + 1.2, -0.7)
+        named: dict[float, str] = {place: f"seed {seed}" for place, seed in enumerate(seeds)}
         if many:
             named = {0: "lowest", (rows - 1) / 2: "median", rows - 1: "highest"}
-        else:
-            named = {place: f"seed {seed}" for place, seed in enumerate(seeds)}
-        named |= {rows + 0.4: "\n".join(levels)}
+        named[rows + 0.4] = "\n".join(levels)
         axes.set_yticks(list(named), list(named.values()))
         axes.grid(False, axis="y")
         axes.set_xlabel(wrap(xlabel, 44))
