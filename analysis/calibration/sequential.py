@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.calibration.draws import ALPHA, Row, Values, family, rate
 from zoneout_lab import stats
+from zoneout_lab.stats.joint import part_of_step
 from zoneout_lab.stats.many import signs_for
 
 
@@ -56,9 +57,10 @@ def p_under(d: Values, looks: tuple[int, ...], rng: np.random.Generator) -> list
             # by symmetry the two-sided p is the part of the flips whose sum is as far from zero; flips that agree on the seeds seen are tied
             size = np.abs(np.round(d[:, j, :seen] @ signs[:, :seen].T, 9))
             ordered = np.sort(size, 1)
+            finer = part_of_step(size, (d[:, j, :seen] ** 2).sum(1), seen)
             for row, (values, sums) in enumerate(zip(size, ordered, strict=True)):
                 reached = len(signs) - np.searchsorted(sums, values)
-                least[row] = np.minimum(least[row], reached / len(signs))
+                least[row] = np.minimum(least[row], reached / len(signs) - finer[row])
         out.append(least)
     return out
 

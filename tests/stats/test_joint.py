@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats import joint
+from zoneout_lab.stats import joint, sign_flip
 from zoneout_lab.stats.joint import GREATER, LESS, TWO_SIDED, Sides, sign_flips, step_down
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -34,27 +35,40 @@ def p_of(sums, value, sides):
     return Fraction(min(*counts, len(sums)), len(sums))
 
 
+def far_out(sums, values, ids, shift):
+    """|Σ| / √(n Σ d²) of each flip, halved, in 2²⁰ths: what tells equal p values apart, as a part of their step."""
+    squares = sum((Fraction(values[s]) - Fraction(shift)) ** 2 for s in ids)
+    norm = math.sqrt(len(ids) * squares)
+    return [
+        Fraction(round(float(abs(each)) / norm * 2**20), 2**21 * len(sums)) if norm else Fraction(0) for each in sums
+    ]
+
+
 def brute(family, alpha):
     """Adjusted p by sequential rejection, every flip and every remaining set in plain loops."""
     seeds = sorted({seed for _, ids, _, _ in family for seed in ids})
     flips = list(itertools.product((1, -1), repeat=len(seeds)))
-    own, either = [], []
+    p, own, either = [], [], []
     for values, ids, shift, (sides, both) in family:
         sums = [
             sum(sign * (Fraction(values[s]) - Fraction(shift)) for s, sign in zip(seeds, flip, strict=True) if s in ids)
             for flip in flips
         ]
-        own.append([p_of(sums, value, sides) for value in sums])
-        either.append([min(p_of(sums, value, sides), p_of(sums, value, both)) for value in sums])
-    p = [each[0] for each in own]
+        finer = far_out(sums, values, ids, shift)
+        p.append(p_of(sums, sums[0], sides))
+        own.append([p_of(sums, value, sides) - r for value, r in zip(sums, finer, strict=True)])
+        either.append(
+            [min(p_of(sums, value, sides), p_of(sums, value, both)) - r for value, r in zip(sums, finer, strict=True)]
+        )
     left, adjusted, before = set(range(len(family))), {}, Fraction(0)
     while left:
         tried = {}
         for j in left:
             reached = sum(
-                own[j][g] <= p[j] or any(either[i][g] <= p[j] for i in left if i != j) for g in range(len(flips))
+                own[j][g] <= own[j][0] or any(either[i][g] <= own[j][0] for i in left if i != j)
+                for g in range(len(flips))
             )
-            tried[j] = min(Fraction(reached, len(flips)), len(left) * p[j], Fraction(1))
+            tried[j] = min(max(Fraction(reached, len(flips)), p[j]), len(left) * p[j], Fraction(1))
         before = max(before, min(tried.values()))
         for j in [j for j in left if tried[j] <= before]:
             adjusted[j] = before
@@ -94,7 +108,7 @@ def test_what_is_rejected_leaves_more_to_the_rest():
     strong, weak = np.arange(1.0, 8.0), np.array([-1.0, 2.0, -3.0, 4.0, 5.0, 6.0, 7.0])
     tests = [joint.Tested(strong, range(7), 2 / 128), joint.Tested(weak, range(7), 10 / 128)]
     adjusted, levels = step_down(tests, 0.1)
-    assert adjusted[0] == 4 / 128  # both hypotheses have two flips as extreme as that
+    assert adjusted[0] == 4 / 128  # both hypotheses have two flips as extreme as that, and as far out
     # alone, once the first is rejected, the second has its own p
     assert adjusted[1] == 10 / 128
     assert levels[1] == pytest.approx(0.1, abs=2 / 128)
@@ -132,3 +146,19 @@ def test_beyond_twenty_seeds_flips_are_drawn():
     assert set(sums) <= set(range(-24, 25, 2))
     assert abs(sums[1:].mean()) < 4  # as many up as down
     assert sums[1:].std() == pytest.approx(np.sqrt(24), rel=0.3)
+
+
+def test_six_seeds_decide_one_of_five_where_its_flip_lies_farthest_out():
+    # each of five has two flips with p = 2/64, ten in all, and α = .05 allows three: equal p values are told apart by |t|
+    clear = np.full(6, -1.0) + np.arange(6) / 100
+    rng = np.random.default_rng(3)
+    family = [joint.Tested(clear, range(6), 2 / 64)]
+    for _ in range(4):
+        signs = rng.choice([-1.0, 1.0], 6)
+        signs[0], signs[1] = 1.0, -1.0  # not all alike: p is larger, but some flip of it has 2/64
+        values = signs * rng.uniform(0.2, 3, 6)
+        family.append(joint.Tested(values, range(6), sign_flip(values).p()))
+    adjusted, levels = step_down(family, 0.05)
+    assert adjusted[0] == 2 / 64
+    assert 2 / 64 <= levels[0] < 4 / 64
+    assert (adjusted[1:] > 0.05).all()

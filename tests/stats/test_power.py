@@ -124,8 +124,8 @@ def test_detectable_effects_are_found_with_probability_four_fifths():
     alone = design.detectable(9, 0)
     assert alone[0] > together[0]
     assert np.isnan(alone[1:]).all()
-    # eight seeds of seven hypotheses: where only one is true, flips of the others leave too little
-    assert math.isinf(Design((Claim(),) * 7, np.eye(7), samples=200).detectable(7, 0)[0])
+    # at five seeds no effect is large enough
+    assert math.isinf(Design((Claim(),) * 7, np.eye(7), samples=200).detectable(5, 0)[0])
 
 
 def test_seeds_for_is_the_first_number_that_reaches_the_target():

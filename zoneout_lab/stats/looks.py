@@ -28,7 +28,7 @@ from scipy import special
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.families import Family, holm
-from zoneout_lab.stats.joint import SeedFlips, Tested, least_of_others, level_of, p_under, sign_flips
+from zoneout_lab.stats.joint import SeedFlips, Tested, Under, least_of_others, level_of, p_under, sign_flips
 from zoneout_lab.stats.signflip import FloatArray, SignFlip, check_alpha, sign_flip
 from zoneout_lab.stats.verdict import (
     Absence,
@@ -141,7 +141,7 @@ class _Look:
     flips: SeedFlips
     tests: list[SignFlip]
     found: list[Found]
-    under: list[tuple[FloatArray, FloatArray]]
+    under: list[Under]
 
 
 @dataclass(eq=False)
@@ -198,7 +198,7 @@ class _Course:
     def test(self, claims_open: Sequence[int], claims: Sequence[Claim], absence: Absence) -> dict[int, Decision]:
         """Decisions on what is still open, at the last look."""
         now = self.looks[-1]
-        own = {j: now.found[j].p for j in claims_open}
+        own = list(claims_open)
         by_holm = holm([found.p for found in now.found])
         step = self._holm if self.family == "holm" else self._joint
         out: dict[int, Decision] = {}
@@ -209,29 +209,32 @@ class _Course:
             )
         return out
 
-    def _joint(self, own: dict[int, float]) -> dict[int, tuple[float, float]]:
+    def _joint(self, left: list[int]) -> dict[int, tuple[float, float]]:
         """Adjusted p and level of each by flips of whole seeds, as :func:`~zoneout_lab.stats.joint.step_down` goes, but without Bonferroni's floor: its
         boundaries and these could not be mixed from look to look."""
-        return self._stepped(own, lambda left: self._boundary(left, 1.0))
+        return self._stepped(left, lambda some: self._boundary(some, 1.0))
 
-    def _holm(self, own: dict[int, float]) -> dict[int, tuple[float, float]]:
+    def _holm(self, left: list[int]) -> dict[int, tuple[float, float]]:
         """Adjusted p and level of each by itself, at what Holm's step-down leaves of the α of every look."""
-        return self._stepped(own, lambda left: [self._boundary([j], len(left))[0] for j in left])
+        return self._stepped(left, lambda some: [self._boundary([j], len(some))[0] for j in some])
 
     def _stepped(
-        self, own: dict[int, float], boundaries: Callable[[list[int]], list[_Boundary]]
+        self, left: list[int], boundaries: Callable[[list[int]], list[_Boundary]]
     ) -> dict[int, tuple[float, float]]:
-        alpha, before, going = self.looks[-1].alpha, 0.0, True
+        now, before, going = self.looks[-1], 0.0, True
         out: dict[int, tuple[float, float]] = {}
-        left = list(own)
         while left:
             found = dict(zip(left, boundaries(left), strict=True))
-            tried = {j: min(1.0, each.adjusted(own[j])) for j, each in found.items()}
+            tried = {j: min(1.0, each.adjusted(now.found[j].p, now.under[j])) for j, each in found.items()}
             before = max(before, min(tried.values()))
             if going:
-                going = before <= alpha
+                going = before <= now.alpha
                 # what is retained keeps the level at which the step-down stopped
-                out |= {j: (before, found[j].level) for j in left if tried[j] <= before or not going}
+                out |= {
+                    j: (before, max(found[j].level, now.found[j].p if tried[j] <= now.alpha else 0.0))
+                    for j in left
+                    if tried[j] <= before or not going
+                }
             out |= {j: (before, out[j][1]) for j in left if tried[j] <= before}
             left = [j for j in left if tried[j] > before]
         return out
@@ -251,8 +254,10 @@ class _Course:
                     before = self.looks[at - 1]
                     crossed = _carried(crossed | (least[at - 1][k] <= level), before.flips, look.flips)
                 remaining, size = least[at][k][~crossed], crossed.size
-                level = level_of(remaining, look.alpha / parts * size - np.count_nonzero(crossed), look.alpha)
-            out.append(_Boundary(crossed, least[-1][k], level, parts))
+                allowed = look.alpha / parts * size - np.count_nonzero(crossed)
+                level = level_of(remaining, allowed, look.alpha)
+            shown = level_of(np.ceil(remaining * size - 1e-6) / size, allowed, look.alpha)
+            out.append(_Boundary(crossed, least[-1][k], shown, parts))
         return out
 
 
@@ -265,9 +270,9 @@ class _Boundary:
     level: float
     parts: float
 
-    def adjusted(self, p: float) -> float:
-        """The α that it would take to cross with ``p``."""
-        counted = float(np.count_nonzero(self.crossed | (self.least <= p))) / self.least.size
+    def adjusted(self, p: float, under: Under) -> float:
+        """The α that it would take to cross with ``p``, told apart from equal ones as under the flips."""
+        counted = float(np.count_nonzero(self.crossed | (self.least <= under.own[0]))) / self.least.size
         return self.parts * max(counted, p)
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.design import MINIMUM_SEEDS
 from zoneout_lab.stats.families import Family
-from zoneout_lab.stats.joint import GREATER, LESS, TWO_SIDED, Sides
+from zoneout_lab.stats.joint import GREATER, LESS, TWO_SIDED, Sides, part_of_step
 from zoneout_lab.stats.signflip import FloatArray, check_alpha
 from zoneout_lab.stats.verdict import MEANING, VERDICTS, Absence, Claim, Finding, can_reach, wrong_sides
 
@@ -168,7 +168,7 @@ def decided(
         reach = np.array([[can_reach(n, alpha / (m - k), claim, absence) for claim in claims] for k in range(m)])
         retained = np.where(reach[stopped], inconclusive, VERDICTS.index("underpowered"))
     else:
-        passed, retained = _joint(sums, drift, found, own, alpha), inconclusive
+        passed, retained = _joint(sums, drift, found, own, n, alpha), inconclusive
     meaning = np.stack([meanings(claim)[each.finding] for claim, each in zip(claims, found, strict=True)], 1)
     return np.where(passed, meaning, retained).astype(np.int8)
 
@@ -184,7 +184,7 @@ def _holm(p: FloatArray, alpha: float) -> tuple[npt.NDArray[np.bool_], npt.NDArr
 
 
 def _joint(
-    sums: Sequence[FloatArray], drift: FloatArray, found: Sequence[Found], own: Counts, alpha: float
+    sums: Sequence[FloatArray], drift: FloatArray, found: Sequence[Found], own: Counts, n: int, alpha: float
 ) -> npt.NDArray[np.bool_]:
     """Which claims [S, m] the step-down min-P of :mod:`~zoneout_lab.stats.joint` rejects.
 
@@ -195,20 +195,25 @@ def _joint(
     rows = np.flatnonzero(own.min(1) / size <= alpha)
     moved = [sums[j][rows] - found[j].shift[rows, None] * drift for j in range(m)]
     ordered = [np.sort(each, 1) for each in moved]
+    # over all flips the mean square of a sum is the sum of the squares
+    finer = [part_of_step(each, (each**2).mean(1), n) for each in moved]
     going = np.ones(len(rows), bool)
     while going.any():
         left = ~passed[rows]
         rejected = np.zeros(left.shape, bool)
         for j in range(m):
             at = np.flatnonzero(going & left[:, j] & (own[rows, j] / size <= alpha))
-            value = own[rows[at], j]
+            value, far = own[rows[at], j], finer[j][at, 0]
             reached = np.zeros((len(at), size), bool)
             for i in range(m):
                 some = np.flatnonzero(left[at, i])
                 row = at[some]
                 sides = (found[j].sides if i == j else found[i].either)[rows[row]]
-                low, high = _outermost(ordered[i][row], sides, value[some])
-                reached[some] |= (moved[i][row] <= low[:, None]) | (moved[i][row] >= high[:, None])
+                for count, least in ((value[some] - 1, None), (value[some], far[some, None])):
+                    low, high = _outermost(ordered[i][row], sides, count)
+                    out = (moved[i][row] <= low[:, None]) | (moved[i][row] >= high[:, None])
+                    # with the same p, what lies as far out
+                    reached[some] |= out if least is None else out & (finer[i][row] >= least)
             counted = np.maximum(reached.sum(1), value) / size
             rejected[at, j] = (counted <= alpha) | (left[at].sum(1) * value / size <= alpha)
         passed[rows] |= rejected
