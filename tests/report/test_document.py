@@ -159,7 +159,8 @@ def test_ids_are_unique_and_every_reference_has_its_target(html: str, page: Elem
 
 def test_every_figure_says_what_it_shows(page: Element) -> None:
     pictures = [svg for svg in page.find("svg") if svg.attributes.get("aria-hidden") != "true"]
-    assert len(pictures) == 0  # FIXME merge
+    # strips, a forest plot, two for each hypothesis, learning curves and their differences, gradient profiles and theirs, what a perturbation leaves
+    assert len(pictures) == 2 + 1 + 3 * 2 + 2 * 3 + 2 * (8 + 2) + 8 + 2 * 4
     for picture in pictures:
         assert picture.attributes["role"] == "img"
         title, description = (picture.find(tag)[0] for tag in ("title", "desc"))
