@@ -113,7 +113,7 @@ def take_over(store: Store, runs: Iterable[Run], siblings: Siblings, score: str,
                     siblings.damaged(folder, str(error))
                     continue
                 when = {"written": entry["written"]} if "written" in entry else {}  # older manifests do not say
-                    store.manifest["runs"][run.id] = found | when | {"from": folder.name}
+                store.manifest["runs"][run.id] = found | when | {"from": folder.name}
                 taken[run.id] = folder.name
                 break
     finally:
