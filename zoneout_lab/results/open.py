@@ -15,6 +15,7 @@ from zoneout_lab.errors import InputRefusedError, IntegrityError
 
 MANIFEST = "MANIFEST.json"
 SPEC = "spec.json"
+EXPORT = "study.nc"
 
 #: what runs record of where they ran, gathered into the distinct values of the whole study
 _OF_RUNS = ("versions", "machine", "git", "data", "engine")
@@ -46,6 +47,43 @@ def open_results(path: str | Path) -> xr.DataTree:
     if tree.attrs.get("kind") != "study":
         raise InputRefusedError(f"{path} holds a single run: open its study's folder, or the study's own file.")
     return tree
+
+
+def open_quickly(path: str | Path) -> xr.DataTree:
+    """What :func:`open_results` gives, from a folder's ``study.nc`` where that is of just the runs in the manifest: one file instead of one for each run.
+
+    Their SHA-256 are compared with those that ``study.nc`` records, and the runs' own files are not read. A folder that holds ``study.nc`` alone is
+    that file. Raises as :func:`open_results` does.
+    """
+    path = Path(path)
+    export = path / EXPORT
+    if not export.is_file():
+        return open_results(path)
+    if not (path / MANIFEST).is_file():
+        return open_results(export)
+    manifest = _read_json(path / MANIFEST)
+    try:
+        tree = open_results(export)
+    except IntegrityError:
+        return open_results(path)  # it is made of the runs' files, and can be made again
+    return tree if _of_this(tree, manifest) else open_results(path)
+
+
+def _of_this(tree: xr.DataTree, manifest: Mapping[str, Any]) -> bool:
+    """True where a study's tree is made of the runs that its manifest has, of the study as it is there."""
+    record = tree["provenance"].to_dataset() if "provenance" in tree.children else xr.Dataset()
+    runs, reached = manifest.get("runs"), manifest.get("reached")
+    if "sha256" not in record or not isinstance(runs, dict):
+        return False
+    entries = [entry for entry in runs.values() if isinstance(entry, dict) and entry.get("phase") == "confirm"]
+    if isinstance(reached, int):
+        entries = [entry for entry in entries if isinstance(seed := entry.get("seed"), int) and seed < reached]
+    written = {str(entry.get("sha256")) for entry in entries}
+    return (
+        {str(digest) for digest in record["sha256"].values.flat if digest} == written
+        and schema.study_of(tree) == manifest.get("study")
+        and schema.provenance(tree, "reached") == reached
+    )
 
 
 def _open_folder(folder: Path) -> xr.DataTree:
