@@ -88,14 +88,19 @@ class _Links:
 
     def row(self, entry: Entry, finding: Finding) -> dict[str, Any]:
         """A finding of a study as the page shows it."""
-        about = [count(finding.pairs, "paired seed"), *([f"{entry.preset} preset"] if entry.preset else [])]
+        about = [
+            *([f"on {entry.task}"] if entry.task else []),
+            *([f"{entry.preset} preset"] if entry.preset else []),
+            count(finding.pairs, "paired seed"),
+            *([entry.date] if entry.date else []),
+        ]
         return {
             "verdict": finding.verdict,
             "statement": finding.statement,
             "short": finding.short,
             "edge": finding.edge,
             "study": self.called(entry),
-            "about": " · ".join([*about, *([entry.date] if entry.date else [])]),
+            "about": " · ".join(about),
             "link": self.to(entry.report, f"hypothesis-{finding.place}"),
             "command": self.command(entry),
         }
