@@ -10,7 +10,7 @@ from zoneout_lab.errors import InputRefusedError, LabError
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.text import legible
 from zoneout_lab.results.edge import near_edge
-from zoneout_lab.results.open import EXPORT, MANIFEST, open_quickly
+from zoneout_lab.results.open import EXPORT, MANIFEST, holds_results, open_quickly
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,11 @@ def gather(paths: Iterable[str | Path]) -> Gathered:
 
 def _places(given: Path) -> tuple[list[Path], list[Path]]:
     """The studies at a path, and the subfolders that hold none."""
-    if not given.is_dir() or _holds_results(given):
+    if not given.is_dir() or holds_results(given):
         return [given], []
     try:
         below = sorted(each for each in given.iterdir() if each.is_dir() and not each.name.startswith("."))
-        places = [each for each in below if _holds_results(each)]
+        places = [each for each in below if holds_results(each)]
     except OSError as error:
         raise InputRefusedError(f"{given} cannot be read: {error.strerror}.") from error
     if not places:
@@ -111,10 +111,6 @@ def _places(given: Path) -> tuple[list[Path], list[Path]]:
             f"{given} holds no results of a study: neither it nor a folder in it has {MANIFEST} or {EXPORT}."
         )
     return places, [each for each in below if each not in places]
-
-
-def _holds_results(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file() or (folder / EXPORT).is_file()
 
 
 def _read(place: Path) -> Entry:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
@@ -16,22 +16,21 @@ from zoneout_lab.report.layout import laid_out, write_page
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections import legend
 from zoneout_lab.report.sections.compared import captions
+from zoneout_lab.report.sections.hypotheses import COLUMNS
 from zoneout_lab.report.shifts import CLAIMED, axis, in_words, shift, sides
 from zoneout_lab.report.text import count, legible
 from zoneout_lab.report.two_results import Matched, conclusions, differing, matched
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import Comparison
 from zoneout_lab.results.edge import near_edge
-from zoneout_lab.results.numbers import ABSENT, p_value, percent
 from zoneout_lab.results.open import open_results
-from zoneout_lab.results.shown import difference, shown_interval
 
 _CALLED = ("A", "B")
+#: columns of a report's table of all hypotheses that are shown of both results
+_SHOWN = ("pairs", "difference", "interval", "p", "adjusted p")
 
 
-def write_side_by_side(
-    one: xr.DataTree | str | Path, other: xr.DataTree | str | Path, path: str | Path
-) -> Path:
+def write_side_by_side(one: xr.DataTree | str | Path, other: xr.DataTree | str | Path, path: str | Path) -> Path:
     """Write two results of one study beside each other as one self-contained HTML file, and return its path.
 
     Rows are the hypotheses that both declared, with both verdicts and effects. The page says what differs between the two (setting, deviations, seeds,
@@ -90,7 +89,11 @@ def _answer(both: Sequence[ReportData], matches: Sequence[Matched], names: Seque
     apart = sum(each.one.comparison.verdict != each.other.comparison.verdict for each in matches)
     total = count(len(matches), "hypothesis", "hypotheses")
     if not apart:
-        lead = "The hypothesis has the same verdict in both." if len(matches) == 1 else f"All {total} have the same verdict in both."
+        lead = (
+            "The hypothesis has the same verdict in both."
+            if len(matches) == 1
+            else f"All {total} have the same verdict in both."
+        )
     else:
         lead = f"Of {total}, {apart} {'has' if apart == 1 else 'have'} another verdict in one result than in the other."
     results = [
@@ -138,43 +141,29 @@ def _figure(data: ReportData, matches: Sequence[Matched]) -> Section:
 
 def _panel(data: ReportData, number: int, group: Sequence[tuple[str, Comparison]]) -> Panel:
     first = group[0][1]
-    rows = [
-        Row(
-            f"{where}. {data.arm(c.arm).label} {CLAIMED[c.direction]} {data.arm(c.against).label}",
-            shift(c),
-            c.verdict,
-            VERDICTS[c.verdict].symbol,
-        )
-        for where, c in group
-    ]
-    words = " ".join(f"{row.label}: {in_words(c)[:-1]}, {c.verdict}." for row, (_, c) in zip(rows, group, strict=True))
+    rows, words = [], ""
+    for where, c in group:
+        claim = f"{where}. {data.arm(c.arm).label} {CLAIMED[c.direction]} {data.arm(c.against).label}"
+        words += f"{claim}: {in_words(c)[:-1]}, {c.verdict}. "
+        label = claim if where.endswith(_CALLED[0]) or len(group) == 1 else where
+        rows.append(Row(label, shift(c), c.verdict, VERDICTS[c.verdict].symbol))
     return forest(
-        f"beside-{number}", rows, sides=sides(first.better), xlabel=axis(first), title=axis(first).capitalize(), description=words
+        f"beside-{number}", rows, sides=sides(first.better), xlabel=axis(first), title=axis(first).capitalize(), description=words.rstrip()
     )  # fmt: skip
 
 
 def _numbers(matches: Sequence[Matched]) -> Section:
+    columns = [column for column in COLUMNS if column.head in _SHOWN]
     rows = [
         {
             "anchor": f"numbers-{place}",
             "place": place,
             "statement": legible(each.one.statement),
-            "sides": [(called, _cells(c), c.verdict) for called, c in zip(_CALLED, _both(each), strict=True)],
+            "sides": [
+                (called, [column.cell(c, math.nan) for column in columns], c.verdict)
+                for called, c in zip(_CALLED, _both(each), strict=True)
+            ],
         }
         for place, each in enumerate(matches, start=1)
     ]
-    heads = ("pairs", "difference", "interval", "level", "p", "adjusted p")
-    return Section("numbers", "Numbers", "beside_numbers.html", {"rows": rows, "heads": heads})
-
-
-def _cells(c: Comparison) -> list[tuple[Any, str]]:
-    (low, high), alpha, normal = shown_interval(c)
-    interval = f"{difference(c, low)} to {difference(c, high)}" if low > float("-inf") else ABSENT
-    return [
-        (len(c.seeds), str(len(c.seeds))),
-        (c.mean_difference, difference(c, c.mean_difference)),
-        (f"{low} {high}", interval),
-        (1 - alpha, f"{percent(alpha)}{' t' * normal}"),
-        (c.p, p_value(c.p, [c.alpha])),
-        (c.p_adjusted, p_value(c.p_adjusted, [c.family_alpha])),
-    ]
+    return Section("numbers", "Numbers", "beside_numbers.html", {"rows": rows, "heads": _SHOWN})

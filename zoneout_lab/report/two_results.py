@@ -69,9 +69,7 @@ def matched(one: ReportData, other: ReportData) -> tuple[Matched, ...]:
 
 def _questions(data: ReportData) -> dict[str, dict[str, Any]]:
     declared = data.study["hypotheses"]
-    return {
-        str(each["name"]): _USUAL | question for each, question in zip(declared, asked(declared), strict=True)
-    }
+    return {str(each["name"]): _USUAL | question for each, question in zip(declared, asked(declared), strict=True)}
 
 
 Difference = tuple[str, str, str]
@@ -201,7 +199,9 @@ def _between_builds(one: ReportData, other: ReportData, matches: tuple[Matched, 
     if not alike(one, other) or one.study.get("seed") != other.study.get("seed"):
         return ""
     parts = []
-    for metric, noun in {m.one.comparison.metric: m.one.comparison.noun or m.one.comparison.long_name for m in matches}.items():
+    for metric, noun in {
+        m.one.comparison.metric: m.one.comparison.noun or m.one.comparison.long_name for m in matches
+    }.items():
         try:
             splits = split_variance([one.tree, other.tree], metric)
         except LabError:
