@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -107,7 +108,8 @@ class _Links:
 
     def command(self, entry: Entry) -> str:
         own = entry.source.is_file() and entry.source.name != EXPORT
-        return f"zoneout-lab report {self.shown(entry.source)}" + (f" --to {self.shown(entry.report)}" * own)
+        source, report = (shlex.quote(self.shown(path)) for path in (entry.source, entry.report))
+        return f"zoneout-lab report {source}" + (f" --to {report}" * own)
 
 
 def _claims(entries: Sequence[Entry], links: _Links) -> Section:
