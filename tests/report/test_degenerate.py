@@ -7,11 +7,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import study_record
 from html_page import Element, parse
 
 from zoneout_lab import schema
@@ -201,9 +201,11 @@ def test_a_hundred_arms(studies: Callable[..., xr.DataTree], tmp_path: Path) -> 
     ["a label that goes on and on " * 11, "x" * 300, "שלום עולם", "half \ud800 \x1b[31m\x00 \u202e \x9b"],
     ids=["words", "word", "right to left", "control"],
 )
-def test_labels_of_every_kind(studies: Callable[..., xr.DataTree], tmp_path: Path, label: str) -> None:
+def test_labels_of_every_kind(
+    studies: Callable[..., xr.DataTree], records: Callable[..., dict[str, Any]], tmp_path: Path, label: str
+) -> None:
     arms = {"lstm": label, "zoneout": f"{label} too"}
-    study = study_record(arms, 6, title=label, question=label, background=label, authors=[label])
+    study = records(arms, 6, title=label, question=label, background=label, authors=[label])
     for hypothesis in study["hypotheses"]:
         hypothesis |= {"statement": label, "reason": label}
     record = {"study": study, "declared": study, "overrides": [label], "command": label, "written": [label]}

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Callable
 from math import isfinite, isnan
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
-from conftest import LABELS, study_record
 from html_page import Element, parse
 
 from zoneout_lab import schema
@@ -26,6 +27,9 @@ from zoneout_lab.report.sections import cite
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import judge, scalar
 from zoneout_lab.results.arms import arm_values, largest_difference
+from zoneout_lab.results.correlation import correlations
+from zoneout_lab.results.edge import near_edge
+from zoneout_lab.results.shown import read_off
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +105,16 @@ def test_arms_have_their_means_with_intervals_and_runs_lost(page: Element, study
     assert rows[1].text.endswith("zoneout: cell 0.5, hidden 0.05, per unit, resample step")
 
 
-def test_an_arm_is_told_by_what_it_changes(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
+def test_an_arm_is_told_by_what_it_changes(
+    studies: Callable[..., xr.DataTree], records: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     arms = {"lstm": "LSTM", "slow": "slow"}
-    study = study_record(arms, 6)
+    study = records(arms, 6)
     study["arms"][1]["change"] = {"training.lr": 0.001, "model.forget_bias": 2.0}
     tree = studies(arms=arms, seeds=6, skip=(), diverged=(), measured=(), provenance={"study": study})
     page = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
     rows = page.find("section", id="arms")[0].find("tbody")[0].find("tr")
-    assert [row.find("td")[-1].text for row in rows] == ["–", "lr 0.001; forget bias 2"]
+    assert [row.find("td")[-1].text for row in rows] == ["–", "forget bias 2; lr 0.001"]
 
 
 def test_a_forest_plot_has_every_claim_of_its_metric(page: Element, study: xr.DataTree) -> None:
@@ -123,7 +129,7 @@ def test_a_forest_plot_has_every_claim_of_its_metric(page: Element, study: xr.Da
 
 def test_curves_are_of_the_score_in_validation_and_in_training_and_of_the_loss(page: Element) -> None:
     titles = [title.text for title in page.find("section", id="curves")[0].find("title")]
-    assert titles == ["Validation error", "Training error", "Training loss under noise"]
+    assert titles == ["Validation error", "Training error", "Training loss under noise"] * 2, "curves, then differences"
 
 
 def test_provenance_says_what_computed_the_recurrences(page: Element) -> None:
@@ -153,7 +159,8 @@ def test_ids_are_unique_and_every_reference_has_its_target(html: str, page: Elem
 
 def test_every_figure_says_what_it_shows(page: Element) -> None:
     pictures = [svg for svg in page.find("svg") if svg.attributes.get("aria-hidden") != "true"]
-    assert len(pictures) == 2 + 1 + 3 * 2 + 3 + 2 * (8 + 2) + 2 * 4
+    # strips, a forest plot, two for each hypothesis, learning curves and their differences, gradient profiles and theirs, what a perturbation leaves
+    assert len(pictures) == 2 + 1 + 3 * 2 + 2 * 3 + 2 * (8 + 2) + 8 + 2 * 4
     for picture in pictures:
         assert picture.attributes["role"] == "img"
         title, description = (picture.find(tag)[0] for tag in ("title", "desc"))
@@ -165,7 +172,7 @@ def test_every_figure_says_what_it_shows(page: Element) -> None:
 def test_figures_follow_the_page_s_colours(page: Element) -> None:
     for svg in page.find("svg", class_="plot"):
         painted = {value for part in svg.find() for value in part.attributes.values() if value and "#f" in value}
-        assert not [value for value in painted if re.search(r"#f[de]00[0-9a-f]{2}", value)], "a sentinel was left"
+        assert not [value for value in painted if re.search(r"#f[cde]00[0-9a-f]{2}", value)], "a sentinel was left"
     colours = {
         v
         for svg in page.find("svg")
@@ -243,6 +250,50 @@ def test_numbers_shown_are_the_numbers_computed(page: Element, study: xr.DataTre
                 assert min(abs(number - value), abs(number - 100 * value)) <= 0.51 * unit + 0.005 * abs(value), text
 
 
+def test_one_table_has_the_numbers_of_all_hypotheses(page: Element, study: xr.DataTree) -> None:
+    table = page.find("section", id="hypotheses")[0].find("table")[0]
+    heads = [head.text for head in table.find("thead")[0].find("th")]
+    rows = table.find("tbody")[0].find("tr")
+    for row, judgement in zip(rows, judge(study), strict=True):
+        c = judgement.comparison
+        cells = {str(cell.attributes["data-head"]): cell for cell in row.find("td")}
+        assert ["claim", *cells] == heads
+        values = {head: [float(str(d.attributes["value"])) for d in cell.find("data")] for head, cell in cells.items()}
+        low, high = read_off(c)[0]
+        assert values["pairs"] == [len(c.seeds)]
+        assert values["difference"] == [c.mean_difference]
+        assert values["interval"] == [low, high]
+        assert (values["p"], values["adjusted p"], values["dz"]) == ([c.p], [c.p_adjusted], [c.d_z])
+        assert 1.0 < values["could find"][0] < 2.0, "ten seeds and three hypotheses find about 1.2 sd"
+    words = [term.text for term in page.find("dl", class_="glossary")[0].find("dt")]
+    assert words == ["difference", "interval", "p", "adjusted p", "dz", "could find"]
+
+
+def test_an_open_question_says_how_many_seeds_would_decide_and_a_close_call_that_it_is_one(
+    studies: Callable[..., xr.DataTree], records: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    arms = {"lstm": "LSTM", "zoneout": "Zoneout"}
+    study = records(arms, 6, family="joint")
+    study["hypotheses"] = [study["hypotheses"][0] | {"margin": margin, "name": f"h{margin}"} for margin in (0.0, 0.041)]
+    tree = studies(arms=arms, seeds=6, skip=(), diverged=(), measured=(), provenance={"study": study})
+    sure, open_ = (judgement.comparison for judgement in judge(tree))
+    assert (sure.verdict, open_.verdict) == ("supported", "inconclusive")
+    page = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
+    first, second = page.find("ol", class_="answers")[0].find("li")[:2]
+    assert first.find("p", class_="edge")[0].text == near_edge(sure) != ""
+    assert "would probably" not in first.text
+    assert "seeds would probably" in second.text
+    shown = page.find("section", id="hypotheses")[0].find("tbody")[0].find("tr")[1].find("td")[-2]
+    assert shown.attributes["data-head"] == "decides at"
+    assert shown.text == ("> 100" if open_.seeds_to_decide is None else str(open_.seeds_to_decide))
+
+
+def test_what_pairing_buys_is_printed(page: Element, study: xr.DataTree) -> None:
+    found = correlations(study, "valid_error").sel(arm="lstm", other=["zoneout", "shared", "dropout"]).values
+    low, middle, high = (f"{f(found):.2f}".replace("-", "−") for f in (min, np.median, max))
+    assert f"correlates at {low} to {high} (median {middle})" in page.find("section", id="arms")[0].text
+
+
 def test_failures_are_counted_and_named(page: Element) -> None:
     assert "38 of 40 runs finished; 1 diverged and 1 missing." in page.find("section", id="summary")[0].text
     assert [item.text for item in page.find("ul", class_="failures")[0].find("li")] == [
@@ -292,13 +343,17 @@ def test_every_run_s_numbers_are_in_the_page_to_the_last_bit(page: Element, stud
 
 
 def test_date_and_authors_are_those_on_record(
-    studies: Callable[..., xr.DataTree], page: Element, tmp_path: Path
+    studies: Callable[..., xr.DataTree], records: Callable[..., dict[str, Any]], page: Element, tmp_path: Path
 ) -> None:
     assert not page.find("time")
     assert not page.find("p", class_="authors")
-    study = study_record(LABELS, 6, authors=["A. Author", "B. <Author>"])
+    arms = {"lstm": "LSTM", "zoneout": "Zoneout"}
+    study = records(arms, 6, authors=["A. Author", "B. <Author>"])
     tree = studies(
-        seeds=6, measured=(), provenance={"study": study, "written": ["2026-03-01T23:00:00", "2026-03-04", "no date"]}
+        arms=arms,
+        seeds=6,
+        measured=(),
+        provenance={"study": study, "written": ["2026-03-01T23:00:00", "2026-03-04", "no date"]},
     )
     shown = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
     assert shown.find("time")[0].text == "2026-03-04"

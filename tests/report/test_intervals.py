@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from conftest import make_study, study_record
+import xarray as xr
 
 from zoneout_lab.report.arms import Arm, Style
 from zoneout_lab.report.data import ReportData
@@ -96,15 +98,24 @@ def test_ratios_are_drawn_as_ratios():
     assert "× 1" in words_of(panel)
 
 
-def comparison(
-    direction: str, margin: float, *, scale: str = "linear", family: str | None = "joint", seeds: int = 8
-) -> Comparison:
-    study = study_record({"lstm": "LSTM", "zoneout": "Zoneout"}, seeds)
-    study["hypotheses"] = [study["hypotheses"][0] | {"direction": direction, "margin": margin, "scale": scale}]
-    study |= {"family": family} if family else {}
-    arms = {"lstm": "LSTM", "zoneout": "Zoneout"}
-    tree = make_study(arms=arms, seeds=seeds, skip=(), diverged=(), measured=(), epochs=2, provenance={"study": study})
-    return ReportData.read(tree).judgements[0].comparison
+Compared = Callable[..., Comparison]
+
+
+@pytest.fixture
+def comparison(studies: Callable[..., xr.DataTree], records: Callable[..., dict[str, Any]]) -> Compared:
+    """A comparison of zoneout with the LSTM as a study declared it."""
+
+    def compared(
+        direction: str, margin: float, *, scale: str = "linear", family: str | None = "joint", seeds: int = 8
+    ) -> Comparison:
+        arms = {"lstm": "LSTM", "zoneout": "Zoneout"}
+        study = records(arms, seeds)
+        study["hypotheses"] = [study["hypotheses"][0] | {"direction": direction, "margin": margin, "scale": scale}]
+        study |= {"family": family} if family else {}
+        tree = studies(arms=arms, seeds=seeds, skip=(), diverged=(), measured=(), epochs=2, provenance={"study": study})
+        return ReportData.read(tree).judgements[0].comparison
+
+    return compared
 
 
 @pytest.mark.parametrize(
@@ -120,14 +131,14 @@ def comparison(
     ],
 )  # fmt: skip
 def test_which_bar_the_verdict_is_read_off_is_said(
-    direction: str, margin: float, scale: str, family: str | None, said: str
+    comparison: Compared, direction: str, margin: float, scale: str, family: str | None, said: str
 ):
     c = comparison(direction, margin, scale=scale, family=family)
     assert reading(c) == said
     assert ("thick" in " ".join(levels(c))) == (family is not None)
 
 
-def test_a_ratio_s_figure_has_logs_and_its_words_have_ratios():
+def test_a_ratio_s_figure_has_logs_and_its_words_have_ratios(comparison: Compared):
     c = comparison("lower", 1.1, scale="log")
     assert shift(c).ratio
     assert (shift(c).mean, shift(c).bound) == (c.mean_difference, math.log(1.1))
@@ -136,14 +147,14 @@ def test_a_ratio_s_figure_has_logs_and_its_words_have_ratios():
     assert in_words(c).endswith("; margin × 1.10.")
 
 
-def test_a_difference_s_figure_is_in_the_unit_shown():
+def test_a_difference_s_figure_is_in_the_unit_shown(comparison: Compared):
     c = comparison("lower", 0.01)
     assert shift(c).mean == 100 * c.mean_difference
     assert axis(c) == "difference in test error (percentage points)"
     assert in_words(c).endswith(" percentage points; margin ±1.00.")
 
 
-def test_too_few_seeds_are_said_to_be_too_few():
+def test_too_few_seeds_are_said_to_be_too_few(comparison: Compared):
     c = comparison("lower", 0.0, seeds=4)
     assert reading(c).startswith("Too few seeds for a verdict: the dashed bar is the t interval")
     assert levels(c) == ("95% t interval", "(dashed)")

@@ -206,7 +206,7 @@ def _between_builds(one: ReportData, other: ReportData, matches: tuple[Matched, 
             splits = split_variance([one.tree, other.tree], metric)
         except LabError:
             return ""  # results that are no replicates of each other: their relation says so
-        found = [split.builds_share for split in splits if math.isfinite(split.builds_share)]
+        found = [split.fraction_of_builds for split in splits if math.isfinite(split.fraction_of_builds)]
         if found:
             low, high = (f"{100 * share:.0f}%" for share in (min(found), max(found)))
             parts.append(f"{low if low == high else f'{low} to {high}'} of that of {noun}")

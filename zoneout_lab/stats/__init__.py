@@ -1,6 +1,9 @@
 """Statistics that hold at 3–20 seeds: numpy arrays in, frozen dataclasses out; nothing here knows of arms or files."""
 
 from zoneout_lab.stats.cautions import Caution, cautions
+from zoneout_lab.stats.clusters import Cluster, CurveClusters, cluster_test
+from zoneout_lab.stats.common_grid import common_grid, stretches
+from zoneout_lab.stats.curves import MINIMUM_BAND_SEEDS, Band, CurveTest, curves_look_skewed, max_t, simultaneous_band
 from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
 from zoneout_lab.stats.families import Family, holm, holm_levels
 from zoneout_lab.stats.looks import Spending, decide_at_looks, spent
@@ -34,13 +37,18 @@ from zoneout_lab.stats.worst import worst_ranks
 __all__ = [
     "DIRECTIONS",
     "EXACT_UP_TO",
+    "MINIMUM_BAND_SEEDS",
     "MINIMUM_SEEDS",
     "RATIO_OF",
     "VERDICTS",
     "Absence",
     "Alternative",
+    "Band",
     "Caution",
     "Claim",
+    "Cluster",
+    "CurveClusters",
+    "CurveTest",
     "Decision",
     "Design",
     "Direction",
@@ -55,6 +63,9 @@ __all__ = [
     "can_reach",
     "cautions",
     "chance",
+    "cluster_test",
+    "common_grid",
+    "curves_look_skewed",
     "decide",
     "decide_at_looks",
     "decide_many",
@@ -63,6 +74,7 @@ __all__ = [
     "holm",
     "holm_levels",
     "margin_on",
+    "max_t",
     "median_interval",
     "named_or_own",
     "needs_margin",
@@ -73,9 +85,11 @@ __all__ = [
     "shared_baseline",
     "sign_flip",
     "sign_test",
+    "simultaneous_band",
     "smallest_adjusted_p",
     "smallest_p",
     "spent",
+    "stretches",
     "t_interval",
     "true_verdict",
     "upper_sd",

@@ -35,22 +35,23 @@ def forest(
         for place, row in enumerate(rows):
             marks(axes, row.shift.bound, (place + 0.2 - half, place + 0.2 + half), whole=False)
             draw(axes, place + 0.2, row.shift)
-            for at, words, look in (
-                (0.0, wrap(row.label, _LETTERS, lines), {"ha": "left", "color": INK}),
-                (1.0, f"{row.symbol} {row.verdict}", {"ha": "right", "color": verdict_colour(row.verdict), "fontweight": "bold"}),
-            ):  # fmt: skip
-                axes.annotate(
-                    words, (at, place + 0.2 - half - 1.5 / height), xycoords=("axes fraction", "data"), va="bottom", fontsize=10.5, **look
-                )  # fmt: skip
+            words = place + 0.2 - half - 1.5 / height
+            axes.annotate(
+                wrap(row.label, _LETTERS, lines), (0, words), xycoords=("axes fraction", "data"), va="bottom", color=INK, fontsize=10.5
+            )  # fmt: skip
+            axes.annotate(
+                f"{row.symbol} {row.verdict}", (1, words), xycoords=("axes fraction", "data"), va="bottom", ha="right",
+                color=verdict_colour(row.verdict), fontsize=10.5, fontweight="bold",
+            )  # fmt: skip
         axes.set_ylim(len(rows) - 0.45, -0.62)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.grid(False)
         axes.set_xlabel(wrap(xlabel, 56))
         # above the axis, where a reader begins
-        for at, words in ((0.0, f"← {sides[0]}"), (1.0, f"{sides[1]} →")):
+        for at, side in ((0.0, f"← {sides[0]}"), (1.0, f"{sides[1]} →")):
             axes.annotate(
-                words, (at, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", ha="left" if at == 0 else "right",
+                side, (at, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", ha="left" if at == 0 else "right",
                 va="bottom", color=SOFT, fontsize=10.5,
             )  # fmt: skip
     return drawing.panel(title, description)

@@ -11,14 +11,21 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.canvas import INK, LINE, PAPER, SOFT, Drawing, Panel, arm_colour
 from zoneout_lab.report.figures.intervals import Shift, difference_axis, draw, marks, view
+from zoneout_lab.report.figures.lines import MOST_SEEDS
 from zoneout_lab.report.text import power, wrap
 from zoneout_lab.results.numbers import number
 
 _ROW, _FRAME, _LEAST = 15, 92, 230
+_SPREAD = 20
+
+
+def _rows(seeds: int) -> int:
+    """Rows of a panel: one for each seed, or as many as sorted differences are spread over."""
+    return seeds if seeds <= MOST_SEEDS else _SPREAD
 
 
 def _height(seeds: int) -> float:
-    return max(_LEAST, min(620, _FRAME + _ROW * (seeds + 2)))
+    return max(_LEAST, _FRAME + _ROW * (_rows(seeds) + 2))
 
 
 def pairs(
@@ -35,7 +42,8 @@ def pairs(
 ) -> Panel:
     """Each seed as a line from its value under ``against`` to its value under ``arm``; ``means`` (of ``against``, of ``arm``) as bars beside them.
 
-    On a logarithmic axis equal ratios are equally steep; values that are not positive turn it off.
+    Above 30 seeds the lines would hide one another: a bar holds the middle half of them, and a thinner one the middle 90%. On a logarithmic axis equal
+    ratios are equally steep; values that are not positive turn it off.
     """
     left, right = np.asarray(against_values, float), np.asarray(arm_values, float)
     known = np.isfinite(left) & np.isfinite(right)
@@ -47,13 +55,19 @@ def pairs(
             axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0), numticks=6))
             axes.yaxis.set_minor_locator(NullLocator())
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
-        for low, high in zip(left, right, strict=True):
+        many = left.size > MOST_SEEDS
+        for low, high in () if many else zip(left, right, strict=True):
             axes.plot([0, 1], [low, high], color=SOFT, linewidth=1, alpha=0.65, zorder=2)
         for place, (who, values, mean) in enumerate(((against, left, means[0]), (arm, right, means[1]))):
             marks: dict[str, Any] = {"color": arm_colour(who), "marker": who.style.marker, "linestyle": "none"}
+            for tail, width in ((0.05, 4), (0.25, 12)) if many else ():
+                ends = np.quantile(values, [tail, 1 - tail])
+                colour = arm_colour(who)
+                axes.plot([place] * 2, ends, color=colour, linewidth=width, alpha=0.55, solid_capstyle="butt", zorder=3)
+            dots = [np.median(values)] if many else values
             axes.plot(
-                [place] * values.size,
-                values,
+                [place] * len(dots),
+                dots,
                 markersize=6.5,
                 markeredgecolor=PAPER,
                 markeredgewidth=0.8,
@@ -73,7 +87,7 @@ def pairs(
         if not known.any():
             axes.set_yticks([])
             axes.text(0.5, 0.5, "no pair was measured", color=SOFT, ha="center", va="center", transform=axes.transAxes)
-        axes.set_title("Values by seed")
+        axes.set_title("Middle half and middle 90% of the seeds" if many else "Values by seed")
     return drawing.panel(
         f"{ylabel} by seed, {against.label} and {arm.label}", _pairs_in_words(arm, against, left, right, means)
     )
@@ -100,27 +114,38 @@ def differences(
     xlabel: str,
     description: str,
 ) -> Panel:
-    """One row per seed with its difference ``values`` (as ``shift`` has them), then the mean in its intervals, which are called ``levels``."""
+    """One row per seed with its difference ``values`` (as ``shift`` has them), then the mean in its intervals, which are called ``levels``.
+
+    Above 30 seeds the differences are sorted, which shows their distribution, and the seeds are not named.
+    """
     shown = np.asarray(values, float)
-    rows = len(seeds)
-    with Drawing(name, height=_height(rows)) as drawing:
+    many = len(seeds) > MOST_SEEDS
+    rows = _rows(len(seeds))
+    places = np.linspace(0, rows - 1, len(seeds)) if many else np.arange(rows)
+    with Drawing(name, height=_height(len(seeds))) as drawing:
         axes = drawing.axes
         difference_axis(axes, view([shift], [*shown]), ratio=shift.ratio)
         marks(axes, shift.bound)
         axes.axhline(rows - 0.4, color=LINE, linewidth=1)
         axes.plot(
-            shown, np.arange(rows), linestyle="none", marker=arm.style.marker, color=arm_colour(arm), markersize=6, markeredgewidth=0
-        )  # fmt: skip
+            np.sort(shown) if many else shown,
+            places,
+            linestyle="none",
+            marker=arm.style.marker,
+            color=arm_colour(arm),
+            markersize=3.5 if many else 6,
+            markeredgewidth=0,
+        )
         draw(axes, rows + 0.4, shift)
         axes.set_ylim(rows + 1.2, -0.7)
-        every = max(1, rows // 25)
-        axes.set_yticks(
-            [*range(0, rows, every), rows + 0.4],
-            [*(f"seed {seeds[k]}" for k in range(0, rows, every)), "\n".join(levels)],
-        )
+        named: dict[float, str] = {place: f"seed {seed}" for place, seed in enumerate(seeds)}
+        if many:
+            named = {0: "lowest", (rows - 1) / 2: "median", rows - 1: "highest"}
+        named[rows + 0.4] = "\n".join(levels)
+        axes.set_yticks(list(named), list(named.values()))
         axes.grid(False, axis="y")
         axes.set_xlabel(wrap(xlabel, 44))
-        axes.set_title("Ratios by seed" if shift.ratio else "Differences by seed")
+        axes.set_title(f"{'Ratios' if shift.ratio else 'Differences'}{', sorted' if many else ' by seed'}")
     return drawing.panel(
         "Differences by seed, with intervals and margin", description if shown.size else "No difference was measured."
     )
