@@ -148,7 +148,7 @@ def test_other_builds_are_replicates_within_a_seed_and_never_pooled(one: xr.Data
     other = rebuilt(one, 0.02)
     said = notes(one, other)
     assert "replicates within a seed: together they are 8 seeds and not 16" in said[0]
-    assert "never pooled" in said[0]
+    assert "are never pooled" in said[0]
     shares = [split.fraction_of_builds for split in split_variance([one, other], "test_error")]
     assert max(shares) - min(shares) > 0.02
     assert f"{100 * min(shares):.0f}% to {100 * max(shares):.0f}% of that of test error" in said[1]

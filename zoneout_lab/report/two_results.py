@@ -13,15 +13,13 @@ from zoneout_lab.report.gathered import runs_of
 from zoneout_lab.report.sections.deviations import changes
 from zoneout_lab.report.text import count, legible, listing, plain
 from zoneout_lab.results import Judgement
-from zoneout_lab.results.builds import split_variance
+from zoneout_lab.results.builds import replicates, split_variance
 from zoneout_lab.results.earlier import asked
 
 #: what a question is where a study does not say; its other fields have no default
 _USUAL = {"direction": "lower", "margin": 0.0, "scale": "linear"}
 #: fields of a study that have rows of their own, or are prose
 _APART = ("hypotheses", "title", "question", "background", "authors", "family", "alpha", "looks", "seeds", "seed")
-#: fields that say what is trained, and how
-_TRAINED = ("task", "setting", "arms", "vary", "change", "preset", "code")
 
 
 @dataclass(frozen=True)
@@ -176,11 +174,13 @@ def _relation(one: ReportData, other: ReportData) -> str:
         )
     if not seeds:
         return "The two have no seed in common, so that their runs are independent of each other."
-    if alike(one, other):
+    if replicates([one.tree, other.tree]):
+        together = len(set(one.seeds) | set(other.seeds))
         return (
-            f"Both trained the same study at {count(len(seeds), 'seed')} in common: the same initial weights, order of data and masks. What differs between "
-            f"two runs of a seed is rounding alone, by build or machine, which training amplifies. So these are replicates within a seed: together they are "
-            f"{count(len(seeds), 'seed')} and not {2 * len(seeds)}, may be averaged within a seed (zoneout_lab.results.builds.averaged), and never pooled."
+            f"Both trained the same study, with {count(len(seeds), 'seed')} in common: the same initial weights, order of data and masks. What differs between "
+            f"two runs of a seed comes of the code, build or machine below: where the code does the same, rounding alone, which training amplifies. So these are replicates within a seed: together they are "
+            f"{count(together, 'seed')} and not {len(one.seeds) + len(other.seeds)}. They may be averaged within a seed "
+            "(zoneout_lab.results.builds.averaged), and are never pooled."
         )
     return (
         f"Both derive their seeds from the same number and have {len(seeds)} in common, but were trained otherwise: the table below says how. What the change "
@@ -188,15 +188,9 @@ def _relation(one: ReportData, other: ReportData) -> str:
     )
 
 
-def alike(one: ReportData, other: ReportData) -> bool:
-    """True where the two trained the same arms in the same way, on the same data."""
-    same = all(one.study.get(key) == other.study.get(key) for key in _TRAINED)
-    return same and _fields(one.recorded("data")).get("digest") == _fields(other.recorded("data")).get("digest")
-
-
 def _between_builds(one: ReportData, other: ReportData, matches: tuple[Matched, ...]) -> str:
     """How much of the arms' variance lies between two builds of the same seeds; nothing where they are not that."""
-    if not alike(one, other) or one.study.get("seed") != other.study.get("seed"):
+    if not replicates([one.tree, other.tree]):
         return ""
     parts = []
     for metric, noun in {
