@@ -23,7 +23,7 @@ from zoneout_lab.stats.paired import (
 from zoneout_lab.stats.power import Design, chance, seeds_to_decide, shared_baseline, true_verdict, upper_sd
 from zoneout_lab.stats.scales import RATIO_OF, Scaled, back, margin_on, named_or_own, scaled
 from zoneout_lab.stats.signflip import EXACT_UP_TO, Alternative, SignFlip, sign_flip
-from zoneout_lab.stats.strata import OverTasks, decide_over_tasks
+from zoneout_lab.stats.strata import OverTasks, decide_over_tasks, standardised
 from zoneout_lab.stats.strata_power import chance_over_tasks, decide_many_over_tasks, smallest_over_tasks
 from zoneout_lab.stats.verdict import (
     DIRECTIONS,
@@ -93,6 +93,7 @@ __all__ = [
     "smallest_over_tasks",
     "smallest_p",
     "spent",
+    "standardised",
     "t_interval",
     "true_verdict",
     "upper_sd",

@@ -23,8 +23,8 @@ def normalised(scores: npt.ArrayLike, baseline: npt.ArrayLike, better: Better = 
 
     NaN where the baseline's runs are fewer than two or all equal: there is no unit then. Raises InputRefusedError for an unknown side.
 
-    >>> normalised([1.0, 3.0], [2.0, 4.0, 3.0], better="lower")
-    array([2., 0.])
+    >>> normalised([1.0, 2.0], [2.0, 4.0, 3.0], better="lower")
+    array([2., 1.])
     """
     if better not in ("lower", "higher"):
         raise InputRefusedError(f"better is lower or higher; got {better!r}.")
