@@ -76,13 +76,25 @@ def _why(before: Comparison, after: Comparison) -> str:
 
 
 # %%
+def markdown(found: pd.DataFrame) -> str:
+    """The table as a page of this repository has it; verdicts that differ are in bold."""
+    lines = ["| study | hypothesis | as declared | again | why |", "|---|---|---|---|---|"]
+    for row in found.to_dict("records"):
+        after = f"**{row['again']}**" if row["again"] != row["declared"] else row["again"]
+        lines.append(
+            f"| {row['study']} | {row['hypothesis']} | {row['declared']}, {row['adjusted p']} | {after}, {row['adjusted p again']} | {row['why']} |"
+        )
+    return "\n".join(lines)
+
+
 def main(studies: Sequence[str]) -> None:
     if not studies:
         sys.exit("Give one or more exported studies: python analysis/judged_again.py reports/*/study.nc")
     found = table(studies)
-    with pd.option_context("display.max_colwidth", None, "display.width", None):
-        print(found.to_string(index=False))
-    print(f"\n{(found['declared'] != found['again']).sum()} of {len(found)} verdicts differ.")
+    print(markdown(found))
+    print(
+        f"\n{(found['declared'] != found['again']).sum()} of {len(found)} verdicts differ. Numbers are adjusted p values."
+    )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ STUDY = Study(
         "randomness and hold the rest at the draw of seed 0. Without zoneout there are no masks to vary."
     ),
     task="digits",
-    change={"training.epochs": 12},
+    change={"training.epochs": 20},
     arms=(
         *(Arm(name=name, label=f"{label}, everything varied", regularizer=r) for name, (label, r) in WITH.items()),
         *(

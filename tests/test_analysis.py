@@ -85,6 +85,9 @@ def test_studies_are_judged_as_declared_and_again(capsys: pytest.CaptureFixture[
     assert list(found["again"]).count("supported") == 3
     assert found.loc[found["again"] == "supported", "why"].str.startswith("compared as ratios").all()
     module["main"]([str(published)])
-    assert "3 of 7 verdicts differ." in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "3 of 7 verdicts differ." in printed
+    page = (ANALYSIS.parent / "reports/judged_again.md").read_text(encoding="utf-8")
+    assert printed.split("\n\n", maxsplit=1)[0].split("\n", 2)[2] in page
     with pytest.raises(SystemExit, match="Give one or more"):
         module["main"]([])

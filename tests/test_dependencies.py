@@ -47,7 +47,7 @@ def imports(*places: str) -> Iterator[tuple[str, str]]:
     """Third-party packages imported anywhere below these folders, each with the file that imports it."""
     files = [file for place in places for file in sorted((ROOT / place).rglob("*.py"))]
     assert files
-    own = {"zoneout_lab", *sys.stdlib_module_names, *(file.stem for file in files)}
+    own = {"zoneout_lab", *places, *sys.stdlib_module_names, *(file.stem for file in files)}
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -234,6 +234,37 @@ def gradients() -> Iterator[str]:
     yield f"{errors.size} of {errors.size} runs finished"
 
 
+def static() -> Iterator[str]:
+    for comparison in comparisons("static_identity").values():
+        value = abs(comparison.mean_difference)
+        yield f"{value:.3f}" if value >= 0.01 else f"{value:.4f}"
+    yield span(comparisons("static_identity")["noise_is_essential"], ".3f", 1)
+    yield "40 of 40 runs finished"
+
+
+def units() -> Iterator[str]:
+    for comparison in comparisons("per_unit_vs_per_layer").values():
+        assert comparison.verdict == "supported"
+        yield f"{-comparison.mean_difference:.4f}"
+    yield span(comparisons("per_unit_vs_per_layer")["unit_beats_layer"], ".4f", 1, lower=True)
+    yield "56 of 56 runs finished"
+
+
+def gradients_on_a_gpu() -> Iterator[str]:
+    name = "gradient_flow_gpu"
+    of = list(comparisons(name).values())
+    assert {comparison.verdict for comparison in of} == {"inconclusive"}
+    share = scalar(study(name), "early_third_mass_cell")
+    for arm, against, words in (
+        ("zoneout", "lstm", "more of the gradient"),
+        ("zoneout", "forget_bias", "less than the LSTM"),
+    ):
+        difference = 100 * float((share.sel(arm=arm) - share.sel(arm=against)).mean())
+        yield f"{abs(difference):.1f} points {words}"
+    assert (share.sel(arm="cell_dropout") < share.sel(arm="lstm")).all()
+    yield f"{share.size} of {share.size} runs finished"
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/speed.md": speed,
     "reports/benchmarks/README.md": benchmarks,
@@ -241,6 +272,9 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "reports/mask_sharing_pmnist/README.md": mask_sharing,
     "reports/char_ptb_table1/README.md": characters,
     "reports/gradient_flow/README.md": gradients,
+    "reports/gradient_flow_gpu/README.md": gradients_on_a_gpu,
+    "reports/static_identity/README.md": static,
+    "reports/per_unit_vs_per_layer/README.md": units,
 }
 
 

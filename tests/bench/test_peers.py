@@ -142,6 +142,8 @@ def test_products_are_counted_one_by_one():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU, and torch sees none")
+# torch.compile's advice, and what torch 2.11 says of itself while it compiles
+@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:.torch.jit.script_method. is deprecated")
 @pytest.mark.parametrize("cell", LAYERS)
 @pytest.mark.parametrize(
     "key", ["ours", "naive", "reference", "compiled", "torch_graph", "ours_graph", "naive_graph", "compiled_graph"]

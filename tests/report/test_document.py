@@ -57,7 +57,7 @@ def test_a_glance_gives_the_difference_with_its_interval(study: xr.DataTree, pag
 
 def test_curves_are_of_the_score_in_validation_and_in_training_and_of_the_loss(page: Element) -> None:
     titles = [title.text for title in page.find("section", id="curves")[0].find("title")]
-    assert titles == ["Validation error", "Training error", "Training loss under noise"]
+    assert titles == ["Validation error", "Training error", "Training loss under noise"] * 2, "curves, then differences"
 
 
 def test_provenance_says_what_computed_the_recurrences(page: Element) -> None:
@@ -86,7 +86,7 @@ def test_ids_are_unique_and_every_reference_has_its_target(html: str, page: Elem
 
 def test_every_figure_says_what_it_shows(page: Element) -> None:
     pictures = [svg for svg in page.find("svg") if svg.attributes.get("aria-hidden") != "true"]
-    assert len(pictures) == 3 * 3 + 3 + 2 * (8 + 2) + 2 * 4
+    assert len(pictures) == 3 * 3 + 2 * 3 + 2 * (8 + 2) + 8 + 2 * 4
     for picture in pictures:
         assert picture.attributes["role"] == "img"
         title, description = (picture.find(tag)[0] for tag in ("title", "desc"))

@@ -68,13 +68,15 @@ def test_variance_is_split_as_a_mixed_model_has_it():
         assert (split.arm, split.seeds, split.builds) == (ARMS[a], 6, 3)
         assert split.between_seeds == pytest.approx(float(fit.cov_re.iloc[0, 0]) / 1e4, rel=1e-3)
         assert split.between_builds == pytest.approx(fit.scale / 1e4, rel=1e-3)
-        assert split.builds_share == pytest.approx(split.between_builds / (split.between_builds + split.between_seeds))
+        assert split.fraction_of_builds == pytest.approx(
+            split.between_builds / (split.between_builds + split.between_seeds)
+        )
 
 
 def test_builds_that_differ_by_nothing_and_seeds_that_do():
     errors = {arm: {s: 0.1 * s for s in range(6)} for arm in ARMS}
     for split in split_variance([build("a", errors), build("b", errors)], "valid_error"):
-        assert (split.between_builds, split.builds_share) == (0, 0)
+        assert (split.between_builds, split.fraction_of_builds) == (0, 0)
         assert split.between_seeds == pytest.approx(np.var([0.1 * s for s in range(6)], ddof=1))
 
 
@@ -83,7 +85,7 @@ def test_only_seeds_that_every_build_finished_are_split():
     few = {arm: {s: 0.1 * s for s in range(2)} for arm in ARMS}
     lstm, zoneout, _ = split_variance([build("a", errors), build("b", few, diverged=(("zoneout", 1),))], "valid_error")
     assert lstm.seeds == 2
-    assert (zoneout.seeds, np.isnan(zoneout.between_seeds), np.isnan(zoneout.builds_share)) == (1, True, True)
+    assert (zoneout.seeds, np.isnan(zoneout.between_seeds), np.isnan(zoneout.fraction_of_builds)) == (1, True, True)
 
 
 def test_variance_between_seeds_is_not_below_zero():

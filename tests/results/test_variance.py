@@ -41,13 +41,13 @@ def test_every_arm_with_its_sd_and_its_share_of_the_widest_trained_alike():
         assert (spread.mean, spread.sd) == pytest.approx((values[arm].mean(), values[arm].std(ddof=1)))
         assert spread.sd_interval == pytest.approx(sd_interval(values[arm]))
     for arm in ("init", "data", "both"):
-        share, interval = variance_ratio(values[arm], values["every"])
+        relative, interval = variance_ratio(values[arm], values["every"])
         spread = of(tree, arm)
-        assert (spread.whole, spread.n_shared, spread.share) == ("every", 9, pytest.approx(share))
-        assert spread.share_interval == pytest.approx(interval)
+        assert (spread.whole, spread.n_both, spread.relative) == ("every", 9, pytest.approx(relative))
+        assert spread.relative_interval == pytest.approx(interval)
     for arm in ("every", "other"):  # nothing that is trained alike varies more
-        assert (of(tree, arm).whole, of(tree, arm).n_shared) == ("", 0)
-        assert np.isnan(of(tree, arm).share)
+        assert (of(tree, arm).whole, of(tree, arm).n_both) == ("", 0)
+        assert np.isnan(of(tree, arm).relative)
 
 
 def test_a_whole_has_all_of_what_the_part_varies():
@@ -62,13 +62,26 @@ def test_a_whole_has_all_of_what_the_part_varies():
     }
 
 
+def test_an_arm_that_varies_more_but_something_else_is_no_whole():
+    arms = [spec()["arms"][1] | {"vary": ["masks"]}, spec()["arms"][4]]
+    tree = make_study({arm["name"]: ERRORS[arm["name"]] for arm in arms}, spec(arms=arms))
+    assert {each.whole for each in sources_of_variance(tree, "valid_error")} == {""}
+
+
+def test_the_level_is_that_asked_for():
+    spread = sources_of_variance(make_study(ERRORS, spec()), "valid_error", alpha=0.5)[1]
+    part, whole = (list(ERRORS[arm].values()) for arm in ("init", "every"))
+    assert spread.sd_interval == pytest.approx(sd_interval(part, 0.5))
+    assert spread.relative_interval == pytest.approx(variance_ratio(part, whole, 0.5)[1])
+
+
 def test_lost_runs_are_left_out_of_both():
     tree = make_study(ERRORS, spec(), diverged=(("init", 0), ("every", 3)))
-    share, _ = variance_ratio(
+    relative, _ = variance_ratio(
         *(np.array([ERRORS[arm][s] for s in range(9) if s not in (0, 3)]) for arm in ("init", "every"))
     )
-    assert (of(tree, "init").n, of(tree, "init").n_shared, of(tree, "every").n) == (8, 7, 8)
-    assert of(tree, "init").share == pytest.approx(share)
+    assert (of(tree, "init").n, of(tree, "init").n_both, of(tree, "every").n) == (8, 7, 8)
+    assert of(tree, "init").relative == pytest.approx(relative)
 
 
 def test_none_where_all_arms_vary_the_same():

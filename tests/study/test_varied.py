@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from small_study import ARMS, HELPS, arrays, run, searching, small
 
-from zoneout_lab import Arm, Study, Zoneout
+from zoneout_lab import Arm, Study, WeightNoise, Zoneout
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.study.spec import derive
 from zoneout_lab.study.varied import check_varied
@@ -82,6 +82,7 @@ def test_an_arm_without_masks_has_nothing_else_to_vary(tmp_path: Path):
         run(study, tmp_path)
     assert not (tmp_path / study.id / "MANIFEST.json").exists()
     check(small(vary=("masks",), arms=ARMS[1:], baseline="zoneout"))
+    check(small(vary=("masks",), arms=(Arm(name="noisy", regularizer=WeightNoise(0.1)),), baseline="noisy"))
     check(small(vary=("data",)))
     check(small(vary=("data", "masks")))
 

@@ -22,7 +22,7 @@ from zoneout_lab.results.scalars import scalar
 class VarianceSplit:
     """An arm's variance, in the metric's unit squared: ``between_seeds``, and ``between_builds`` within a seed.
 
-    Estimated from the ``seeds`` that all ``builds`` have. ``between_seeds`` is not below zero. ``builds_share`` is the part of one run's variance
+    Estimated from the ``seeds`` that all ``builds`` have. ``between_seeds`` is not below zero. ``fraction_of_builds`` is the part of one run's variance
     that is between builds; NaN where there is none at all, or too little to tell.
     """
 
@@ -33,7 +33,7 @@ class VarianceSplit:
     between_builds: float
 
     @property
-    def builds_share(self) -> float:
+    def fraction_of_builds(self) -> float:
         total = self.between_seeds + self.between_builds
         return self.between_builds / total if total > 0 else float("nan")
 

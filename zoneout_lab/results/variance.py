@@ -23,8 +23,8 @@ KINDS = ("init", "data", "masks")
 class Spread:
     """How an arm's metric scatters over its seeds: ``mean`` and ``sd`` (n − 1 in the denominator) in the metric's unit.
 
-    ``varies`` is what its seeds vary. ``share`` is the arm's variance divided by that of the arm ``whole``, which is trained alike and
-    varies more, over the ``n_shared`` seeds that both have; without such an arm ``whole`` is empty and ``share`` NaN. Intervals are those
+    ``varies`` is what its seeds vary. ``relative`` is the arm's variance divided by that of the arm ``whole``, which is trained alike and
+    varies more, over the ``n_both`` seeds that both have; without such an arm ``whole`` is empty and ``relative`` NaN. Intervals are those
     of the jackknife (:mod:`zoneout_lab.stats.spread`).
     """
 
@@ -35,9 +35,9 @@ class Spread:
     sd: float
     sd_interval: Interval
     whole: str = ""
-    n_shared: int = 0
-    share: float = math.nan
-    share_interval: Interval = (math.nan, math.nan)
+    n_both: int = 0
+    relative: float = math.nan
+    relative_interval: Interval = (math.nan, math.nan)
 
 
 def what_varies(study: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -54,7 +54,7 @@ def what_varies(study: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def sources_of_variance(tree: xr.DataTree, metric: str, alpha: float = 0.05) -> tuple[Spread, ...]:
     """How the metric scatters in every arm, beside what its seeds vary; empty where all arms vary the same.
 
-    What an arm holds, it holds at the draw of seed 0: its scatter is that at this one draw, and the shares of several arms need not add
+    What an arm holds, it holds at the draw of seed 0: its scatter is that at this one draw, and those of several arms need not add
     up to the whole. Runs that diverged or are missing are left out. Raises what :func:`~zoneout_lab.results.scalar` raises.
 
     Args:
@@ -95,5 +95,5 @@ def _spread(arm: str, varies: tuple[str, ...], of: Mapping[str, np.ndarray], who
     if whole not in of:
         return spread
     both = np.isfinite(of[arm]) & np.isfinite(of[whole])
-    share, interval = variance_ratio(of[arm][both], of[whole][both], alpha)
-    return Spread(arm, varies, values.size, mean, sd, spread.sd_interval, whole, int(both.sum()), share, interval)
+    relative, interval = variance_ratio(of[arm][both], of[whole][both], alpha)
+    return Spread(arm, varies, values.size, mean, sd, spread.sd_interval, whole, int(both.sum()), relative, interval)

@@ -7,6 +7,9 @@ from zoneout_lab.stats.aggregates import (
     probability_of_improvement,
 )
 from zoneout_lab.stats.cautions import Caution, cautions
+from zoneout_lab.stats.clusters import Cluster, CurveClusters, cluster_test
+from zoneout_lab.stats.common_grid import common_grid, stretches
+from zoneout_lab.stats.curves import MINIMUM_BAND_SEEDS, Band, CurveTest, curves_look_skewed, max_t, simultaneous_band
 from zoneout_lab.stats.design import MINIMUM_SEEDS, can_decide, seeds_needed, smallest_adjusted_p, smallest_p
 from zoneout_lab.stats.families import Family, holm, holm_levels
 from zoneout_lab.stats.looks import Spending, decide_at_looks, spent
@@ -42,13 +45,18 @@ from zoneout_lab.stats.worst import worst_ranks
 __all__ = [
     "DIRECTIONS",
     "EXACT_UP_TO",
+    "MINIMUM_BAND_SEEDS",
     "MINIMUM_SEEDS",
     "RATIO_OF",
     "VERDICTS",
     "Absence",
     "Alternative",
+    "Band",
     "Caution",
     "Claim",
+    "Cluster",
+    "CurveClusters",
+    "CurveTest",
     "Decision",
     "Design",
     "Direction",
@@ -65,6 +73,9 @@ __all__ = [
     "cautions",
     "chance",
     "chance_over_tasks",
+    "cluster_test",
+    "common_grid",
+    "curves_look_skewed",
     "decide",
     "decide_at_looks",
     "decide_many",
@@ -76,6 +87,7 @@ __all__ = [
     "holm_levels",
     "interquartile_mean",
     "margin_on",
+    "max_t",
     "median_interval",
     "named_or_own",
     "needs_margin",
@@ -89,11 +101,13 @@ __all__ = [
     "shared_baseline",
     "sign_flip",
     "sign_test",
+    "simultaneous_band",
     "smallest_adjusted_p",
     "smallest_over_tasks",
     "smallest_p",
     "spent",
     "standardised",
+    "stretches",
     "t_interval",
     "true_verdict",
     "upper_sd",

@@ -59,7 +59,9 @@ def averaged_loss(passes: Sequence[Tensor]) -> Tensor:
 def norms(gradients: Sequence[Tensor]) -> Tensor:
     """L2 norm of each replica over all its gradients [R, …], as [R]."""
     if _fused(gradients[0]):
-        return torch.stack([triton.row_squares(gradient.flatten(1)) for gradient in gradients]).sum(0).sqrt()
+        # one after another: torch chooses the order of a sum by the whole tensor, the number of replicas included
+        squares = [triton.row_squares(gradient.flatten(1)) for gradient in gradients]
+        return sum(squares[1:], squares[0]).sqrt()
     of_each = ([torch.linalg.vector_norm(g[r]) for g in gradients] for r in range(len(gradients[0])))
     return torch.stack([torch.linalg.vector_norm(torch.stack(parts)) for parts in of_each])
 

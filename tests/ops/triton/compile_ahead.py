@@ -1,7 +1,7 @@
 """Compile the kernels a call would launch, for GPUs that are not there. Run as a program: ``python compile_ahead.py 90 lstm-low-100 …``.
 
 The calls are made on CPU tensors with the launch itself replaced by a note of its arguments, so that exactly what the package
-launches is compiled. Prints one JSON object per kernel: its name, registers, bytes spilled and shared memory. ``compile_ahead.py 90 variants`` compiles
+launches is compiled. Prints one JSON object per kernel: its name, what it uses and how it rounds. ``compile_ahead.py 90 variants`` compiles
 nothing and prints how often each kernel would be compiled for different masks and sizes.
 """
 
@@ -54,7 +54,21 @@ def compiled(launch: Launch, architecture: int) -> dict[str, Any]:
     parsed, signature, constants, attributes = kernel._pack_args(backend, options, bound, specialization, given)
     built = triton.compile(ASTSource(kernel, signature, constants, attributes), target=target, options=parsed.__dict__)
     name = f"{kernel.fn.__module__.rpartition('.')[2]}.{kernel.fn.__name__}"
-    return {"kernel": name, "arch": architecture, "shared": built.metadata.shared, **_resources(built, architecture)}
+    return {
+        "kernel": name,
+        "arch": architecture,
+        "shared": built.metadata.shared,
+        **_arithmetic(built),
+        **_resources(built, architecture),
+    }
+
+
+def _arithmetic(built: Any) -> dict[str, Any]:
+    """What decides how a kernel rounds: fused multiply-adds, and how each product's operands are arranged."""
+    return {
+        "fused": len(re.findall(r"\bfma\.", built.asm["ptx"])),
+        "operands": re.findall(r"tt\.dot .*kWidth = (\d+)", built.asm["ttgir"]),
+    }
 
 
 def _resources(built: Any, architecture: int) -> dict[str, int]:
@@ -63,7 +77,7 @@ def _resources(built: Any, architecture: int) -> dict[str, int]:
         file.flush()
         said = subprocess.run(
             [
-                triton.knobs.nvidia.ptxas.path, "-v", f"--gpu-name=sm_{architecture}{'a' if architecture >= 90 else ''}",
+                triton.knobs.nvidia.ptxas.path, "-v", "--fmad=false", f"--gpu-name=sm_{architecture}{'a' if architecture >= 90 else ''}",
                 file.name, "-o", "/dev/null",
             ],
             capture_output=True, text=True, check=True,
@@ -75,10 +89,12 @@ def _resources(built: Any, architecture: int) -> dict[str, int]:
     return {"registers": registers, "spilled": stores + loads}
 
 
-def recurrence(cell: str, H: int, *, low: bool, inputs: int, norms: bool, dtype: torch.dtype) -> Callable[[], None]:
-    """A forward and backward pass with a mask at every site."""
+def recurrence(
+    cell: str, H: int, *, low: bool, inputs: int, norms: bool, bare: bool, dtype: torch.dtype
+) -> Callable[[], None]:
+    """A forward and backward pass with a mask at every site, or ``bare`` of masks."""
     torch.backends.cudnn.allow_tf32 = low
-    gates, kinds, sites = FAST[cell].gates, FAST[cell].states, FAST[cell].fast_sites
+    gates, kinds, sites = FAST[cell].gates, FAST[cell].states, () if bare else FAST[cell].fast_sites
     R, T, B = 2, 2, 20
 
     def made(*shape: int) -> torch.Tensor:
@@ -111,14 +127,20 @@ def rows() -> None:
 
 
 def case(name: str) -> Iterator[Launch]:
-    """``masks``, ``rows``, or cell-precision-H with ``-norms`` and ``-wide`` (more than one input) as one likes."""
+    """``masks``, ``rows``, or cell-precision-H with ``-norms``, ``-wide`` (more than one input) and ``-bare`` (of masks) as one likes."""
     if name in ("masks", "rows"):
         yield from launches({"masks": masks, "rows": rows}[name])
         return
     cell, precision, H, *more = name.split("-")
     dtype = torch.float64 if precision == "float64" else torch.float32
     call = recurrence(
-        cell, int(H), low=precision == "low", inputs=2 if "wide" in more else 1, norms="norms" in more, dtype=dtype
+        cell,
+        int(H),
+        low=precision == "low",
+        inputs=2 if "wide" in more else 1,
+        norms="norms" in more,
+        bare="bare" in more,
+        dtype=dtype,
     )
     seen = set()
     for launch in launches(call):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 import torch
-from triton_problems import MODES, Problem, assert_near, by_reference, by_triton, computed, problem, running
+from triton_problems import MODES, Mode, Problem, assert_near, by_reference, by_triton, computed, problem, running
 
 from zoneout_lab.ops import triton as ops
 from zoneout_lab.ops.cells import FAST
@@ -20,6 +21,9 @@ pytestmark = [
 
 #: T, B, H, R; of pMNIST, ragged ones, the largest of one launch, and those of the step engine
 SIZES = [(784, 100, 100, 2), (63, 5, 129, 3), (17, 33, 128, 5), (5, 100, 20, 40), (100, 32, 1000, 1), (1, 1, 1, 1)]
+#: relu's derivative jumps, so that a rounded pre-activation near zero takes its whole gradient along: the reference itself, with the
+#: operands of its products rounded to tf32, is off by up to 1.9e-2 at these sizes
+JUMPS = 3e-2
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
@@ -29,8 +33,18 @@ SIZES = [(784, 100, 100, 2), (63, 5, 129, 3), (17, 33, 128, 5), (5, 100, 20, 40)
 def test_the_same_numbers_as_the_reference(cell: str, name: str, inputs: int, sizes: tuple[int, int, int, int]) -> None:
     mode, one = MODES[name], problem(cell, sizes, inputs=inputs)
     expected = computed(by_reference, one.to(torch.float64, "cuda"))
+    if (cell, name) == ("rnn_relu", "low"):
+        mode = replace(mode, grads=JUMPS)
     with running(mode):
         assert_near(computed(by_triton, one.to(mode.dtype, "cuda")), expected, mode)
+
+
+def results(one: Problem, mode: Mode) -> list[torch.Tensor]:
+    """Outputs, final states and every gradient, each with the replicas first."""
+    leaves = one.to(mode.dtype, "cuda")
+    out, finals = by_triton(leaves)
+    grads = torch.autograd.grad(out.square().sum(), [leaves.x, *leaves.states, *leaves.weights])
+    return [out, *finals, *grads]
 
 
 @pytest.mark.parametrize("sizes", [(50, 20, 100, 9), (10, 20, 129, 9), (10, 32, 512, 3)], ids=str)
@@ -38,18 +52,25 @@ def test_the_same_numbers_as_the_reference(cell: str, name: str, inputs: int, si
 @pytest.mark.parametrize("cell", FAST)
 def test_a_replica_is_the_same_bits_alone(cell: str, name: str, sizes: tuple[int, int, int, int]) -> None:
     mode, whole = MODES[name], problem(cell, sizes)
-
-    def results(one: Problem) -> list[torch.Tensor]:
-        leaves = one.to(mode.dtype, "cuda")
-        out, finals = by_triton(leaves)
-        grads = torch.autograd.grad(out.square().sum(), [leaves.x, *leaves.states, *leaves.weights])
-        return [out, *finals, *grads]
-
     with running(mode):
-        together = results(whole)
+        together = results(whole, mode)
         for r in (0, sizes[3] - 1):
-            for alone, beside in zip(results(whole.alone(r)), together, strict=True):
+            for alone, beside in zip(results(whole.alone(r), mode), together, strict=True):
                 assert torch.equal(alone[0], beside[r])
+
+
+@pytest.mark.parametrize("sizes", [(50, 20, 100, 2), (10, 20, 129, 2)], ids=str)
+@pytest.mark.parametrize("name", MODES)
+@pytest.mark.parametrize("cell", FAST)
+def test_a_replica_without_masks_is_the_same_bits_alone(cell: str, name: str, sizes: tuple[int, int, int, int]) -> None:
+    """Its kernels are others than those that it shares with a replica that has masks."""
+    mode, whole = MODES[name], problem(cell, sizes)
+    for mask in whole.masks.values():
+        mask[0] = 0
+    alone = replace(whole.alone(0), masks={})
+    with running(mode):
+        for got, beside in zip(results(alone, mode), results(whole, mode), strict=True):
+            assert torch.equal(got[0], beside[0])
 
 
 def test_twice_the_same_bits() -> None:

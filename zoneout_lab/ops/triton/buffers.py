@@ -47,11 +47,15 @@ def site(mask: Tensor | None, sizes: tuple[int, int, int, int]) -> Site:
 
 
 def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, num_warps: int = 4, **constants: Any) -> None:
-    """Launch a kernel. Every launch of this package passes here, where a test can see what would be compiled."""
+    """Launch a kernel. Every launch of this package passes here, where a test can see what would be compiled.
+
+    Products and sums are rounded one by one: which of them a compiler would fuse depends on which masks there are, and a replica
+    without masks would round otherwise alone than beside one with masks.
+    """
     tensor = next(each for each in arguments if isinstance(each, Tensor))
     # Triton launches on the current device, which need not be the tensors'
     with torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext():
-        kernel[grid](*arguments, num_warps=num_warps, num_stages=1, **constants)
+        kernel[grid](*arguments, num_warps=num_warps, num_stages=1, enable_fp_fusion=False, **constants)
 
 
 def blocks(size: int, block: int) -> int:

@@ -97,9 +97,12 @@ def forward(
     w_x = advance(w_x, replica * (3 * H))
     bias = advance(bias, replica * (3 * H))
     bias_h = advance(bias_h, replica * (3 * H))
-    x_n, b_n = gate_vector(w_x, 0, H, HP), gate_vector(bias, 0, H, HP)
-    x_r_, b_r = gate_vector(w_x, 1, H, HP), gate_vector(bias, 1, H, HP)
-    x_k, b_k = gate_vector(w_x, 2, H, HP), gate_vector(bias, 2, H, HP)
+    x_n = gate_vector(w_x, 0, H, HP)
+    b_n = gate_vector(bias, 0, H, HP)
+    x_r_ = gate_vector(w_x, 1, H, HP)
+    b_r = gate_vector(bias, 1, H, HP)
+    x_k = gate_vector(w_x, 2, H, HP)
+    b_k = gate_vector(bias, 2, H, HP)
     c_r = gate_vector(bias_h, 0, H, HP)
     c_k = gate_vector(bias_h, 1, H, HP)
     c_n = gate_vector(bias_h, 2, H, HP)
@@ -158,14 +161,15 @@ def backward(
     hs += replica * states_r + T * BH
     saved += replica * saved_r + 4 * T * BH
     d_saved += replica * saved_r + 4 * T * BH
-    d_out = advance(d_out, (replica + 1) * T * BH)
+    if d_out is not None:
+        d_out += (replica + 1) * T * BH
     d_h = read(d_last_h + replica * BH + at, inside)
     for step in range(T):
         hs -= BH
         saved -= 4 * BH
         d_saved -= 4 * BH
-        d_out = advance(d_out, -BH)
         if d_out is not None:
+            d_out -= BH
             d_h += read(d_out + at, inside)
         d_r, d_k, d_q, d_h = _step_back(
             d_h, sites, norms, R, T, B, 1, replica, T - 1 - step, row, 0, unit, present, inside,

@@ -146,10 +146,14 @@ def forward(
         m = mask_at(sites[3], r, t, row, unit, inside, tl.float32)
         d = mask_at(sites[4], r, t, row, unit, inside, tl.float32)
         # kept from one timestep to the next, these would take the registers that H = 128 needs
-        x_i, b_i = gate_vector(w_x, 0, H, HP), gate_vector(bias, 0, H, HP)
-        x_f, b_f = gate_vector(w_x, 1, H, HP), gate_vector(bias, 1, H, HP)
-        x_g, b_g = gate_vector(w_x, 2, H, HP), gate_vector(bias, 2, H, HP)
-        x_o, b_o = gate_vector(w_x, 3, H, HP), gate_vector(bias, 3, H, HP)
+        x_i = gate_vector(w_x, 0, H, HP)
+        b_i = gate_vector(bias, 0, H, HP)
+        x_f = gate_vector(w_x, 1, H, HP)
+        b_f = gate_vector(bias, 1, H, HP)
+        x_g = gate_vector(w_x, 2, H, HP)
+        b_g = gate_vector(bias, 2, H, HP)
+        x_o = gate_vector(w_x, 3, H, HP)
+        b_o = gate_vector(bias, 3, H, HP)
         a_i = input_tile(x, x_b, row, unit, inside, present, x_i, b_i, 0, 4, H)
         a_f = input_tile(x, x_b, row, unit, inside, present, x_f, b_f, 1, 4, H)
         a_g = input_tile(x, x_b, row, unit, inside, present, x_g, b_g, 2, 4, H)
@@ -194,15 +198,16 @@ def backward(
     cs += r * states_r + T * BH
     saved += r * saved_r + 4 * T * BH
     d_saved += r * saved_r + 4 * T * BH
-    d_out = advance(d_out, (r + 1) * T * BH)
+    if d_out is not None:
+        d_out += (r + 1) * T * BH
     d_h = read(d_last_h + r * BH + at, inside)
     d_c = read(d_last_c + r * BH + at, inside)
     for k in range(T):
         cs -= BH
         saved -= 4 * BH
         d_saved -= 4 * BH
-        d_out = advance(d_out, -BH)
         if d_out is not None:
+            d_out -= BH
             d_h += read(d_out + at, inside)
         d_i, d_f, d_g, d_o, d_h, d_c = _step_back(
             d_h, d_c, sites, norms, R, T, B, 1, r, T - 1 - k, row, 0, unit, present, inside,

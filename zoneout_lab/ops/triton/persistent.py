@@ -25,7 +25,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from zoneout_lab.ops.triton.buffers import Site, blocks, launch
+from zoneout_lab.ops.triton.buffers import Site, blocks, launch, site
 from zoneout_lab.ops.triton.cells import Cell
 
 #: examples of a program: the fewest rows of a tensor-core product
@@ -122,6 +122,8 @@ def backward(
     R, T, B, _ = saved.shape
     initial = tuple(torch.empty_like(grad) for grad in d_states)
     last_c, initial_c = (d_states[1], initial[1]) if len(d_states) == 2 else (None, None)
+    if fit.low:
+        sites = _with_bytes(cell, sites, saved)
     launch(
         cell.kernels.backward, (blocks(B, _ROWS), R),
         weight, hs, cs, hs.stride(0), saved, d_saved, saved.stride(0), d_out, d_states[0], last_c, initial[0], initial_c,
@@ -130,6 +132,20 @@ def backward(
         num_warps=fit.warps, **cell.options,
     )  # fmt: skip
     return initial
+
+
+def _with_bytes(cell: Cell, sites: tuple[Site, ...], saved: Tensor) -> tuple[Site, ...]:
+    """The masks, with one of zeros for the hidden state where there is none.
+
+    Triton arranges the operands of a 16-bit product by the narrowest number that they are made from, and tensor cores then add in another
+    order. All gradients are made from the hidden state's, so with bytes there, a replica without masks rounds as one beside it.
+    """
+    hidden = cell.sites.index("hidden")
+    if sites[hidden] is not None:
+        return sites
+    R, T, B, columns = saved.shape
+    zeros = torch.zeros((1, 1, 1, 1), dtype=torch.uint8, device=saved.device)
+    return (*sites[:hidden], site(zeros, (R, T, B, columns // cell.columns)), *sites[hidden + 1 :])
 
 
 def _rounded_to(dtype: tl.dtype) -> dict[str, tl.dtype]:

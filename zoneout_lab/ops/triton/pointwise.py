@@ -58,7 +58,7 @@ def mask_at(site, r, t, row, unit, inside, dtype: tl.constexpr):
     and compiles a kernel of its own for each kind of mask.
     """
     if site is None:
-        return None
+        return
     else:
         start = site[0] + r * _stride(site[1]) + t * _stride(site[2])
         # within a timestep 32 bits will do (``buffers.site`` sees to it), and cost half the registers
@@ -97,7 +97,7 @@ def gate_columns(weight, gate: tl.constexpr, H: tl.constexpr, HP: tl.constexpr, 
 def gate_vector(vector, gate: tl.constexpr, H: tl.constexpr, HP: tl.constexpr):
     """One gate's part [1, HP] of a replica's bias, or of its input weights where the input has one feature; None for None."""
     if vector is None:
-        return None
+        return
     else:
         unit = tl.arange(0, HP)
         return tl.load(vector + gate * H + unit, mask=unit < H, other=0.0)[None, :]
@@ -107,7 +107,7 @@ def gate_vector(vector, gate: tl.constexpr, H: tl.constexpr, HP: tl.constexpr):
 def advance(pointer, offset):
     """pointer + offset; None for None."""
     if pointer is None:
-        return None
+        return
     else:
         return pointer + offset
 

@@ -112,13 +112,14 @@ def backward(
     at = row[:, None] * H + unit[None, :]
     saved += r * saved_r + T * BH
     d_saved += r * saved_r + T * BH
-    d_out = advance(d_out, (r + 1) * T * BH)
+    if d_out is not None:
+        d_out += (r + 1) * T * BH
     d_h = read(d_last_h + r * BH + at, inside)
     for k in range(T):
         saved -= BH
         d_saved -= BH
-        d_out = advance(d_out, -BH)
         if d_out is not None:
+            d_out -= BH
             d_h += read(d_out + at, inside)
         d_a, d_h = _step_back(
             d_h, sites, norms, R, T, B, 1, r, T - 1 - k, row, 0, unit, present, inside, saved + at, d_saved + at, RELU

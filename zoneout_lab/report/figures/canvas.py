@@ -23,6 +23,14 @@ from zoneout_lab.report.arms import COLOURS, Arm
 
 WIDTH = 360  # points of an SVG user unit; a panel is shown between 0.8 and 1.3 times as wide
 
+_GUESS = (
+    0.14,
+    0.17,
+    0.84,
+    0.74,
+)  # of the axes, as a share of the panel, near enough that its ticks stay when it is fitted
+_EDGE = 3.0  # points around everything
+
 INK, SOFT, LINE, PAPER, BAND = "#fe0001", "#fe0002", "#fe0003", "#fe0004", "#fe0005"
 _SENTINELS = {INK: "--ink", SOFT: "--soft", LINE: "--line", PAPER: "--raised", BAND: "--band"}
 _SENTINELS |= {f"#fd00{k:02x}": f"--arm-{k}" for k in range(COLOURS)}
@@ -109,8 +117,8 @@ class Drawing:
     def __enter__(self) -> Drawing:
         self._settings = mpl.rc_context(_RC)
         self._settings.__enter__()
-        self._canvas = Canvas(figsize=(WIDTH / 72, self.height / 72), layout="constrained")
-        FigureCanvasSVG(self._canvas)
+        self._canvas = Canvas(figsize=(WIDTH / 72, self.height / 72), dpi=72)
+        self._surface: Any = FigureCanvasSVG(self._canvas)  # Any: its print_svg has no types
         self.axes = self._canvas.add_subplot()
         return self
 
@@ -121,13 +129,35 @@ class Drawing:
         finally:
             self._settings.__exit__(None, None, None)
 
+    def _fit(self) -> None:
+        """Give the axes all the room that its labels leave: once, for measuring text is most of what a panel costs."""
+        self.axes.set_position(_GUESS)
+        box = self.axes.get_tightbbox(for_layout_only=True)
+        assert box is not None
+        left, bottom, width, height = _GUESS
+        room = [
+            left * WIDTH - box.x0 + _EDGE,
+            bottom * self.height - box.y0 + _EDGE,
+            box.x1 - (left + width) * WIDTH + _EDGE,
+            box.y1 - (bottom + height) * self.height + _EDGE,
+        ]
+        self.axes.set_position(
+            (
+                room[0] / WIDTH,
+                room[1] / self.height,
+                max(0.1, 1 - (room[0] + room[2]) / WIDTH),
+                max(0.1, 1 - (room[1] + room[3]) / self.height),
+            )
+        )
+
     def _save(self) -> str:
         buffer = io.StringIO()
         with warnings.catch_warnings():
             # the browser draws the text, and may well have the letters that matplotlib's own font lacks
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
             warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
-            self._canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+            self._fit()
+            self._surface.print_svg(buffer, metadata={"Date": None, "Creator": None})
         return buffer.getvalue()
 
     def panel(self, title: str, description: str) -> Panel:

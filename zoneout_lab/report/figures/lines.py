@@ -11,13 +11,49 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.canvas import INK, SOFT, Drawing, Panel, arm_colour
 from zoneout_lab.report.text import power
+from zoneout_lab.stats.scales import UNDERFLOW
 
 Array = npt.NDArray[np.float64]
 
-SEED_LINES = 80  # more curves than these in one panel hide one another: their range is drawn instead
+# more seeds of an arm, or more curves in one panel, hide one another: their distribution is drawn instead
+MOST_SEEDS, MOST_CURVES = 30, 80
+MOST_TAILS = 4  # arms whose outer ribbons can be told apart; of more, only the middle half is drawn
+MOST_RIBBONS = 16  # and of more than these nothing but the means, the baseline's in bold
+_MOST_NUMBERS = 4800  # of the means in one panel: with very many arms the page would be nothing but these
 POINTS = 200  # more steps than these are finer than a panel can show
-_HUGE = 1e100
-UNDERFLOW = 1e-38  # single precision holds no smaller number in full: on a logarithmic axis these are left out
+HUGE = 1e100  # numbers as large as this were not measured, whatever the file says
+
+
+def points(arms: int) -> int:
+    """Steps that a panel of so many arms shows.
+
+    >>> points(3), points(100)
+    (200, 48)
+    """
+    return min(POINTS, max(40, _MOST_NUMBERS // max(1, arms)))
+
+
+def as_lines(arms: int, seeds: int) -> bool:
+    """True where every run is a line of its own."""
+    return seeds <= MOST_SEEDS and arms * seeds <= MOST_CURVES
+
+
+def what_is_drawn(arms: int, seeds: int, steps: int, *, noun: str = "timesteps") -> str:
+    """What stands for single runs in a panel of :func:`lines`, and how it was thinned, in sentences for its caption.
+
+    >>> what_is_drawn(3, 10, 28), what_is_drawn(2, 100, 400)[-38:]
+    ('Thin lines are seeds.', 'Each point averages up to 2 timesteps.')
+    """
+    if as_lines(arms, seeds):
+        said = "Thin lines are seeds."
+    elif arms <= MOST_TAILS:
+        said = "Shading holds the middle half of the seeds and, fainter, the middle 90%: their distribution, not a confidence band."
+    elif arms <= MOST_RIBBONS:
+        said = "Shading holds the middle half of the seeds: their distribution, not a confidence band."
+    else:
+        said = "The baseline is drawn in bold; the seeds are not drawn."
+    block = -(-steps // points(arms))
+    return said + (f" Each point averages up to {block} {noun}." if block > 1 else "")
 
 
 def centre(values: Array, *, geometric: bool = False, share: float = 0.5) -> Array:
@@ -74,16 +110,17 @@ def lines(
 ) -> Panel:
     """A panel of curves ``values`` [arm, seed, x]: seeds thin, the mean over seeds bold, with the arm's dash and marker.
 
+    Where there are too many for that, ribbons show how the seeds are distributed: :func:`what_is_drawn` says which.
+
     ``log`` None decides from the data. Runs marked in ``ended`` [arm, seed] get a cross at their last value; they are in no
     mean and do not set the scale of the axis. ``names`` are those of the steps, where they are not numbers: x then counts them from 0.
     """
     ended = np.zeros(values.shape[:2], bool) if ended is None else ended
-    values = np.where(np.abs(np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=-np.inf)) < _HUGE, values, np.nan)
+    values = np.where(np.abs(np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=-np.inf)) < HUGE, values, np.nan)
     low, high, log = _limits(values[~ended] if np.isfinite(values[~ended]).any() else values.reshape(-1, x.size), log)
     if log:
         values = np.where(values > UNDERFLOW, values, np.nan)
-    x, values, _ = thin(x, values, geometric=log)
-    faint = values.shape[0] * values.shape[1] <= SEED_LINES
+    x, values, _ = thin(x, values, geometric=log, points=points(len(arms)))
     with Drawing(name, height=height) as drawing:
         axes = drawing.axes
         if log:
@@ -92,14 +129,25 @@ def lines(
         span = (low / 1e3, high * 1e3) if log else (low - 9 * (high - low), high + 9 * (high - low))
         for row, arm in enumerate(arms):
             drawn = np.clip(values[row], *span)
-            if faint:
+            if as_lines(*values.shape[:2]):
                 # one path for all seeds, with gaps between them: half the size of the page
                 apart = np.full((drawn.shape[0], 1), np.nan)
                 steps = np.tile(np.append(x, np.nan), drawn.shape[0])
-                axes.plot(steps, np.hstack([drawn, apart]).ravel(), color=arm_colour(arm), linewidth=0.7, alpha=0.38)
-            else:
-                bottom, top = _range(drawn[~ended[row]]) if not ended[row].all() else _range(drawn)
-                axes.fill_between(x, bottom, top, color=arm_colour(arm), alpha=min(0.13, 0.5 / len(arms)), linewidth=0)
+                dots = "." if x.size == 1 else None  # there is no line through one step
+                axes.plot(
+                    steps,
+                    np.hstack([drawn, apart]).ravel(),
+                    color=arm_colour(arm),
+                    linewidth=0.7,
+                    alpha=0.38,
+                    marker=dots,
+                )
+            elif len(arms) <= MOST_RIBBONS:
+                tails = (0.05, 0.25) if len(arms) <= MOST_TAILS else (0.25,)
+                for tail in tails:
+                    bottom, top = _middle(drawn[~ended[row]] if not ended[row].all() else drawn, tail)
+                    shade = min(0.17, 0.9 / len(arms))
+                    axes.fill_between(x, bottom, top, color=arm_colour(arm), alpha=shade, linewidth=0)
         for row, arm in enumerate(arms):
             _mean(drawing, x, np.clip(centre(values[row][~ended[row]], geometric=log), *span), arm, row, len(arms))
             for seed in np.flatnonzero(ended[row]):
@@ -116,7 +164,9 @@ def lines(
             _decades(drawing, low, high)
         if x.size and x[-1] > x[0]:
             axes.set_xlim(x[0] - 0.02 * (x[-1] - x[0]), x[-1] + 0.02 * (x[-1] - x[0]))
-        if names is None:
+        if x.size == 1 and names is None:
+            axes.set_xticks(x, [f"{x[0]:g}"])
+        elif names is None:
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         else:
             axes.set_xticks(range(len(names)), names)
@@ -125,6 +175,9 @@ def lines(
 
 
 def _mean(drawing: Drawing, x: Array, mean: Array, arm: Arm, row: int, rows: int) -> None:
+    if rows > MOST_RIBBONS and not arm.baseline:
+        drawing.axes.plot(x, mean, color=arm_colour(arm), linewidth=0.8, alpha=0.6)
+        return
     step = max(1, x.size // 5)
     style = (0, arm.style.dash) if arm.style.dash else "-"
     drawing.axes.plot(
@@ -169,9 +222,17 @@ def _limits(values: Array, log: bool | None) -> tuple[float, float, bool]:
     return low - room, high + room, False
 
 
-def _range(values: Array) -> tuple[Array, Array]:
-    known = np.isfinite(values)
-    some = known.any(0)
-    bottom = np.where(some, np.where(known, values, np.inf).min(0), np.nan)
-    top = np.where(some, np.where(known, values, -np.inf).max(0), np.nan)
-    return bottom, top
+def _middle(values: Array, tail: float) -> tuple[Array, Array]:
+    """The quantiles ``tail`` and 1 − ``tail`` over seeds [seed, x], NaN where there is none.
+
+    >>> _middle(np.array([[1.0], [2.0], [5.0], [np.nan]]), 0.25)  # np.nanquantile, which takes a column at a time
+    (array([1.5]), array([3.5]))
+    """
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), 0)  # NaN comes last
+    last = np.maximum(np.isfinite(ordered).sum(0) - 1, 0)
+    ends = []
+    for share in (tail, 1 - tail):
+        below = np.floor(share * last).astype(int)
+        at, after = (np.take_along_axis(ordered, place[None], 0)[0] for place in (below, np.minimum(below + 1, last)))
+        ends.append(at + (share * last - below) * (after - at))
+    return ends[0], ends[1]

@@ -11,14 +11,21 @@ from matplotlib.ticker import MaxNLocator
 
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.canvas import BAND, INK, LINE, PAPER, SOFT, Drawing, Panel, arm_colour
+from zoneout_lab.report.figures.lines import MOST_SEEDS
 from zoneout_lab.report.text import wrap
 from zoneout_lab.results.numbers import number
 
 _ROW, _FRAME, _LEAST = 15, 92, 230
+_SPREAD = 20
+
+
+def _rows(seeds: int) -> int:
+    """Rows of a panel: one for each seed, or as many as sorted differences are spread over."""
+    return seeds if seeds <= MOST_SEEDS else _SPREAD
 
 
 def _height(seeds: int) -> float:
-    return max(_LEAST, min(620, _FRAME + _ROW * (seeds + 2)))
+    return max(_LEAST, _FRAME + _ROW * (_rows(seeds) + 2))
 
 
 def pairs(
@@ -31,19 +38,28 @@ def pairs(
     *,
     ylabel: str,
 ) -> Panel:
-    """Each seed as a line from its value under ``against`` to its value under ``arm``; means as bars beside them."""
+    """Each seed as a line from its value under ``against`` to its value under ``arm``; means as bars beside them.
+
+    Above 30 seeds the lines would hide one another: a bar holds the middle half of them, and a thinner one the middle 90%.
+    """
     left, right = np.asarray(against_values, float), np.asarray(arm_values, float)
     known = np.isfinite(left) & np.isfinite(right)
     left, right = left[known], right[known]
     with Drawing(name, height=_height(len(seeds))) as drawing:
         axes = drawing.axes
-        for low, high in zip(left, right, strict=True):
+        many = left.size > MOST_SEEDS
+        for low, high in () if many else zip(left, right, strict=True):
             axes.plot([0, 1], [low, high], color=SOFT, linewidth=1, alpha=0.65, zorder=2)
         for place, (who, values) in enumerate(((against, left), (arm, right))):
             marks: dict[str, Any] = {"color": arm_colour(who), "marker": who.style.marker, "linestyle": "none"}
+            for tail, width in ((0.05, 4), (0.25, 12)) if many else ():
+                ends = np.quantile(values, [tail, 1 - tail])
+                colour = arm_colour(who)
+                axes.plot([place] * 2, ends, color=colour, linewidth=width, alpha=0.55, solid_capstyle="butt", zorder=3)
+            dots = [np.median(values)] if many else values
             axes.plot(
-                [place] * values.size,
-                values,
+                [place] * len(dots),
+                dots,
                 markersize=6.5,
                 markeredgecolor=PAPER,
                 markeredgewidth=0.8,
@@ -65,7 +81,7 @@ def pairs(
         if not known.any():
             axes.set_yticks([])
             axes.text(0.5, 0.5, "no pair was measured", color=SOFT, ha="center", va="center", transform=axes.transAxes)
-        axes.set_title("Values by seed")
+        axes.set_title("Middle half and middle 90% of the seeds" if many else "Values by seed")
     return drawing.panel(
         f"{ylabel} by seed, {against.label} and {arm.label}", _pairs_in_words(arm, against, left, right)
     )
@@ -94,15 +110,20 @@ def differences(
     margin: float,
     xlabel: str,
 ) -> Panel:
-    """One row per seed with its difference, then the mean in both intervals; zero as a line, ±margin as a band."""
+    """One row per seed with its difference, then the mean in both intervals; zero as a line, ±margin as a band.
+
+    Above 30 seeds the differences are sorted, which shows their distribution, and the seeds are not named.
+    """
     shown = np.asarray(values, float)
-    rows = len(seeds)
+    many = len(seeds) > MOST_SEEDS
+    rows = _rows(len(seeds))
+    places = np.linspace(0, rows - 1, len(seeds)) if many else np.arange(rows)
     ends = [
         v for v in (*shown, mean, *interval, *t_interval, margin, -margin, 0.0) if math.isfinite(v) and abs(v) < 1e100
     ]
     reach = max(ends) - min(ends) or 1.0
     low, high = min(ends) - 0.08 * reach, max(ends) + 0.08 * reach
-    with Drawing(name, height=_height(rows)) as drawing:
+    with Drawing(name, height=_height(len(seeds))) as drawing:
         axes = drawing.axes
         if margin > 0 and math.isfinite(margin):
             axes.axvspan(-margin, margin, color=BAND, linewidth=0, zorder=0)
@@ -111,27 +132,28 @@ def differences(
         axes.axvline(0, color=SOFT, linewidth=1, zorder=1)
         axes.axhline(rows - 0.4, color=LINE, linewidth=1)
         axes.plot(
-            shown,
-            np.arange(rows),
+            np.sort(shown) if many else shown,
+            places,
             linestyle="none",
             marker=arm.style.marker,
             color=arm_colour(arm),
-            markersize=6,
+            markersize=3.5 if many else 6,
             markeredgewidth=0,
         )
         for place, (ends_of, width) in enumerate(((interval, 4.0), (t_interval, 1.6))):
             _interval(drawing, rows + 0.25 + place, mean, ends_of, width, (low, high))
         axes.set_xlim(low, high)
         axes.set_ylim(rows + 1.9, -0.7)
-        every = max(1, rows // 25)
-        ticks = [*range(0, rows, every), rows + 0.25, rows + 1.25]
-        axes.set_yticks(
-            ticks, [*(f"seed {seeds[k]}" for k in range(0, rows, every)), f"sign-flip {level}", f"paired t {level}"]
-        )
+        if many:
+            named = {0: "lowest", (rows - 1) / 2: "median", rows - 1: "highest"}
+        else:
+            named = {place: f"seed {seed}" for place, seed in enumerate(seeds)}
+        named |= {rows + 0.25: f"sign-flip {level}", rows + 1.25: f"paired t {level}"}
+        axes.set_yticks(list(named), list(named.values()))
         axes.grid(False, axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel(wrap(xlabel, 44))
-        axes.set_title("Differences by seed")
+        axes.set_title("Differences, sorted" if many else "Differences by seed")
     words = (
         f"Mean difference {number(mean)}; {level} sign-flip interval {number(interval[0])} to {number(interval[1])}, "
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from zoneout_lab.report.against_baseline import Curves, against_baseline
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, lines
-from zoneout_lab.report.figures.lines import SEED_LINES, Array, centre
+from zoneout_lab.report.figures.lines import Array, centre, what_is_drawn
 from zoneout_lab.report.section import Section
 from zoneout_lab.results.numbers import number
+from zoneout_lab.results.scalars import described
 
 
 def build(data: ReportData) -> Section | None:
@@ -17,38 +19,51 @@ def build(data: ReportData) -> Section | None:
     if "epoch" not in metrics.dims or not metrics.sizes["epoch"]:
         return None
     score = data.score
-    panels = tuple(
-        _panel(data, name)
+    names = [
+        name
         for name in (score, score and score.replace("valid_", "train_eval_"), "train_loss")
         if name is not None and name in metrics and "epoch" in metrics[name].dims
-    )
-    if not panels:
+    ]
+    if not names:
         return None
-    many = len(data.arms) * len(data.seeds) > SEED_LINES
-    seeds = "shading is the range over those runs, not a confidence band" if many else "thin lines are seeds"
-    caption = f"Bold lines are means over the runs of an arm that did not diverge, drawn while at least half of them still train; {seeds}."
+    drawn = what_is_drawn(len(data.arms), len(data.seeds), metrics.sizes["epoch"], noun="epochs")
+    caption = f"Bold lines are means over the runs of an arm that did not diverge, drawn while at least half of them still train. {drawn}"
     if "diverged" in data.status.values():
         caption += " A cross marks where a run diverged."
-    return Section(
-        "curves", "Learning curves", "figure.html", {"figures": [Figure(panels, caption, data.arms)], "intro": ""}
+    quantities = [_curves(data, name) for name in names]
+    figure = Figure(
+        tuple(_panel(data, name, each) for name, each in zip(names, quantities, strict=True)), caption, data.arms
+    )
+    against = against_baseline(data, quantities, what="learning curves", noun="epoch")
+    return Section("curves", "Learning curves", "curves.html", {"figure": figure, "against": against})
+
+
+def _curves(data: ReportData, name: str) -> Curves:
+    about = data.quantity(name)
+    return Curves(
+        f"curve-{name.replace('_', '-')}",
+        about.noun.capitalize(),
+        np.asarray(data.metrics.epoch.values, dtype=np.float64),
+        about.factor * np.asarray(data.metrics[name].transpose("arm", "seed", "epoch").values, dtype=np.float64),
+        unit=about.shift,
+        ratio=described(data.tree, name).scale == "log",
+        ended=np.array([[data.status[arm.name, seed] == "diverged" for seed in data.seeds] for arm in data.arms]),
     )
 
 
-def _panel(data: ReportData, name: str) -> Panel:
-    variable = data.metrics[name].transpose("arm", "seed", "epoch")
+def _panel(data: ReportData, name: str, curves: Curves) -> Panel:
     about = data.quantity(name)
-    values = about.factor * np.asarray(variable.values, dtype=np.float64)
-    ended = np.array([[data.status[arm.name, seed] == "diverged" for seed in data.seeds] for arm in data.arms])
+    assert curves.ended is not None
     return lines(
-        f"curve-{name.replace('_', '-')}",
-        np.asarray(data.metrics.epoch.values, dtype=np.float64),
-        values,
+        curves.name,
+        curves.x,
+        curves.values,
         data.arms,
-        title=about.noun.capitalize(),
-        description=_in_words(about.axis, np.where(ended[..., None], np.nan, values), data.arms),
+        title=curves.title,
+        description=_in_words(about.axis, np.where(curves.ended[..., None], np.nan, curves.values), data.arms),
         xlabel="epoch",
         ylabel=about.axis,
-        ended=ended,
+        ended=curves.ended,
     )
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, lines
-from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
+from zoneout_lab.report.figures.lines import Array, what_is_drawn
 from zoneout_lab.report.section import Section
 from zoneout_lab.results.numbers import number
 
@@ -37,15 +37,12 @@ def _epoch(data: ReportData, chosen: xr.Dataset, epoch: int) -> dict[str, Any]:
     ]
     several = chosen.sizes["layer"] > 1
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
-    many = len(data.arms) * len(data.seeds) > SEED_LINES
-    seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
-    block = -(-chosen.sizes["lag"] // POINTS)
-    thinned = f" Each point averages {block} timesteps." if block > 1 else ""
+    drawn = what_is_drawn(len(data.arms), len(data.seeds), chosen.sizes["lag"])
     figure = Figure(
         tuple(_panel(data, chosen, epoch, *cell, several=several) for cell in cells),
         f"What is left of a perturbation, {when}, as a share of it, on a logarithmic axis: halfway through the sequence the states are "
         f"moved by a tenth of their norm in a random direction, and the rest is read twice under the same masks. A falling line "
-        f"forgets the perturbation; where it levels out near 10⁻⁶, single precision ends. Bold lines are geometric means over seeds. {seeds}{thinned}",
+        f"forgets the perturbation; where it levels out near 10⁻⁶, single precision ends. Bold lines are geometric means over seeds. {drawn}",
         data.arms,
     )
     table = [(arm, [100 * _mean(_cell(chosen, *cell)[row]) for cell in cells]) for row, arm in enumerate(data.arms)]

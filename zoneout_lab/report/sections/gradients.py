@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from zoneout_lab.report.against_baseline import Curves, against_baseline
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, lines
-from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
+from zoneout_lab.report.figures.lines import Array, what_is_drawn
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import listing
 from zoneout_lab.results.numbers import number
@@ -27,11 +28,11 @@ def build(data: ReportData) -> Section | None:
     epochs = [int(e) for e in gradients.epoch.values if bool(np.isfinite(gradients.norm.sel(epoch=e)).any())]
     if not epochs:
         return None
-    times = [_epoch(data, gradients, epoch) for epoch in reversed(epochs)]
+    times = [_epoch(data, gradients, epoch, newest=epoch == epochs[-1]) for epoch in reversed(epochs)]
     return Section("gradients", "Gradient flow", "gradients.html", {"times": times, "arms": data.arms})
 
 
-def _epoch(data: ReportData, gradients: xr.Dataset, epoch: int) -> dict[str, Any]:
+def _epoch(data: ReportData, gradients: xr.Dataset, epoch: int, *, newest: bool) -> dict[str, Any]:
     chosen = gradients.sel(epoch=epoch)
     cells = [
         (str(layer), str(state), str(point))
@@ -40,21 +41,18 @@ def _epoch(data: ReportData, gradients: xr.Dataset, epoch: int) -> dict[str, Any
         for point in chosen.point.values
         if bool(np.isfinite(chosen.norm.sel(layer=layer, state=state, point=point)).any())
     ]
-    many = len(data.arms) * len(data.seeds) > SEED_LINES
-    seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
-    block = -(-chosen.sizes["time"] // POINTS)
-    thinned = f" Each point averages {block} timesteps." if block > 1 else ""
+    drawn = what_is_drawn(len(data.arms), len(data.seeds), chosen.sizes["time"])
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
     share = Figure(
         tuple(_panel(data, chosen, "normalised", epoch, *cell) for cell in cells),
         f"Share of the gradient norm at each timestep, {when}: the norm divided by its sum over time. "
-        f"Bold lines are means over seeds. {seeds}{thinned}",
+        f"Bold lines are means over seeds. {drawn}",
         data.arms,
     )
     raw = Figure(
         tuple(_panel(data, chosen, "norm", epoch, *cell) for cell in cells),
         f"Gradient norm itself, {when}, on a logarithmic axis: what normalising hides. Bold lines are geometric means "
-        f"over seeds. {seeds}{thinned} Norms below 10⁻³⁸, where the gradient has underflowed, are left out.",
+        f"over seeds. {drawn} Norms up to 2⁻¹²⁶ ≈ 10⁻³⁸, where single precision underflows, are left out.",
         data.arms,
     )
     silent = "normalised_without_noise"
@@ -64,9 +62,34 @@ def _epoch(data: ReportData, gradients: xr.Dataset, epoch: int) -> dict[str, Any
         without_noise = Figure(
             tuple(_panel(data, chosen, silent, epoch, *cell) for cell in probes),
             f"The share once more, {when}, from a pass that draws no masks and uses their expectation: what the noise of training "
-            f"itself does to the gradient is the difference between this and the first figure. {seeds}{thinned}",
+            f"itself does to the gradient is the difference between this and the first figure. {drawn}",
             data.arms,
         )
+    against = {
+        name: against_baseline(
+            data,
+            [
+                Curves(
+                    _name(name, epoch, *cell),
+                    _heading(*cell, several=chosen.sizes["layer"] > 1) + what,
+                    np.asarray(chosen.time.values, dtype=np.float64),
+                    _cell(chosen, name, *cell),
+                    ratio=True,
+                    norms=_cell(chosen, "norm", *cell),
+                )
+                for cell in cells
+            ],
+            what=said,
+            noun="timestep",
+            when=when,
+            explained=name == "normalised",
+        )
+        for name, what, said in (
+            ("normalised", ", share", "shares of the gradient norm"),
+            ("norm", ", norm", "gradient norms"),
+        )
+        if newest  # one epoch is enough to look at, and to test
+    }
     several = len({layer for layer, *_ in cells}) > 1
     columns = [("normalised", cell) for cell in cells] + [(silent, cell) for cell in probes]
     table = [
@@ -74,7 +97,15 @@ def _epoch(data: ReportData, gradients: xr.Dataset, epoch: int) -> dict[str, Any
         for row, arm in enumerate(data.arms)
     ]
     heads = [_heading(*cell, several=several) + WITHOUT[name] for name, cell in columns]
-    return {"when": when, "share": share, "raw": raw, "without_noise": without_noise, "heads": heads, "table": table}
+    return {
+        "when": when,
+        "share": share,
+        "raw": raw,
+        "without_noise": without_noise,
+        "against": against,
+        "heads": heads,
+        "table": table,
+    }
 
 
 def early(profile: Array) -> float:
@@ -112,7 +143,7 @@ def _panel(data: ReportData, chosen: xr.Dataset, name: str, epoch: int, layer: s
             f"Gradient norm by timestep, median over seeds at the first and the last timestep: {'; '.join(shares)}."
         )
     return lines(
-        f"gradient-{_slug(name)}-{epoch}-{_slug(layer)}-{_slug(state)}-{_slug(point)}",
+        _name(name, epoch, layer, state, point),
         np.asarray(chosen.time.values, dtype=np.float64),
         values,
         data.arms,
@@ -123,6 +154,10 @@ def _panel(data: ReportData, chosen: xr.Dataset, name: str, epoch: int, layer: s
         log=name == "norm",
         height=200,
     )
+
+
+def _name(quantity: str, epoch: int, layer: str, state: str, point: str) -> str:
+    return f"gradient-{_slug(quantity)}-{epoch}-{_slug(layer)}-{_slug(state)}-{_slug(point)}"
 
 
 def _slug(name: str) -> str:

@@ -12,7 +12,7 @@ from zoneout_lab import schema
 from zoneout_lab.profiles import WITHOUT_NOISE
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, lines
-from zoneout_lab.report.figures.lines import POINTS, SEED_LINES, Array
+from zoneout_lab.report.figures.lines import Array, what_is_drawn
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import legible, listing, words
 from zoneout_lab.results.numbers import number
@@ -58,11 +58,9 @@ def _epoch(data: ReportData, group: str, found: xr.Dataset, epoch: int) -> dict[
         else ""
     )
     when = "before training" if epoch == 0 else f"after epoch {epoch}"
-    many = len(data.arms) * len(data.seeds) > SEED_LINES
-    seeds = "Shading is the range over seeds, not a confidence band." if many else "Thin lines are seeds."
     longest = max((found[name].sizes[_last(found[name])] for name in quantities), default=0)
-    thinned = f" Each point averages up to {-(-longest // POINTS)} steps." if longest > POINTS else ""
-    caption = f"{_said(found, quantities)} Measured {when}. Bold lines are means over seeds. {seeds}{thinned}{left}"
+    drawn = what_is_drawn(len(data.arms), len(data.seeds), longest, noun="steps")
+    caption = f"{_said(found, quantities)} Measured {when}. Bold lines are means over seeds. {drawn}{left}"
     return {
         "when": when,
         "figure": Figure(tuple(panels), caption, data.arms) if panels else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from zoneout_lab.report.quantity import Quantity
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import listing
 from zoneout_lab.results.numbers import ABSENT, decimals, number
-from zoneout_lab.results.variance import Spread, sources_of_variance
+from zoneout_lab.results.variance import KINDS, Spread, sources_of_variance
 
 _WORDS = {"init": "initial weights", "data": "order of the data", "masks": "masks"}
 _PERCENT = 100.0
@@ -28,30 +29,36 @@ def build(data: ReportData) -> Section | None:
         "rows": [_row(data, spread, about, places) for spread in spreads],
         "score": about.axis,
         "unit": about.shift,
-        "parts": any(spread.whole for spread in spreads),
+        "relative": any(spread.whole for spread in spreads),
     }
     return Section("variance", "Where the variance comes from", "variance.html", values)
 
 
 def _row(data: ReportData, spread: Spread, about: Quantity, places: int) -> dict[str, Any]:
-    share = [_PERCENT * part for part in (spread.share, *spread.share_interval)]
+    everything = spread.varies == KINDS
     return {
         "arm": data.arm(spread.arm),
-        "varies": listing([_WORDS[kind] for kind in spread.varies]),
+        "varies": "everything" if everything else listing([_WORDS[kind] for kind in spread.varies]),
         "n": spread.n,
         "mean": number(about.factor * spread.mean, places),
-        "sd": number(about.factor * spread.sd, places),
-        "sd_interval": _interval([about.factor * bound for bound in spread.sd_interval], places),
-        "whole": data.arm(spread.whole) if spread.whole else None,
-        "share": f"{number(share[0], 0)}%" if share[0] == share[0] else ABSENT,
-        "share_interval": _interval(share[1:], 0, "%"),
+        "sd": _with_interval([about.factor * value for value in (spread.sd, *spread.sd_interval)], places),
+        "relative": _with_interval(
+            [_PERCENT * value for value in (spread.relative, *spread.relative_interval)], 0, "%"
+        ),
     }
 
 
-def _interval(bounds: Sequence[float], places: int, unit: str = "") -> str:
+def _with_interval(values: Sequence[float], places: int, unit: str = "") -> str:
     """
-    >>> _interval([0.5, 1.25], 2), _interval([float("nan"), float("nan")], 0)
-    ('0.50 to 1.25', '–')
+    >>> (
+    ...     _with_interval([1.0, 0.5, 2.25], 2),
+    ...     _with_interval([50.0, math.nan, math.nan], 0, "%"),
+    ...     _with_interval([math.nan] * 3, 0),
+    ... )
+    ('1.00 (0.50 to 2.25)', '50%', '–')
     """
-    low, high = bounds
-    return f"{number(low, places)} to {number(high, places)}{unit}" if low == low else ABSENT
+    value, low, high = values
+    if not math.isfinite(value):
+        return ABSENT
+    interval = f" ({number(low, places)} to {number(high, places)}{unit})" if math.isfinite(low) else ""
+    return f"{number(value, places)}{unit}{interval}"
