@@ -29,7 +29,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for name in rows[0]:
-        table.add_column(name, justify="left" if name in ("study", "report") else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in ("study", "task", "report") else "right", overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     output.print(table)
@@ -43,6 +43,7 @@ def _count(folder: Path) -> dict[str, Any]:
     report = folder / "report.html"
     return {
         "study": folder.name,
+        "task": study.get("task", ""),
         "planned": planned,
         "done": len(runs),
         "missing": planned - len(runs),

@@ -17,6 +17,7 @@ from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import numbers
 
 _TEMPLATES = Path(__file__).parent / "templates"
+STYLE = _TEMPLATES / "style.css"
 
 
 def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Path:
@@ -41,18 +42,19 @@ def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Pa
 def render(data: ReportData) -> str:
     """The page as text."""
     sections = [section for build in SECTIONS if (section := build(data)) is not None]
-    page = _environment().get_template("page.html")
+    page = environment().get_template("page.html")
     study = data.study
     return page.render(
         title=text.legible(study.get("title") or study.get("name") or "Untitled study"),
         study=study,
         data=data,
         sections=sections,
-        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
+        style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What templates are rendered with."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

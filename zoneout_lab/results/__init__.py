@@ -1,6 +1,6 @@
 """From a study's files to verdicts: labels on top of ``stats``. Never imports torch: results can be read on any laptop."""
 
-from zoneout_lab.results.across import Across, across
+from zoneout_lab.results.across_tasks import Across, across
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.family import compare, compare_family, labels_of
 from zoneout_lab.results.judgement import Judgement, judge

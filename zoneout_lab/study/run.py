@@ -81,7 +81,9 @@ def run_study(
     Raises InputRefusedError, IntegrityError, TryAgainError or UsageError before anything is lost.
     """
     if study.tasks:
-        raise UsageError(f"{study.name} asks on {len(study.tasks)} tasks: run_tasks(study), or run_study of each in study.each().")
+        raise UsageError(
+            f"{study.name} asks on {len(study.tasks)} tasks: run_tasks(study), or run_study of each in study.each()."
+        )
     watcher = watcher or Watcher()
     workers = workers or default_workers(device)
     study = study.resolved()
