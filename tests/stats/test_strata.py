@@ -49,7 +49,7 @@ def test_margins_are_tested_where_they_lie() -> None:
     less, _ = _by_enumeration(tasks, shift=-0.3)
     decision = decide_over_tasks([tasks], [stats.Claim("lower", 0.3)])[0]
     assert decision.p_verdict == pytest.approx(2 * less, abs=1e-15)
-    assert decision.weakest is None
+    assert decision.weakest == ()
     up = decide_over_tasks([[-d for d in tasks]], [stats.Claim("higher", 0.3)])[0]
     assert up.p_verdict == decision.p_verdict
     assert (up.verdict, decision.verdict) == ("supported", "supported")
@@ -112,7 +112,7 @@ def test_absence_is_claimed_of_every_task() -> None:
     assert decide_over_tasks([close], [claim])[0].verdict == "supported"
     assert decide_over_tasks([opposed], [claim])[0].verdict == "inconclusive"
     one = decide_over_tasks([[noise, noise + 0.45]], [claim])[0]
-    assert (one.weakest, one.p_verdict) == (1, stats.decide([noise + 0.45], [claim])[0].p_verdict)
+    assert (one.weakest, one.p_verdict) == ((1,), stats.decide([noise + 0.45], [claim])[0].p_verdict)
     assert decide_over_tasks([close], [stats.Claim("lower", 0.5)])[0].verdict == "equivalent"
     assert decide_over_tasks([[noise + 0.2, noise - 0.9]], [stats.Claim("not lower", 0.5)])[0].verdict == "inconclusive"
     assert decide_over_tasks([[noise - 0.9, noise - 0.9]], [stats.Claim("not lower", 0.5)])[0].verdict == "contradicted"

@@ -54,7 +54,7 @@ def render_across(over: Across, reports: Sequence[str | None]) -> str:
             name=legible(over.name),
             question=legible(over.question),
             tasks=[{"label": _task(task), "report": report} for task, report in zip(over.tasks, reports, strict=True)],
-            summary=f"Over {len(over.tasks)} tasks, of {count(len(over.judgements), 'hypothesis', 'hypotheses')}: {verdicts}.",
+            summary=f"Of {count(len(over.judgements), 'hypothesis', 'hypotheses')} over {len(over.tasks)} tasks, {verdicts}.",
             hypotheses=[_hypothesis(over, each, place) for place, each in enumerate(over.judgements, 1)],
             alpha=f"{over.alpha:g}",
             family="by Holm" if over.correction == "holm" else "by joint flips",
@@ -87,7 +87,7 @@ def _hypothesis(over: Across, each: OverAll, place: int) -> dict[str, Any]:
         "verdict": each.verdict,
         "sentence": each.sentence,
         "figure": _figure(each, place, arm, against),
-        "rows": [_row(task, c, each) for task, c in zip(each.tasks, each.comparisons, strict=True)],
+        "rows": [_row(task, c) for task, c in zip(each.tasks, each.comparisons, strict=True)],
         "arm": arm,
         "against": against,
         "d_z": not each.common,
@@ -151,10 +151,11 @@ def _drawn(c: Comparison, common: bool) -> tuple[float, tuple[float, float]]:
     return factor * c.mean_difference, (factor * low, factor * high)
 
 
-def _row(task: str, c: Comparison, each: OverAll) -> dict[str, Any]:
+def _row(task: str, c: Comparison) -> dict[str, Any]:
     factor, unit = unit_of(c.metric, c.units)
     (low, high), alpha, normal = shown_interval(c)
-    value = [number(factor * typical(c, values)) if values else ABSENT for values in (c.arm_values, c.against_values)]
+    sign = "%" if unit == "percentage points" else ""
+    value = [f"{number(factor * typical(c, v))}{sign}" if v else ABSENT for v in (c.arm_values, c.against_values)]
     known = len(c.seeds) > 0
     shown = "" if is_ratio(c) else unit
     return {
@@ -163,7 +164,7 @@ def _row(task: str, c: Comparison, each: OverAll) -> dict[str, Any]:
         "lost": len(c.lost),
         "arm": value[0],
         "against": value[1],
-        "unit": {"percentage points": "%"}.get(unit, unit),
+        "unit": "" if sign else unit,
         "difference": f"{difference(c, c.mean_difference)} {shown}".rstrip() if known else ABSENT,
         "interval": f"{percent(alpha)}{' t' if normal else ''}: {number(seen(c, low))} to {number(seen(c, high))}"
         if known
@@ -171,7 +172,6 @@ def _row(task: str, c: Comparison, each: OverAll) -> dict[str, Any]:
         "d_z": number(c.d_z),
         "p": p_value(c.p),
         "verdict": c.verdict,
-        "weakest": each.decision.weakest is not None and each.tasks[each.decision.weakest] == task,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,11 +86,11 @@ def aggregates(arm: Sequence[Floats], against: Sequence[Floats], better: Better)
     ours = [stats.normalised(a, b, better) for a, b in zip(arm, against, strict=True)]
     theirs = [stats.normalised(b, b, better) for b in against]
     every = np.concatenate([*ours, *theirs])
-    known = len(every) > 0 and bool(np.isfinite(every).all())
+    known = all(map(len, [*ours, *theirs])) and bool(np.isfinite(every).all())
     at = np.linspace(*_ends(every), _THRESHOLDS) if known else np.empty(0)
     return Aggregates(
-        iqm=stats.interquartile_mean(ours),
-        iqm_against=stats.interquartile_mean(theirs),
+        iqm=stats.interquartile_mean(ours) if known else math.nan,
+        iqm_against=stats.interquartile_mean(theirs) if known else math.nan,
         improvement=stats.probability_of_improvement(arm, against, better),
         thresholds=at,
         profile=stats.performance_profile(ours, at) if known else at,
@@ -175,13 +176,11 @@ def _hangs_on(over: OverAll) -> list[str]:
         return [
             f"that no difference matters is claimed of every task and takes {stats.MINIMUM_SEEDS} seeds in each: {_listing(few)} {have} fewer"
         ]
-    if over.decision.weakest is None:
+    weakest = [over.tasks[place] for place in over.decision.weakest]
+    if not weakest or over.decision.verdict not in ("supported", "equivalent"):
         return []
-    return (
-        [f"on every task by itself, least clearly on {over.tasks[over.decision.weakest]}"]
-        if over.decision.verdict in ("supported", "equivalent")
-        else []
-    )
+    least = f", least clearly on {_listing(weakest)}" if len(weakest) < len(over.tasks) else ""
+    return [f"on every task by itself{least}"]
 
 
 def _listing(words: Sequence[str]) -> str:

@@ -52,8 +52,8 @@ class OverTasks:
     """The verdict on one claim over several tasks, with what it was read off.
 
     ``n`` are the paired seeds of each task. ``p`` tests "in every task the differences are symmetric about zero", two-sided; ``p_verdict`` is the smallest level with a
-    verdict, ``p_adjusted`` that after the family's correction, to be compared with α; ``level`` is the α that the family left for this claim. ``weakest`` is
-    the place of the task on which a claim of absence hangs, None where the verdict is about the average. ``smallest_p`` is what so many seeds can reach, ``p_error`` the
+    verdict, ``p_adjusted`` that after the family's correction, to be compared with α; ``level`` is the α that the family left for this claim. ``weakest`` are
+    the places of the tasks, with the largest p, on which a claim of absence hangs; none where the verdict is about the average. ``smallest_p`` is what so many seeds can reach, ``p_error`` the
     Monte-Carlo standard error of ``p`` where flips were sampled.
     """
 
@@ -66,14 +66,14 @@ class OverTasks:
     smallest_p: float
     method: str
     p_error: float
-    weakest: int | None = None
+    weakest: tuple[int, ...] = ()
 
 
 class _Found(NamedTuple):
     finding: Finding
     p: float
     tested: Tested
-    weakest: int | None
+    weakest: tuple[int, ...]
 
 
 class _Task(NamedTuple):
@@ -232,7 +232,7 @@ def _find(tasks: Sequence[_Task], claim: Claim, generator: _Generator, resamples
             flip = sign_flip(z, sizes=sizes, rng=generator(), resamples=resamples)
             alternative: Alternative = "less" if finding == "below" else "greater"
             p = min(1.0, flip.p(0.0, alternative) * (2 if side == "two-sided" else 1))
-        return _Found(finding, p, Tested(z, keys, p, 0.0, side, sizes), None)
+        return _Found(finding, p, Tested(z, keys, p, 0.0, side, sizes), ())
 
     def every(finding: Finding, nulls: Sequence[tuple[float, OneSided]]) -> _Found:
         """Each null rejected in each task; the p of the one that is hardest to reject."""
@@ -241,8 +241,10 @@ def _find(tasks: Sequence[_Task], claim: Claim, generator: _Generator, resamples
             flip = sign_flip(task.values, sizes=task.sizes, rng=generator(), resamples=resamples)
             for shift, side in nulls:
                 p = flip.p(shift, side) if can_decide(flip.n, 1.0) else 1.0
-                harder.append(_Found(finding, p, Tested(task.values, task.keys, p, shift, side, task.sizes), place))
-        return max(harder, key=lambda each: each.p)
+                harder.append(_Found(finding, p, Tested(task.values, task.keys, p, shift, side, task.sizes), (place,)))
+        hardest = max(harder, key=lambda each: each.p)
+        places = {each.weakest[0] for each in harder if each.p == hardest.p}
+        return hardest._replace(weakest=tuple(sorted(places)))
 
     margin = claim.margin
     if claim.direction == "not lower":

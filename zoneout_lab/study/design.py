@@ -65,6 +65,10 @@ def check_metrics(study: Study) -> None:
 
     UsageError for a metric they cannot have, InputRefusedError for a measurement planned after the last epoch.
     """
+    if study.tasks:
+        for each in study.each():
+            check_metrics(each.resolved())
+        return
     check_together(study.measures, study.score)
     known = set(metrics_of(study))
     last = _last_epochs(study)
