@@ -122,7 +122,7 @@ def _figure(each: OverAll, place: int, arm: Arm, against: Arm) -> Figure:
     ]
     words = f"Difference of {arm.label} from {against.label} on each task, with {level}."
     if assumed:
-        words += f" {'Those' if len(assumed) == len(each.tasks) else f'Those of {listing(assumed)}'} assume normal differences."
+        words += f" {'They' if len(assumed) == len(each.tasks) else f'Those of {listing(assumed)}'} assume normal differences."
     if first.bound and not each.common:
         words += " The margin is not drawn: it has another size on each task."
     return Figure(
