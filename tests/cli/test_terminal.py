@@ -9,13 +9,17 @@ import re
 import signal
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 from typed import environment, in_this_process, process
 
-from zoneout_lab import cli
-from zoneout_lab.cli import console
+from zoneout_lab import cli, schema
+from zoneout_lab.cli import console, verdicts
+from zoneout_lab.cli.verdicts import show_judgements
+from zoneout_lab.results import judge
 from zoneout_lab.study import builtin_studies
 
 ANSI = "\x1b["
@@ -29,7 +33,8 @@ def test_any_width(monkeypatch, capfd, finished, small_file, words, columns):
     typed = words.format(out=finished[0].parent, small=small_file).split()
     done = in_this_process(typed, monkeypatch, capfd, columns=columns)
     assert done.code == 0
-    assert max(map(cell_len, done.output.splitlines())) <= columns  # h̃ is two characters in one column
+    # h̃ is two characters in one column; a path is never broken
+    assert max(cell_len(line) for line in done.output.splitlines() if not line.startswith("Report: ")) <= columns
     assert "Traceback" not in done.errors
 
 
@@ -44,6 +49,81 @@ def test_paths_are_never_wrapped(monkeypatch, capfd, finished, tmp_path):
     target = tmp_path / ("long" * 30) / "report.html"
     done = in_this_process(["report", str(finished[0]), "--to", str(target)], monkeypatch, capfd, columns=60)
     assert done.output == f"{target}\n"
+
+
+def test_the_path_of_a_report_is_never_broken(monkeypatch, capfd, finished):
+    done = in_this_process(["status", str(finished[0].parent)], monkeypatch, capfd, columns=40)
+    assert done.output.splitlines()[-1] == f"Report: {finished[0] / 'report.html'}"
+
+
+def judged(statement: str, label: str):
+    """A study of two arms of which the second is better in every seed."""
+    runs = [
+        schema.run_tree(
+            run_id=f"{arm}{seed}", arm=arm, seed=seed, status="finished", by_epoch={"valid_error": [0.5 - gain + seed / 1000]}, at_best={},
+            best_epoch=1, seconds=1.0, provenance={},
+        )
+        for arm, gain in (("lstm", 0.0), ("zoneout", 0.25))
+        for seed in range(8)
+    ]  # fmt: skip
+    hypothesis = {
+        "name": "h",
+        "statement": statement,
+        "arm": "zoneout",
+        "against": "lstm",
+        "metric": "valid_error",
+        "direction": "lower",
+    }
+    study = {
+        "alpha": 0.05,
+        "arms": [{"name": "lstm", "label": label}, {"name": "zoneout"}],
+        "hypotheses": [hypothesis],
+    }
+    return judge(
+        schema.study_tree(
+            [(run, "") for run in runs], arms=["lstm", "zoneout"], seeds=range(8), provenance={"study": study}
+        )
+    )
+
+
+def test_verdicts_wrap_between_words_on_a_terminal_and_never_in_a_pipe(monkeypatch, capsys):
+    shown = judged("Zoneout has a lower validation error than the plain LSTM, seed by seed and on average.", "LSTM")
+    show_judgements(shown)
+    piped = capsys.readouterr().err.splitlines()
+    assert piped == [
+        f"supported     {shown[0].statement}",
+        f"{' ' * 14}{shown[0].comparison.short}",
+    ]
+    terminal = Console(file=(written := io.StringIO()), force_terminal=True, width=60, no_color=True, color_system=None)
+    monkeypatch.setattr(console, "errors", terminal)
+    monkeypatch.setattr(verdicts, "errors", terminal)
+    show_judgements(shown)
+    lines = written.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert len(lines) > len(piped)
+    assert all(line.startswith(" " * 14) for line in lines[1:])
+    assert " ".join(" ".join(lines).split()) == " ".join(" ".join(piped).split())
+
+
+def test_no_escape_sequence_of_a_study_reaches_the_terminal(capsys):
+    show_judgements(judged("It is \x1b[31mred\x1b[0m [bold]and\x07 bold\ud800.", "the \x1b]0;title\x07 LSTM"))
+    told = capsys.readouterr().err
+    assert not [c for c in told if unicodedata.category(c) in ("Cc", "Cs") and c != "\n"]
+    assert "It is �[31mred�[0m [bold]and� bold�." in told
+
+
+def test_an_error_wraps_between_words_and_breaks_no_path(monkeypatch):
+    terminal = Console(file=(written := io.StringIO()), force_terminal=True, width=40, no_color=True, color_system=None)
+    monkeypatch.setattr(console, "errors", terminal)
+    path = "/a/folder/" + "long" * 20 + "/study.nc"
+    console.tell(
+        "Error", f"There are no results at {path}. \x1b[2JStart some with the command zoneout-lab run quickstart."
+    )
+    lines = written.getvalue().splitlines()
+    assert lines[0] == "Error: There are no results at"
+    assert f"{path}." in lines
+    assert all(len(line) <= 40 for line in lines if path not in line)
+    assert "\x1b" not in written.getvalue()
 
 
 def on_a_terminal(*words: str, **more: str) -> str:

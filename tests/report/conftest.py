@@ -202,6 +202,12 @@ def studies() -> Callable[..., xr.DataTree]:
 
 
 @pytest.fixture(scope="session")
+def records() -> Callable[..., dict[str, Any]]:
+    """What a study of these arms and seeds records of itself."""
+    return study_record
+
+
+@pytest.fixture(scope="session")
 def report_path(study: xr.DataTree, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report on ``study``, written once."""
     path = tmp_path_factory.mktemp("report") / "deep" / "report.html"

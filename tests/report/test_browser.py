@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-WIDTHS = (360, 820, 1440, 1920)
+WIDTHS = (360, 390, 820, 1280, 1920)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
@@ -26,6 +26,12 @@ addEventListener("load", () => {{
       ground: view.getComputedStyle(page.body).backgroundColor,
       figures: [...page.querySelectorAll("main svg.plot")].filter(svg => svg.getBoundingClientRect().height > 20).length,
       captions: Math.max(...[...page.querySelectorAll("caption")].map(caption => caption.getBoundingClientRect().right)),
+      cells: page.querySelectorAll("table.stack td").length,
+      outside: [...page.querySelectorAll("table.stack td > span")].filter(cell => {{
+        const at = cell.getBoundingClientRect();
+        return at.width === 0 || at.left < 0 || at.right > frame.clientWidth;
+      }}).length,
+      answer: page.querySelector(".answers").getBoundingClientRect().top,
       text: page.body.innerText.length,
       smallest: Math.min(...[...page.querySelectorAll("figure svg.plot")].map(svg => svg.getBoundingClientRect().width).filter(w => w > 0)),
     }};
@@ -79,6 +85,9 @@ def test_it_fits_every_screen(report_path: Path, tmp_path: Path, scheme: int, gr
         assert view["ground"] == ground
         assert view["figures"] >= 3 * 3 + 2 + 10 + 4
         assert view["text"] > 3000
+        assert view["cells"] >= 4 * 4 + 3 * 7
+        assert view["outside"] == 0, f"numbers of a table lie outside of a screen of {view['width']} px"
+        assert view["answer"] < 600, "the answer begins on the first screen"
         assert view["smallest"] >= 300
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from html_page import Element, parse
 
 from zoneout_lab import schema
 from zoneout_lab.report import write_report
+from zoneout_lab.results.legible import legible
 
 HOSTILE = '<script>alert("x")</script> $\\alpha_{i}$ _b_ & "q" \x00\x1b 损失 🙂 id="ink" #fe0001 var(--x)'
 
@@ -66,7 +70,7 @@ def test_no_provenance_group(study: xr.DataTree, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seeds", [1, 2, 5])
 def test_few_seeds(studies: Callable[..., xr.DataTree], tmp_path: Path, seeds: int) -> None:
     page = report(studies(arms={"lstm": "LSTM", "zoneout": "Zoneout"}, seeds=seeds, measured=()), tmp_path)
-    assert [b.text for b in page.find("ol", class_="glances")[0].find("span", class_="badge")] == ["△underpowered"] * 3
+    assert [b.text for b in page.find("ol", class_="answers")[0].find("span", class_="badge")] == ["△underpowered"] * 3
 
 
 @pytest.mark.slow
@@ -115,6 +119,107 @@ def test_labels_are_only_ever_text(studies: Callable[..., xr.DataTree], tmp_path
     ticks = [t.text for svg in page.find("svg") for t in svg.find("text")]
     assert any("<script>alert" in text for text in ticks)
     assert any("#fe0001" in text or "$" in text for text in ticks)
+
+
+TWO = {"lstm": "LSTM", "zoneout": "Zoneout"}
+
+
+def two_arms(studies: Callable[..., xr.DataTree], **more: object) -> xr.DataTree:
+    return studies(arms=TWO, measured=(), **({"seeds": 8, "skip": (), "diverged": ()} | more))
+
+
+def verdicts(page: Element) -> list[str]:
+    return [badge.text[1:] for badge in page.find("ol", class_="answers")[0].find("span", class_="badge")]
+
+
+def outcomes(page: Element) -> list[str]:
+    return [each.text for each in page.find("p", class_="outcome")]
+
+
+def test_one_arm(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
+    tree = two_arms(studies).sel(arm=["lstm"])
+    study = schema.provenance(tree, "study")
+    study |= {"arms": study["arms"][:1], "hypotheses": []}
+    tree["provenance"].attrs["study"] = json.dumps(study)
+    page = report(tree, tmp_path)
+    assert "1 arm × 8 seeds" in page.text
+    assert "This study declares no hypothesis: it describes and does not test. All 8 runs finished." in page.text
+    assert not page.find("section", id="differences")
+    assert len(page.find("section", id="arms")[0].find("tbody")[0].find("tr")) == 1
+
+
+def test_one_seed_has_values_and_no_interval(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
+    page = report(two_arms(studies, seeds=1), tmp_path)
+    assert verdicts(page)[:3] == ["underpowered"] * 3
+    assert all("percentage points lower (margin" in text for text in outcomes(page)[:3])
+    assert "interval" not in " ".join(outcomes(page))
+    assert len(page.find("section", id="differences")[0].find("svg", class_="plot")) == 1
+
+
+def test_every_seed_of_one_arm_diverged(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
+    page = report(two_arms(studies, diverged=[("zoneout", seed) for seed in range(8)]), tmp_path)
+    assert verdicts(page)[:3] == ["underpowered"] * 3
+    assert all(text.startswith("No seed has both values (seeds 0, 1, ") for text in outcomes(page))
+    assert "0 of 8 8 diverged" in page.find("section", id="arms")[0].text
+    assert "with diverged runs counted as worst" not in page.find("section", id="summary")[0].text
+
+
+def test_a_constant_metric(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
+    tree = two_arms(studies)
+    metrics = tree["metrics"].to_dataset()
+    metrics["test_error"][:], metrics["valid_error"][:] = 0.25, 0.25
+    tree["metrics"] = xr.DataTree(metrics)
+    page = report(tree, tmp_path)
+    assert outcomes(page)[0] == (
+        "The test error is 25.00% for Zoneout and 25.00% for LSTM: the same on average (98.33% interval 0.00 to 0.00; "
+        "margin 0.500; all 8 differences are equal)."
+    )
+    assert len(outcomes(page)) == 3, "there is no largest difference"
+
+
+def test_a_metric_that_only_some_runs_have(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
+    tree = two_arms(studies)
+    metrics = tree["metrics"].to_dataset()
+    metrics["test_error"][0, :2] = np.nan
+    tree["metrics"] = xr.DataTree(metrics)
+    page = report(tree, tmp_path)
+    assert all("seeds 0 and 1 are lost" in text for text in outcomes(page)[:3])
+    cells = page.find("section", id="hypotheses")[0].find("tbody")[0].find("tr")[0].find("data")
+    assert cells[0].attributes["value"] == "6"
+
+
+@pytest.mark.slow
+def test_a_hundred_arms(studies: Callable[..., xr.DataTree], tmp_path: Path) -> None:
+    arms = {f"arm_{k}": f"arm number {k}" for k in range(100)}
+    page = report(studies(arms=arms, seeds=3, skip=(), diverged=(), measured=(), epochs=4), tmp_path)
+    assert len(page.find("section", id="arms")[0].find("tbody")[0].find("tr")) == 100
+    assert (tmp_path / "report.html").stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["a label that goes on and on " * 11, "x" * 300, "שלום עולם", "half \ud800 \x1b[31m\x00 \u202e \x9b"],
+    ids=["words", "word", "right to left", "control"],
+)
+def test_labels_of_every_kind(
+    studies: Callable[..., xr.DataTree], records: Callable[..., dict[str, Any]], tmp_path: Path, label: str
+) -> None:
+    arms = {"lstm": label, "zoneout": f"{label} too"}
+    study = records(arms, 6, title=label, question=label, background=label, authors=[label])
+    for hypothesis in study["hypotheses"]:
+        hypothesis |= {"statement": label, "reason": label}
+    record = {"study": study, "declared": study, "overrides": [label], "command": label, "written": [label]}
+    tree = studies(arms=arms, seeds=6, skip=(), diverged=(), measured=(), provenance=record)
+    tree["metrics"]["test_error"].attrs.update(long_name=label, units=label[:40], noun=label[:40])
+    page = report(tree, tmp_path)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not [c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c != "\n"]
+    assert "\u202e" not in text
+    assert text.count("\u2068") == text.count("\u2069")
+    assert ("\u2068" in outcomes(page)[0]) == ("שלום" in label)
+    assert all(len(outcome) < 400 for outcome in outcomes(page)), "a sentence is to be read"
+    assert page.find("h1")[0].text == " ".join(legible(label).split())
+    assert len(page.find("ol", class_="answers")[0].find("li")) >= 3
 
 
 def test_numbers_beyond_all_bounds(study: xr.DataTree, tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from math import isfinite, isnan
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xarray as xr
@@ -14,10 +19,13 @@ from html_page import Element, parse
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.paper import PAPER
 from zoneout_lab.report import write_report
 from zoneout_lab.report.data import ReportData
+from zoneout_lab.report.sections import cite
 from zoneout_lab.report.verdicts import VERDICTS
-from zoneout_lab.results import judge
+from zoneout_lab.results import judge, scalar
+from zoneout_lab.results.arms import arm_values, largest_difference
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,9 @@ def page(html: str) -> Element:
 def test_the_sections_come_in_order(page: Element) -> None:
     headings = [heading.text for heading in page.find("h2")]
     assert headings == [
-        "At a glance",
+        "Answer",
+        "Arms",
+        "Differences",
         "Hypotheses",
         "Learning curves",
         "Gradient flow",
@@ -43,16 +53,74 @@ def test_the_sections_come_in_order(page: Element) -> None:
         "Provenance",
         "Deviations from the declaration",
         "Run it again",
+        "Files",
+        "How to cite",
         "How to read the verdicts",
     ]
     assert [heading.text for heading in page.find("h1")] == ["Should cells and hidden states share a zoneout mask?"]
 
 
-def test_a_glance_gives_the_difference_with_its_interval(study: xr.DataTree, page: Element) -> None:
-    rows = page.find("ol", class_="glances")[0].find("li")
-    expected = [judgement.comparison.short for judgement in judge(study)]
-    assert all("interval" in text and "percentage points" in text for text in expected)
-    assert all(text in row.text for text, row in zip(expected, rows, strict=True))
+def test_the_answer_gives_each_claim_s_outcome_and_verdict(study: xr.DataTree, page: Element) -> None:
+    rows = page.find("ol", class_="answers")[0].find("li")
+    for row, judgement in zip(rows, judge(study), strict=False):
+        assert "interval" in judgement.comparison.short
+        assert row.find("p", class_="outcome")[0].text == judgement.comparison.short
+        assert row.find("a", class_="statement")[0].text == judgement.statement
+        assert row.find("span", class_="badge")[0].text.endswith(judgement.comparison.verdict)
+
+
+def test_what_is_largest_and_in_no_hypothesis_is_pointed_at(
+    studies: Callable[..., xr.DataTree], study: xr.DataTree, page: Element, tmp_path: Path
+) -> None:
+    """Shared masks lower the error most, and the hypotheses are about zoneout and about dropout."""
+    *_, last = page.find("ol", class_="answers")[0].find("li")
+    largest = largest_difference(study, "valid_error", "lstm")
+    assert largest is not None
+    assert largest.arm == "shared"
+    assert last.find("span", class_="exploratory")
+    assert largest.short in last.text
+    assert "no verdict" in last.text
+    two = studies(arms={"lstm": "LSTM", "zoneout": "Zoneout"}, seeds=6, measured=(), skip=(), diverged=())
+    asked = parse(write_report(two, tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert len(asked.find("ol", class_="answers")[0].find("li")) == 3, "a hypothesis is about the only other arm"
+
+
+def test_the_background_stands_with_the_arms(page: Element) -> None:
+    assert "Krueger et al. (2017) report single runs." in page.find("section", id="arms")[0].text
+    assert "Krueger" not in page.find("header")[0].text
+
+
+def test_arms_have_their_means_with_intervals_and_runs_lost(page: Element, study: xr.DataTree) -> None:
+    rows = page.find("section", id="arms")[0].find("tbody")[0].find("tr")
+    for row, arm in zip(rows, arm_values(study, "valid_error"), strict=True):
+        assert float(str(row.find("data")[0].attributes["value"])) == arm.mean
+        low, high = (f"{100 * end:.1f}" for end in arm.interval)
+        assert f"{low} to {high}" in row.text
+    assert "9 of 10 1 diverged" in rows[2].text
+    assert "9 of 10 1 missing" in rows[3].text
+    assert rows[1].text.endswith("zoneout: cell 0.5, hidden 0.05, per unit, resample step")
+
+
+def test_an_arm_is_told_by_what_it_changes(
+    studies: Callable[..., xr.DataTree], records: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    arms = {"lstm": "LSTM", "slow": "slow"}
+    study = records(arms, 6)
+    study["arms"][1]["change"] = {"training.lr": 0.001, "model.forget_bias": 2.0}
+    tree = studies(arms=arms, seeds=6, skip=(), diverged=(), measured=(), provenance={"study": study})
+    page = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
+    rows = page.find("section", id="arms")[0].find("tbody")[0].find("tr")
+    assert [row.find("td")[-1].text for row in rows] == ["–", "forget bias 2; lr 0.001"]
+
+
+def test_a_forest_plot_has_every_claim_of_its_metric(page: Element, study: xr.DataTree) -> None:
+    (svg,) = page.find("section", id="differences")[0].find("svg", class_="plot")
+    words = [text.text for text in svg.find("text")]
+    assert "← better" in words
+    assert "worse →" in words
+    assert [w.split(" ", 1)[1] for w in words if w[:1] in "✓✗≈?△"] == [j.comparison.verdict for j in judge(study)]
+    assert "1. Zoneout, separate masks lower than LSTM" in words
+    assert svg.find("desc")[0].text.count("interval") == 3
 
 
 def test_curves_are_of_the_score_in_validation_and_in_training_and_of_the_loss(page: Element) -> None:
@@ -69,7 +137,8 @@ def test_nothing_is_loaded_from_anywhere(html: str, page: Element) -> None:
     assert not page.find("link")
     assert len(page.find("style")) == 1, "a style inside a figure reaches the whole page"
     assert not page.find("img")
-    assert not re.search(r"(src|href|action)\s*=\s*[\"'](?!#)", html)
+    # numbers to take out of the page are inside it, and go nowhere
+    assert not re.search(r"(src|href|action)\s*=\s*[\"'](?!#|data:text/csv)", html)
     assert not re.search(r"@import|url\((?!#)", html)
     assert not re.search(r"https?://", html)
     (policy,) = page.find("meta", http_equiv="Content-Security-Policy")
@@ -86,7 +155,8 @@ def test_ids_are_unique_and_every_reference_has_its_target(html: str, page: Elem
 
 def test_every_figure_says_what_it_shows(page: Element) -> None:
     pictures = [svg for svg in page.find("svg") if svg.attributes.get("aria-hidden") != "true"]
-    assert len(pictures) == 3 * 3 + 2 * 3 + 2 * (8 + 2) + 8 + 2 * 4
+    # strips, a forest plot, two for each hypothesis, learning curves and their differences, gradient profiles and theirs, what a perturbation leaves
+    assert len(pictures) == 2 + 1 + 3 * 2 + 2 * 3 + 2 * (8 + 2) + 8 + 2 * 4
     for picture in pictures:
         assert picture.attributes["role"] == "img"
         title, description = (picture.find(tag)[0] for tag in ("title", "desc"))
@@ -98,7 +168,7 @@ def test_every_figure_says_what_it_shows(page: Element) -> None:
 def test_figures_follow_the_page_s_colours(page: Element) -> None:
     for svg in page.find("svg", class_="plot"):
         painted = {value for part in svg.find() for value in part.attributes.values() if value and "#f" in value}
-        assert not [value for value in painted if re.search(r"#f[de]00[0-9a-f]{2}", value)], "a sentinel was left"
+        assert not [value for value in painted if re.search(r"#f[cde]00[0-9a-f]{2}", value)], "a sentinel was left"
     colours = {
         v
         for svg in page.find("svg")
@@ -123,9 +193,11 @@ def test_verdicts_are_the_judgements(page: Element, study: xr.DataTree) -> None:
     judgements = ReportData.read(study).judgements
     verdicts = [judgement.comparison.verdict for judgement in judgements]
     assert len(set(verdicts)) > 1
-    for badges in (page.find("ol", class_="glances")[0], page.find("section", id="hypotheses")[0]):
-        shown = [badge.text for badge in badges.find("span", class_="badge")]
-        assert shown == [f"{VERDICTS[verdict].symbol}{verdict}" for verdict in verdicts]
+    told = [f"{VERDICTS[verdict].symbol}{verdict}" for verdict in verdicts]
+    hypotheses = page.find("section", id="hypotheses")[0]
+    for badges in (page.find("ol", class_="answers")[0], hypotheses.find("table")[0]):
+        assert [badge.text for badge in badges.find("span", class_="badge")][: len(told)] == told
+    assert [article.find("span", class_="badge")[0].text for article in page.find("article")] == told
     for part, judgement in zip(page.find("article"), judgements, strict=True):
         assert part.find("h3")[0].text == judgement.statement
         assert part.find("div", class_="ruling")[0].find("p")[0].text == judgement.comparison.sentence
@@ -145,10 +217,15 @@ def test_numbers_shown_are_the_numbers_computed(page: Element, study: xr.DataTre
             [len(c.seeds)],
             [c.mean_difference],
             list(c.interval),
+            *([list(c.inner)] if c.inner != c.interval else []),
             list(c.t_interval),
             [c.p],
             [c.p_adjusted],
+            *([[c.p_holm]] if c.correction == "joint" else []),
             [c.p_wilcoxon],
+            [c.p_sign],
+            *([list(c.median_interval)] if isfinite(c.median_interval[0]) else []),
+            *([] if isnan(c.p_worst) else [[c.p_worst]]),
             [c.d_z],
             list(c.d_z_interval),
             [c.hodges_lehmann],
@@ -156,7 +233,7 @@ def test_numbers_shown_are_the_numbers_computed(page: Element, study: xr.DataTre
         ]
         pairs = [
             [float(str(cell.attributes["value"])) for cell in row.find("data")]
-            for row in part.find("details")[0].find("tr")[1:]
+            for row in part.find("table", class_="by-seed")[0].find("tr")[1:]
         ]
         assert pairs == [list(row) for row in zip(c.against_values, c.arm_values, c.differences, strict=True)]
         shown = {cell.text: float(str(cell.attributes["value"])) for cell in part.find("data")}
@@ -181,8 +258,72 @@ def test_failures_are_counted_and_named(page: Element) -> None:
 
 def test_the_same_study_gives_the_same_bytes(study: xr.DataTree, html: str, tmp_path: Path) -> None:
     schema.write_tree(study, tmp_path / "study.nc")
-    write_report(str(tmp_path / "study.nc"), tmp_path / "again.html")
-    assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
+    again = write_report(str(tmp_path / "study.nc"), tmp_path / "elsewhere" / "again.html")
+    assert again.read_text(encoding="utf-8") == html
+
+
+def test_files_that_lie_beside_the_page_are_linked_and_those_of_others_are_not(
+    study: xr.DataTree, tmp_path: Path
+) -> None:
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    for folder in (mine, other):
+        schema.write_tree(study, folder / "study.nc")
+
+    def links(given: xr.DataTree | Path, to: Path) -> list[str | None]:
+        section = parse(write_report(given, to).read_text(encoding="utf-8")).find("section", id="files")[0]
+        return [link.attributes["href"] for link in section.find("a")][1:]
+
+    assert links(mine / "study.nc", mine / "report.html") == ["study.nc"]
+    assert links(study, mine / "report.html") == ["study.nc"]
+    assert links(mine / "study.nc", other / "report.html") == []
+    (mine / "spec.json").write_text("{}")
+    assert links(mine / "study.nc", mine / "report.html") == ["study.nc", "spec.json"]
+
+
+def test_every_run_s_numbers_are_in_the_page_to_the_last_bit(page: Element, study: xr.DataTree) -> None:
+    link = page.find("section", id="files")[0].find("a")[0]
+    assert link.attributes["download"] == "mask_sharing-runs.csv"
+    head, content = str(link.attributes["href"]).split(",", 1)
+    assert head == "data:text/csv;charset=utf-8;base64"
+    rows = list(csv.DictReader(io.StringIO(base64.b64decode(content).decode())))
+    assert [(row["arm"], int(row["seed"])) for row in rows[:11]] == [*(("lstm", s) for s in range(10)), ("zoneout", 0)]
+    values = scalar(study, "test_error")
+    for row in rows:
+        value = float(values.sel(arm=row["arm"], seed=int(row["seed"])))
+        assert row["test_error"] == ("" if isnan(value) else repr(value))
+    assert Counter(row["status"] for row in rows) == {"finished": 38, "diverged": 1, "missing": 1}
+
+
+def test_date_and_authors_are_those_on_record(
+    studies: Callable[..., xr.DataTree], records: Callable[..., dict[str, Any]], page: Element, tmp_path: Path
+) -> None:
+    assert not page.find("time")
+    assert not page.find("p", class_="authors")
+    arms = {"lstm": "LSTM", "zoneout": "Zoneout"}
+    study = records(arms, 6, authors=["A. Author", "B. <Author>"])
+    tree = studies(
+        arms=arms,
+        seeds=6,
+        measured=(),
+        provenance={"study": study, "written": ["2026-03-01T23:00:00", "2026-03-04", "no date"]},
+    )
+    shown = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert shown.find("time")[0].text == "2026-03-04"
+    assert shown.find("p", class_="authors")[0].text == "A. Author and B. <Author>"
+    assert (
+        shown.find("section", id="cite")[0]
+        .find("li")[0]
+        .text.startswith("A. Author and B. <Author> (2026). Should cells and hidden states share a zoneout mask?")
+    )
+
+
+def test_the_citation_is_that_of_the_repository(page: Element) -> None:
+    citation = (Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8")
+    assert f'title: "{cite.PACKAGE}"' in citation
+    assert f'- name: "{cite.PACKAGE_AUTHORS}"' in citation
+    entries = [item.text for item in page.find("section", id="cite")[0].find("li")]
+    assert entries[1].endswith("Version 0.1.0.")
+    assert entries[2] == f"{PAPER}."
 
 
 def test_what_was_done_otherwise_is_said_twice(

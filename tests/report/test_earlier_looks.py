@@ -9,13 +9,13 @@ from test_variance_section import words
 
 from zoneout_lab import schema
 from zoneout_lab.report import document, write_report
-from zoneout_lab.report.sections import deviations, summary
+from zoneout_lab.report.sections import answer, deviations
 
 
 @pytest.fixture(autouse=True)
 def only_these_sections(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figures of the others take seconds."""
-    monkeypatch.setattr(document, "SECTIONS", (summary.build, deviations.build))
+    monkeypatch.setattr(document, "SECTIONS", (answer.build, deviations.build))
 
 
 def test_what_was_looked_at_before_is_under_deviations(studies, tmp_path):

@@ -13,7 +13,7 @@ import xarray as xr
 from zoneout_lab import schema
 from zoneout_lab.report import document, write_report
 from zoneout_lab.report.data import ReportData
-from zoneout_lab.report.sections import deviations, provenance, setting, summary, variance
+from zoneout_lab.report.sections import answer, deviations, provenance, setting, variance
 from zoneout_lab.results.numbers import number
 from zoneout_lab.results.variance import sources_of_variance
 
@@ -24,7 +24,7 @@ VARY = {"weights": ["init"], "order": ["data", "masks"]}
 @pytest.fixture(autouse=True)
 def only_these_sections(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figures of the others take seconds."""
-    builds = (summary.build, variance.build, setting.build, provenance.build, deviations.build)
+    builds = (answer.build, variance.build, setting.build, provenance.build, deviations.build)
     monkeypatch.setattr(document, "SECTIONS", builds)
 
 

@@ -33,10 +33,10 @@ def test_a_short_line_says_both_values_and_which_is_higher():
     c = compare(zoneout_higher_by(2.0), "zoneout", "lstm", metric="valid_error")
     assert c.verdict == "contradicted"
     assert c.short == (
-        "validation error 12.12% for zoneout, 10.09% for the LSTM: zoneout is 2.04 percentage points higher (95% interval 2.01 to 2.06)"
+        "The validation error is 12.12% for zoneout and 10.09% for the LSTM: 2.04 percentage points higher (95% interval 2.01 to 2.06 higher)."
     )
     c = compare(zoneout_higher_by(-2.0), "zoneout", "lstm", metric="valid_error", direction="higher")
-    assert "zoneout is 1.97 percentage points lower (95% interval −1.99 to −1.94)" in c.short
+    assert "1.97 percentage points lower (95% interval 1.94 to 1.99 lower)." in c.short
 
 
 @quick
@@ -44,18 +44,28 @@ def test_a_short_line_says_both_values_and_which_is_higher():
 def test_a_short_line_means_what_the_sentence_does(thousandths, margin):
     tree = make_study({"a": {s: 0.5 + d / 1000 for s, d in enumerate(thousandths)}, "b": dict.fromkeys(range(8), 0.5)})
     c = compare(tree, "a", "b", metric="valid_error", margin=margin)
-    shared = [part[1] for part in [re.search(r"difference [^,;]*, (.*?)(?=; |\))", c.sentence)] if part]
-    notes = "; ".join([*shared, *(["margin 1.00"] if margin else [])])
-    assert f" ({notes}" in c.short if notes else True
-    for caution in ("are equal", "look skewed", "lost"):
-        assert (caution in c.short) == (caution in c.sentence)
-    shift = re.search(r"(is .* (?:higher|lower)) than|(the same on average)", c.sentence)
-    assert (shift[1] or shift[2]) in c.short
+    signed = re.search(rf"interval {NUMBER} to {NUMBER}", c.sentence)
+    spoken = re.search(rf"interval {NUMBER}( lower)? to {NUMBER} ?(lower|higher)?", c.short)
+    assert bool(signed) == bool(spoken)
+    if signed:
+        first, crossing, second, side = spoken.groups()
+        ends = [
+            -parsed(first) if crossing or side == "lower" else parsed(first),
+            parsed(second) * (-1) ** (side == "lower"),
+        ]
+        assert sorted(ends) == [parsed(end) for end in signed.groups()]
+    assert ("; margin 1.00" in c.short) == bool(margin and signed)
+    for caution, short in (("are equal", "are equal"), ("look skewed", "skewed"), ("lost", "lost")):
+        assert (short in c.short) == (caution in c.sentence)
+    shift = re.search(r"is (.* (?:higher|lower)) than|(the same on average)", c.sentence)
+    assert f": {shift[1] or shift[2]}" in c.short
     ours, theirs = (
-        parsed(x) for x in re.search(rf"^validation error {NUMBER}% for a, {NUMBER}% for b: ", c.short).groups()
+        parsed(x)
+        for x in re.search(rf"^The validation error is {NUMBER}% for a and {NUMBER}% for b: ", c.short).groups()
     )
     assert (ours > theirs, ours < theirs) == (c.mean_difference > 0, c.mean_difference < 0)
-    assert (" higher" in c.short, " lower" in c.short) == (c.mean_difference > 0, c.mean_difference < 0)
+    head = c.short.partition("(")[0]
+    assert (" higher" in head, " lower" in head) == (c.mean_difference > 0, c.mean_difference < 0)
 
 
 @quick
@@ -194,4 +204,4 @@ def test_a_metric_of_one_s_own_is_shown_as_it_is(attrs):
     c = compare(tree, "a", "b", metric="acc", direction="higher")
     what, unit = attrs.get("long_name", "acc"), f" {attrs['units']}" if attrs else ""
     assert f"the {what} of a is 0.250{unit} higher than that of b (difference 0.250" in c.sentence
-    assert f"{what} 0.775{unit} for a, 0.525{unit} for b: a is 0.250{unit} higher" in c.short
+    assert f"The {what} is 0.775{unit} for a and 0.525 for b: 0.250{unit} higher" in c.short

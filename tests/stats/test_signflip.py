@@ -13,6 +13,7 @@ from scipy import stats as scipy_stats
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats import sign_flip
+from zoneout_lab.stats.signflip import tied
 
 #: a coarse grid, so that ties and zeros occur often
 grids = st.lists(st.integers(-12, 12).map(lambda k: k / 10), min_size=1, max_size=9)
@@ -142,3 +143,15 @@ def test_degenerate_differences(differences, p, interval):
 def test_other_than_one_finite_vector_is_refused(differences):
     with pytest.raises(InputRefusedError):
         sign_flip(differences)
+
+
+def test_tied_at_just_its_slack():
+    assert tied(1.0, 0.0, 1.0)
+    assert tied(-1.0, 0.0, 1.0)
+    assert not tied(1.0, 0.0, 0.999)
+
+
+def test_twenty_differences_are_enumerated():
+    differences = np.random.default_rng(0).normal(0.4, 1, 20)
+    flip = sign_flip(differences)
+    assert (flip.exact, flip.total, flip.smallest_p) == (True, 2**20, 2 / 2**20)

@@ -157,7 +157,7 @@ def swap(folder: Path) -> None:
         (lambda folder: (folder / "MANIFEST.json").write_text("{"), 4, "cannot be read"),
         (lambda folder: edit(folder, lambda c: c["runs"].update(dict.fromkeys(c["runs"]))), 4, None),
         (lambda folder: edit(folder, lambda c: [e.pop("sha256") for e in c["runs"].values()]), 4, "sha256"),
-        (lambda folder: edit(folder, lambda c: [e.update(file="../../x.nc") for e in c["runs"].values()]), 4, None),
+        (lambda folder: edit(folder, lambda c: [e.update(file="../x.nc") for e in c["runs"].values()]), 4, None),
         (lambda folder: shutil.rmtree(folder / "runs"), 4, None),
         (lambda folder: edit(folder, lambda c: c.update(data="0" * 64)), 4, None),
         (lambda folder: edit(folder, lambda c: c.update(schema=2)), 4, None),

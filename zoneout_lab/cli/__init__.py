@@ -22,7 +22,7 @@ def main() -> NoReturn:
 
     from zoneout_lab import interrupts
     from zoneout_lab.cli.app import app
-    from zoneout_lab.cli.console import any_letters, errors
+    from zoneout_lab.cli.console import any_letters, errors, tell
     from zoneout_lab.errors import LabError
 
     any_letters()
@@ -35,7 +35,7 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False) or 0
     except LabError as error:
-        errors.print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        tell("Error", str(error))
         code = error.exit_code
     except usage.Exit as error:
         code = error.exit_code
@@ -49,11 +49,9 @@ def main() -> NoReturn:
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
             traceback.print_exc()
         kept = "; finished runs are kept" if interrupts.results_kept else ""
-        errors.print(
-            f"[bold red]Internal error:[/] {_plain(f'{type(error).__name__}: {error}')}\n"
-            f"This is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where{kept}.",
-            highlight=False,
-            soft_wrap=True,
+        tell(
+            "Internal error",
+            f"{type(error).__name__}: {error}\nThis is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where{kept}.",
         )
     if code == 130:
         errors.print(_stopped())
@@ -64,12 +62,6 @@ def _stopped() -> str:
     from zoneout_lab import interrupts
 
     return f"{STOPPED} {KEPT}" if interrupts.results_kept else STOPPED
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from zoneout_lab.cli import options as o
-from zoneout_lab.cli.console import errors, output
+from zoneout_lab.cli.console import errors, output, plain
 
 if TYPE_CHECKING:
     from zoneout_lab.study.run import Summary
@@ -151,7 +149,7 @@ def run(
 def show_summary(summary: Summary, task: str = "") -> None:
     """What was run, the verdicts, and where the report is; of a ``task``, where there are several."""
     if task:
-        errors.print(f"[bold]On {escape(task)}[/]", highlight=False)
+        errors.print(f"[bold]On {plain(task)}[/]", highlight=False, soft_wrap=True)
     show_verdicts(summary.folder)
     if summary.trained == 0 and not summary.failed:
         taken = f", {summary.taken} of them taken over from other folders" if summary.taken else ""
@@ -168,30 +166,22 @@ def show_summary(summary: Summary, task: str = "") -> None:
 
 def show_over_tasks(sources: Sequence[Path]) -> None:
     """The verdicts over all tasks, on stderr."""
+    from zoneout_lab.cli.verdicts import show_over_all
     from zoneout_lab.results import across
 
     over = across(sources)
-    errors.print(f"[bold]Over {len(over.tasks)} tasks[/] ({escape(', '.join(over.tasks))})", highlight=False)
-    _verdicts([(each.verdict, each.statement, each.short) for each in over.judgements])
+    errors.print(
+        f"[bold]Over {len(over.tasks)} tasks[/] ({plain(', '.join(over.tasks))})", highlight=False, soft_wrap=True
+    )
+    show_over_all(over.judgements)
 
 
 def show_verdicts(folder: Path) -> None:
-    """The verdict on each hypothesis, on stderr."""
+    """What came out of each hypothesis, as the report's first lines have it, on stderr."""
+    from zoneout_lab.cli.verdicts import show_judgements
     from zoneout_lab.results import judge, open_results
 
-    _verdicts([(j.comparison.verdict, j.statement, j.comparison.short) for j in judge(open_results(folder))])
-
-
-def _verdicts(rows: Iterable[tuple[str, str, str]]) -> None:
-    """Verdict, statement and the line below it."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column()
-    colours = {"supported": "green", "contradicted": "red", "equivalent": "cyan"}
-    for verdict, statement, short in rows:
-        table.add_row(f"[{colours.get(verdict, 'yellow')}]{verdict}[/]", escape(statement))
-        table.add_row("", f"[dim]{escape(short)}[/]")
-    errors.print(table)
+    show_judgements(judge(open_results(folder)))
 
 
 @app.command()

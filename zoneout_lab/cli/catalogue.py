@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
 from rich.table import Table
 
-from zoneout_lab.cli.console import output, print_json
+from zoneout_lab.cli.console import output, plain, print_json
 from zoneout_lab.paper import CLAIMS
 from zoneout_lab.study import Study, builtin_studies, load_study
 from zoneout_lab.tasks import task_name
@@ -22,7 +21,7 @@ def show_catalogue(*, as_json: bool) -> None:
     table.add_column("what the paper says", overflow="fold")
     table.add_column("studies", overflow="fold")
     for number, claim in CLAIMS.items():
-        table.add_row(str(number), escape(claim), "\n".join(studies_of(number, studies)))
+        table.add_row(str(number), plain(claim), "\n".join(studies_of(number, studies)))
     output.print(table)
     output.print()
     table = Table(box=None, pad_edge=False)
@@ -31,7 +30,7 @@ def show_catalogue(*, as_json: bool) -> None:
     for study in studies:
         tasks = [on.label for on in study.tasks] or [task_name(study.task)]
         runs = f"{len(study.arms)} × {study.seeds}" + (f" × {len(tasks)}" if study.tasks else "")
-        table.add_row(study.name, "\n".join(tasks), runs, escape(study.question))
+        table.add_row(study.name, "\n".join(tasks), runs, plain(study.question))
     output.print(table)
 
 

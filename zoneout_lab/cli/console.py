@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from zoneout_lab.results.legible import printable
 
 
 class _Console(Console):
@@ -47,6 +50,39 @@ output = _Console()
 errors = _Console(stderr=True)
 
 
+def plain(text: str) -> str:
+    """Text from elsewhere, safe in our markup and on any terminal: brackets are brackets, and escape sequences are shown and not obeyed.
+
+    >>> plain("[red]"), plain("\\x1b[31m")
+    ('\\\\[red]', '�[31m')
+    """
+    return escape(printable(text))
+
+
+def tell(kind: str, text: str) -> None:
+    """An error, warning or note on stderr, under its name. On a terminal it wraps between words; a path is never broken."""
+    colour = {"Error": "bold red", "Internal error": "bold red"}.get(kind, "yellow")
+    body = wrapped(text, indent=0, first=len(kind) + 2)
+    errors.print(f"[{colour}]{kind}:[/] {plain(body)}", highlight=False, soft_wrap=True)
+
+
+def wrapped(text: str, *, indent: int, first: int) -> str:
+    """Text for stderr, broken between words where that is a terminal: lines after the first are indented, the first begins ``first`` columns in.
+
+    In a pipe or a file it stays in one line, so that it can be searched.
+    """
+    if not errors.is_terminal:
+        return text
+    lines: list[str] = []
+    for line in text.split("\n"):
+        part = textwrap.wrap(
+            line, errors.width, initial_indent=" " * first, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        ) or [""]  # fmt: skip
+        lines += [part[0][first:] if not lines else part[0], *part[1:]]
+        first = indent
+    return "\n".join(lines)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     output.print(json.dumps(value, indent=1), markup=False, highlight=False, soft_wrap=True)
@@ -58,7 +94,7 @@ def print_facts(facts: Mapping[str, str]) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, plain(value))
     output.print(table)
 
 

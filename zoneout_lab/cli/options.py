@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
 import typer
-from rich.markup import escape
 
-from zoneout_lab.cli.console import errors
+from zoneout_lab.cli.console import tell
 from zoneout_lab.errors import UsageError
 from zoneout_lab.settings import Model, Training
 from zoneout_lab.study import Study, load_study
@@ -144,7 +143,7 @@ def _shortened(study: Study, declared: Study) -> tuple[Study, list[str]]:
     # what is declared on several tasks is compared on the first, whose epochs are as good as any
     study, moved = shortened(study, declared.each()[0])
     if moved:
-        errors.print(f"[yellow]Note:[/] {escape(moved)}.", highlight=False, soft_wrap=True)
+        tell("Note", f"{moved}.")
     return study.resolved(), [moved] if moved else []
 
 

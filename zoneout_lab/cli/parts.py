@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from rich.markup import escape
 from rich.table import Table
 
-from zoneout_lab.cli.console import output, print_json
+from zoneout_lab.cli.console import output, plain, print_json
 from zoneout_lab.measures import MEASURES, Measure
 from zoneout_lab.ops.cells import CELLS, Cell
 from zoneout_lab.parts import Part, reference
@@ -47,8 +46,8 @@ def show_parts(file: str | None, *, as_json: bool) -> None:
         table.add_column(overflow="fold", ratio=2)
         for part in found:
             if part["kind"] == kind:
-                name = escape(str(part["name"]))
-                table.add_row(f"[bold]{name}[/]" if part["own"] else name, escape(str(part["about"])))
+                name = plain(str(part["name"]))
+                table.add_row(f"[bold]{name}[/]" if part["own"] else name, plain(str(part["about"])))
         output.print(table)
         output.print()
 

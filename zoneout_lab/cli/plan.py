@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
-from zoneout_lab.cli.console import duration, errors, output, print_facts, print_json, size
+from zoneout_lab.cli.console import duration, output, print_facts, print_json, size, tell
 from zoneout_lab.cli.power import in_one_line
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.report.text import count, listing
@@ -91,7 +89,7 @@ def show_plans(
         "page": str(page),
     })  # fmt: skip
     if problem:
-        errors.print(f"[yellow]Warning:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+        tell("Warning", problem)
 
 
 def over_tasks(study: Study) -> str:
@@ -172,11 +170,7 @@ def _plan(
         "warnings": warnings,
     }
     if missing_device:
-        errors.print(
-            f"[yellow]Note:[/] {escape(missing_device)} Time and memory are left out: a plan measures them on the device itself.",
-            highlight=False,
-            soft_wrap=True,
-        )
+        tell("Note", f"{missing_device} Time and memory are left out: a plan measures them on the device itself.")
     if as_json:
         return facts
     setting = study.setting()
@@ -199,9 +193,9 @@ def _plan(
         "folder": str(folder),
     })  # fmt: skip
     for note in loaded.notes:
-        errors.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+        tell("Note", note)
     for warning in filter(None, (*warnings, problem)):
-        errors.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+        tell("Warning", warning)
     return facts
 
 

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from zoneout_lab.cli.console import errors
+from zoneout_lab.cli.console import errors, tell
 from zoneout_lab.report.text import count
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.training import Progress as Where
@@ -61,7 +60,7 @@ def watching(score: str) -> Iterator[Watcher]:
         errors.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def warn(text: str) -> None:
-        errors.print(f"[yellow]Warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+        tell("Warning", text)
 
     with bar:
         yield Watcher(say=say, warn=warn, begin=begin, progress=progress, done=done)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from zoneout_lab.cli.console import output, print_json
+from zoneout_lab.cli.console import output, plain, print_json
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.study.looks import stopped_at
 from zoneout_lab.study.store import CONFIRM, read_manifest
@@ -28,11 +28,15 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         print_json(rows)
         return
     table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name, justify="left" if name in ("study", "task", "report") else "right", overflow="fold")
+    columns = [name for name in rows[0] if name != "report"]
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("study", "task") else "right", overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(plain(str(row[name])) for name in columns))
     output.print(table)
+    for row in rows:  # below the table: a path that is broken into lines cannot be clicked or copied
+        if row["report"]:
+            output.print(f"Report: {row['report']}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _count(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,15 +20,18 @@ from zoneout_lab.report.text import legible
 from zoneout_lab.results import Judgement, judge, labels_of, open_results
 from zoneout_lab.results.scalars import described
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
 
 @dataclass(frozen=True)
 class ReportData:
-    """A study tree and what every section needs to know about it."""
+    """A study tree and what every section needs to know about it. ``beside`` are the files that lie beside the page and are linked to."""
 
     tree: xr.DataTree
+    beside: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, tree_or_path: xr.DataTree | str | Path) -> ReportData:
+    def read(cls, tree_or_path: xr.DataTree | str | Path, beside: tuple[str, ...] = ()) -> ReportData:
         """The data of a report on a study, given as a tree or as the path of a study's results.
 
         Raises InputRefusedError where it is the result of a single run.
@@ -37,7 +41,7 @@ class ReportData:
             raise InputRefusedError(
                 "A report is made from a study's results; these are not. Give the study's folder or study.nc."
             )
-        return cls(schema.by_arm_and_seed(tree))
+        return cls(schema.by_arm_and_seed(tree), beside)
 
     def recorded(self, key: str) -> Any:
         """One provenance attribute, or None: nothing in a report fails because a detail was not recorded."""
@@ -52,6 +56,19 @@ class ReportData:
         """True where the runs recorded what they were trained on; only then are a study's task, model and training known."""
         return bool(self.recorded("data"))
 
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """Who the study says it is by."""
+        authors = self.study.get("authors")
+        return tuple(map(str, authors)) if isinstance(authors, list | tuple) else ()
+
+    @cached_property
+    def date(self) -> str:
+        """The day on which the last run was written, as 2026-01-31, from what is recorded; empty where nothing is."""
+        written = self.recorded("written")
+        days = [str(each)[:10] for each in (written if isinstance(written, list) else [written]) if each]
+        return max((day for day in days if _DAY.fullmatch(day)), default="")
+
     @cached_property
     def metrics(self) -> xr.Dataset:
         return self.tree["metrics"].to_dataset().load()
@@ -59,7 +76,7 @@ class ReportData:
     def quantity(self, name: str) -> Quantity:
         """How a metric of the study is shown."""
         about = described(self.tree, name)
-        return quantity(name, about.unit, about.noun, about.better or "")
+        return quantity(name, about.unit, about.noun, about.better or "", about.long_name)
 
     @cached_property
     def score(self) -> str | None:

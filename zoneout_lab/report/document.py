@@ -13,6 +13,7 @@ from zoneout_lab.report import text
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import swatch
 from zoneout_lab.report.sections import SECTIONS
+from zoneout_lab.report.sections.files import ABOUT
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import numbers
 
@@ -23,7 +24,8 @@ STYLE = _TEMPLATES / "style.css"
 def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Path:
     """Write the report on a study as one self-contained HTML file, and return its path.
 
-    The same tree gives the same bytes. The file loads nothing from anywhere: style and figures are inside it.
+    The same tree gives the same bytes. The file loads nothing from anywhere: style, figures and the runs' numbers are inside it. It links to
+    ``study.nc`` and ``spec.json`` where they lie beside it.
 
     Args:
         tree_or_path: a study tree of ``schema.study_tree``, or the path of a study's folder or ``study.nc``.
@@ -34,9 +36,19 @@ def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Pa
         TryAgainError: the disk is full.
     """
     target = Path(path)
+    data = ReportData.read(tree_or_path, _beside(tree_or_path, target))
     # a path may hold bytes that do not decode
-    schema.write_bytes(target, render(ReportData.read(tree_or_path)).encode(errors="backslashreplace"))
+    schema.write_bytes(target, render(data).encode(errors="backslashreplace"))
     return target
+
+
+def _beside(given: xr.DataTree | str | Path, target: Path) -> tuple[str, ...]:
+    """The study's files that lie where the page is to lie. Those of other results, which ``given`` was not read from, are not its own."""
+    if not isinstance(given, xr.DataTree):
+        source = Path(given)
+        if (source if source.is_dir() else source.parent).resolve() != target.parent.resolve():
+            return ()
+    return tuple(name for name in ABOUT if (target.parent / name).is_file())
 
 
 def render(data: ReportData) -> str:
@@ -47,6 +59,7 @@ def render(data: ReportData) -> str:
     return page.render(
         title=text.legible(study.get("title") or study.get("name") or "Untitled study"),
         study=study,
+        authors=text.listing([text.legible(author) for author in data.authors]),
         data=data,
         sections=sections,
         style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 - a file of this package

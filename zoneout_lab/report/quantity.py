@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoneout_lab.metrics import METRICS
-from zoneout_lab.report.text import words
+from zoneout_lab.report.text import legible, words
 from zoneout_lab.results import Comparison
 from zoneout_lab.results.shown import unit_of
 
@@ -27,8 +27,12 @@ class Quantity:
         return f"{self.noun} ({', '.join(parts)})" if parts else self.noun
 
 
-def quantity(name: str, units: str, noun: str = "", better: str = "") -> Quantity:
-    """How the metric ``name`` in ``units`` is shown, under its ``noun`` where it has one.
+#: what is called by more letters does not fit on an axis
+_LONG = 40
+
+
+def quantity(name: str, units: str, noun: str = "", better: str = "", long_name: str = "") -> Quantity:
+    """How the metric ``name`` in ``units`` is shown: under its ``noun`` where it has one, or its ``long_name`` where that is not long.
 
     >>> quantity("test_error", "1", "test error").axis, quantity("valid_acc", "1", "validation accuracy", "higher").axis
     ('test error (%)', 'validation accuracy (%, higher is better)')
@@ -38,9 +42,10 @@ def quantity(name: str, units: str, noun: str = "", better: str = "") -> Quantit
     factor, shift = unit_of(name, units)
     counts = METRICS[name].counts if name in METRICS else ""
     unit = "" if counts else "%" if shift == "percentage points" else shift
-    return Quantity(noun or words(name), factor, unit, shift, better)
+    called = noun or (long_name if len(long_name) <= _LONG else "") or words(name)
+    return Quantity(legible(called), factor, legible(unit), legible(shift), better)
 
 
 def compared(comparison: Comparison) -> Quantity:
     """How the metric of a comparison is shown."""
-    return quantity(comparison.metric, comparison.units, comparison.noun, comparison.better)
+    return quantity(comparison.metric, comparison.units, comparison.noun, comparison.better, comparison.long_name)

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zoneout_lab.results.legible import legible as legible
 from zoneout_lab.results.numbers import ABSENT, SUPERSCRIPTS
 
 
@@ -130,16 +131,6 @@ def regularizer(value: Any) -> str:
 def _holds_regularizers(value: Any) -> bool:
     parts = value if isinstance(value, list) else [value]
     return bool(parts) and all(isinstance(part, Mapping) and "kind" in part for part in parts)
-
-
-def legible(text: Any) -> str:
-    """Text on one line, without characters that XML cannot hold.
-
-    >>> legible("a\\x00b\\nc")
-    'a�b c'
-    """
-    line = " ".join(str(text).split())
-    return "".join(c if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF else "�" for c in line)
 
 
 def wrap(text: str, width: int = 16, lines: int = 3) -> str:

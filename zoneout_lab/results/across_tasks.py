@@ -17,6 +17,7 @@ from zoneout_lab.results.comparison import Comparison
 from zoneout_lab.results.earlier import asked
 from zoneout_lab.results.family import labels_of
 from zoneout_lab.results.judgement import Judgement, judge
+from zoneout_lab.results.legible import label
 from zoneout_lab.results.open import open_results
 from zoneout_lab.results.over_tasks import Aggregates, OverAll, aggregates, sentence_over, short_over
 from zoneout_lab.results.scalars import described
@@ -153,10 +154,8 @@ def _over(
             correction=correction,
             aggregates=_aggregates(comparisons),
         )
-        names = (
-            labels.get(comparisons[0].arm, comparisons[0].arm),
-            labels.get(comparisons[0].against, comparisons[0].against),
-        )
+        arm, against = comparisons[0].arm, comparisons[0].against
+        names = label(labels.get(arm, arm)), label(labels.get(against, against))
         out.append(replace(over, sentence=sentence_over(over, *names), short=short_over(over, *names)))
     return tuple(out)
 
@@ -209,7 +208,7 @@ def _score(tree: xr.DataTree) -> str:
 
 def _labels(studies: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[str, ...]:
     """What each task is called: its name and, where two have one name, the part of the setting in which they differ."""
-    tasks = [str(study.get("task") or name) for study, name in zip(studies, names, strict=True)]
+    tasks = [label(study.get("task") or name) for study, name in zip(studies, names, strict=True)]
     labels = []
     for task, study in zip(tasks, studies, strict=True):
         alike = [_flat(other.get("setting") or {}) for other, name in zip(studies, tasks, strict=True) if name == task]

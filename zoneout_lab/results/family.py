@@ -13,6 +13,7 @@ import xarray as xr
 from zoneout_lab import schema, stats
 from zoneout_lab.metrics import Scale
 from zoneout_lab.results.comparison import Comparison, Question
+from zoneout_lab.results.legible import label, legible
 from zoneout_lab.results.pairing import Pairs, pairs
 from zoneout_lab.results.sentence import sentence, short
 
@@ -110,7 +111,7 @@ def compare_family(
             look=decision.look,
             spent=decision.spent,
         )
-        names = labels.get(pair.arm, pair.arm), labels.get(pair.against, pair.against)
+        names = label(labels.get(pair.arm, pair.arm)), label(labels.get(pair.against, pair.against))
         comparisons.append(
             dataclasses.replace(comparison, sentence=sentence(comparison, *names), short=short(comparison, *names))
         )
@@ -128,10 +129,10 @@ def _comparison(pair: Pairs, claim: stats.Claim, decision: stats.Decision) -> Co
         arm=pair.arm,
         against=pair.against,
         metric=pair.metric,
-        long_name=pair.long_name,
-        units=pair.units,
+        long_name=legible(pair.long_name),
+        units=legible(pair.units),
         scale=pair.scale,
-        noun=pair.noun,
+        noun=legible(pair.noun),
         better=pair.better,
         direction=claim.direction,
         margin=claim.margin,

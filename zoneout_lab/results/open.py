@@ -26,7 +26,7 @@ def open_results(path: str | Path) -> xr.DataTree:
     ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
     out) or a ``.nc`` file of a whole study. Planned runs that are not there are ``missing``. Provenance holds ``study``,
     ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any,
-    ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, ``reached`` (seeds) where the study declares looks, ``earlier_looks`` where its runs were judged before without
+    ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, ``written`` (when runs were, where the manifest says), ``reached`` (seeds) where the study declares looks, ``earlier_looks`` where its runs were judged before without
     that being declared, ``taken_over`` (folder → how many runs) where runs came from
     other folders, and lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences) and ``score`` (what the task
     is judged by) of the runs.
@@ -86,6 +86,8 @@ def _open_folder(folder: Path) -> xr.DataTree:
     record |= {key: manifest[key] for key in ("tuning", "paper", "reached", "earlier_looks") if manifest.get(key)}
     if taken := Counter(str(entry["from"]) for entry in entries.values() if "from" in entry):
         record["taken_over"] = dict(sorted(taken.items()))
+    if written := _distinct(entry.get("written") for entry in entries.values()):
+        record["written"] = written  # manifests may say when each run was written
     if scores := _distinct(schema.provenance(tree, "score") for tree, _ in runs):
         record["score"] = scores  # what the task was judged by; older runs do not say
     unmeasured = [

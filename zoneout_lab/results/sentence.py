@@ -17,6 +17,7 @@ from zoneout_lab.results.shown import (
     shown_interval,
     typical,
     unit_of,
+    with_unit,
 )
 
 #: what makes symmetry doubtful, as the sentence says it
@@ -25,6 +26,8 @@ CAUTIONS: dict[stats.Caution, str] = {
     "outlier": "an arm has an outlier",
     "spread": "the arms differ in spread",
 }
+#: the same in a word or two
+_LOOKS: dict[stats.Caution, str] = {"skew": "skewed", "outlier": "an outlier", "spread": "unequal spread"}
 
 
 def sentence(c: Comparison, arm: str, against: str) -> str:
@@ -58,27 +61,33 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
 
 
 def short(c: Comparison, arm: str, against: str) -> str:
-    """The metric, both values, which is higher or lower and by how much, and the interval: a line that means what the sentence does."""
+    """What came out, to be read aloud: both values, which is higher or lower and by how much, and the interval. It means what the sentence does."""
     if not c.seeds:
-        return "; ".join(["no seed has both values", *_lost(c)])
+        return _end_short("No seed has both values", _lost(c))
     ours, theirs = typical(c, c.arm_values), typical(c, c.against_values)
     noun = c.noun or c.long_name
-    values = f"{noun} {_value(c, ours, theirs)} for {arm}, {_value(c, theirs, ours)} for {against}"
+    first, second = _value(c, ours, theirs), _value(c, theirs, ours)
+    unit = unit_of(c.metric, c.units)[1]
+    values = f"The {noun} is {first} for {arm} and {second.removesuffix(f' {unit}')} for {against}"
     if c.mean_difference == 0:
         head = "the same on average"
     elif is_ratio(c):
-        head = f"{arm} has {_times(c)} {'the odds' if c.scale == 'logit' else 'as much'}"
+        head = f"{'odds ' * (c.scale == 'logit')}{_times(c)} as high"
     else:
-        head = f"{arm} is {_shift(c)}"
-    looks = [", ".join(CAUTIONS[each] for each in c.cautions)] if c.cautions else []
-    notes = [*_interval(c), *_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c), *_in_short(c)]
-    return f"{values}: {head}" + (f" ({'; '.join(notes)})" if notes else "")
+        head = _shift(c)
+    looks = [", ".join(_LOOKS[each] for each in c.cautions)] if c.cautions else []
+    notes = [*_spoken_interval(c), *_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c)]
+    return _end_short(f"{values}: {head}", notes) + _in_short(c)
+
+
+def _end_short(head: str, notes: Sequence[str]) -> str:
+    return f"{head} ({'; '.join(notes)})." if notes else f"{head}."
 
 
 def _shift(c: Comparison) -> str:
     mean, side = seen(c, c.mean_difference), "lower" if c.mean_difference < 0 else "higher"
     unit = unit_of(c.metric, c.units)[1]
-    return " ".join(part for part in (number(abs(mean), _places(c), [0.0]), unit, side) if part)
+    return f"{with_unit(number(abs(mean), _places(c), [0.0]), unit)} {side}"
 
 
 def _times(c: Comparison) -> str:
@@ -90,7 +99,7 @@ def _value(c: Comparison, value: float, other: float) -> str:
     # the difference's digits, so that it can be checked; a ratio says nothing of the size of its parts
     digits = None if is_ratio(c) else _places(c)
     text = number(factor * value, digits, [factor * other])
-    return f"{text}%" if unit == "percentage points" else f"{text} {unit}".rstrip()
+    return f"{text}%" if unit == "percentage points" else with_unit(text, unit)
 
 
 def _difference(c: Comparison) -> list[str]:
@@ -105,6 +114,27 @@ def _interval(c: Comparison) -> list[str]:
         return []
     low_end, high_end = (difference(c, end, _places(c)) for end in (low, high))
     text = f"{percent(alpha)} {'t ' if normal else ''}interval {low_end} to {high_end}"
+    return [text + (", which assumes normal differences" if normal else "")]
+
+
+def _spoken_interval(c: Comparison) -> list[str]:
+    """The interval without signs: from how much lower to how much higher."""
+    (low, high), alpha, normal = shown_interval(c)
+    if not math.isfinite(low):
+        return []
+    if is_ratio(c):
+        return [text.replace("× ", "") + " times" if not normal else text for text in _interval(c)]
+    marks = (0.0, abs(seen(c, c.bound)))
+    ends = [number(abs(seen(c, end)), _places(c), marks) for end in (low, high)]
+    if low == high == 0:
+        words = f"{ends[0]} to {ends[1]}"
+    elif low >= 0:
+        words = f"{ends[0]} to {ends[1]} higher"
+    elif high <= 0:
+        words = f"{ends[1]} to {ends[0]} lower"
+    else:
+        words = f"{ends[0]} lower to {ends[1]} higher"
+    text = f"{percent(alpha)} {'t ' if normal else ''}interval {words}"
     return [text + (", which assumes normal differences" if normal else "")]
 
 
@@ -141,8 +171,10 @@ def _cautions(c: Comparison) -> list[str]:
             f"p = {p_value(c.p_sign)}"
         )
     if disagree(c):
-        unit = "" if is_ratio(c) else f" {unit_of(c.metric, c.units)[1]}".rstrip()
-        notes.append(f"the typical shift (Hodges–Lehmann) is another: {difference(c, c.hodges_lehmann)}{unit}")
+        unit = "" if is_ratio(c) else unit_of(c.metric, c.units)[1]
+        notes.append(
+            f"the typical shift (Hodges–Lehmann) is another: {with_unit(difference(c, c.hodges_lehmann), unit)}"
+        )
     if c.verdict_worst is not None:
         notes.append(f"with diverged runs counted as worst: {c.verdict_worst}, p = {p_value(c.p_worst, [c.alpha])}")
     elif not math.isnan(c.p_worst):
@@ -161,11 +193,13 @@ def _more_seeds(c: Comparison) -> list[str]:
     return [f"low power: {text}" if c.chance < 0.5 else text]
 
 
-def _in_short(c: Comparison) -> list[str]:
+def _in_short(c: Comparison) -> str:
+    """About how many seeds would make it .8 that another study decides, were the difference seen the true one."""
     if c.chance is None or c.mean_difference == 0:
-        return []
-    more = "more than 100" if c.seeds_to_decide is None else f"about {c.seeds_to_decide}"
-    return [f"at the difference seen, {more} seeds would decide with probability .8"]
+        return ""
+    if c.seeds_to_decide is None:
+        return " Even 100 seeds would probably not decide."
+    return f" About {c.seeds_to_decide} seeds would probably decide."
 
 
 def _p_values(c: Comparison) -> str:

@@ -23,6 +23,19 @@ def unit_of(metric: str, units: str) -> tuple[float, str]:
     return (100.0, "percentage points") if units == "1" else (1.0, units)
 
 
+def with_unit(text: str, unit: str) -> str:
+    """A number and its unit, which is singular after just 1.
+
+    >>> with_unit("1", "percentage points"), with_unit("1.00", "percentage points"), with_unit("3", "")
+    ('1 percentage point', '1.00 percentage points', '3')
+    """
+    one = text.lstrip("−") == "1" and unit in _PLURALS
+    return f"{text} {unit.removesuffix('s') if one else unit}".rstrip()
+
+
+_PLURALS = {"percentage points", *(about.counts for about in METRICS.values() if about.counts)}
+
+
 def is_ratio(c: Comparison) -> bool:
     """True where the arms are compared by a ratio, of their values or of their odds."""
     return c.scale != "linear"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -28,7 +28,7 @@ from scipy import special
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.families import Family, holm
-from zoneout_lab.stats.joint import SeedFlips, Tested, p_under, sign_flips
+from zoneout_lab.stats.joint import SeedFlips, Tested, Under, least_of_others, level_of, p_under, sign_flips
 from zoneout_lab.stats.signflip import FloatArray, SignFlip, check_alpha, sign_flip
 from zoneout_lab.stats.verdict import (
     Absence,
@@ -135,13 +135,13 @@ def _closed(decision: Decision | None) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """One look: its α, every flip of its seeds, and of each claim the sign flips, the finding and the p under every flip."""
+    """One look: its α, every flip of its seeds, and of each claim the sign flips, the finding and the p under every flip on its own sides and on either."""
 
     alpha: float
     flips: SeedFlips
     tests: list[SignFlip]
     found: list[Found]
-    under: list[FloatArray]
+    under: list[Under]
 
 
 @dataclass(eq=False)
@@ -177,7 +177,7 @@ class _Course:
         found = [finding_of(test, claim, absence) for test, claim in zip(tests, claims, strict=True)]
         flips = self._flips(sorted({seed for each in ids for seed in each}, key=place.__getitem__), rng)
         under = [
-            p_under(Tested(value, of, each.p, each.shift, each.side, part), flips)
+            p_under(Tested(value, of, each.p, each.shift, each.sides, each.either, part), flips)
             for value, of, each, part in zip(values, ids, found, parts, strict=True)
         ]
         self.looks.append(_Look(alpha, flips, tests, found, under))
@@ -198,7 +198,7 @@ class _Course:
     def test(self, claims_open: Sequence[int], claims: Sequence[Claim], absence: Absence) -> dict[int, Decision]:
         """Decisions on what is still open, at the last look."""
         now = self.looks[-1]
-        own = {j: now.found[j].p for j in claims_open}
+        own = list(claims_open)
         by_holm = holm([found.p for found in now.found])
         step = self._holm if self.family == "holm" else self._joint
         out: dict[int, Decision] = {}
@@ -209,53 +209,71 @@ class _Course:
             )
         return out
 
-    def _joint(self, own: dict[int, float]) -> dict[int, tuple[float, float]]:
-        """Adjusted p and level of each by flips of whole seeds, as :func:`~zoneout_lab.stats.joint.step_down` goes."""
-        alpha, before, going, level = self.looks[-1].alpha, 0.0, True, 0.0
-        out: dict[int, tuple[float, float]] = {}
-        for value in sorted(set(own.values())):
-            crossed, least, here = self._boundary([j for j in own if own[j] >= value])
-            before = max(before, float(np.count_nonzero(crossed | (least <= value))) / least.size, value)
-            if going:
-                level, going = here, before <= alpha
-            out |= {j: (min(1.0, before), level) for j in own if own[j] == value}
-        return out
+    def _joint(self, left: list[int]) -> dict[int, tuple[float, float]]:
+        """Adjusted p and level of each by flips of whole seeds, as :func:`~zoneout_lab.stats.joint.step_down` goes, but without Bonferroni's floor: its
+        boundaries and these could not be mixed from look to look."""
+        return self._stepped(left, lambda some: self._boundary(some, 1.0))
 
-    def _holm(self, own: dict[int, float]) -> dict[int, tuple[float, float]]:
+    def _holm(self, left: list[int]) -> dict[int, tuple[float, float]]:
         """Adjusted p and level of each by itself, at what Holm's step-down leaves of the α of every look."""
-        before, going, stopped = 0.0, True, 0
+        return self._stepped(left, lambda some: [self._boundary([j], len(some))[0] for j in some])
+
+    def _stepped(
+        self, left: list[int], boundaries: Callable[[list[int]], list[_Boundary]]
+    ) -> dict[int, tuple[float, float]]:
+        now, before, going = self.looks[-1], 0.0, True
         out: dict[int, tuple[float, float]] = {}
-        for value in sorted(set(own.values())):
-            left = sum(p >= value for p in own.values())
-            stopped = left if going else stopped
-            here = [j for j in own if own[j] == value]
-            for j in here:
-                crossed, least, level = self._boundary([j], left)
-                before = max(before, left * float(np.count_nonzero(crossed | (least <= value))) / least.size)
-                out[j] = (min(1.0, before), level if going else self._boundary([j], stopped)[2])
-            going = going and before <= self.looks[-1].alpha
+        while left:
+            found = dict(zip(left, boundaries(left), strict=True))
+            tried = {j: min(1.0, each.adjusted(now.found[j].p, now.under[j])) for j, each in found.items()}
+            before = max(before, min(tried.values()))
+            if going:
+                going = before <= now.alpha
+                # what is retained keeps the level at which the step-down stopped
+                out |= {
+                    j: (before, max(found[j].level, now.found[j].p if tried[j] <= now.alpha else 0.0))
+                    for j in left
+                    if tried[j] <= before or not going
+                }
+            out |= {j: (before, out[j][1]) for j in left if tried[j] <= before}
+            left = [j for j in left if tried[j] > before]
         return out
 
-    def _boundary(self, claims: Sequence[int], parts: int = 1) -> tuple[Flags, FloatArray, float]:
-        """For an intersection of hypotheses at the last look: which flips had crossed before, their smallest p there, and the level."""
-        crossed: Flags = np.zeros(1, bool)
-        least, level, past = np.ones(1), 0.0, None
-        for look in self.looks:
-            if past is not None:
-                crossed = _carried(crossed | (least <= level), past, look.flips)
-            least = np.minimum.reduce([look.under[j] for j in claims])
-            crossed = crossed if past else np.zeros(least.size, bool)
-            level = _level(least[~crossed], look.alpha / parts * least.size - np.count_nonzero(crossed), look.alpha)
-            past = look.flips
-        return crossed, least, level
+    def _boundary(self, claims: list[int], parts: float) -> list[_Boundary]:
+        """For an intersection of hypotheses at the last look, one for each of them."""
+        out: list[_Boundary] = []
+        least = [least_of_others([look.under[j] for j in claims]) for look in self.looks]
+        for k in range(len(claims)):
+            if k and all(each[k] is each[0] for each in least):
+                out.append(out[0])
+                continue
+            crossed: Flags = np.zeros(least[0][k].size, bool)
+            level = 0.0
+            for at, look in enumerate(self.looks):
+                if at:
+                    before = self.looks[at - 1]
+                    crossed = _carried(crossed | (least[at - 1][k] <= level), before.flips, look.flips)
+                remaining, size = least[at][k][~crossed], crossed.size
+                allowed = look.alpha / parts * size - np.count_nonzero(crossed)
+                level = level_of(remaining, allowed, look.alpha)
+            shown = level_of(np.ceil(remaining * size - 1e-6) / size, allowed, look.alpha)
+            out.append(_Boundary(crossed, least[-1][k], shown, parts))
+        return out
 
 
-def _level(least: FloatArray, allowed: float, most: float) -> float:
-    """The largest level, at most ``most``, that no more than ``allowed`` of the smallest p values reach."""
-    count = max(0, math.floor(allowed + 1e-9))
-    if count >= least.size:
-        return most
-    return min(most, float(np.nextafter(np.partition(least, count)[count], 0)))
+@dataclass(frozen=True, eq=False)
+class _Boundary:
+    """Which flips had crossed before the last look, their smallest p there, and the level there, at one of so many ``parts`` of α."""
+
+    crossed: Flags
+    least: FloatArray
+    level: float
+    parts: float
+
+    def adjusted(self, p: float, under: Under) -> float:
+        """The α that it would take to cross with ``p``, told apart from equal ones as under the flips."""
+        counted = float(np.count_nonzero(self.crossed | (self.least <= under.own[0]))) / self.least.size
+        return self.parts * max(counted, p)
 
 
 def _carried(flags: Flags, past: SeedFlips, now: SeedFlips) -> Flags:

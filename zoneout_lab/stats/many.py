@@ -1,7 +1,7 @@
 """The verdicts that :func:`~zoneout_lab.stats.decide` would give on many samples at once: what power and error rates are counted from.
 
 The same signs serve all samples, so their sums are one matrix product, and their order along the flips gives every p. Up to ten seeds all 2ⁿ flips are
-listed; beyond, 1,024 of them, closed under exchange of all signs, are drawn once. A test with fewer flips finds slightly less, so power is
+listed; beyond, a random subgroup of 1,024 of them is drawn once. A test with fewer flips finds slightly less, so power is
 then slightly understated. Values are taken to be continuous: no two sums tie.
 """
 
@@ -16,21 +16,23 @@ import numpy.typing as npt
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.design import MINIMUM_SEEDS
 from zoneout_lab.stats.families import Family
+from zoneout_lab.stats.joint import GREATER, LESS, TWO_SIDED, Sides, part_of_step
 from zoneout_lab.stats.signflip import FloatArray, check_alpha
-from zoneout_lab.stats.verdict import MEANING, VERDICTS, Absence, Claim, Finding, can_reach
+from zoneout_lab.stats.verdict import MEANING, VERDICTS, Absence, Claim, Finding, can_reach, wrong_sides
 
-LISTED_UP_TO, SAMPLED = 10, 1024
+LISTED_UP_TO = 10
 _BLOCK = 2**21  # sums that are in memory at once, in each of a handful of arrays
 
 Codes = npt.NDArray[np.int8]
 Counts = npt.NDArray[np.int32]
 
 _FINDINGS: tuple[Finding, ...] = ("below", "above", "within")
-_TWO_SIDED, _LESS, _GREATER = 0, 1, 2
 
 
 def signs_for(n: int, rng: np.random.Generator | None = None) -> FloatArray:
-    """Signs [flips, n], the first of them all 1: every one up to 10 seeds, otherwise 1,024 from ``rng``.
+    """Signs [flips, n], the first of them all 1: every one up to 10 seeds, otherwise a random subgroup of 1,024 from ``rng``.
+
+    A subgroup keeps the test exact, whichever it is (Hemerik & Goeman 2018); it holds the exchange of all signs.
 
     >>> signs_for(2)
     array([[ 1.,  1.],
@@ -38,23 +40,28 @@ def signs_for(n: int, rng: np.random.Generator | None = None) -> FloatArray:
            [ 1., -1.],
            [-1., -1.]])
     """
-    if n <= LISTED_UP_TO:
-        bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
-        return np.asarray(1.0 - 2 * bits)
-    if rng is None:
-        raise InputRefusedError(f"The sign flips of {n} seeds are sampled here: pass rng, a numpy Generator.")
-    half = rng.integers(0, 2, (SAMPLED // 2, n)) * 2.0 - 1
-    half[0] = 1
-    return np.concatenate([half, -half])
+    basis = np.eye(n, dtype=np.int64)
+    if n > LISTED_UP_TO:
+        if rng is None:
+            raise InputRefusedError(f"The sign flips of {n} seeds are sampled here: pass rng, a numpy Generator.")
+        basis = rng.integers(0, 2, (LISTED_UP_TO, n))
+        basis[0] = 1
+    # every sum of the rows that generate them
+    bits = (np.arange(2 ** len(basis))[:, None] >> np.arange(len(basis)) & 1) @ basis % 2
+    return np.asarray(1.0 - 2 * bits)
 
 
 class Found(NamedTuple):
-    """What each of S samples says of a claim: ``finding`` [S], its p times the number of flips [S], and the null rejected: ``shift`` and ``side`` [S]."""
+    """What each of S samples says of a claim, as :class:`zoneout_lab.stats.verdict.Found` does for one: ``own`` is p times the number of flips.
+
+    ``finding``, ``own`` and ``shift`` are [S], ``sides`` and ``either`` [S, 2].
+    """
 
     finding: Codes
     own: Counts
     shift: FloatArray
-    side: Codes
+    sides: Codes
+    either: Codes
 
 
 def find(sums: FloatArray, drift: FloatArray, claim: Claim, absence: Absence = "one-sided") -> Found:
@@ -68,50 +75,38 @@ def find(sums: FloatArray, drift: FloatArray, claim: Claim, absence: Absence = "
     array([2], dtype=int32)
     """
 
-    def reached(shift: float, side: int) -> Counts:
+    def reached(shift: float, sides: Sides) -> Counts:
         moved = sums - shift * drift if shift else sums
         own = moved[:, :1]
-        counts: Counts = (moved <= own if side == _LESS else moved >= own).sum(1, dtype=np.int32)
+        counts: Counts = (moved <= own if sides == LESS else moved >= own).sum(1, dtype=np.int32)
         return counts
 
-    margin = claim.margin
-    options: list[tuple[Finding, Counts, float | FloatArray, int | Codes]]
-    if claim.direction == "not lower":
-        options = [
-            ("above", reached(-margin, _GREATER), -margin, _GREATER),
-            ("below", reached(-margin, _LESS), -margin, _LESS),
+    margin, (low, high) = claim.margin, wrong_sides(claim, absence)
+    one = claim.direction.startswith("not ")
+    below, above = (LESS, GREATER) if one else (TWO_SIDED, TWO_SIDED)
+    at_below = margin if claim.direction == "not higher" else -margin
+    at_above = -margin if claim.direction == "not lower" else margin
+    times = 1 if one else 2
+    options: list[tuple[Finding, Counts, float, Sides, Sides]] = [
+        ("below", times * reached(at_below, LESS), at_below, below, low),
+        ("above", times * reached(at_above, GREATER), at_above, above, high),
+    ]
+    if not one and margin > 0:
+        # within: the nearer of the two margins is the one that is harder to leave out
+        more, less = reached(-margin, GREATER), reached(margin, LESS)
+        times, greater, lower = (1, GREATER, LESS) if absence == "one-sided" else (2, TWO_SIDED, TWO_SIDED)
+        most = np.iinfo(np.int32).max
+        options += [
+            ("within", np.where(more >= less, times * more, most), -margin, greater, low),
+            ("within", np.where(more < less, times * less, most), margin, lower, high),
         ]
-    elif claim.direction == "not higher":
-        options = [
-            ("below", reached(margin, _LESS), margin, _LESS),
-            ("above", reached(margin, _GREATER), margin, _GREATER),
-        ]
-    else:
-        options = [
-            ("below", 2 * reached(-margin, _LESS), -margin, _TWO_SIDED),
-            ("above", 2 * reached(margin, _GREATER), margin, _TWO_SIDED),
-        ]
-        if margin > 0:
-            more, less = reached(-margin, _GREATER), reached(margin, _LESS)
-            low = more >= less
-            one = absence == "one-sided"
-            side = np.where(low, _GREATER, _LESS) if one else np.full(len(low), _TWO_SIDED)
-            shift = np.where(low, -margin, margin)
-            options.append(("within", np.maximum(more, less) * (1 if one else 2), shift, side.astype(np.int8)))
     counts = np.stack([option[1] for option in options])
     best = counts.argmin(0)
-    size, at = sums.shape[1], np.arange(len(sums))
-
-    def chosen(values: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:
-        return np.asarray(np.stack([np.broadcast_to(value, best.shape) for value in values])[best, at])
-
     codes = np.array([_FINDINGS.index(option[0]) for option in options], np.int8)
-    return Found(
-        codes[best],
-        np.minimum(counts[best, at], size).astype(np.int32),
-        chosen([option[2] for option in options]),
-        chosen([option[3] for option in options]).astype(np.int8),
-    )
+    shifts = np.array([option[2] for option in options])
+    sides, either = (np.array([option[k] for option in options], np.int8) for k in (3, 4))
+    own = np.minimum(counts[best, np.arange(len(sums))], sums.shape[1]).astype(np.int32)
+    return Found(codes[best], own, shifts[best], sides[best], either[best])
 
 
 def decide_many(
@@ -173,7 +168,7 @@ def decided(
         reach = np.array([[can_reach(n, alpha / (m - k), claim, absence) for claim in claims] for k in range(m)])
         retained = np.where(reach[stopped], inconclusive, VERDICTS.index("underpowered"))
     else:
-        passed, retained = _joint(sums, drift, found, own, alpha), inconclusive
+        passed, retained = _joint(sums, drift, found, own, n, alpha), inconclusive
     meaning = np.stack([meanings(claim)[each.finding] for claim, each in zip(claims, found, strict=True)], 1)
     return np.where(passed, meaning, retained).astype(np.int8)
 
@@ -189,7 +184,7 @@ def _holm(p: FloatArray, alpha: float) -> tuple[npt.NDArray[np.bool_], npt.NDArr
 
 
 def _joint(
-    sums: Sequence[FloatArray], drift: FloatArray, found: Sequence[Found], own: Counts, alpha: float
+    sums: Sequence[FloatArray], drift: FloatArray, found: Sequence[Found], own: Counts, n: int, alpha: float
 ) -> npt.NDArray[np.bool_]:
     """Which claims [S, m] the step-down min-P of :mod:`~zoneout_lab.stats.joint` rejects.
 
@@ -197,32 +192,41 @@ def _joint(
     """
     size, m = len(drift), len(found)
     passed = np.zeros(own.shape, bool)
-    order = np.argsort(own, 1, kind="stable")
-    place = np.argsort(order, 1)  # of each claim among the p values
     rows = np.flatnonzero(own.min(1) / size <= alpha)
     moved = [sums[j][rows] - found[j].shift[rows, None] * drift for j in range(m)]
     ordered = [np.sort(each, 1) for each in moved]
+    # over all flips the mean square of a sum is the sum of the squares
+    finer = [part_of_step(each, (each**2).mean(1), n) for each in moved]
     going = np.ones(len(rows), bool)
-    for step in range(m):
-        value = own[rows, order[rows, step]]
-        going &= value / size <= alpha
-        reached = np.zeros((len(rows), size), bool)
+    while going.any():
+        left = ~passed[rows]
+        rejected = np.zeros(left.shape, bool)
         for j in range(m):
-            at = np.flatnonzero(going & (place[rows, j] >= step))
-            low, high = _outermost(ordered[j][at], found[j].side[rows[at]], value[at])
-            reached[at] |= (moved[j][at] <= low[:, None]) | (moved[j][at] >= high[:, None])
-        going &= np.maximum(reached.sum(1), value) / size <= alpha
-        at = np.flatnonzero(going)
-        passed[rows[at], order[rows[at], step]] = True
+            at = np.flatnonzero(going & left[:, j] & (own[rows, j] / size <= alpha))
+            value, far = own[rows[at], j], finer[j][at, 0]
+            reached = np.zeros((len(at), size), bool)
+            for i in range(m):
+                some = np.flatnonzero(left[at, i])
+                row = at[some]
+                sides = (found[j].sides if i == j else found[i].either)[rows[row]]
+                for count, least in ((value[some] - 1, None), (value[some], far[some, None])):
+                    low, high = _outermost(ordered[i][row], sides, count)
+                    out = (moved[i][row] <= low[:, None]) | (moved[i][row] >= high[:, None])
+                    # with the same p, what lies as far out
+                    reached[some] |= out if least is None else out & (finer[i][row] >= least)
+            counted = np.maximum(reached.sum(1), value) / size
+            rejected[at, j] = (counted <= alpha) | (left[at].sum(1) * value / size <= alpha)
+        passed[rows] |= rejected
+        going = np.asarray(rejected.any(1) & ~passed[rows].all(1))
     return passed
 
 
-def _outermost(ordered: FloatArray, side: Codes, count: Counts) -> tuple[FloatArray, FloatArray]:
-    """Sums of at most the first and at least the second [S] of ``ordered`` ones [S, flips] have a p of at most ``count`` [S] flips."""
+def _outermost(ordered: FloatArray, sides: Codes, count: Counts) -> tuple[FloatArray, FloatArray]:
+    """The thresholds [S] below and above which lie those of ``ordered`` sums [S, flips] that have a p of at most ``count`` [S] flips on ``sides`` [S, 2]."""
     size, at = ordered.shape[1], np.arange(len(ordered))
-    half = np.where(side == _TWO_SIDED, count // 2, count)
-    low = np.where((half > 0) & (side != _GREATER), ordered[at, np.maximum(half, 1) - 1], -np.inf)
-    high = np.where((half > 0) & (side != _LESS), ordered[at, size - np.maximum(half, 1)], np.inf)
+    less, greater = (np.where(times > 0, count // np.maximum(times, 1), 0) for times in sides.T)
+    low = np.where(less > 0, ordered[at, np.maximum(less, 1) - 1], -np.inf)
+    high = np.where(greater > 0, ordered[at, size - np.maximum(greater, 1)], np.inf)
     return low, high
 
 

@@ -68,13 +68,14 @@ def scaled(arm: npt.ArrayLike, against: npt.ArrayLike, scale: Scale = "linear") 
         raise InputRefusedError(
             f"Only fractions have log odds, and {both.max():g} is above 1. Compare on the log scale, or the linear one."
         )
-    both, low = _replaced(both)
     if scale == "log":
-        values, replaced = np.log(both), low
+        both, replaced = _replaced(both)
+        values = np.log(both)
     else:
-        # what is missing to one, which the floor above cannot have made smaller
-        rest, high = _replaced(1 - both)
-        values, replaced = np.log(both) - np.log(rest), low | high
+        # a one is to one as a zero is to zero
+        rest, high = _replaced(1 - both, but=both < UNDERFLOW)
+        both, low = _replaced(both, but=high)
+        values, replaced = np.log(np.where(high, 1 - rest, both)) - np.log(np.where(low, 1 - both, rest)), low | high
     # the log of a value that is off by one unit in its last place is off by that unit, whatever its size
     return Scaled(values[0], values[1], int(replaced.sum()), np.maximum(1.0, np.abs(values).max(0)))
 
@@ -82,10 +83,11 @@ def scaled(arm: npt.ArrayLike, against: npt.ArrayLike, scale: Scale = "linear") 
 _NAME: dict[Scale, str] = {"linear": "difference", "log": "log", "logit": "log odds"}
 
 
-def _replaced(values: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Values with half the smallest that is not zero in the place of zeros, and where they were."""
+def _replaced(values: FloatArray, but: npt.NDArray[np.bool_] | None = None) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Values with half the smallest that is not zero (nor among those left out) in the place of zeros, and where they were."""
     zero = values < UNDERFLOW
-    return np.where(zero, values[~zero].min(initial=1.0) / 2, values), zero
+    others = values[~zero if but is None else ~zero & ~but]
+    return np.where(zero, (others.min() if others.size else 0.5) / 2, values), zero
 
 
 def margin_on(scale: Scale, margin: float) -> float:

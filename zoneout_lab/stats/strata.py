@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +31,8 @@ import numpy.typing as npt
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.design import can_decide
 from zoneout_lab.stats.families import Family, holm, holm_levels
-from zoneout_lab.stats.joint import Side, Tested, step_down
+from zoneout_lab.stats.joint import GREATER, LESS, TWO_SIDED, Sides, Tested, step_down
 from zoneout_lab.stats.signflip import (
-    Alternative,
     FloatArray,
     SignFlip,
     as_differences,
@@ -41,9 +40,8 @@ from zoneout_lab.stats.signflip import (
     sign_flip,
     slack_of,
 )
-from zoneout_lab.stats.verdict import MEANING, Claim, Finding, Verdict, resamples_for
+from zoneout_lab.stats.verdict import MEANING, Claim, Finding, Verdict, resamples_for, wrong_sides
 
-OneSided = Literal["less", "greater"]
 _Generator = Callable[[], np.random.Generator | None]
 
 
@@ -223,38 +221,42 @@ def _flip(tasks: Sequence[_Task], shift: float, rng: np.random.Generator | None,
 
 def _find(tasks: Sequence[_Task], claim: Claim, generator: _Generator, resamples: int) -> _Found:
     """What the tasks say of a claim, and the smallest level at which they say so."""
+    margin = claim.margin
+    low, high = (
+        (side * margin, either) for side, either in zip((-1.0, 1.0), wrong_sides(claim, "one-sided"), strict=True)
+    )
 
-    def average(finding: Finding, shift: float, side: Side) -> _Found:
+    def average(finding: Finding, at: tuple[float, Sides], sides: Sides) -> _Found:
+        shift, either = at
         z, sizes = _together(tasks, shift)
         keys = [key for task in tasks for key in task.keys]
         p = 1.0
         if can_decide(len(z), 1.0) and all(len(task.values) for task in tasks):
             flip = sign_flip(z, sizes=sizes, rng=generator(), resamples=resamples)
-            alternative: Alternative = "less" if finding == "below" else "greater"
-            p = min(1.0, flip.p(0.0, alternative) * (2 if side == "two-sided" else 1))
-        return _Found(finding, p, Tested(z, keys, p, 0.0, side, sizes), ())
+            p = min(1.0, flip.p(0.0, "less" if finding == "below" else "greater") * max(sides))
+        return _Found(finding, p, Tested(z, keys, p, 0.0, sides, either, sizes), ())
 
-    def every(finding: Finding, nulls: Sequence[tuple[float, OneSided]]) -> _Found:
+    def every(finding: Finding, nulls: Sequence[tuple[tuple[float, Sides], Sides]]) -> _Found:
         """Each null rejected in each task; the p of the one that is hardest to reject."""
         harder = []
         for place, task in enumerate(tasks):
             flip = sign_flip(task.values, sizes=task.sizes, rng=generator(), resamples=resamples)
-            for shift, side in nulls:
-                p = flip.p(shift, side) if can_decide(flip.n, 1.0) else 1.0
-                harder.append(_Found(finding, p, Tested(task.values, task.keys, p, shift, side, task.sizes), (place,)))
+            for (shift, either), sides in nulls:
+                p = flip.p(shift, "greater" if sides == GREATER else "less") if can_decide(flip.n, 1.0) else 1.0
+                tested = Tested(task.values, task.keys, p, shift, sides, either, task.sizes)
+                harder.append(_Found(finding, p, tested, (place,)))
         hardest = max(harder, key=lambda each: each.p)
         places = {each.weakest[0] for each in harder if each.p == hardest.p}
         return hardest._replace(weakest=tuple(sorted(places)))
 
-    margin = claim.margin
     if claim.direction == "not lower":
-        findings = [every("above", [(-margin, "greater")]), average("below", -margin, "less")]
+        findings = [every("above", [(low, GREATER)]), average("below", low, LESS)]
     elif claim.direction == "not higher":
-        findings = [every("below", [(margin, "less")]), average("above", margin, "greater")]
+        findings = [every("below", [(high, LESS)]), average("above", high, GREATER)]
     else:
-        findings = [average("below", -margin, "two-sided"), average("above", margin, "two-sided")]
+        findings = [average("below", low, TWO_SIDED), average("above", high, TWO_SIDED)]
         if margin > 0:
-            findings.append(every("within", [(-margin, "greater"), (margin, "less")]))
+            findings.append(every("within", [(low, GREATER), (high, LESS)]))
     return min(findings, key=lambda each: each.p)
 
 

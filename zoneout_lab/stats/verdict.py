@@ -32,7 +32,7 @@ import numpy.typing as npt
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.stats.design import can_decide
 from zoneout_lab.stats.families import Family, holm, holm_levels
-from zoneout_lab.stats.joint import Side, Tested, step_down
+from zoneout_lab.stats.joint import GREATER, LESS, TWO_SIDED, Sides, Tested, step_down
 from zoneout_lab.stats.signflip import (
     MOST_RESAMPLES,
     RESAMPLES,
@@ -143,12 +143,13 @@ class Decision:
 
 
 class Found(NamedTuple):
-    """Where the differences lie, the p of it, and the null whose rejection says so."""
+    """Where the differences lie, the p of it, and the null whose rejection says so: its shift, its sides, and those on which a verdict there could be wrong."""
 
     found: Finding
     p: float
     shift: float
-    side: Side
+    sides: Sides
+    either: Sides
 
 
 def decide(
@@ -256,7 +257,10 @@ def _jointly(
     """Adjusted p and level of each claim by flips of whole seeds; 1 and α for claims that have too few."""
     adjusted, levels = np.ones(len(vectors)), np.full(len(vectors), alpha)
     at = [k for k, may in enumerate(possible) if may]
-    family = [Tested(vectors[k], seeds[k], findings[k].p, findings[k].shift, findings[k].side, sizes[k]) for k in at]
+    family = [
+        Tested(vectors[k], seeds[k], findings[k].p, findings[k].shift, findings[k].sides, findings[k].either, sizes[k])
+        for k in at
+    ]
     adjusted[at], levels[at] = step_down(family, alpha, rng)
     return adjusted, levels
 
@@ -302,24 +306,41 @@ def decision_of(
     )
 
 
+def wrong_sides(claim: Claim, absence: Absence) -> tuple[Sides, Sides]:
+    """The sides on which a verdict at the lower margin, and at the upper one, could be wrong.
+
+    >>> wrong_sides(Claim("lower"), "one-sided")[0], wrong_sides(Claim("lower", 1.0), "one-sided")[0]
+    (Sides(less=2, greater=2), Sides(less=2, greater=1))
+    """
+    if claim.direction.startswith("not "):
+        return Sides(1, 1), Sides(1, 1)
+    if claim.margin == 0 or absence == "two-sided":
+        return TWO_SIDED, TWO_SIDED
+    return Sides(2, 1), Sides(1, 2)
+
+
 def finding_of(flip: SignFlip, claim: Claim, absence: Absence) -> Found:
     """What the differences say of a claim, and the smallest level at which they say so."""
     margin = claim.margin
     less_low, more_low = flip.p(-margin, "less"), flip.p(-margin, "greater")
     less_high, more_high = flip.p(margin, "less"), flip.p(margin, "greater")
-    findings = [
-        Found("below", 2 * less_low, -margin, "two-sided"),
-        Found("above", 2 * more_high, margin, "two-sided"),
-    ]
+    low, high = wrong_sides(claim, absence)
     if claim.direction == "not lower":
-        findings = [Found("above", more_low, -margin, "greater"), Found("below", less_low, -margin, "less")]
+        findings = [Found("above", more_low, -margin, GREATER, low), Found("below", less_low, -margin, LESS, low)]
     elif claim.direction == "not higher":
-        findings = [Found("below", less_high, margin, "less"), Found("above", more_high, margin, "greater")]
-    elif margin > 0:
-        # the nearer of the two margins is the one that is harder to leave out
-        nearer, p, side = max((-margin, more_low, "greater"), (margin, less_high, "less"), key=lambda each: each[1])
-        one = absence == "one-sided"
-        findings.append(Found("within", p if one else 2 * p, nearer, side if one else "two-sided"))  # type: ignore[arg-type]
+        findings = [Found("below", less_high, margin, LESS, high), Found("above", more_high, margin, GREATER, high)]
+    else:
+        findings = [
+            Found("below", 2 * less_low, -margin, TWO_SIDED, low),
+            Found("above", 2 * more_high, margin, TWO_SIDED, high),
+        ]
+        if margin > 0:
+            # the nearer of the two margins is the one that is harder to leave out
+            at_low = more_low >= less_high
+            shift, p, either = (-margin, more_low, low) if at_low else (margin, less_high, high)
+            one = absence == "one-sided"
+            sides = (GREATER if at_low else LESS) if one else TWO_SIDED
+            findings.append(Found("within", p if one else 2 * p, shift, sides, either))
     finding = min(findings, key=lambda each: each.p)
     # too few seeds for any verdict: nothing may be rejected, and so no level passed on to the others
     return finding._replace(p=1.0 if not can_decide(flip.n, 1.0) else min(1.0, finding.p))

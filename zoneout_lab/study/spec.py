@@ -39,6 +39,7 @@ class Study(Frozen):
     Args:
         name: file-name-like identifier.
         title, question, background: texts of the report.
+        authors: who it is by, for the report and its citation.
         task, preset: a task, by name, as a class or as a value (whose fields are then its options), and one of its settings.
         tasks: several tasks to ask the question on, each given like ``task`` or as an ``OnTask`` with a preset and changes of its own;
             :meth:`each` makes a study of each. Hypotheses are about metrics that all of them have.
@@ -77,9 +78,10 @@ class Study(Frozen):
     tuning: Tuning | None = None
     vary: Vary = KINDS
     looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    authors: tuple[str, ...] = ()
     tasks: tuple[OnTaskField, ...] = ()
 
-    later: ClassVar[tuple[str, ...]] = ("measures", "vary", "looks", "tasks")
+    later: ClassVar[tuple[str, ...]] = ("measures", "vary", "looks", "authors", "tasks")
 
     @model_validator(mode="before")
     @classmethod

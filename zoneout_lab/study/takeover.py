@@ -137,11 +137,9 @@ def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: st
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with suppress(OSError):
-            part.unlink()
         try:
             os.link(file, part)
-        except OSError:  # another file system, or one without links
+        except OSError:  # another file system, or one without links; or a leftover is in the way
             schema.write_bytes(part, file.read_bytes())
         tree = schema.read_tree(part, sha256)
         about = _about(tree, run, score)

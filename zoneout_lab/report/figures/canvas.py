@@ -20,6 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from zoneout_lab.report.arms import COLOURS, Arm
+from zoneout_lab.report.verdicts import VERDICTS
 
 WIDTH = 360  # points of an SVG user unit; a panel is shown between 0.8 and 1.3 times as wide
 
@@ -34,6 +35,7 @@ _EDGE = 3.0  # points around everything
 INK, SOFT, LINE, PAPER, BAND = "#fe0001", "#fe0002", "#fe0003", "#fe0004", "#fe0005"
 _SENTINELS = {INK: "--ink", SOFT: "--soft", LINE: "--line", PAPER: "--raised", BAND: "--band"}
 _SENTINELS |= {f"#fd00{k:02x}": f"--arm-{k}" for k in range(COLOURS)}
+_SENTINELS |= {f"#fc00{k:02x}": f"--{verdict}" for k, verdict in enumerate(VERDICTS)}
 
 _RC: Any = {  # Any: matplotlib types the keys one by one, and a mapping of them to anything does not fit
     "svg.fonttype": "none",
@@ -95,6 +97,11 @@ class Figure:
 def arm_colour(arm: Arm) -> str:
     """The sentinel that an arm is drawn in."""
     return f"#fd00{arm.style.colour:02x}"
+
+
+def verdict_colour(verdict: str) -> str:
+    """The sentinel that a verdict's word is drawn in."""
+    return f"#fc00{list(VERDICTS).index(verdict):02x}" if verdict in VERDICTS else SOFT
 
 
 class Drawing:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from zoneout_lab.report.arms import Arm
-from zoneout_lab.report.figures.canvas import BAND, INK, LINE, PAPER, SOFT, Drawing, Panel, arm_colour
+from zoneout_lab.report.figures.canvas import INK, LINE, PAPER, SOFT, Drawing, Panel, arm_colour
+from zoneout_lab.report.figures.intervals import Shift, difference_axis, draw, marks, view
 from zoneout_lab.report.figures.lines import MOST_SEEDS
-from zoneout_lab.report.text import wrap
+from zoneout_lab.report.text import power, wrap
 from zoneout_lab.results.numbers import number
 
 _ROW, _FRAME, _LEAST = 15, 92, 230
@@ -36,21 +36,29 @@ def pairs(
     arm_values: Sequence[float],
     against_values: Sequence[float],
     *,
+    means: tuple[float, float],
     ylabel: str,
+    log: bool = False,
 ) -> Panel:
-    """Each seed as a line from its value under ``against`` to its value under ``arm``; means as bars beside them.
+    """Each seed as a line from its value under ``against`` to its value under ``arm``; ``means`` (of ``against``, of ``arm``) as bars beside them.
 
-    Above 30 seeds the lines would hide one another: a bar holds the middle half of them, and a thinner one the middle 90%.
+    Above 30 seeds the lines would hide one another: a bar holds the middle half of them, and a thinner one the middle 90%. On a logarithmic axis equal
+    ratios are equally steep; values that are not positive turn it off.
     """
     left, right = np.asarray(against_values, float), np.asarray(arm_values, float)
     known = np.isfinite(left) & np.isfinite(right)
     left, right = left[known], right[known]
     with Drawing(name, height=_height(len(seeds))) as drawing:
         axes = drawing.axes
+        if log and left.size and min(left.min(), right.min()) > 0:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0), numticks=6))
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
         many = left.size > MOST_SEEDS
         for low, high in () if many else zip(left, right, strict=True):
             axes.plot([0, 1], [low, high], color=SOFT, linewidth=1, alpha=0.65, zorder=2)
-        for place, (who, values) in enumerate(((against, left), (arm, right))):
+        for place, (who, values, mean) in enumerate(((against, left, means[0]), (arm, right, means[1]))):
             marks: dict[str, Any] = {"color": arm_colour(who), "marker": who.style.marker, "linestyle": "none"}
             for tail, width in ((0.05, 4), (0.25, 12)) if many else ():
                 ends = np.quantile(values, [tail, 1 - tail])
@@ -68,11 +76,9 @@ def pairs(
             )
             if values.size:
                 aside = (-0.64, -0.14) if place == 0 else (1.14, 1.64)
-                axes.plot(
-                    aside, [values.mean()] * 2, color=arm_colour(who), linewidth=3, solid_capstyle="butt", zorder=3
-                )
-                words = f"mean {number(float(values.mean()))}"
-                anchor = (sum(aside) / 2, values.mean())
+                axes.plot(aside, [mean] * 2, color=arm_colour(who), linewidth=3, solid_capstyle="butt", zorder=3)
+                words = f"mean {number(mean)}"
+                anchor = (sum(aside) / 2, mean)
                 axes.annotate(words, anchor, (0, 5), textcoords="offset points", ha="center", fontsize=9.5)
         axes.set_xlim(-0.7, 1.7)
         axes.set_xticks([0, 1], [wrap(who.label, 20) for who in (against, arm)], color=INK)
@@ -83,16 +89,16 @@ def pairs(
             axes.text(0.5, 0.5, "no pair was measured", color=SOFT, ha="center", va="center", transform=axes.transAxes)
         axes.set_title("Middle half and middle 90% of the seeds" if many else "Values by seed")
     return drawing.panel(
-        f"{ylabel} by seed, {against.label} and {arm.label}", _pairs_in_words(arm, against, left, right)
+        f"{ylabel} by seed, {against.label} and {arm.label}", _pairs_in_words(arm, against, left, right, means)
     )
 
 
-def _pairs_in_words(arm: Arm, against: Arm, left: np.ndarray, right: np.ndarray) -> str:
+def _pairs_in_words(arm: Arm, against: Arm, left: np.ndarray, right: np.ndarray, means: tuple[float, float]) -> str:
     if not left.size:
         return "No seed has a value under both arms."
     return (
-        f"{left.size} paired seeds. {against.label}: {number(left.min())} to {number(left.max())}, mean {number(left.mean())}. "
-        f"{arm.label}: {number(right.min())} to {number(right.max())}, mean {number(right.mean())}. "
+        f"{left.size} paired seeds. {against.label}: {number(left.min())} to {number(left.max())}, mean {number(means[0])}. "
+        f"{arm.label}: {number(right.min())} to {number(right.max())}, mean {number(means[1])}. "
         f"{arm.label} is lower in {int((right < left).sum())} of them."
     )
 
@@ -103,14 +109,12 @@ def differences(
     values: Sequence[float],
     arm: Arm,
     *,
-    mean: float,
-    interval: tuple[float, float],
-    t_interval: tuple[float, float],
-    level: str,
-    margin: float,
+    shift: Shift,
+    levels: Sequence[str],
     xlabel: str,
+    description: str,
 ) -> Panel:
-    """One row per seed with its difference, then the mean in both intervals; zero as a line, ±margin as a band.
+    """One row per seed with its difference ``values`` (as ``shift`` has them), then the mean in its intervals, which are called ``levels``.
 
     Above 30 seeds the differences are sorted, which shows their distribution, and the seeds are not named.
     """
@@ -118,18 +122,10 @@ def differences(
     many = len(seeds) > MOST_SEEDS
     rows = _rows(len(seeds))
     places = np.linspace(0, rows - 1, len(seeds)) if many else np.arange(rows)
-    ends = [
-        v for v in (*shown, mean, *interval, *t_interval, margin, -margin, 0.0) if math.isfinite(v) and abs(v) < 1e100
-    ]
-    reach = max(ends) - min(ends) or 1.0
-    low, high = min(ends) - 0.08 * reach, max(ends) + 0.08 * reach
     with Drawing(name, height=_height(len(seeds))) as drawing:
         axes = drawing.axes
-        if margin > 0 and math.isfinite(margin):
-            axes.axvspan(-margin, margin, color=BAND, linewidth=0, zorder=0)
-            for edge in (-margin, margin):
-                axes.axvline(edge, color=SOFT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-        axes.axvline(0, color=SOFT, linewidth=1, zorder=1)
+        difference_axis(axes, view([shift], [*shown]), ratio=shift.ratio)
+        marks(axes, shift.bound)
         axes.axhline(rows - 0.4, color=LINE, linewidth=1)
         axes.plot(
             np.sort(shown) if many else shown,
@@ -140,38 +136,16 @@ def differences(
             markersize=3.5 if many else 6,
             markeredgewidth=0,
         )
-        for place, (ends_of, width) in enumerate(((interval, 4.0), (t_interval, 1.6))):
-            _interval(drawing, rows + 0.25 + place, mean, ends_of, width, (low, high))
-        axes.set_xlim(low, high)
-        axes.set_ylim(rows + 1.9, -0.7)
+        draw(axes, rows + 0.4, shift)
+        axes.set_ylim(rows + 1.2, -0.7)
+        named: dict[float, str] = {place: f"seed {seed}" for place, seed in enumerate(seeds)}
         if many:
             named = {0: "lowest", (rows - 1) / 2: "median", rows - 1: "highest"}
-        else:
-            named = {place: f"seed {seed}" for place, seed in enumerate(seeds)}
-        named |= {rows + 0.25: f"sign-flip {level}", rows + 1.25: f"paired t {level}"}
+        named[rows + 0.4] = "\n".join(levels)
         axes.set_yticks(list(named), list(named.values()))
         axes.grid(False, axis="y")
-        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel(wrap(xlabel, 44))
-        axes.set_title("Differences, sorted" if many else "Differences by seed")
-    words = (
-        f"Mean difference {number(mean)}; {level} sign-flip interval {number(interval[0])} to {number(interval[1])}, "
-    )
-    words += f"paired t interval {number(t_interval[0])} to {number(t_interval[1])}; margin ±{number(margin)}."
+        axes.set_title(f"{'Ratios' if shift.ratio else 'Differences'}{', sorted' if many else ' by seed'}")
     return drawing.panel(
-        "Differences by seed, with intervals and margin", words if shown.size else "No difference was measured."
+        "Differences by seed, with intervals and margin", description if shown.size else "No difference was measured."
     )
-
-
-def _interval(
-    drawing: Drawing, y: float, mean: float, ends: tuple[float, float], width: float, view: tuple[float, float]
-) -> None:
-    """A bar from end to end; an unbounded end is an arrow head at the edge of the view."""
-    if not math.isnan(ends[0] + ends[1]) or all(math.isinf(end) for end in ends):
-        drawn = [min(max(end, view[0]), view[1]) for end in ends]
-        drawing.axes.plot(drawn, [y, y], color=INK, linewidth=width, solid_capstyle="butt", zorder=4)
-        for end, head in zip(ends, ("<", ">"), strict=True):
-            if math.isinf(end):
-                drawing.axes.plot(view[head == ">"], y, head, color=INK, markersize=7, clip_on=False, zorder=5)
-    if math.isfinite(mean):
-        drawing.axes.plot(mean, y, "D", color=INK, markersize=6.5, markeredgecolor=PAPER, markeredgewidth=1, zorder=6)

@@ -7,9 +7,14 @@ from collections.abc import Callable
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections import (
+    answer,
+    arms,
+    cite,
+    compared,
     curves,
     deviations,
     dynamics,
+    files,
     gradients,
     hypotheses,
     legend,
@@ -19,13 +24,14 @@ from zoneout_lab.report.sections import (
     rerun,
     runs,
     setting,
-    summary,
     tuning,
     variance,
 )
 
 SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
-    summary.build,
+    answer.build,
+    arms.build,
+    compared.build,
     hypotheses.build,
     printed.build,
     curves.build,
@@ -39,5 +45,7 @@ SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     provenance.build,
     deviations.build,
     rerun.build,
+    files.build,
+    cite.build,
     legend.build,
 )

@@ -1,9 +1,10 @@
-"""One part for each hypothesis: what was claimed, the verdict, the numbers behind it and every paired point."""
+"""All hypotheses in one table, then each by itself: what was claimed, the verdict, and folded behind it every pair and every number."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -11,19 +12,112 @@ from markupsafe import Markup
 from zoneout_lab.paper import CLAIMS
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, differences, pairs
-from zoneout_lab.report.quantity import Quantity, compared
+from zoneout_lab.report.quantity import compared
 from zoneout_lab.report.section import Section
+from zoneout_lab.report.shifts import axis, drawn, in_words, levels, reading, shift
 from zoneout_lab.report.text import count, legible, listing, numbered
-from zoneout_lab.results import Comparison, Judgement
-from zoneout_lab.results.numbers import decimals, full, number, p_value, percent, sides
+from zoneout_lab.results import Comparison, Judgement, Question
+from zoneout_lab.results.edge import near_edge
+from zoneout_lab.results.numbers import ABSENT, decimals, number, p_value, percent
+from zoneout_lab.results.prospects import usual_design
+from zoneout_lab.results.sentence import CAUTIONS, adjusted_name
+from zoneout_lab.results.shown import difference, is_ratio, margin_in_words, seen, shown_interval, typical
+
+Values = list[tuple[float, str]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of all hypotheses: its heading, what it is in a line (nothing where that is plain), and its cell.
+
+    A cell is made of the comparison and of the smallest effect that the design could have been expected to find. A column without any value is left out.
+    """
+
+    head: str | Markup
+    about: str | Markup
+    cell: Callable[[Comparison, float], Values]
+
+
+NOTHING: Values = [(math.nan, ABSENT)]
+
+
+def _ends(c: Comparison, _: float) -> Values:
+    (low, high), _, _ = shown_interval(c)
+    return [(end, difference(c, end, _places(c))) for end in (low, high)] if math.isfinite(low) else NOTHING
+
+
+def _places(c: Comparison) -> int:
+    return decimals(seen(c, value) for value in (c.mean_difference, *shown_interval(c)[0]))
+
+
+def _seeds_to_decide(c: Comparison, _: float) -> Values:
+    if c.chance is None or c.mean_difference == 0:
+        return NOTHING
+    return [(math.inf, "> 100")] if c.seeds_to_decide is None else [(c.seeds_to_decide, str(c.seeds_to_decide))]
+
+
+D_Z = Markup("d<sub>z</sub>")
+
+#: one more is a line here
+COLUMNS: tuple[Column, ...] = (
+    Column("pairs", "", lambda c, _: [(len(c.seeds), str(len(c.seeds)))]),
+    Column("difference", "the mean over seeds of the first arm less the second, or its ratio to it (×)", lambda c, _: [(c.mean_difference, _shown(c))]),
+    Column("interval", "the one that the verdict is read off, at its own level", _ends),
+    Column("p", "how often chance alone gives a difference as large, if its sign were as likely one as the other", lambda c, _: [(c.p, p_value(c.p, [c.alpha]))]),
+    Column("adjusted p", "the same for the verdict, after allowing for the number of hypotheses", lambda c, _: [(c.p_adjusted, p_value(c.p_adjusted, [c.family_alpha]))]),
+    Column(D_Z, "the mean difference in standard deviations of the differences", lambda c, _: [(c.d_z, number(c.d_z, 2))]),
+    Column(
+        "could find", Markup("power before the runs: the smallest d<sub>z</sub> beyond the margin (for a claim of absence, the margin in the same unit) that is found "
+        "with probability .8, had all hypotheses one as large"), lambda _, before: [(before, number(before, 1))] if math.isfinite(before) else NOTHING,
+    ),
+    Column("decides at", "power after them: about how many seeds would decide with probability .8, were the difference seen the true one", _seeds_to_decide),
+)  # fmt: skip
+#: simulating a larger family takes longer than drawing the page
+_MOST_SIMULATED = 30
+
+
+def _before(data: ReportData) -> list[float]:
+    """The smallest effect that each hypothesis could be expected to find, in sd of the paired differences; NaN where that is not known."""
+    comparisons = [judgement.comparison for judgement in data.judgements]
+    planned = data.study.get("seeds")
+    if len(comparisons) > _MOST_SIMULATED or not isinstance(planned, int):
+        return [math.nan] * len(comparisons)
+    questions = [Question(c.arm, c.against, c.metric, c.direction, c.margin, c.scale) for c in comparisons]
+    first = comparisons[0]
+    design = usual_design(
+        questions,
+        first.family_alpha,
+        correction=first.correction,
+        absence="one-sided" if "family" in data.study else "two-sided",
+    )
+    return [float(effect) for effect in design.detectable(planned)]
+
+
+def _shown(c: Comparison) -> str:
+    unit = "" if is_ratio(c) else compared(c).shift
+    return (
+        f"{difference(c, c.mean_difference, _places(c))} {'points' if unit == 'percentage points' else unit}".rstrip()
+    )
 
 
 def build(data: ReportData) -> Section | None:
     if not data.judgements:
         return None
-    parts = [_part(data, place, judgement) for place, judgement in enumerate(data.judgements, start=1)]
+    before = _before(data)
+    cells = [
+        [column.cell(judgement.comparison, effect) for column in COLUMNS]
+        for judgement, effect in zip(data.judgements, before, strict=True)
+    ]
+    used = [k for k in range(len(COLUMNS)) if any(row[k] != NOTHING for row in cells)]
+    parts = [
+        _part(data, place, judgement) | {"cells": [cells[place - 1][k] for k in used]}
+        for place, judgement in enumerate(data.judgements, start=1)
+    ]
     entries = tuple((part["anchor"], part["statement"]) for part in parts)
-    return Section("hypotheses", "Hypotheses", "hypotheses.html", {"parts": parts}, entries)
+    columns = [COLUMNS[k] for k in used]
+    glossary = [(column.head, column.about) for column in columns if column.about]
+    values = {"parts": parts, "columns": columns, "glossary": glossary}
+    return Section("hypotheses", "Hypotheses", "hypotheses.html", values, entries)
 
 
 def _part(data: ReportData, place: int, judgement: Judgement) -> dict[str, Any]:
@@ -41,136 +135,122 @@ def _part(data: ReportData, place: int, judgement: Judgement) -> dict[str, Any]:
         "claims": [(claim, CLAIMS.get(claim, "")) for claim in judgement.claims],
         "verdict": comparison.verdict,
         "sentence": comparison.sentence,
+        "edge": near_edge(comparison),
         "arm": arm,
         "against": against,
         "rows": _numbers(data, comparison, judgement.reason),
-        "pairs": [(seed, [(value, number(factor * value, places)) for value in values]) for seed, *values in triples],
+        "apart": "ratio" if is_ratio(comparison) else "difference",
+        "pairs": [
+            (
+                seed,
+                [
+                    *((value, number(factor * value, places)) for value in (theirs, ours)),
+                    (apart, difference(comparison, apart, None if is_ratio(comparison) else places)),
+                ],
+            )
+            for seed, theirs, ours, apart in triples
+        ],
         "figure": _figure(data, place, comparison),
     }
 
 
-def _figure(data: ReportData, place: int, comparison: Comparison) -> Figure:
-    arm, against = data.arm(comparison.arm), data.arm(comparison.against)
-    about = compared(comparison)
-
-    def scaled(values: Iterable[float]) -> tuple[float, ...]:
-        return tuple(about.factor * value for value in values)
-
-    level = percent(comparison.alpha)
+def _figure(data: ReportData, place: int, c: Comparison) -> Figure:
+    arm, against = data.arm(c.arm), data.arm(c.against)
+    about = compared(c)
+    ours, theirs = (tuple(about.factor * v for v in values) for values in (c.arm_values, c.against_values))
+    means = (
+        (about.factor * typical(c, c.against_values), about.factor * typical(c, c.arm_values))
+        if c.seeds
+        else (0.0, 0.0)
+    )
+    what = f"{arm.label} divided by {against.label}" if is_ratio(c) else f"{arm.label} minus {against.label}"
     return Figure(
         (
-            pairs(
-                f"pairs-{place}",
-                comparison.seeds,
-                arm,
-                against,
-                scaled(comparison.arm_values),
-                scaled(comparison.against_values),
-                ylabel=about.axis,
-            ),
+            pairs(f"pairs-{place}", c.seeds, arm, against, ours, theirs, means=means, ylabel=about.axis, log=c.scale == "log"),
             differences(
-                f"differences-{place}",
-                comparison.seeds,
-                scaled(comparison.differences),
-                arm,
-                mean=about.factor * comparison.mean_difference,
-                interval=(about.factor * comparison.interval[0], about.factor * comparison.interval[1]),
-                t_interval=(about.factor * comparison.t_interval[0], about.factor * comparison.t_interval[1]),
-                level=level,
-                margin=about.factor * comparison.bound,
-                xlabel=f"difference in {about.noun} ({about.shift})",
+                f"differences-{place}", c.seeds, drawn(c, c.differences), arm,
+                shift=shift(c), levels=levels(c), xlabel=axis(c), description=in_words(c),
             ),
         ),
-        f"Values: {comparison.long_name}, one line per seed, from {against.label} to {arm.label}; bars are means. "
-        f"Differences: {arm.label} minus {against.label} for each seed, and the mean with its {level} intervals. "
-        f"{_claimed(comparison, about)}",
+        f"Left: {c.long_name}, one line per seed, from {against.label} to {arm.label}; bars are "
+        f"{'geometric ' * (c.scale == 'log')}means. Right: {what} at each seed, and below it the mean with its intervals. {reading(c)}",
         (against, arm),
-    )
+    )  # fmt: skip
 
 
-def _claimed(comparison: Comparison, about: Quantity) -> str:
-    """Where the claim wants the interval."""
-    place = {"lower": "left of", "higher": "right of"}.get(comparison.direction, "inside")
-    if comparison.bound > 0:
-        margin = f"the shaded margin of ±{full(about.factor * comparison.bound)} {about.shift}".rstrip()
-    else:
-        margin = "zero; no margin was declared"
-    return f"The claim is an interval {place} {margin}."
-
-
-def _numbers(data: ReportData, comparison: Comparison, reason: str) -> list[dict[str, Any]]:
+def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any]]:
     """Rows of the table: what, [(value, as shown)], joined by, note."""
-    about = compared(comparison)
-    level = percent(comparison.alpha)
-    shifts = (
-        comparison.mean_difference,
-        *comparison.interval,
-        *comparison.t_interval,
-        comparison.hodges_lehmann,
-    )
-    places, margin = decimals(about.factor * shift for shift in shifts), about.factor * comparison.bound
+    level, ratio = percent(c.alpha), is_ratio(c)
+    shifts = (c.mean_difference, *c.interval, *c.t_interval, c.hodges_lehmann)
+    places = decimals(seen(c, shift) for shift in shifts)
 
-    def shown(*values: float) -> list[tuple[float, str]]:
-        return [(value, number(about.factor * value, places, sides(margin))) for value in values]
+    def shown(*values: float) -> Values:
+        return [(value, difference(c, value, places) if math.isfinite(value) else number(value)) for value in values]
 
-    def effect(*values: float) -> list[tuple[float, str]]:
+    def effect(*values: float) -> Values:
         return [(value, number(value, 2)) for value in values]
 
-    few = "unbounded: too few seeds for this level" if math.isinf(comparison.interval[0]) else ""
-    equal = "all differences are equal" if comparison.constant else ""
-    skew = "differences look skewed: intervals may cover less than stated" if comparison.cautions else ""
+    def row(what: str | Markup, values: Values, note: str = "") -> dict[str, Any]:
+        return {"what": what, "values": values, "note": note}
+
+    few = "unbounded: too few seeds for this level" if math.isinf(c.interval[0]) else ""
+    equal = "all differences are equal" if c.constant else ""
+    looks = f"{listing([CAUTIONS[each] for each in c.cautions])}: it may cover less than stated" if c.cautions else ""
+    unit = compared(c).shift if not ratio else "of the odds" if c.scale == "logit" else "of the values"
+    rows = [
+        row("Paired seeds", [(len(c.seeds), str(len(c.seeds)))], _lost(data, c)),
+        row("Mean ratio" if ratio else "Mean difference", shown(c.mean_difference), unit),
+        row(f"{level} interval, sign-flip", shown(*c.interval), few or equal or looks),
+    ]
+    if c.inner != c.interval:
+        rows.append(
+            row(f"{percent(c.inner_alpha)} interval, sign-flip", shown(*c.inner), few or "that there is no difference beyond the margin is read off this one")
+        )  # fmt: skip
+    rows += [
+        row(f"{level} interval, paired t", shown(*c.t_interval), "assumes normal differences"),
+        row(f"p, {c.method}", [(c.p, p_value(c.p, [c.alpha]))], _precision(c)),
+        row(
+            f"{adjusted_name(c)[0].upper()}{adjusted_name(c)[1:]}",
+            [(c.p_adjusted, p_value(c.p_adjusted, [c.family_alpha]))],
+            f"for a verdict at this margin, among {count(c.family, 'hypothesis', 'hypotheses')}; held against {c.family_alpha:g}",
+        ),
+    ]
+    if c.correction != "holm" and c.family > 1:
+        rows.append(
+            row(
+                "Holm-adjusted p",
+                [(c.p_holm, p_value(c.p_holm, [c.family_alpha]))],
+                "the plainer correction, for comparison",
+            )
+        )
+    rows += [
+        row("p, Wilcoxon", [(c.p_wilcoxon, p_value(c.p_wilcoxon))], f"check by ranks, {c.wilcoxon_method}"),
+        row("p, sign test", [(c.p_sign, p_value(c.p_sign))], "check without symmetry: counts only which arm is ahead"),
+    ]
+    if math.isfinite(c.median_interval[0]):
+        rows.append(row(f"{level} interval of the median", shown(*c.median_interval), "by the sign test"))
+    if not math.isnan(c.p_worst):
+        rows.append(
+            row("p, diverged runs as worst", [(c.p_worst, p_value(c.p_worst, [c.alpha]))], f"check by ranks{f': {c.verdict_worst}' if c.verdict_worst else ''}")
+        )  # fmt: skip
     return [
-        {
-            "what": "Paired seeds",
-            "values": [(len(comparison.seeds), str(len(comparison.seeds)))],
-            "note": _lost(data, comparison),
-        },
-        {"what": "Mean difference", "values": shown(comparison.mean_difference), "note": about.shift},
-        {"what": f"{level} interval, sign-flip", "values": shown(*comparison.interval), "note": few or equal or skew},
-        {
-            "what": f"{level} interval, paired t",
-            "values": shown(*comparison.t_interval),
-            "note": "assumes normal differences",
-        },
-        {
-            "what": f"p, {comparison.method}",
-            "values": [(comparison.p, p_value(comparison.p, [comparison.alpha]))],
-            "note": _precision(comparison),
-        },
-        {
-            "what": "p, adjusted",
-            "values": [(comparison.p_adjusted, p_value(comparison.p_adjusted, [comparison.family_alpha]))],
-            "note": f"for a verdict at this margin, after Holm among {count(comparison.family, 'hypothesis', 'hypotheses')}",
-        },
-        {
-            "what": "p, Wilcoxon",
-            "values": [(comparison.p_wilcoxon, p_value(comparison.p_wilcoxon))],
-            "note": f"sensitivity check, {comparison.wilcoxon_method}",
-        },
-        {
-            "what": Markup("Effect size d<sub>z</sub>"),
-            "values": effect(comparison.d_z),
-            "note": "mean difference in SDs of the differences",
-        },
-        {
-            "what": Markup("{} interval of d<sub>z</sub>").format(level),
-            "values": effect(*comparison.d_z_interval),
-            "note": "noncentral t",
-        },
-        {
-            "what": "Hodges–Lehmann shift",
-            "values": shown(comparison.hodges_lehmann),
-            "note": "median of pairwise means",
-        },
-        {"what": "Margin", "values": [(comparison.bound, full(margin))], "note": legible(reason)},
+        *rows,
+        row(Markup("Effect size d<sub>z</sub>"), effect(c.d_z), "mean difference in SDs of the differences"),
+        row(
+            Markup("{} interval of d<sub>z</sub>").format(level),
+            effect(*c.d_z_interval),
+            "noncentral t: assumes normal differences",
+        ),
+        row("Hodges–Lehmann shift", shown(c.hodges_lehmann), "typical difference: the median of pairwise means"),
+        row("Margin", [(c.margin, margin_in_words(c) or "none")], legible(reason)),
     ]
 
 
-def _precision(comparison: Comparison) -> str:
+def _precision(c: Comparison) -> str:
     """What bounds the p value from below, or how exactly sampling knows it."""
-    if comparison.p_error:
-        return f"Monte-Carlo standard error {number(comparison.p_error)}"
-    return f"smallest this number of seeds can give: {p_value(comparison.smallest_p)}"
+    if c.p_error:
+        return f"Monte-Carlo standard error {number(c.p_error)}"
+    return f"smallest this number of seeds can give: {p_value(c.smallest_p)}"
 
 
 def _lost(data: ReportData, comparison: Comparison) -> str:

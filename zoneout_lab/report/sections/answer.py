@@ -1,53 +1,60 @@
-"""Every verdict at a glance, before any detail."""
+"""The answer, right under the question: a sentence for each hypothesis, and a pointer to what was not asked and is larger."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from zoneout_lab.report.data import ReportData
-from zoneout_lab.report.figures import glance
-from zoneout_lab.report.quantity import compared
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import count, legible, listing, part
 from zoneout_lab.report.verdicts import VERDICTS
+from zoneout_lab.results import Comparison
+from zoneout_lab.results.arms import largest_difference
+from zoneout_lab.results.edge import near_edge
 
 
 def build(data: ReportData) -> Section:
-    rows = []
-    for place, judgement in enumerate(data.judgements, start=1):
-        comparison = judgement.comparison
-        about = compared(comparison)
-        rows.append(
-            {
-                "anchor": f"hypothesis-{place}",
-                "statement": legible(judgement.statement),
-                "claims": judgement.claims,
-                "verdict": comparison.verdict,
-                "short": comparison.short,
-                "glance": glance(
-                    f"glance-{place}",
-                    mean=about.factor * comparison.mean_difference,
-                    low=about.factor * comparison.interval[0],
-                    high=about.factor * comparison.interval[1],
-                    margin=about.factor * comparison.bound,
-                    unit=about.shift,
-                    title=f"{data.arm(comparison.arm).label} minus {data.arm(comparison.against).label}",
-                ),
-            }
-        )
+    rows = [
+        {
+            "anchor": f"hypothesis-{place}",
+            "statement": legible(judgement.statement),
+            "verdict": judgement.comparison.verdict,
+            "short": judgement.comparison.short,
+            "edge": near_edge(judgement.comparison),
+        }
+        for place, judgement in enumerate(data.judgements, start=1)
+    ]
     earlier = data.recorded("earlier_looks")
     return Section(
         "summary",
-        "At a glance",
-        "summary.html",
+        "Answer",
+        "answer.html",
         {
             "rows": rows,
             "verdicts": _verdicts(data),
             "runs": _runs(data),
             "scale": _scale(data),
+            "unasked": _unasked(data),
             "overrides": [*(data.recorded("overrides") or []), *(earlier if isinstance(earlier, list) else [])],
         },
     )
+
+
+def _unasked(data: ReportData) -> str:
+    """The largest difference from the baseline on the study's score, where no hypothesis is about it."""
+    baseline = next((arm for arm in data.arms if arm.baseline), None)
+    if baseline is None or data.score is None or not data.judgements:
+        return ""
+    largest = largest_difference(data.tree, data.score, baseline.name, float(data.study.get("alpha", 0.05)))
+    if largest is None or any(_same(judgement.comparison, largest) for judgement in data.judgements):
+        return ""
+    return largest.short
+
+
+def _same(one: Comparison, other: Comparison) -> bool:
+    """True where both compare the same two arms on the same score, on whatever split."""
+    score = other.metric.partition("_")[2]
+    return {one.arm, one.against} == {other.arm, other.against} and one.metric.partition("_")[2].startswith(score)
 
 
 def _verdicts(data: ReportData) -> str:
@@ -56,8 +63,15 @@ def _verdicts(data: ReportData) -> str:
         if not data.study:
             return "No study was recorded with these results, so nothing is judged."
         return "This study declares no hypothesis: it describes and does not test."
-    parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
-    return f"Of {count(sum(found.values()), 'hypothesis', 'hypotheses')}, {listing(parts)}."
+    total = sum(found.values())
+    if len(found) == 1:
+        verdict = next(iter(found))
+        many = "Both" if total == 2 else f"All {total}"
+        return f"The hypothesis is {verdict}." if total == 1 else f"{many} hypotheses are {verdict}."
+    parts = [
+        f"{found[verdict]} {'is' if found[verdict] == 1 else 'are'} {verdict}" for verdict in VERDICTS if found[verdict]
+    ]
+    return f"Of {total} hypotheses, {listing(parts)}."
 
 
 def _scale(data: ReportData) -> str:
@@ -82,6 +96,8 @@ def _task(task: str) -> str:
 def _runs(data: ReportData) -> str:
     found = Counter(data.status.values())
     total = sum(found.values())
+    if total and found["finished"] == total:
+        return f"All {total} runs finished." if total > 1 else "The run finished."
     text = f"{found['finished']} of {count(total, 'run')} finished"
     failures = [f"{found[status]} {status}" for status in ("diverged", "missing") if found[status]]
     return f"{text}; {listing(failures)}." if failures else f"{text}."

@@ -1,0 +1,61 @@
+"""Verdicts so near an edge that rounding, or one seed more or less, could turn them."""
+
+from __future__ import annotations
+
+import math
+
+from zoneout_lab.results.comparison import Comparison
+
+#: an interval that ends within this part of its length of zero or the margin could as well end on the other side
+_NEAR = 0.02
+
+
+def near_edge(c: Comparison) -> str:
+    """Why the verdict is a close call, in a sentence; empty where it is none.
+
+    It is one where the adjusted p lies within one flip of a seed of the family's α (2 of the 2ⁿ flips, m times that after Holm), or where an interval
+    ends within 2% of its length of zero, or of a margin, and the verdict depends on which side it ends. An underpowered verdict is none: nothing could turn it.
+
+    Differences of six seeds that all have one sign have p = .031, and one seed of the other sign makes it .06:
+
+    >>> from zoneout_lab.results.edge import one_flip
+    >>> one_flip(p=2 / 64, smallest=2 / 64, alpha=0.05), one_flip(p=2 / 1024, smallest=2 / 1024, alpha=0.05)
+    (True, False)
+    """
+    if c.verdict == "underpowered":
+        return ""
+    step = c.smallest_p * (c.family if c.correction == "holm" else 1)
+    if not c.p_error and one_flip(c.p_adjusted, step, c.family_alpha):
+        return "Close call: the p value is within one sign flip of the level it is held against, so one seed could turn the verdict."
+    if c.p_error and abs(c.p_adjusted - c.family_alpha) <= 2 * c.p_error * (c.family if c.correction == "holm" else 1):
+        return "Close call: the p value is sampled, and its sampling error reaches the level it is held against."
+    if mark := _touched(c):
+        return f"Close call: the interval ends almost at {mark}, so rounding or one seed could turn the verdict."
+    return ""
+
+
+def one_flip(p: float, smallest: float, alpha: float) -> bool:
+    """True where one flip more or less, worth ``smallest``, takes ``p`` to the other side of ``alpha``."""
+    return abs(p - alpha) <= smallest
+
+
+def _touched(c: Comparison) -> str:
+    """Which of zero and the margins an end of an interval nearly touches, where being on its other side makes another verdict; empty where none."""
+    near = _NEAR * (c.interval[1] - c.interval[0])
+    if not math.isfinite(near) or near <= 0:
+        return ""
+    (low, high), (inner_low, inner_high), bound = c.interval, c.inner, c.bound
+    if c.direction == "not lower":
+        ends = [(inner_low, -bound), (inner_high, -bound)]
+    elif c.direction == "not higher":
+        ends = [(inner_high, bound), (inner_low, bound)]
+    else:
+        ends = [(low, bound), (high, -bound)]
+        if bound:
+            # one end at its margin matters where the other lies within its own
+            ends += [(inner_low, -bound)] * (inner_high < bound + near) + [(inner_high, bound)] * (
+                inner_low > -bound - near
+            )
+    if any(abs(end - mark) <= near for end, mark in ends):
+        return "the margin" if bound else "zero" if c.scale == "linear" else "× 1"
+    return ""
