@@ -13,6 +13,7 @@ from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
 from html_page import Element, parse
@@ -26,6 +27,9 @@ from zoneout_lab.report.sections import cite
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import judge, scalar
 from zoneout_lab.results.arms import arm_values, largest_difference
+from zoneout_lab.results.correlation import correlations
+from zoneout_lab.results.edge import near_edge
+from zoneout_lab.results.shown import read_off
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +248,50 @@ def test_numbers_shown_are_the_numbers_computed(page: Element, study: xr.DataTre
                 unit = 10.0 ** -(len(text.split(".")[1]) if "." in text else 0)
                 # fractions are shown in percent: a value is itself or a hundred times itself, to the digits shown
                 assert min(abs(number - value), abs(number - 100 * value)) <= 0.51 * unit + 0.005 * abs(value), text
+
+
+def test_one_table_has_the_numbers_of_all_hypotheses(page: Element, study: xr.DataTree) -> None:
+    table = page.find("section", id="hypotheses")[0].find("table")[0]
+    heads = [head.text for head in table.find("thead")[0].find("th")]
+    rows = table.find("tbody")[0].find("tr")
+    for row, judgement in zip(rows, judge(study), strict=True):
+        c = judgement.comparison
+        cells = {str(cell.attributes["data-head"]): cell for cell in row.find("td")}
+        assert ["claim", *cells] == heads
+        values = {head: [float(str(d.attributes["value"])) for d in cell.find("data")] for head, cell in cells.items()}
+        low, high = read_off(c)[0]
+        assert values["pairs"] == [len(c.seeds)]
+        assert values["difference"] == [c.mean_difference]
+        assert values["interval"] == [low, high]
+        assert (values["p"], values["adjusted p"], values["dz"]) == ([c.p], [c.p_adjusted], [c.d_z])
+        assert 1.0 < values["could find"][0] < 2.0, "ten seeds and three hypotheses find about 1.2 sd"
+    words = [term.text for term in page.find("dl", class_="glossary")[0].find("dt")]
+    assert words == ["difference", "interval", "p", "adjusted p", "dz", "could find"]
+
+
+def test_an_open_question_says_how_many_seeds_would_decide_and_a_close_call_that_it_is_one(
+    studies: Callable[..., xr.DataTree], records: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    arms = {"lstm": "LSTM", "zoneout": "Zoneout"}
+    study = records(arms, 6, family="joint")
+    study["hypotheses"] = [study["hypotheses"][0] | {"margin": margin, "name": f"h{margin}"} for margin in (0.0, 0.041)]
+    tree = studies(arms=arms, seeds=6, skip=(), diverged=(), measured=(), provenance={"study": study})
+    sure, open_ = (judgement.comparison for judgement in judge(tree))
+    assert (sure.verdict, open_.verdict) == ("supported", "inconclusive")
+    page = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
+    first, second = page.find("ol", class_="answers")[0].find("li")[:2]
+    assert first.find("p", class_="edge")[0].text == near_edge(sure) != ""
+    assert "would probably" not in first.text
+    assert "seeds would probably" in second.text
+    shown = page.find("section", id="hypotheses")[0].find("tbody")[0].find("tr")[1].find("td")[-2]
+    assert shown.attributes["data-head"] == "decides at"
+    assert shown.text == ("> 100" if open_.seeds_to_decide is None else str(open_.seeds_to_decide))
+
+
+def test_what_pairing_buys_is_printed(page: Element, study: xr.DataTree) -> None:
+    found = correlations(study, "valid_error").sel(arm="lstm", other=["zoneout", "shared", "dropout"]).values
+    low, middle, high = (f"{f(found):.2f}".replace("-", "−") for f in (min, np.median, max))
+    assert f"correlates at {low} to {high} (median {middle})" in page.find("section", id="arms")[0].text
 
 
 def test_failures_are_counted_and_named(page: Element) -> None:

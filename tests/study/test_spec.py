@@ -65,6 +65,14 @@ def test_the_id_changes_with_what_results_depend_on():
     assert len(set(ids.values())) == len(ids), ids
 
 
+def test_a_study_without_authors_is_what_it_was_before_it_could_have_some():
+    assert "authors" not in small().to_json()
+    named = overridden(small(), authors=["A. Author", "B. Author"])
+    assert named.to_json()["authors"] == ["A. Author", "B. Author"]
+    assert Study.model_validate_json(named.model_dump_json()).authors == named.authors
+    assert [run.id for run in named.runs()] == [run.id for run in small().runs()]
+
+
 def test_numbers_from_numpy_make_the_same_study():
     def study(number, rate, flag, word, strange):
         change = {"training.lr": rate(1e-3), "training.epochs": number(2), "options.permute": flag(False)}

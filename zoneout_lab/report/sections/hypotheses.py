@@ -12,6 +12,7 @@ from markupsafe import Markup
 from zoneout_lab.paper import CLAIMS
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, differences, pairs
+from zoneout_lab.report.figures.lines import MOST_SEEDS
 from zoneout_lab.report.quantity import compared
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.shifts import axis, drawn, in_words, levels, reading, shift
@@ -164,6 +165,8 @@ def _figure(data: ReportData, place: int, c: Comparison) -> Figure:
         else (0.0, 0.0)
     )
     what = f"{arm.label} divided by {against.label}" if is_ratio(c) else f"{arm.label} minus {against.label}"
+    many = len(c.seeds) > MOST_SEEDS
+    seeds = "the middle half of the seeds thick, the middle 90% thinner," if many else "one line per seed,"
     return Figure(
         (
             pairs(f"pairs-{place}", c.seeds, arm, against, ours, theirs, means=means, ylabel=about.axis, log=c.scale == "log"),
@@ -172,7 +175,7 @@ def _figure(data: ReportData, place: int, c: Comparison) -> Figure:
                 shift=shift(c), levels=levels(c), xlabel=axis(c), description=in_words(c),
             ),
         ),
-        f"Left: {c.long_name}, one line per seed, from {against.label} to {arm.label}; bars are "
+        f"Left: {c.long_name}, {seeds} from {against.label} to {arm.label}; the bars beside them are "
         f"{'geometric ' * (c.scale == 'log')}means. Right: {what} at each seed, and below it the mean with its intervals. {reading(c)}",
         (against, arm),
     )  # fmt: skip
