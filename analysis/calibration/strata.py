@@ -23,7 +23,7 @@ def _tasks(rng: np.random.Generator, shape: str, simulations: int, m: int, n: in
 
 
 def errors(rng: np.random.Generator, simulations: int) -> list[Row]:
-    """Chance of any verdict where no arm differs on any task, by shape, tasks, seeds on each and hypotheses, beside an undivided mean of all differences' t test.
+    """Chance of any verdict where no arm differs on any task, by shape, tasks, seeds on each and hypotheses.
 
     Lognormal differences, which are not symmetric, are only those of one arm: the difference of two alike would be.
     """

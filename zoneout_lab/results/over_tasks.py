@@ -71,6 +71,12 @@ class OverAll:
         return float(np.mean([stats.standardised(c.differences)[0].sum() for c in self.comparisons]))
 
     @property
+    def p_sign(self) -> float:
+        """p of the sign test over all pairs of all tasks: in every task the median difference is zero. It needs no symmetry."""
+        sizes = [stats.scaled(c.arm_values, c.against_values, c.scale).sizes for c in self.comparisons]
+        return stats.sign_test([d for c in self.comparisons for d in c.differences], sizes=np.concatenate(sizes))
+
+    @property
     def common(self) -> bool:
         """True where the tasks' differences share a unit, or are ratios, and can be drawn on one axis as they are."""
         return len({(c.scale, c.units if c.scale == "linear" else "") for c in self.comparisons}) == 1
@@ -112,7 +118,7 @@ def sentence_over(over: OverAll, arm: str, against: str) -> str:
     missing = [task for task, n in zip(over.tasks, decision.n, strict=True) if not n]
     if missing:
         return f"{head}, nothing can be said of all of them: no seed of {_listing(missing)} has the {over.noun} of both {arm} and {against}: {decision.verdict}."
-    notes = [*_counts(over), *_margin(over), _p(over), *_hangs_on(over)]
+    notes = [*_counts(over), *_margin(over), _p(over), *_cautions(over), *_hangs_on(over)]
     return f"{head}, the {over.noun} of {arm} {_difference(over, against)} ({'; '.join(notes)}): {decision.verdict}."
 
 
@@ -166,6 +172,16 @@ def _p(over: OverAll) -> str:
         name = "Holm-adjusted p" if over.correction == "holm" else "adjusted p"
         return f"{text}; {name} = {adjusted} among {over.family} hypotheses"
     return f"{text}; {adjusted} for the verdict" if over.comparisons[0].bound else text
+
+
+def _cautions(over: OverAll) -> list[str]:
+    """Tasks whose differences are hardly symmetric: skews of one kind add up over tasks."""
+    tasks = [task for task, c in zip(over.tasks, over.comparisons, strict=True) if c.cautions]
+    if not tasks:
+        return []
+    return [
+        f"symmetry is doubtful on {_listing(tasks)}, so a verdict may be false more often than it says; without symmetry, by the sign test, p = {p_value(over.p_sign)}"
+    ]
 
 
 def _hangs_on(over: OverAll) -> list[str]:
