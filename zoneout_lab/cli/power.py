@@ -45,12 +45,12 @@ def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
     one, absent = found[0], any(h.direction == "same" or h.direction.startswith("not ") for h in study.hypotheses)
     if pilot is None:
         errors.print(
-            "sd: of the paired differences. Assumed is a difference of one sd beyond the margin. A pilot's results give the metric's own units: --pilot FOLDER.",
+            "sd: of the paired differences. The difference assumed is one sd beyond the margin. A pilot's results give the metric's own units: --pilot FOLDER.",
             style="dim", highlight=False, soft_wrap=True,
         )  # fmt: skip
     else:
         errors.print(
-            f"Assumed is the difference that the pilot saw; the spread is the upper end of what its {one.pilot} pairs allow with 80% confidence (pp: percentage points).",
+            f"The difference assumed is the one that the pilot saw; the spread is the upper end of what its {one.pilot} pairs allow with 80% confidence (pp: percentage points).",
             style="dim", highlight=False, soft_wrap=True,
         )  # fmt: skip
     errors.print(

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from zoneout_lab import stats
 from zoneout_lab.results.comparison import Comparison
-from zoneout_lab.results.numbers import decimals, number, p_value, percent
+from zoneout_lab.results.numbers import number, p_value, percent
 from zoneout_lab.results.shown import (
     difference,
     disagree,
+    held_against,
     is_ratio,
     margin_in_words,
+    places,
     seen,
     shown_interval,
     typical,
@@ -87,24 +89,24 @@ def _end_short(head: str, notes: Sequence[str]) -> str:
 def _shift(c: Comparison) -> str:
     mean, side = seen(c, c.mean_difference), "lower" if c.mean_difference < 0 else "higher"
     unit = unit_of(c.metric, c.units)[1]
-    return f"{with_unit(number(abs(mean), _places(c), [0.0]), unit)} {side}"
+    return f"{with_unit(number(abs(mean), places(c), [0.0]), unit)} {side}"
 
 
 def _times(c: Comparison) -> str:
-    return f"{number(seen(c, c.mean_difference), _places(c), [1.0])} times"
+    return f"{number(seen(c, c.mean_difference), places(c), [1.0])} times"
 
 
 def _value(c: Comparison, value: float, other: float) -> str:
     factor, unit = unit_of(c.metric, c.units)
     # the difference's digits, so that it can be checked; a ratio says nothing of the size of its parts
-    digits = None if is_ratio(c) else _places(c)
+    digits = None if is_ratio(c) else places(c)
     text = number(factor * value, digits, [factor * other])
     return f"{text}%" if unit == "percentage points" else with_unit(text, unit)
 
 
 def _difference(c: Comparison) -> list[str]:
     name = {"linear": "difference", "log": "ratio", "logit": "odds ratio"}[c.scale]
-    return [", ".join([f"{name} {difference(c, c.mean_difference, _places(c))}", *_interval(c)])]
+    return [", ".join([f"{name} {difference(c, c.mean_difference, places(c))}", *_interval(c)])]
 
 
 def _interval(c: Comparison) -> list[str]:
@@ -112,7 +114,7 @@ def _interval(c: Comparison) -> list[str]:
     (low, high), alpha, normal = shown_interval(c)
     if not math.isfinite(low):
         return []
-    low_end, high_end = (difference(c, end, _places(c)) for end in (low, high))
+    low_end, high_end = (difference(c, end, places(c)) for end in (low, high))
     text = f"{percent(alpha)} {'t ' if normal else ''}interval {low_end} to {high_end}"
     return [text + (", which assumes normal differences" if normal else "")]
 
@@ -125,7 +127,7 @@ def _spoken_interval(c: Comparison) -> list[str]:
     if is_ratio(c):
         return [text.replace("× ", "") + " times" if not normal else text for text in _interval(c)]
     marks = (0.0, abs(seen(c, c.bound)))
-    ends = [number(abs(seen(c, end)), _places(c), marks) for end in (low, high)]
+    ends = [number(abs(seen(c, end)), places(c), marks) for end in (low, high)]
     if low == high == 0:
         words = f"{ends[0]} to {ends[1]}"
     elif low >= 0:
@@ -136,11 +138,6 @@ def _spoken_interval(c: Comparison) -> list[str]:
         words = f"{ends[0]} lower to {ends[1]} higher"
     text = f"{percent(alpha)} {'t ' if normal else ''}interval {words}"
     return [text + (", which assumes normal differences" if normal else "")]
-
-
-def _places(c: Comparison) -> int:
-    ends = shown_interval(c)[0]
-    return decimals([seen(c, value) for value in (c.mean_difference, *ends)])
 
 
 def _margin(c: Comparison) -> list[str]:
@@ -173,7 +170,7 @@ def _cautions(c: Comparison) -> list[str]:
     if disagree(c):
         unit = "" if is_ratio(c) else unit_of(c.metric, c.units)[1]
         notes.append(
-            f"the typical shift (Hodges–Lehmann) is another: {with_unit(difference(c, c.hodges_lehmann), unit)}"
+            f"the Hodges–Lehmann shift differs from the mean: {with_unit(difference(c, c.hodges_lehmann), unit)}"
         )
     if c.verdict_worst is not None:
         notes.append(f"with diverged runs counted as worst: {c.verdict_worst}, p = {p_value(c.p_worst, [c.alpha])}")
@@ -211,7 +208,7 @@ def _p_values(c: Comparison) -> str:
     text = f"p = {p_value(c.p, [c.alpha])}"
     if c.p_error > 0:
         text += f" ± {number(c.p_error)} by {c.method}"
-    adjusted = p_value(c.p_adjusted, [c.family_alpha if c.spent is None else c.spent])
+    adjusted = p_value(c.p_adjusted, [held_against(c)])
     if c.family > 1:
         text += f"; {adjusted_name(c)} = {adjusted} among {c.family} hypotheses"
     elif c.bound:

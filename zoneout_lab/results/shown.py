@@ -7,7 +7,7 @@ import math
 from zoneout_lab import stats
 from zoneout_lab.metrics import METRICS
 from zoneout_lab.results.comparison import Comparison, Interval
-from zoneout_lab.results.numbers import full, number
+from zoneout_lab.results.numbers import decimals, full, number
 
 
 def unit_of(metric: str, units: str) -> tuple[float, str]:
@@ -80,6 +80,16 @@ def typical(c: Comparison, values: tuple[float, ...]) -> float:
     pair = stats.scaled(c.arm_values, c.against_values, c.scale)
     mine = pair.arm if values is c.arm_values else pair.against
     return float(stats.back(c.scale, float(mine.mean())))
+
+
+def held_against(c: Comparison) -> float:
+    """The α that the adjusted p counts against: the family's, or where looks were declared what could be spent by this one."""
+    return c.family_alpha if c.spent is None else c.spent
+
+
+def places(c: Comparison) -> int:
+    """Digits after the point that tell the mean difference and the ends of its interval apart."""
+    return decimals([seen(c, value) for value in (c.mean_difference, *shown_interval(c)[0])])
 
 
 def margin_in_words(c: Comparison) -> str:

@@ -61,7 +61,7 @@ def train_by_looks(driver: Driver, study: Study) -> int:
 def verdicts_in(folder: Path) -> list[dict[str, Any]]:
     """Each hypothesis of a study's folder as it is judged now: name, verdict, and p (None where there is none).
 
-    The one place where a look is judged: a test that allows for several looks belongs here.
+    Declared looks are allowed for by :func:`~zoneout_lab.results.judge`, which finds them in the study's record.
     """
     judged = ((each.name, each.comparison) for each in judge(open_results(folder)))
     return [{"name": name, "verdict": c.verdict, "p": c.p if math.isfinite(c.p) else None} for name, c in judged]

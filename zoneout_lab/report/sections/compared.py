@@ -49,7 +49,7 @@ def captions(comparisons: list[Comparison]) -> list[str]:
     finite = [c for c in comparisons if not shift(c).few]
     if any(c.inner != c.interval for c in finite):
         parts.append(
-            "A difference beyond the margin is read off the whole bar, and that there is none off its thick part, each at the row’s own level."
+            "Whether a difference lies beyond the margin is read off the whole bar, and whether it lies within, off its thick part, each at the row’s own level."
         )
     elif finite:
         parts.append("Verdicts are read off the bars, each an interval at the row’s own level.")

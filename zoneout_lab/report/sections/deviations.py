@@ -34,7 +34,7 @@ def _looks(data: ReportData) -> dict[str, Any]:
     alpha = data.study.get("alpha")
     now = len(data.seeds)
     note = error_of_looks([*times, now], float(alpha)) if isinstance(alpha, int | float) else ""
-    return {"looks": [_look(look, data.study) for look in looks], "looks_note": note, "now": now}
+    return {"looks": [_look(look, data.study) for look in looks], "looks_note": note}
 
 
 def _look(look: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
