@@ -192,6 +192,13 @@ def test_where_nothing_can_be_read_nothing_is_written(tmp_path: Path, name: str,
     assert not (tmp_path / "index.html").exists()
 
 
+def test_damage_outweighs_what_is_merely_foreign(tmp_path: Path) -> None:
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "study.nc").write_bytes(b"no netCDF")
+    with pytest.raises(IntegrityError, match=r"study\.nc cannot be read.*foreign holds no results"):
+        write_index([tmp_path / "study.nc", tmp_path / "foreign"], tmp_path / "index.html")
+
+
 def test_hostile_words_stay_words(small: xr.DataTree, tmp_path: Path) -> None:
     words = 'שלום <script>alert(1)</script> \x1b[31m \ud800 "' + "long " * 60
     hypotheses = [h | {"statement": words} for h in (schema.study_of(small) or {})["hypotheses"]]

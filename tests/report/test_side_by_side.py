@@ -155,6 +155,13 @@ def test_other_builds_are_replicates_within_a_seed_and_never_pooled(one: xr.Data
     assert "does not show that the two results differ" not in " ".join(said)
 
 
+def test_seeds_of_either_are_counted_once(one: xr.DataTree, studies: Callable[..., xr.DataTree]) -> None:
+    fewer = rebuilt(studies(arms=TWO, seeds=6, skip=(), diverged=(), **RUN))
+    said = notes(fewer, one)
+    assert "with 6 seeds in common" in said[0]
+    assert "together they are 8 seeds and not 14" in said[0]
+
+
 def test_shared_runs_are_no_repetition(one: xr.DataTree) -> None:
     said = notes(one, one.copy())
     assert "The two share 8 runs, of 8 in A and 8 in B" in said[0]  # digests of the made-up study differ by seed alone

@@ -144,6 +144,12 @@ def test_study_nc_stands_for_the_runs_that_it_is_made_of(study_folder):
     assert "marked" not in open_results(folder).attrs
 
 
+def test_study_nc_of_a_look_stands_for_the_runs_up_to_it(study_folder):
+    folder = study_folder(runs(), make_spec(seeds=3), reached=2)
+    exported(folder)
+    assert open_quickly(folder).attrs["marked"] == "yes"
+
+
 @pytest.mark.parametrize("what", ["a run more", "another study", "looks", "damaged"])
 def test_study_nc_that_is_out_of_date_is_not_read(study_folder, what):
     folder = study_folder(runs()[:2], make_spec(seeds=3))
