@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         WeightNoise,
         Zoneout,
     )
-    from zoneout_lab.report import write_across, write_report
+    from zoneout_lab.report import write_across, write_index, write_report, write_side_by_side
     from zoneout_lab.results import across, compare, judge, open_results
     from zoneout_lab.settings import Model, Setting, Training
     from zoneout_lab.study import Arm, Hypothesis, OnTask, Study, Tuning, load_study
@@ -81,7 +81,7 @@ _FROM = {
         "WeightNoise",
         "Zoneout",
     ),
-    "report": ("write_across", "write_report"),
+    "report": ("write_across", "write_index", "write_report", "write_side_by_side"),
     "results": ("across", "compare", "judge", "open_results"),
     "settings": ("Model", "Setting", "Training"),
     "study": ("Arm", "Hypothesis", "OnTask", "Study", "Tuning", "load_study"),
@@ -142,7 +142,9 @@ __all__ = [
     "perturbation_growth",
     "probe",
     "write_across",
+    "write_index",
     "write_report",
+    "write_side_by_side",
 ]
 
 

@@ -20,7 +20,7 @@ def page(tables: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
         "# Calibration of the statistics",
         "",
         "How often the routines of `zoneout_lab/stats` are wrong where the truth is known, by simulation. Each rate has its 99% Clopper–Pearson interval. "
-        f"Made by `python -m analysis.calibration` in {about['minutes']:g} minutes on one core ({about['machine']}, Python {about['python']}, NumPy {about['numpy']}, "
+        f"Made by `python -m analysis.calibration --simulations {about['simulations']}` in {about['minutes']:g} minutes on one core ({about['machine']}, Python {about['python']}, NumPy {about['numpy']}, "
         f"SciPy {about['scipy']}); the same command gives the same numbers. Every table is here as CSV.",
         "",
         f"**{len(promised)} rates are promised to be at most a nominal level. The intervals of {len(above)} lie wholly above it** "

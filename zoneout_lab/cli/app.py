@@ -231,13 +231,45 @@ def export(
 @app.command()
 def report(
     folder: o.Folder,
-    to: Annotated[Path | None, typer.Option(help="The file to write. Default: report.html in the folder.")] = None,
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER2]", help="Other results of the same study, to be set beside the first."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The file to write. Default: report.html in the folder; for two, side_by_side.html here."),
+    ] = None,
 ) -> None:
-    """Write a study's HTML report again from its files."""
-    from zoneout_lab.report import write_report
+    """Write a study's HTML report again from its files; of two results of a study, one page that sets them beside each other."""
+    from zoneout_lab.report import write_report, write_side_by_side
 
-    target = (folder if folder.is_dir() else folder.parent) / "report.html" if to is None else to
-    output.print(str(write_report(folder, target)), highlight=False, soft_wrap=True, markup=False)
+    if other is not None:
+        written = write_side_by_side(folder, other, to or Path("side_by_side.html"))
+    else:
+        written = write_report(folder, to or (folder if folder.is_dir() else folder.parent) / "report.html")
+    output.print(str(written), highlight=False, soft_wrap=True, markup=False)
+
+
+@app.command()
+def index(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="FOLDER...", help="Results folders, study.nc files, or folders of results folders."),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file to write. Default: index.html in the folder of them, where just one is named; else here."
+        ),
+    ] = None,
+) -> None:
+    """Write one HTML page over several studies: each claim of the paper with the verdicts on it, and every study.
+
+    What cannot be read is named and left out, and the exit code then is 4 where something is damaged, else 5.
+    """
+    from zoneout_lab.cli.index import write
+
+    write(folders, to)
 
 
 @app.command("across")

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from markupsafe import Markup
 
-from zoneout_lab import schema
 from zoneout_lab.report.arms import Arm, Style
-from zoneout_lab.report.document import STYLE, environment
 from zoneout_lab.report.figures import Figure
 from zoneout_lab.report.figures.by_task import OnTask, by_task, profile
+from zoneout_lab.report.layout import laid_out, write_page
 from zoneout_lab.report.text import count, legible, listing, part
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import Across, Comparison, OverAll, across, labels_of
@@ -37,30 +35,24 @@ def write_across(sources: Sequence[xr.DataTree | str | Path], path: str | Path) 
         TryAgainError: the disk is full.
     """
     target = Path(path)
-    page = render_across(across(sources), [_report(source, target) for source in sources])
-    schema.write_bytes(target, page.encode(errors="backslashreplace"))
-    return target
+    return write_page(target, render_across(across(sources), [_report(source, target) for source in sources]))
 
 
 def render_across(over: Across, reports: Sequence[str | None]) -> str:
     """The page as text; ``reports`` are where each task's own lies."""
     found = Counter[str](each.verdict for each in over.judgements)
     verdicts = listing([f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]])
-    return (
-        environment()
-        .get_template("across.html")
-        .render(
-            title=legible(over.title),
-            name=legible(over.name),
-            question=legible(over.question),
-            tasks=[{"label": _task(task), "report": report} for task, report in zip(over.tasks, reports, strict=True)],
-            summary=f"Of {count(len(over.judgements), 'hypothesis', 'hypotheses')} over {len(over.tasks)} tasks, {verdicts}.",
-            hypotheses=[_hypothesis(over, each, place) for place, each in enumerate(over.judgements, 1)],
-            alpha=f"{over.alpha:g}",
-            family="by Holm" if over.correction == "holm" else "by joint flips",
-            chance=f"{1 - (1 - over.alpha) ** len(over.tasks):.2g}",
-            style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
-        )
+    return laid_out(
+        "across.html",
+        title=legible(over.title),
+        name=legible(over.name),
+        question=legible(over.question),
+        tasks=[{"label": _task(task), "report": report} for task, report in zip(over.tasks, reports, strict=True)],
+        summary=f"Of {count(len(over.judgements), 'hypothesis', 'hypotheses')} over {len(over.tasks)} tasks, {verdicts}.",
+        hypotheses=[_hypothesis(over, each, place) for place, each in enumerate(over.judgements, 1)],
+        alpha=f"{over.alpha:g}",
+        family="by Holm" if over.correction == "holm" else "by joint flips",
+        chance=f"{1 - (1 - over.alpha) ** len(over.tasks):.2g}",
     )
 
 

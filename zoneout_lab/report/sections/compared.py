@@ -18,7 +18,7 @@ def build(data: ReportData) -> Section | None:
     if not groups:
         return None
     panels = tuple(_panel(data, number, group) for number, group in enumerate(groups.values()))
-    caption = " ".join(_captions([c for group in groups.values() for _, c in group]))
+    caption = " ".join(captions([c for group in groups.values() for _, c in group]))
     return Section("differences", "Differences", "figure.html", {"figures": [Figure(panels, caption)], "intro": ""})
 
 
@@ -39,7 +39,7 @@ def _panel(data: ReportData, number: int, group: list[tuple[int, Comparison]]) -
     )  # fmt: skip
 
 
-def _captions(comparisons: list[Comparison]) -> list[str]:
+def captions(comparisons: list[Comparison]) -> list[str]:
     """How to read what is in the figure, and nothing that is not."""
     parts = ["Each row is a claim. Dots are mean differences, of the arm named first less the other."]
     if any(c.scale != "linear" for c in comparisons):
