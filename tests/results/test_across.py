@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import binomtest
 from tiny_studies import hypothesis, make_run, make_spec
 
 from zoneout_lab import schema, stats
@@ -179,3 +180,40 @@ def test_results_without_a_study_are_refused() -> None:
     del tree["provenance"].attrs["study"]
     with pytest.raises(InputRefusedError, match="Results 2 record no study"):
         across([results(), tree])
+
+
+def test_every_word_of_a_sentence() -> None:
+    over = across([results("digits", BETTER[:3]), results("adding", BETTER[3:])])
+    assert (over.name, over.title, over.question) == ("tiny", "A tiny study", "Does it work?")
+    assert over.judgements[0].sentence == (
+        "Over 2 tasks with 6 paired seeds, the validation error of zoneout is lower on average than that of the LSTM (lower on 2 of 2 tasks and in 6 of 6 pairs; "
+        "standardised difference −0.899; p = 0.0312): supported."
+    )
+    assert over.judgements[0].short == (
+        "validation error of zoneout is lower on average than that of the LSTM (lower on 2 of 2 tasks and in 6 of 6 pairs; standardised difference −0.899; "
+        "p = 0.0312)"
+    )
+
+
+def test_sampled_flips_and_doubtful_symmetry_are_said() -> None:
+    skewed = [-0.001, -0.002, 0.001, -0.003, 0.002, -0.001, 0.001, -0.9, 0.002, -0.001, 0.003]
+    (judgement,) = across([results("digits", skewed), results("adding", BETTER * 2)]).judgements
+    assert "by sign-flip, 99,999 random flips within tasks" in judgement.sentence
+    assert "symmetry is doubtful on digits" in judgement.sentence
+    pairs = sum(d < 0 for d in [*skewed, *BETTER * 2])
+    assert judgement.p_sign == pytest.approx(binomtest(pairs, 23).pvalue)
+
+
+def test_few_pairs_are_underpowered_and_say_what_is_needed() -> None:
+    (judgement,) = across([results("digits", BETTER[:2]), results("adding", BETTER[:2])]).judgements
+    assert "with so few pairs p can reach 0.125 at best, and 0.05 is needed from at least 6 pairs" in judgement.sentence
+    assert judgement.sentence.endswith(": underpowered.")
+
+
+def test_the_profile_shows_every_run_but_what_would_dwarf_the_rest() -> None:
+    near = across([results("digits"), results("adding")]).judgements[0].aggregates
+    assert near.profile[0] == near.profile_against[0] == 1.0
+    assert near.profile[-1] == near.profile_against[-1] == 0.0
+    far = across([results("digits", [9.0] * 6), results("adding")]).judgements[0].aggregates
+    assert far.thresholds[0] == -8.25
+    assert near.thresholds[-1] < 8.25

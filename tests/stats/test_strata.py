@@ -202,3 +202,54 @@ def test_error_rate_and_power() -> None:
     assert chance_over_tasks((2, 2), 5.0) == 0.0
     assert smallest_over_tasks((2, 2)) == math.inf
     assert chance_over_tasks((5, 5), smallest_over_tasks((5, 5))) == pytest.approx(0.8, abs=0.03)
+
+
+def test_what_is_tied_in_one_task_is_tied_over_tasks_and_nothing_else_is() -> None:
+    """Differences that cancel to within a few units of rounding beside ones that do not, at sizes that are known."""
+    for gap in (0.0, 1e-15, 4e-14, 3e-13):
+        d = np.array([sign * size + gap * (sign < 0) for size in (1.0, 2.0, 3.0, 0.5) for sign in (1, -1)])
+        sizes = np.full(8, 3.0)
+        alone = stats.decide([d], [stats.Claim("higher")], sizes=[sizes])[0]
+        over = decide_over_tasks([[d]], [stats.Claim("higher")], sizes=[[sizes]])[0]
+        assert over.p == alone.p
+
+
+@pytest.mark.parametrize(
+    ("claim", "mirrored"),
+    [
+        (stats.Claim("lower", 0.4), stats.Claim("higher", 0.4)),
+        (stats.Claim("not lower", 0.4), stats.Claim("not higher", 0.4)),
+        (stats.Claim("same", 0.9), stats.Claim("same", 0.9)),
+    ],
+)
+def test_a_family_in_the_mirror_is_the_same_family(claim: stats.Claim, mirrored: stats.Claim) -> None:
+    rng = np.random.default_rng(9)
+    for shift in (-1.0, -0.2, 0.3, 1.0):
+        tasks = [[rng.normal(shift, 0.5, 6), rng.normal(shift, 0.7, 7)] for _ in range(3)]
+        there = decide_over_tasks(tasks, [claim] * 3)
+        back = decide_over_tasks([[-d for d in of] for of in tasks], [mirrored] * 3)
+        for one, other in zip(there, back, strict=True):
+            assert one.p_adjusted == other.p_adjusted
+            assert (one.verdict, one.level, one.weakest) == (other.verdict, other.level, other.weakest)
+        # one hypothesis by itself is its own family, and what is adjusted is never smaller
+        assert all(d.p_adjusted >= d.p_verdict for d in there)
+        alone = decide_over_tasks(tasks[:1], [claim])[0]
+        assert alone.p_adjusted == alone.p_verdict
+
+
+def test_a_familys_adjusted_p_is_that_of_enumerated_flips() -> None:
+    """Two hypotheses without margins on two tasks of three seeds: min-P over all 64 flips, in a loop, ties of p broken by how far out the flip lies."""
+    rng = np.random.default_rng(12)
+    tasks = [[rng.normal(-0.9, 1, 3), rng.normal(-0.9, 1, 3)] for _ in range(2)]
+    z = [np.concatenate([standardised(d)[0] for d in of]) for of in tasks]
+    signs = np.array(list(itertools.product([1, -1], repeat=6)))
+    sums = [signs @ values for values in z]
+    finer = [np.abs(s) / (math.sqrt(6 * float(v @ v)) * 2 * 64) for s, v in zip(sums, z, strict=True)]
+    p = [
+        np.array([2 * min(np.mean(s <= x + 1e-12), np.mean(s >= x - 1e-12)) for x in s]).clip(max=1) - f
+        for s, f in zip(sums, finer, strict=True)
+    ]
+    least = np.minimum(p[0], p[1])
+    found = decide_over_tasks(tasks, [stats.Claim()] * 2)
+    first = min(range(2), key=lambda j: p[j][0])
+    assert found[first].p_adjusted == pytest.approx(np.mean(least <= p[first][0] + 1e-6 / 64), abs=1e-12)
