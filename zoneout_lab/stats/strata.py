@@ -238,14 +238,16 @@ def _find(tasks: Sequence[_Task], claim: Claim, generator: _Generator, resamples
 
     def every(finding: Finding, nulls: Sequence[tuple[tuple[float, Sides], Sides]]) -> _Found:
         """Each null rejected in each task; the p of the one that is hardest to reject."""
-        harder = []
+        harder, far = [], []
         for place, task in enumerate(tasks):
             flip = sign_flip(task.values, sizes=task.sizes, rng=generator(), resamples=resamples)
             for (shift, either), sides in nulls:
                 p = flip.p(shift, "greater" if sides == GREATER else "less") if can_decide(flip.n, 1.0) else 1.0
                 tested = Tested(task.values, task.keys, p, shift, sides, either, task.sizes)
                 harder.append(_Found(finding, p, tested, (place,)))
-        hardest = max(harder, key=lambda each: each.p)
+                # of nulls that are all rejected with the smallest p there is, the hardest is the one that lies nearest
+                far.append(abs(float(standardised(task.values, shift, task.sizes)[0].sum())))
+        hardest = max(zip(harder, far, strict=True), key=lambda each: (each[0].p, -each[1]))[0]
         places = {each.weakest[0] for each in harder if each.p == hardest.p}
         return hardest._replace(weakest=tuple(sorted(places)))
 
