@@ -135,7 +135,7 @@ def test_a_shortened_study_is_measured_after_its_last_epoch(capsys):
 def test_every_study_can_be_shortened(name):
     study, *_ = chosen_study(name, None, None, None, None, ["training.epochs=1"])
     check_metrics(study)
-    assert all(run.setting.training.epochs == 1 for run in study.runs())
+    assert all(run.setting.training.epochs == 1 for each in study.each() for run in each.runs())
 
 
 def test_a_file_that_measures_after_its_own_end_is_refused(small_file, tmp_path):

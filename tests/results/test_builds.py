@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -63,12 +65,7 @@ def test_what_does_not_bear_on_training_may_differ():
     trees = [build("a", ERRORS, spec=study), build("b", ERRORS, spec=other)]
     assert replicates(trees)
     assert averaged(trees, "valid_error").values == pytest.approx(0.1)
-    changes: tuple[dict[str, object], ...] = (
-        {"seed": 1},
-        {"vary": ["masks"]},
-        {"setting": {}},
-        {"arms": study["arms"][:1]},
-    )
+    changes: list[dict[str, Any]] = [{"seed": 1}, {"vary": ["masks"]}, {"setting": {}}, {"arms": study["arms"][:1]}]
     for change in changes:
         assert not replicates([trees[0], build("b", ERRORS, spec=other | change)])
     assert not replicates([trees[0], build("b", ERRORS, spec=other, data="e")])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats import joint, sign_flip
+from zoneout_lab.stats import Claim, decide, joint, sign_flip
 from zoneout_lab.stats.joint import GREATER, LESS, TWO_SIDED, Sides, sign_flips, step_down
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -162,3 +162,16 @@ def test_six_seeds_decide_one_of_five_where_its_flip_lies_farthest_out():
     assert adjusted[0] == 2 / 64
     assert 2 / 64 <= levels[0] < 4 / 64
     assert (adjusted[1:] > 0.05).all()
+
+
+def test_where_every_flip_may_reach_the_level_it_is_the_most():
+    assert joint.level_of(np.array([0.1, 0.2]), 2, 0.5) == 0.5
+    assert joint.level_of(np.array([0.1, 0.2]), 1, 0.5) == np.nextafter(0.2, 0)
+    assert joint.level_of(np.array([0.1, 0.2]), -1, 0.5) == np.nextafter(0.1, 0)
+
+
+def test_without_a_margin_the_verdict_has_the_two_sided_p():
+    rng = np.random.default_rng(2)
+    for differences in rng.normal(0.1, 1, (30, 7)):
+        (decision,) = decide([differences], [Claim("lower")])
+        assert decision.p_verdict == decision.p

@@ -106,3 +106,13 @@ def test_beyond_twenty_differences_need_a_generator():
     differences = np.random.default_rng(0).normal(0.3, 1, 25)
     effect = paired_effect(differences, rng=np.random.default_rng(1))
     assert effect.p_wilcoxon == pytest.approx(scipy_stats.wilcoxon(differences, method="exact").pvalue, abs=0.01)
+
+
+def test_two_differences_are_enough_for_a_spread():
+    low, high = t_interval([1.0, 3.0])
+    expected = scipy_stats.ttest_1samp([1.0, 3.0], 0).confidence_interval()
+    assert (low, high) == pytest.approx((expected.low, expected.high))
+    d_z, (low, high) = effect_size([1.0, 3.0])
+    assert d_z == pytest.approx(math.sqrt(2))
+    assert low < d_z < high
+    assert paired_effect([1.0, 3.0]).sd == pytest.approx(math.sqrt(2))
