@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from zoneout_lab.results.comparison import Comparison
+from zoneout_lab.results.shown import held_against
 
 #: an interval that ends within this part of its length of zero or the margin could as well end on the other side
 _NEAR = 0.02
@@ -14,7 +15,8 @@ def near_edge(c: Comparison) -> str:
     """Why the verdict is a close call, in a sentence; empty where it is none.
 
     It is one where the adjusted p lies within one flip of a seed of the family's α (2 of the 2ⁿ flips, m times that after Holm), or where an interval
-    ends within 2% of its length of zero, or of a margin, and the verdict depends on which side it ends. An underpowered verdict is none: nothing could turn it.
+    ends within 2% of its length of zero, or of a margin, and the verdict depends on which side it ends. An underpowered verdict is none, and so is what comes before the first look:
+    nothing could turn it.
 
     Differences of six seeds that all have one sign have p = .031, and one seed of the other sign makes it .06:
 
@@ -22,12 +24,12 @@ def near_edge(c: Comparison) -> str:
     >>> one_flip(p=2 / 64, smallest=2 / 64, alpha=0.05), one_flip(p=2 / 1024, smallest=2 / 1024, alpha=0.05)
     (True, False)
     """
-    if c.verdict == "underpowered":
+    if c.verdict == "underpowered" or (c.looks and c.look is None):
         return ""
     step = c.smallest_p * (c.family if c.correction == "holm" else 1)
-    if not c.p_error and one_flip(c.p_adjusted, step, c.family_alpha):
+    if not c.p_error and one_flip(c.p_adjusted, step, held_against(c)):
         return "Close call: the p value is within one sign flip of the level it is held against, so one seed could turn the verdict."
-    if c.p_error and abs(c.p_adjusted - c.family_alpha) <= 2 * c.p_error * (c.family if c.correction == "holm" else 1):
+    if c.p_error and abs(c.p_adjusted - held_against(c)) <= 2 * c.p_error * (c.family if c.correction == "holm" else 1):
         return "Close call: the p value is sampled, and its sampling error reaches the level it is held against."
     if mark := _touched(c):
         return f"Close call: the interval ends almost at {mark}, so rounding or one seed could turn the verdict."

@@ -7,7 +7,12 @@ import math
 from zoneout_lab import stats
 from zoneout_lab.metrics import METRICS
 from zoneout_lab.results.comparison import Comparison, Interval
-from zoneout_lab.results.numbers import full, number
+from zoneout_lab.results.numbers import decimals, full, number
+
+
+def held_against(c: Comparison) -> float:
+    """The α that ``p_adjusted`` counts against: the family's or, where looks were declared, what of it could be spent by then."""
+    return c.family_alpha if c.spent is None else c.spent
 
 
 def unit_of(metric: str, units: str) -> tuple[float, str]:
@@ -55,8 +60,13 @@ def marks(c: Comparison) -> tuple[float, float, float]:
 
 def difference(c: Comparison, value: float, digits: int | None = None) -> str:
     """A difference on the scale in digits: ``−2.25``, or ``× 0.93``."""
-    text = number(seen(c, value), digits, marks(c))
-    return f"× {text}" if is_ratio(c) else text
+    return f"× {ratio(c, value, digits)}" if is_ratio(c) else number(seen(c, value), digits, marks(c))
+
+
+def ratio(c: Comparison, value: float, digits: int | None = None) -> str:
+    """A ratio in so many decimal places, or as many as show two significant digits: beside × 35, one of 0.07 is neither 0 nor 0.1."""
+    shown = seen(c, value)
+    return number(shown, None if digits is None else max(digits, decimals([shown], 2)), marks(c))
 
 
 def read_off(c: Comparison) -> tuple[Interval, float]:

@@ -22,7 +22,7 @@ from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.numbers import ABSENT, decimals, number, p_value, percent
 from zoneout_lab.results.prospects import usual_design
 from zoneout_lab.results.sentence import CAUTIONS, adjusted_name
-from zoneout_lab.results.shown import difference, is_ratio, margin_in_words, seen, shown_interval, typical
+from zoneout_lab.results.shown import difference, held_against, is_ratio, margin_in_words, seen, shown_interval, typical
 
 Values = list[tuple[float, str]]
 
@@ -65,7 +65,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("difference", "the mean over seeds of the first arm less the second, or its ratio to it (×)", lambda c, _: [(c.mean_difference, _shown(c))]),
     Column("interval", "the one that the verdict is read off, at its own level", _ends),
     Column("p", "how often chance alone gives a difference as large, if its sign were as likely one as the other", lambda c, _: [(c.p, p_value(c.p, [c.alpha]))]),
-    Column("adjusted p", "the same for the verdict, after allowing for the number of hypotheses", lambda c, _: [(c.p_adjusted, p_value(c.p_adjusted, [c.family_alpha]))]),
+    Column("adjusted p", "the same for the verdict, after allowing for the number of hypotheses", lambda c, _: [(c.p_adjusted, p_value(c.p_adjusted, [held_against(c)]))]),
     Column(D_Z, "the mean difference in standard deviations of the differences", lambda c, _: [(c.d_z, number(c.d_z, 2))]),
     Column(
         "could find", Markup("power before the runs: the smallest d<sub>z</sub> beyond the margin (for a claim of absence, the margin in the same unit) that is found "
@@ -214,8 +214,8 @@ def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any
         row(f"p, {c.method}", [(c.p, p_value(c.p, [c.alpha]))], _precision(c)),
         row(
             f"{adjusted_name(c)[0].upper()}{adjusted_name(c)[1:]}",
-            [(c.p_adjusted, p_value(c.p_adjusted, [c.family_alpha]))],
-            f"for a verdict at this margin, among {count(c.family, 'hypothesis', 'hypotheses')}; held against {c.family_alpha:g}",
+            [(c.p_adjusted, p_value(c.p_adjusted, [held_against(c)]))],
+            f"for a verdict at this margin, among {count(c.family, 'hypothesis', 'hypotheses')}; held against {p_value(held_against(c), [c.p_adjusted])}",
         ),
     ]
     if c.correction != "holm" and c.family > 1:
