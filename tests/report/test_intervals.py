@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -160,3 +161,12 @@ def test_too_few_seeds_are_said_to_be_too_few(comparison: Compared):
     assert levels(c) == ("95% t interval", "(dashed)")
     assert "t interval" in in_words(c)
     assert "∞" not in in_words(c)
+
+
+def test_an_open_verdict_without_an_interval_is_not_said_to_have_too_few_seeds(comparison: Compared):
+    c = dataclasses.replace(
+        comparison("lower", 0.0, seeds=6), verdict="inconclusive", interval=(-math.inf, math.inf), alpha=0.031
+    )
+    assert reading(c).startswith(
+        "6 seeds give no interval at 96.9%, the level left for this hypothesis: the dashed bar is the t"
+    )

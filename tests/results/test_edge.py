@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_studies import make_study
 
-from zoneout_lab.results import compare
+from zoneout_lab.results import Question, compare, compare_family
 from zoneout_lab.results.edge import near_edge
 
 BASE = compare(
@@ -91,3 +91,19 @@ def test_at_a_look_the_p_is_near_what_may_be_spent_there_and_not_alpha():
     assert not near_edge(altered(p_adjusted=0.05, **spent))
     # before the first look nothing may be spent, and nothing turns
     assert not near_edge(altered(p_adjusted=0.0, looks=(10, 20), look=None, spent=0.0))
+
+
+def test_a_look_s_p_is_held_against_what_may_be_spent_by_then():
+    step = BASE.smallest_p
+    assert near_edge(altered(looks=(10, 20), look=1, spent=0.0056, p_adjusted=0.0056 + step / 2))
+    assert not near_edge(altered(looks=(10, 20), look=1, spent=0.0056, p_adjusted=0.05 + step / 2))
+
+
+def test_nothing_is_close_before_the_first_look():
+    values = {s: 0.5 - 0.01 * (s + 1) for s in range(9)}
+    tree = make_study({"a": values, "b": dict.fromkeys(range(9), 0.5)})
+    c = compare_family(tree, [Question("a", "b", "valid_error")], looks=(10, 20))[0]
+    assert (c.verdict, c.look, c.spent) == ("inconclusive", None, 0.0)
+    assert near_edge(c) == ""
+    assert c.chance is None
+    assert "would decide" not in c.sentence

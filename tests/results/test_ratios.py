@@ -11,7 +11,7 @@ from tiny_studies import hypothesis, make_spec, make_study
 
 from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, IntegrityError
-from zoneout_lab.results import compare, judge
+from zoneout_lab.results import Question, compare, compare_family, judge
 
 RATIOS = [0.90, 0.93, 0.88, 0.95, 0.91, 0.89, 0.94, 0.92]
 BASE = [0.1, 3e-4, 0.02, 1e-9, 0.3, 5e-6, 0.07, 1e-3]
@@ -123,3 +123,42 @@ def test_diverged_runs_counted_as_worst_can_take_a_verdict_away():
     whole = compare(make_study({"lstm": lstm, "zoneout": zoneout}), "zoneout", "lstm", metric="valid_error")
     assert math.isnan(whole.p_worst)
     assert whole.verdict_worst is None
+
+
+def test_a_ratio_far_below_its_interval_s_end_keeps_its_digits():
+    """Ratios of one study span orders of magnitude: in the digits of the largest, the smallest would be 0."""
+    ratios = [1e-4, 3.0, 1e-3, 40.0, 1e-4, 2e-3, 0.1, 0.5]
+    tree = make_study({"a": {s: 1e-3 * r for s, r in enumerate(ratios)}, "b": dict.fromkeys(range(8), 1e-3)})
+    c = compare(tree, "a", "b", metric="valid_error", scale="log")
+    mean, (low, high) = math.exp(c.mean_difference), (math.exp(end) for end in c.interval)
+    assert high > 1 > 0.05 > mean > low > 0
+    assert f"is {mean:.2g} times that of b (ratio × {mean:.2g}, 95% interval × {low:.2g} to × {high:.2f};" in c.sentence
+    assert f": {mean:.2g} times as high (95% interval {low:.2g} to {high:.2f} times;" in c.short
+
+
+def test_tiny_ratios_are_powers_of_ten_when_read_aloud_too():
+    tree = make_study({"a": {s: 1e-9 * (1 + s) for s in range(8)}, "b": dict.fromkeys(range(8), 0.5)})
+    c = compare(tree, "a", "b", metric="valid_error", scale="log")
+    assert "(ratio × 7.53 × 10⁻⁹, 95% interval × 4.00 × 10⁻⁹ to × 1.31 × 10⁻⁸;" in c.sentence
+    assert "(95% interval 4.00 × 10⁻⁹ to 1.31 × 10⁻⁸ times;" in c.short
+
+
+def test_values_whose_ratio_is_not_one_are_not_shown_alike():
+    tree = make_study({"a": {s: 0.30009 + 1e-6 * s for s in range(8)}, "b": dict.fromkeys(range(8), 0.3)})
+    c = compare(tree, "a", "b", metric="valid_error", scale="log")
+    assert c.short.startswith("The validation error is 30.009% for a and 30.000% for b: 1.0003")
+
+
+def test_what_a_look_found_does_not_change_with_later_zeros_neighbours():
+    """A zero counts as half the smallest other value; of a look that means the smallest it saw."""
+    arm = dict.fromkeys(range(8), 0.111) | {3: 0.06, 8: 0.2, 9: 1e-20}
+    against = dict.fromkeys(range(8), 0.3) | {3: 0.0, 8: 0.3, 9: 1e-20}
+    found = []
+    for n in (8, 10):
+        tree = make_study({"a": dict(sorted(arm.items())[:n]), "b": dict(sorted(against.items())[:n])})
+        found.append(compare_family(tree, [Question("a", "b", "valid_error", "lower", 0.0, "log")], looks=(8, 10))[0])
+    assert [(c.verdict, c.look, c.replaced) for c in found] == [("supported", 1, 1)] * 2
+    assert found[0].differences == found[1].differences
+    assert found[0].sentence == found[1].sentence
+    # both values shown have the ratio that is shown
+    assert "10.3% for a and 22.5% for b: 0.457 times" in found[1].short

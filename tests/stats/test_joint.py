@@ -192,3 +192,16 @@ def test_of_all_flips_of_the_errors_no_more_than_alpha_give_a_wrong_verdict(dire
         wrong.append((verdicts == within).any(1).sum())
     assert max(wrong) <= 3  # of 64
     assert sum(wrong) >= 40  # and not because nothing is found
+
+
+def test_enormous_differences_are_decided_as_small_ones():
+    """Their sum is not finite, and that of every flip neither."""
+    d = np.array([3.0, -1.0, 4.0, 2.0, 5.0, 2.5, 1.5, 3.5])
+    claims = [Claim("higher"), Claim("higher", 0.5), Claim("lower")]
+    small = decide([d, d, -d], claims)
+    with np.errstate(over="raise"):
+        large = decide(
+            [2.0**1021 * d, 2.0**1021 * d, -(2.0**1021) * d],
+            [c if not c.margin else Claim("higher", 2.0**1020) for c in claims],
+        )
+    assert [(a.verdict, a.p_adjusted, a.level) for a in small] == [(b.verdict, b.p_adjusted, b.level) for b in large]

@@ -60,7 +60,8 @@ def test_verdict_intervals_and_p_agree(family, data, correction, absence):
             assert decision.interval == decision.inner == (-math.inf, math.inf)
             continue
         assert decision.n >= 6
-        assert decision.inner_level == pytest.approx(decision.level * (1 + (absence == "one-sided")))
+        one_sided = absence == "one-sided" or claim.direction.startswith("not ")
+        assert decision.inner_level == pytest.approx(decision.level * (1 + one_sided))
         assert decision.interval == sign_flip(sample).interval(decision.level)
         assert decision.inner == sign_flip(sample).interval(decision.inner_level)
         assert (decision.p_verdict <= decision.level) == (decision.p_adjusted <= 0.2)
@@ -291,3 +292,14 @@ def test_family_wise_error_by_exhaustive_enumeration(family, rate):
         for pair in itertools.product(patterns[:32], patterns)  # the other half mirrors this one
     ]
     assert np.mean(erred) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("direction", ["not lower", "not higher"])
+def test_a_one_sided_claim_is_read_off_its_interval_whatever_equivalence_takes(direction):
+    """Its test is one-sided by itself, so with ``absence="two-sided"`` it still has the interval at 1 − 2 level."""
+    side = 1.0 if direction == "not lower" else -1.0
+    d = side * np.array([0.5, -0.2, 0.3, 0.4, -0.45, 0.6, 0.1, 0.2])
+    one, two = (decide([d], [Claim(direction, 0.5)], absence=absence)[0] for absence in ("one-sided", "two-sided"))
+    assert (one.verdict, one.inner, one.inner_level) == (two.verdict, two.inner, two.inner_level)
+    assert two.verdict == "supported"
+    assert min(side * end for end in two.inner) > -0.5

@@ -85,6 +85,11 @@ def in_words(c: Comparison) -> str:
 
 def reading(c: Comparison) -> str:
     """Which bar has to lie where for which verdict."""
+    if shift(c).few and c.verdict != "underpowered":
+        return (
+            f"{len(c.seeds)} seeds give no interval at {percent(c.alpha)}, the level left for this hypothesis: the dashed bar is the t interval, which assumes "
+            "normal differences, and no verdict is read off it."
+        )
     if shift(c).few:
         return (
             "Too few seeds for a verdict: the dashed bar is the t interval, which assumes normal differences, and no verdict is read off it."

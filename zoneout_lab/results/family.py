@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema, stats
-from zoneout_lab.metrics import Scale
+from zoneout_lab.metrics import Scale, Values
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.legible import label, legible
 from zoneout_lab.results.pairing import Pairs, pairs
@@ -93,9 +93,14 @@ def compare_family(
     seeds, sizes = [pair.seeds for pair in paired], [pair.on.sizes for pair in paired]
     rng = np.random.default_rng(_SAMPLING_SEED)
     if looks:
+
+        def anew(some: Sequence[int]) -> tuple[list[Values], list[Values]]:
+            those = [pair.of_seeds(some) for pair in paired]
+            return [pair.differences for pair in those], [pair.on.sizes for pair in those]
+
         planned = sorted({seed for pair in paired for seed in (*pair.seeds, *pair.lost)})
         decisions = stats.decide_at_looks(
-            samples, claims, alpha, looks=looks, seeds=seeds, planned=planned, sizes=sizes, family=correction, absence=absence, rng=rng
+            samples, claims, alpha, looks=looks, seeds=seeds, planned=planned, sizes=sizes, anew=anew, family=correction, absence=absence, rng=rng
         )  # fmt: skip
         seen = [planned[: looks[decision.look - 1]] if decision.look else planned for decision in decisions]
         paired = [pair.of_seeds(those) for pair, those in zip(paired, seen, strict=True)]
@@ -191,7 +196,8 @@ class _Power(TypedDict):
 
 def _power(effect: stats.PairedEffect, claim: stats.Claim, decision: stats.Decision) -> _Power:
     """What an inconclusive comparison can be told of more seeds, from the difference and the spread that it saw."""
-    if decision.verdict != "inconclusive" or not effect.sd > 0:
+    # before the first look nothing is decided, however large the difference
+    if decision.verdict != "inconclusive" or decision.spent == 0 or not effect.sd > 0:
         return {"chance": None, "seeds_to_decide": None}
     seen, margin = _two_digits(effect.mean / effect.sd), _two_digits(claim.margin / effect.sd)
     if claim.of_absence and margin == 0:

@@ -30,8 +30,13 @@ def number(value: float | None, places: int | None = None, beside: Iterable[floa
 
     >>> number(-0.01234), number(0.005, 4), number(3.2e-7), number(float("nan")), number(float("-inf"))
     ('−0.0123', '0.0050', '3.20 × 10⁻⁷', '–', '−∞')
-    >>> number(-0.004, 2), number(-0.004, 2, beside=[0.0]), number(0.50001, 2, beside=[0.5])
-    ('0.00', '−0.004', '0.50001')
+    >>> (
+    ...     number(-0.004, 2),
+    ...     number(-0.004, 2, beside=[0.0]),
+    ...     number(0.50001, 2, beside=[0.5]),
+    ...     number(0.999999997, 2, beside=[1.0]),
+    ... )
+    ('0.00', '−0.004', '0.50001', '0.999999997')
     """
     if value is None or math.isnan(value):
         return ABSENT
@@ -49,7 +54,9 @@ def _texts(value: float, places: int | None) -> Iterator[str]:
     size = abs(value)
     if not (size and not 1e-4 <= size < 1e6 and (places is None or places > 6 or size >= 1e6)):
         fewest = decimals([value]) if places is None else places
-        yield from (f"{value:.{digits}f}" for digits in range(fewest, max(fewest, 6) + 1))
+        # thirteen significant digits tell the twelfth apart
+        most = max(6, decimals([value], 13)) if size >= 1e-2 else 6
+        yield from (f"{value:.{digits}f}" for digits in range(fewest, max(fewest, most) + 1))
     yield from (f"{value:.{digits}e}" for digits in range(2, 17))
 
 

@@ -51,13 +51,13 @@ class Pairs:
         """These pairs with no other seeds than these."""
         wanted = set(seeds)
         at = [k for k, seed in enumerate(self.seeds) if seed in wanted]
-        on = self.on
+        ours, theirs = (tuple(values[k] for k in at) for values in (self.arm_values, self.against_values))
         return dataclasses.replace(
             self,
             seeds=tuple(self.seeds[k] for k in at),
-            arm_values=tuple(self.arm_values[k] for k in at),
-            against_values=tuple(self.against_values[k] for k in at),
-            on=stats.Scaled(on.arm[at], on.against[at], on.replaced, on.sizes[at]),
+            arm_values=ours,
+            against_values=theirs,
+            on=stats.scaled(ours, theirs, self.scale),  # what a zero counts as depends on the other values
             lost=tuple(seed for seed in self.lost if seed in wanted),
             diverged=tuple((name, seed) for name, seed in self.diverged if seed in wanted),
             only_diverged=tuple(tuple(seed for seed in each if seed in wanted) for each in self.only_diverged),  # type: ignore[arg-type]

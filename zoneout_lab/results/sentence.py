@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from zoneout_lab import stats
 from zoneout_lab.results.comparison import Comparison
-from zoneout_lab.results.numbers import number, p_value, percent
+from zoneout_lab.results.numbers import decimals, number, p_value, percent
 from zoneout_lab.results.shown import (
     difference,
     disagree,
@@ -15,6 +15,7 @@ from zoneout_lab.results.shown import (
     is_ratio,
     margin_in_words,
     places,
+    ratio,
     seen,
     shown_interval,
     typical,
@@ -68,7 +69,8 @@ def short(c: Comparison, arm: str, against: str) -> str:
         return _end_short("No seed has both values", _lost(c))
     ours, theirs = typical(c, c.arm_values), typical(c, c.against_values)
     noun = c.noun or c.long_name
-    first, second = _value(c, ours, theirs), _value(c, theirs, ours)
+    digits = _digits_of_values(c, ours, theirs)
+    first, second = (_value(c, value, digits) for value in (ours, theirs))
     unit = unit_of(c.metric, c.units)[1]
     values = f"The {noun} is {first} for {arm} and {second.removesuffix(f' {unit}')} for {against}"
     if c.mean_difference == 0:
@@ -89,18 +91,24 @@ def _end_short(head: str, notes: Sequence[str]) -> str:
 def _shift(c: Comparison) -> str:
     mean, side = seen(c, c.mean_difference), "lower" if c.mean_difference < 0 else "higher"
     unit = unit_of(c.metric, c.units)[1]
-    return f"{with_unit(number(abs(mean), places(c), [0.0]), unit)} {side}"
+    return f"{with_unit(number(abs(mean), places(c), [0.0, abs(seen(c, c.bound))]), unit)} {side}"
 
 
 def _times(c: Comparison) -> str:
-    return f"{number(seen(c, c.mean_difference), places(c), [1.0])} times"
+    return f"{ratio(c, c.mean_difference, places(c))} times"
 
 
-def _value(c: Comparison, value: float, other: float) -> str:
+def _digits_of_values(c: Comparison, ours: float, theirs: float) -> int | None:
+    """Decimal places of both values: the difference's, so that it can be checked; where a ratio, which says nothing of their size, has them alike, more."""
+    if not is_ratio(c):
+        return places(c)
+    alike = ours != theirs and _value(c, ours, None) == _value(c, theirs, None)
+    return decimals([unit_of(c.metric, c.units)[0] * (ours - theirs)], 1) if alike else None
+
+
+def _value(c: Comparison, value: float, digits: int | None) -> str:
     factor, unit = unit_of(c.metric, c.units)
-    # the difference's digits, so that it can be checked; a ratio says nothing of the size of its parts
-    digits = None if is_ratio(c) else places(c)
-    text = number(factor * value, digits, [factor * other])
+    text = number(factor * value, digits)
     return f"{text}%" if unit == "percentage points" else with_unit(text, unit)
 
 
@@ -124,8 +132,11 @@ def _spoken_interval(c: Comparison) -> list[str]:
     (low, high), alpha, normal = shown_interval(c)
     if not math.isfinite(low):
         return []
+    if is_ratio(c) and normal:
+        return _interval(c)
     if is_ratio(c):
-        return [text.replace("× ", "") + " times" if not normal else text for text in _interval(c)]
+        low_end, high_end = (ratio(c, end, places(c)) for end in (low, high))
+        return [f"{percent(alpha)} interval {low_end} to {high_end} times"]
     marks = (0.0, abs(seen(c, c.bound)))
     ends = [number(abs(seen(c, end)), places(c), marks) for end in (low, high)]
     if low == high == 0:

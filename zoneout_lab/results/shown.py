@@ -55,8 +55,13 @@ def marks(c: Comparison) -> tuple[float, float, float]:
 
 def difference(c: Comparison, value: float, digits: int | None = None) -> str:
     """A difference on the scale in digits: ``−2.25``, or ``× 0.93``."""
-    text = number(seen(c, value), digits, marks(c))
-    return f"× {text}" if is_ratio(c) else text
+    return f"× {ratio(c, value, digits)}" if is_ratio(c) else number(seen(c, value), digits, marks(c))
+
+
+def ratio(c: Comparison, value: float, digits: int | None = None) -> str:
+    """A ratio in so many decimal places, or as many as show two significant digits: beside × 35, one of 0.07 is neither 0 nor 0.1."""
+    shown = seen(c, value)
+    return number(shown, None if digits is None else max(digits, decimals([shown], 2)), marks(c))
 
 
 def read_off(c: Comparison) -> tuple[Interval, float]:

@@ -23,6 +23,7 @@ Bonferroni's, is below that level too. One hypothesis alone loses nothing by it,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -207,10 +208,13 @@ def flipped(drawn: npt.NDArray[np.uint8], n: int) -> FloatArray:
 
 def p_under(tested: Tested, flips: SeedFlips) -> Under:
     """The p that the hypothesis would have under each of the flips."""
-    values = tested.differences - tested.shift
+    # a power of two, so that the sum of enormous numbers stays finite and no digit changes
+    largest = max(abs(tested.shift), float(np.abs(tested.differences).max(initial=0.0)))
+    unit = 2.0 ** max(0, math.frexp(largest)[1] - 900)
+    values = tested.differences / unit - tested.shift / unit
     sums = flips.sums(values, tested.seeds)
     # a sum is off by no more than all its parts are
-    less, greater = ranks(sums, float(slack_of(tested.differences, tested.sizes).sum()))
+    less, greater = ranks(sums, float((slack_of(tested.differences, tested.sizes) / unit).sum()))
     finer = np.zeros(sums.size)
     if flips.drawn is None:
         largest = float(np.abs(values).max(initial=0.0)) or 1.0  # squares of enormous values are not finite

@@ -47,6 +47,9 @@ from zoneout_lab.stats.verdict import (
 Spending = Literal["obrien-fleming", "pocock"]
 Flags = npt.NDArray[np.bool_]
 
+#: differences and sizes of each claim, in the order of its seeds, made of so many seeds alone
+Anew = Callable[[Sequence[int]], tuple[Sequence[FloatArray], Sequence[FloatArray]]]
+
 
 def spent(alpha: float, fraction: float, spending: Spending = "obrien-fleming") -> float:
     """The α that may be spent when so large a ``fraction`` of the planned seeds has been seen.
@@ -77,6 +80,7 @@ def decide_at_looks(
     seeds: Sequence[Sequence[int]] | None = None,
     planned: Sequence[int] | None = None,
     sizes: Sequence[npt.ArrayLike | None] | None = None,
+    anew: Anew | None = None,
     family: Family = "joint",
     absence: Absence = "one-sided",
     spending: Spending = "obrien-fleming",
@@ -92,6 +96,8 @@ def decide_at_looks(
         looks: numbers of seeds, rising; the last is the number planned.
         seeds: the seed of each difference, [n_i] for each claim.
         planned: the seeds in the order in which they were run, lost ones among them; by default those that occur, ascending.
+        anew: makes the samples and sizes of a look of its seeds alone, where a difference depends on other seeds' values, as that of a zero on the log
+            scale does: what a look found must not change when seeds are added. Without it they are the look's part of the whole.
         spending: how much of α the earlier looks may spend.
 
     Raises InputRefusedError for looks that do not rise, and as ``decide`` does.
@@ -122,11 +128,25 @@ def decide_at_looks(
     decisions: list[Decision | None] = [None] * len(claims)
     open_ = list(range(len(claims)))
     for look, (n, level) in enumerate(zip(reached, levels, strict=False), 1):
-        course.see(order[:n], level, vectors, ids, sizes, claims, absence, resamples_for(alpha / max(1, len(claims))))
+        values, parts = (vectors, sizes) if anew is None else _whole(anew(order[:n]), order[:n], ids)
+        course.see(order[:n], level, values, ids, parts, claims, absence, resamples_for(alpha / max(1, len(claims))))
         for j, decision in course.test(open_, claims, absence).items():
             decisions[j] = dataclasses.replace(decision, look=look, spent=level)
         open_ = [j for j in open_ if not _closed(decisions[j])]
     return tuple(decision for decision in decisions if decision is not None)
+
+
+def _whole(
+    made: tuple[Sequence[FloatArray], Sequence[FloatArray]], some: Sequence[int], seeds: Sequence[Sequence[int]]
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """What was made of ``some`` seeds in its places among all, which are NaN elsewhere."""
+    out: tuple[list[FloatArray], list[FloatArray]] = ([], [])
+    for found, into in zip(made, out, strict=True):
+        for values, of in zip(found, seeds, strict=True):
+            whole = np.full(len(of), np.nan)
+            whole[np.isin(of, some)] = values
+            into.append(whole)
+    return out
 
 
 def _closed(decision: Decision | None) -> bool:

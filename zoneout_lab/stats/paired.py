@@ -93,7 +93,7 @@ def _sd(values: FloatArray, slack: FloatArray | None = None) -> float:
         return math.nan
     slack = slack_of(values) if slack is None else slack
     low, high = int(values.argmin()), int(values.argmax())
-    if values[high] - values[low] <= slack[high] + slack[low]:
+    if values[high] / 2 - values[low] / 2 <= (slack[high] + slack[low]) / 2:  # halves of enormous values stay finite
         return 0.0
     largest = float(np.abs(values).max())
     return largest * float((values / largest).std(ddof=1)) if largest > _ENORMOUS else float(values.std(ddof=1))

@@ -282,7 +282,8 @@ def decision_of(
 ) -> Decision:
     """What a finding and the level that the family left for it come to."""
     # at levels above a third, which nobody asks for, there is no interval at 1 − 2 level
-    inner_level = min(2 * level, (1 + level) / 2) if absence == "one-sided" else level
+    one_sided = absence == "one-sided" or claim.direction.startswith("not ")
+    inner_level = min(2 * level, (1 + level) / 2) if one_sided else level
     p, marks = flip.p(), (-claim.margin, 0.0, claim.margin)
     if not possible:
         verdict: Verdict = "underpowered"

@@ -218,7 +218,7 @@ def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any
         row(
             f"{adjusted_name(c)[0].upper()}{adjusted_name(c)[1:]}",
             [(c.p_adjusted, p_value(c.p_adjusted, [held_against(c)]))],
-            f"for a verdict at this margin, among {count(c.family, 'hypothesis', 'hypotheses')}; held against {number(held_against(c))}",
+            f"for a verdict at this margin, among {count(c.family, 'hypothesis', 'hypotheses')}; held against {p_value(held_against(c), [c.p_adjusted])}",
         ),
     ]
     if c.correction != "holm" and c.family > 1:
