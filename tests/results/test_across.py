@@ -148,7 +148,11 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], str]] = {
     "one": ([{}], "needs the results on two at least"),
     "the same twice": ([{}, {}], "digits is given twice"),
     "another arm": (
-        [{}, {"task": "adding", "arms": [ARMS[0], ARMS[1] | {"regularizer": {"kind": "x"}}]}],
+        [{}, {"task": "adding", "arms": [ARMS[0], ARMS[1] | {"regularizer": {"kind": "x"}}, ARMS[2]]}],
+        "the arms of",
+    ),
+    "another change of an arm": (
+        [{}, {"task": "adding", "arms": [ARMS[0], ARMS[1] | {"change": {"training.lr": 0.1}}, ARMS[2]]}],
         "the arms of",
     ),
     "another baseline": ([{}, {"task": "adding", "baseline": "zoneout"}], "the baseline of"),
@@ -217,3 +221,8 @@ def test_the_profile_shows_every_run_but_what_would_dwarf_the_rest() -> None:
     far = across([results("digits", [9.0] * 6), results("adding")]).judgements[0].aggregates
     assert far.thresholds[0] == -8.25
     assert near.thresholds[-1] < 8.25
+
+
+def test_an_arms_change_of_a_tasks_own_option_is_no_other_question() -> None:
+    arms = [ARMS[0], ARMS[1] | {"change": {"options.length": 9}}, ARMS[2]]
+    assert across([results("digits"), results("adding", arms=arms)]).tasks == ("digits", "adding")

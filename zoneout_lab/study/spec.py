@@ -245,10 +245,10 @@ class Study(Frozen):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The study as JSON, with the setting that results from its task, preset and changes, and the digests of its own code, if any."""
+        """The study as JSON, with the setting that results from its task, preset and changes (``settings``, one for each, where it has several tasks), and the digests of its own code, if any."""
         written = self.model_dump(mode="json")
-        if not self.tasks:
-            written |= {"setting": self.setting().model_dump(mode="json")}
+        settings = [each.setting().model_dump(mode="json") for each in self.each()]
+        written |= {"settings": settings} if self.tasks else {"setting": settings[0]}
         return written | ({"code": self.code.digests()} if self.code.files else {})
 
     @property
