@@ -29,7 +29,7 @@ def test_in_the_manifest(finished):
 
 def test_in_the_report(finished):
     report = (finished[0] / "report.html").read_text()
-    assert "seeds: 2 → 3" in report
+    assert "Seeds 3, where 2 was declared." in report
     assert "training.epochs set to 1" in report
 
 
