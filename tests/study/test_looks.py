@@ -209,7 +209,9 @@ def test_a_study_that_was_judged_itself_learns_of_no_look_after_that(tmp_path):
     assert earlier(tmp_path, NOW)[0] == []
 
 
-@pytest.mark.parametrize("damaged", [[None], [{}], [LOOK | {"hypotheses": [{"name": "unknown"}]}], 3])
+@pytest.mark.parametrize(
+    "damaged", [[None], [{}], [LOOK | {"hypotheses": [{"name": "unknown"}]}], [LOOK | {"seeds": "six"}], 3]
+)
 def test_damaged_looks_stop_nothing(tmp_path, damaged):
     folder(tmp_path, small(seeds=6, hypotheses=(HELPS,)), looks=damaged)
     found, warnings = earlier(tmp_path, NOW)

@@ -193,3 +193,19 @@ def test_trials_of_a_search_are_found_too(tuned, copy_of):
     ours = manifest(more.folder)
     assert ours["tuning"] == theirs["tuning"]
     assert [sum(e["phase"] == stores.TUNE for e in each["runs"].values()) for each in (ours, theirs)] == [16, 16]
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_symbolic_link_is_taken_over_as_the_file_it_leads_to(ran, copy_of, absolute):
+    first = copy_of(ran)
+    (first / "kept").mkdir()
+    for path in sorted((first / "runs").glob("*.nc")):
+        target = first / "kept" / path.name
+        path.rename(target)
+        path.symlink_to(target if absolute else Path("../kept") / path.name)
+    store, warnings = taken(FOUR, first.parent)
+    assert warnings == []
+    assert len(store.manifest["runs"]) == len(TWO.runs())
+    assert not any(path.is_symlink() for path in (store.folder / "runs").iterdir())
+    shutil.rmtree(first)
+    assert (open_results(store.folder)["metrics/status"] == "finished").sum() == len(TWO.runs())

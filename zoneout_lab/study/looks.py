@@ -127,7 +127,7 @@ def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) ->
             looks = [_full(folder, theirs, look) for look in manifest.get("looks", ())] if _other(theirs, spec) else []
             looks += [look for look in manifest.get("earlier_looks", ()) if look["folder"] != store.folder.name]
             new = [look for look in looks if not _same(look, spec) and _key(look) not in known]
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             siblings.damaged(siblings.out / folder, f"its looks cannot be read ({error!r})")
             continue
         known |= {_key(look) for look in new}

@@ -139,7 +139,7 @@ def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: st
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         try:
-            os.link(file, part)
+            os.link(file.resolve(), part)  # a link to a symbolic link would lead out of this folder
         except OSError:  # another file system, or one without links; or a leftover is in the way
             schema.write_bytes(part, file.read_bytes())
         tree = schema.read_tree(part, sha256)
