@@ -42,11 +42,13 @@ def train_by_looks(driver: Driver, study: Study) -> int:
         driver.train_missing((run for run in study.runs(seeds) if run.seed >= before), CONFIRM)
         if len(driver.failed) > failed:
             break
-        if study.looks:
+        again = driver.trained + len(driver.taken) > done
+        # a look that stands is not taken again: the same command must leave a study that went on past it as it is
+        if study.looks and (again or all(look["seeds"] != seeds for look in store.manifest.get("looks", ()))):
             _reach(store, seeds)
         if study.hypotheses:
             try:
-                look = look_at(store, seeds, again=driver.trained + len(driver.taken) > done)
+                look = look_at(store, seeds, again=again)
             except LabError:
                 break  # the report, which is written next, says why these results cannot be judged
             still = open_in(look)
