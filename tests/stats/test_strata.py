@@ -10,6 +10,7 @@ import pytest
 
 from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.stats import strata
 from zoneout_lab.stats.strata import decide_over_tasks, standardised
 from zoneout_lab.stats.strata_power import chance_over_tasks, decide_many_over_tasks, smallest_over_tasks
 
@@ -253,3 +254,14 @@ def test_a_familys_adjusted_p_is_that_of_enumerated_flips() -> None:
     found = decide_over_tasks(tasks, [stats.Claim()] * 2)
     first = min(range(2), key=lambda j: p[j][0])
     assert found[first].p_adjusted == pytest.approx(np.mean(least <= p[first][0] + 1e-6 / 64), abs=1e-12)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_of_margins_that_are_left_out_alike_the_nearest_is_flipped(side):
+    """Wide margins are all left out with the smallest p there is, and the lower one of the first task is no better than another."""
+    middle = np.array([-0.5, 0.2, 0.4, -0.3, 0.1, 0.3])
+    claim = stats.Claim("same", 3.0)
+    (tasks,) = strata._checked([[middle, middle + side * 2.0]], [claim], None, None)
+    found = strata._find(tasks, claim, lambda: None, 99)
+    assert (found.p, found.weakest) == (1 / 64, (0, 1))
+    assert (found.tested.shift, list(found.tested.seeds)) == (side * 3.0, list(range(6, 12)))

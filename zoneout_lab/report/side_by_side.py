@@ -95,7 +95,7 @@ def _answer(both: Sequence[ReportData], matches: Sequence[Matched], names: Seque
             else f"All {total} have the same verdict in both."
         )
     else:
-        lead = f"Of {total}, {apart} {'has' if apart == 1 else 'have'} another verdict in one result than in the other."
+        lead = f"Of {total}, {apart} {'has' if apart == 1 else 'have'} different verdicts in the two results."
     results = [
         {"called": called, "name": name, "about": _about(data)}
         for called, name, data in zip(_CALLED, names, both, strict=True)

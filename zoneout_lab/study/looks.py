@@ -42,12 +42,13 @@ def train_by_looks(driver: Driver, study: Study) -> int:
         driver.train_missing((run for run in study.runs(seeds) if run.seed >= before), CONFIRM)
         if len(driver.failed) > failed:
             break
-        new = driver.trained + len(driver.taken) > done
-        if study.looks:
-            _reach(store, seeds, again=new)
+        again = driver.trained + len(driver.taken) > done
+        # a look that stands is not taken again: the same command must leave a study that went on past it as it is
+        if study.looks and (again or all(look["seeds"] != seeds for look in store.manifest.get("looks", ()))):
+            _reach(store, seeds)
         if study.hypotheses:
             try:
-                look = look_at(store, seeds, again=new)
+                look = look_at(store, seeds, again=again)
             except LabError:
                 break  # the report, which is written next, says why these results cannot be judged
             still = open_in(look)
@@ -127,7 +128,7 @@ def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) ->
             looks = [_full(folder, theirs, look) for look in manifest.get("looks", ())] if _other(theirs, spec) else []
             looks += [look for look in manifest.get("earlier_looks", ()) if look["folder"] != store.folder.name]
             new = [look for look in looks if not _same(look, spec) and _key(look) not in known]
-        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             siblings.damaged(siblings.out / folder, f"its looks cannot be read ({error!r})")
             continue
         known |= {_key(look) for look in new}
@@ -138,10 +139,8 @@ def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) ->
         store.save()
 
 
-def _reach(store: Store, seeds: int, *, again: bool) -> None:
-    """Results are those up to here; a look that is passed once more with nothing new does not take them back to it."""
-    reached = store.manifest.get("reached")
-    if reached is None or reached < seeds or (again and reached != seeds):
+def _reach(store: Store, seeds: int) -> None:
+    if store.manifest.get("reached") != seeds:
         store.manifest["reached"] = seeds
         store.save()
 
