@@ -108,7 +108,7 @@ def test_an_open_verdict_says_how_many_seeds_would_probably_decide():
     assert 8 < c.seeds_to_decide < 40
     tenths = round(10 * c.chance)
     assert (
-        f"low power: were the true difference as seen, which is uncertain, {tenths} of 10 such studies would decide, "
+        f"low power: if the true difference were the one seen (which is uncertain), {tenths} of 10 such studies would decide, "
         f"and 8 of 10 with about {c.seeds_to_decide} seeds" in c.sentence
     )
     assert c.short.endswith(f" About {c.seeds_to_decide} seeds would probably decide.")

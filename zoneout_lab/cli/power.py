@@ -42,6 +42,11 @@ def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
             str(p.spare) if p.spare >= 0 else "too few",
         )
     output.print(table)
+    if study.looks:
+        errors.print(
+            f"The looks before the last, at {', '.join(map(str, study.looks[:-1]))} seeds, are not in these figures; what they may spend of α costs a little of this power.",
+            style="dim", highlight=False, soft_wrap=True,
+        )  # fmt: skip
     one, absent = found[0], any(h.direction == "same" or h.direction.startswith("not ") for h in study.hypotheses)
     if pilot is None:
         errors.print(

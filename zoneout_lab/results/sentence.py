@@ -184,7 +184,9 @@ def _cautions(c: Comparison) -> list[str]:
             f"the Hodges–Lehmann shift differs from the mean: {with_unit(difference(c, c.hodges_lehmann), unit)}"
         )
     if c.verdict_worst is not None:
-        notes.append(f"with diverged runs counted as worst: {c.verdict_worst}, p = {p_value(c.p_worst, [c.alpha])}")
+        notes.append(
+            f"with diverged runs counted as worst{', and no margin' if c.bound else ''}: {c.verdict_worst}, p = {p_value(c.p_worst, [c.alpha])}"
+        )
     elif not math.isnan(c.p_worst):
         notes.append(f"with diverged runs counted as worst, p = {p_value(c.p_worst, [c.alpha])} for any difference")
     return notes
@@ -197,7 +199,7 @@ def _more_seeds(c: Comparison) -> list[str]:
     of_ten = round(10 * c.chance)
     found = "fewer than 1" if of_ten == 0 else str(of_ten)
     more = "only with more than 100" if c.seeds_to_decide is None else f"with about {c.seeds_to_decide}"
-    text = f"were the true difference as seen, which is uncertain, {found} of 10 such studies would decide, and 8 of 10 {more} seeds"
+    text = f"if the true difference were the one seen (which is uncertain), {found} of 10 such studies would decide, and 8 of 10 {more} seeds"
     return [f"low power: {text}" if c.chance < 0.5 else text]
 
 

@@ -31,8 +31,7 @@ def cautions(arm: npt.ArrayLike, against: npt.ArrayLike) -> tuple[Caution, ...]:
     | ``outlier`` | a value of an arm lies more than 5 scaled median absolute deviations from its median |
     | ``spread`` | the arms' spreads differ: Pitman–Morgan test at .05 (sums and differences are correlated) |
 
-    Measured at n = 8 to 10 (1,500 samples each): one of them for 24% of pairs of normal samples with equal spread, and for 47–69% of the false verdicts
-    that lognormal differences of mean zero give. Fewer than 4 pairs have none.
+    How often they are given, and how often with a false verdict: reports/calibration, table "cautions". Fewer than 4 pairs have none.
 
     >>> cautions([0.1, 0.2, 0.15, 0.12, 0.18, 5.0], [0.1, 0.15, 0.12, 0.2, 0.18, 0.11])
     ('skew', 'outlier', 'spread')
