@@ -4,7 +4,7 @@ Claim 16 of Krueger et al. 2017 at a small scale, tested where everything varies
 that it cannot say how much of a difference is a seed's luck. Here the same LSTM is trained with zoneout and without, over and over: with
 everything drawn anew, and with one kind of randomness at a time while the others are held at one draw (after Bouthillier et al. 2021).
 
-Decision rule: paired by seed, exact sign-flip tests, Holm over one hypothesis at α = .05, for which six seeds are the fewest
+Decision rule: paired by seed, an exact sign-flip test of the one hypothesis at α = .05, for which six seeds are the fewest
 (2/2⁶ = .031). Twenty are run, because a standard deviation from six is known only to a factor of three. The margin is zero: at this
 scale any difference is of interest. That hypothesis compares arms whose seeds vary the same; the others are described and not tested.
 """

@@ -54,7 +54,7 @@ def test_the_page_names_every_rate_above_its_promise():
             row["above"] = False if "above" in row else row.get("above")
     tables = {name: [{k: v for k, v in row.items() if v is not None} for row in rows] for name, rows in tables.items()}
     tables["familywise"][3]["above"] = True
-    about = {"minutes": 1, "machine": "m", "python": "3", "numpy": "2", "scipy": "1"}
+    about = {"simulations": 20, "minutes": 1, "machine": "m", "python": "3", "numpy": "2", "scipy": "1"}
     text = page({**tables, "looks_themselves": tables["looks"]}, about)
     assert "The intervals of 1 lie wholly above it" in text
     assert f"- `familywise`: correction {tables['familywise'][3]['correction']}" in text

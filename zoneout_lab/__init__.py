@@ -41,10 +41,10 @@ if TYPE_CHECKING:
         WeightNoise,
         Zoneout,
     )
-    from zoneout_lab.report import write_report
-    from zoneout_lab.results import compare, judge, open_results
+    from zoneout_lab.report import write_across, write_index, write_report, write_side_by_side
+    from zoneout_lab.results import across, compare, judge, open_results
     from zoneout_lab.settings import Model, Setting, Training
-    from zoneout_lab.study import Arm, Hypothesis, Study, Tuning, load_study
+    from zoneout_lab.study import Arm, Hypothesis, OnTask, Study, Tuning, load_study
     from zoneout_lab.tasks import Carried, Data, Examples, Stream, Task
 
 _FROM = {
@@ -81,10 +81,10 @@ _FROM = {
         "WeightNoise",
         "Zoneout",
     ),
-    "report": ("write_report",),
-    "results": ("compare", "judge", "open_results"),
+    "report": ("write_across", "write_index", "write_report", "write_side_by_side"),
+    "results": ("across", "compare", "judge", "open_results"),
     "settings": ("Model", "Setting", "Training"),
-    "study": ("Arm", "Hypothesis", "Study", "Tuning", "load_study"),
+    "study": ("Arm", "Hypothesis", "OnTask", "Study", "Tuning", "load_study"),
     "tasks": ("Carried", "Data", "Examples", "Stream", "Task"),
 }
 _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _FROM.items() for name in names}
@@ -114,6 +114,7 @@ __all__ = [
     "NoRegularizer",
     "NonRecurrentDropout",
     "NormStabilizer",
+    "OnTask",
     "PerturbationGrowth",
     "Recurrent",
     "RecurrentBatchNorm",
@@ -131,6 +132,7 @@ __all__ = [
     "VariationalDropout",
     "WeightNoise",
     "Zoneout",
+    "across",
     "cells",
     "compare",
     "gradient_flow",
@@ -139,7 +141,10 @@ __all__ = [
     "open_results",
     "perturbation_growth",
     "probe",
+    "write_across",
+    "write_index",
     "write_report",
+    "write_side_by_side",
 ]
 
 

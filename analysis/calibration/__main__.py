@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-from analysis.calibration import boundaries, checks, families, sequential, single
+from analysis.calibration import boundaries, checks, families, sequential, single, strata
 from analysis.calibration.draws import Row
 from analysis.calibration.page import page
 
@@ -44,6 +44,8 @@ TABLES: dict[str, tuple[Table, float]] = {
 
 if importlib.util.find_spec("analysis.calibration.profiles"):
     TABLES["profiles"] = (importlib.import_module("analysis.calibration.profiles").profiles_calibration, 1)
+
+TABLES |= {"tasks": (strata.errors, 4), "tasks_opposed": (strata.opposed, 4), "tasks_power": (strata.power, 4)}
 
 
 def main(words: list[str] | None = None) -> None:

@@ -20,7 +20,7 @@ def page(tables: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
         "# Calibration of the statistics",
         "",
         "How often the routines of `zoneout_lab/stats` are wrong where the truth is known, by simulation. Each rate has its 99% Clopper–Pearson interval. "
-        f"Made by `python -m analysis.calibration` in {about['minutes']:g} minutes on one core ({about['machine']}, Python {about['python']}, NumPy {about['numpy']}, "
+        f"Made by `python -m analysis.calibration --simulations {about['simulations']}` in {about['minutes']:g} minutes on one core ({about['machine']}, Python {about['python']}, NumPy {about['numpy']}, "
         f"SciPy {about['scipy']}); the same command gives the same numbers. Every table is here as CSV.",
         "",
         f"**{len(promised)} rates are promised to be at most a nominal level. The intervals of {len(above)} lie wholly above it** "
@@ -68,8 +68,27 @@ def page(tables: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
         names = [name for name in tables["profiles"][0] if name not in _RATE]
         text = "Differences of smooth curves of 100 timesteps. Here `rate` has a 95% Wilson interval; a share has a mean only."
         parts += _section("Profiles over time", tables["profiles"], names, text)
+    for name, heads, title, about_it in _TASKS:
+        if name in tables:
+            parts += _section(title, tables[name], heads, about_it)
     return "\n".join(parts).rstrip() + "\n"
 
+
+_TASKS = (
+    (
+        "tasks", ("differences", "tasks", "n", "m"), "Several tasks",
+        "Chance of any verdict over all tasks where no arm differs on any of them; n seeds on each, m hypotheses with a shared baseline, one task's differences a thousand "
+        "times another's. Lognormal differences of mean zero are outside what is promised; skews of one kind add up over tasks.",
+    ),
+    (
+        "tasks_opposed", ("effect", "n"), "Two tasks that disagree",
+        "A difference of so many sd on one task, and the same the other way round on the other: none on average.",
+    ),
+    (
+        "tasks_power", ("test", "tasks", "n"), "Power over several tasks",
+        "One hypothesis, a difference of one sd on each task, spreads as above.",
+    ),
+)  # fmt: skip
 
 _RATE = ("rate", "low", "high", "simulations", "nominal", "above", "below")
 

@@ -30,7 +30,8 @@ def test_list(command):
         assert name in done.output
     studies = json.loads(command("list", "--json").output)
     assert [study["name"] for study in studies] == list(builtin_studies())
-    assert all(study["setting"]["training"]["epochs"] > 0 for study in studies)
+    # on several tasks there is a setting for each
+    assert all(study["setting"]["training"]["epochs"] > 0 for study in studies if "tasks" not in study)
 
 
 def test_plan(command, small_file, tmp_path):
@@ -99,6 +100,7 @@ def test_status(command, finished, tmp_path):
     folder = folder_of(finished)
     expected = {
         "study": folder.name,
+        "task": "digits",
         "planned": 6,
         "done": 6,
         "missing": 0,
@@ -164,6 +166,50 @@ def test_report(command, finished, tmp_path):
     assert "Does it run?" in (tmp_path / "report.html").read_text()
 
 
+def test_report_of_two(command, finished, tmp_path, monkeypatch):
+    folder = folder_of(finished)
+    monkeypatch.chdir(tmp_path)
+    done = command("report", str(folder), str(folder))
+    assert done.code == 5
+    assert "Both results are those at" in done.errors
+    published = Path(__file__).parents[2] / "reports"
+    target = tmp_path / "two.html"
+    done = command("report", str(published / "quickstart"), str(published / "gradient_flow"), "--to", str(target))
+    assert done.code == 5
+    assert "only A has" in done.errors
+    copy = tmp_path / "copy.nc"
+    copy.write_bytes((published / "mask_sharing_pmnist" / "study.nc").read_bytes())
+    done = command("report", str(published / "mask_sharing_pmnist"), str(copy))
+    assert (done.code, done.output) == (0, "side_by_side.html\n")
+    assert "The two share" in (tmp_path / "side_by_side.html").read_text()
+
+
+def test_index(command, finished, tmp_path):
+    folder = folder_of(finished)
+    done = command("index", str(folder.parent))
+    assert (done.code, done.output) == (0, f"{folder.parent / 'index.html'}\n")
+    page = (folder.parent / "index.html").read_text()
+    assert f'href="{folder.name}/report.html"' in page
+    assert "A small study" in page
+
+
+def test_index_names_what_it_leaves_out(command, finished, tmp_path):
+    folder, target = folder_of(finished), tmp_path / "index.html"
+    (tmp_path / "foreign").mkdir()
+    done = command("index", str(folder), str(tmp_path / "foreign"), "--to", str(target))
+    assert (done.code, done.output) == (5, f"{target}\n")
+    assert f"Warning: {tmp_path / 'foreign'} is left out." in done.errors
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "study.nc").write_text("mine")
+    done = command("index", str(folder), str(tmp_path / "foreign"), str(tmp_path / "damaged"), "--to", str(target))
+    assert done.code == 4
+    target.unlink()
+    done = command("index", str(tmp_path / "foreign"), "--to", str(target))
+    assert done.code == 5
+    assert "holds no results of a study" in done.errors
+    assert not target.exists()
+
+
 def test_doctor(command):
     facts = json.loads(command("doctor", "--json").output)
     assert facts["versions"]["torch"]
@@ -173,7 +219,7 @@ def test_doctor(command):
     assert "memory free" in text.output
 
 
-@pytest.mark.parametrize("name", ["list", "plan", "run", "status", "verify", "export", "report", "doctor"])
+@pytest.mark.parametrize("name", ["list", "plan", "run", "status", "verify", "export", "report", "index", "doctor"])
 def test_help(command, name):
     done = command(name, "--help")
     assert done.code == 0

@@ -29,7 +29,7 @@ def test_in_the_manifest(finished):
 
 def test_in_the_report(finished):
     report = (finished[0] / "report.html").read_text()
-    assert "seeds: 2 → 3" in report
+    assert "Seeds 3, where 2 was declared." in report
     assert "training.epochs set to 1" in report
 
 
@@ -135,7 +135,7 @@ def test_a_shortened_study_is_measured_after_its_last_epoch(capsys):
 def test_every_study_can_be_shortened(name):
     study, *_ = chosen_study(name, None, None, None, None, ["training.epochs=1"])
     check_metrics(study)
-    assert all(run.setting.training.epochs == 1 for run in study.runs())
+    assert all(run.setting.training.epochs == 1 for each in study.each() for run in each.runs())
 
 
 def test_a_file_that_measures_after_its_own_end_is_refused(small_file, tmp_path):

@@ -9,6 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import xarray as xr
+
+from zoneout_lab import schema
+from zoneout_lab.report import write_index, write_side_by_side
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = (360, 390, 820, 1280, 1920)
@@ -94,3 +98,46 @@ def test_it_fits_every_screen(report_path: Path, tmp_path: Path, scheme: int, gr
 def test_it_prints(report_path: Path, tmp_path: Path) -> None:
     browse(tmp_path, f"--print-to-pdf={tmp_path / 'report.pdf'}", report_path.as_uri())
     assert (tmp_path / "report.pdf").stat().st_size > 50_000
+
+
+WIDE = """<!doctype html><meta charset="utf-8"><body>{frames}<script>
+addEventListener("load", () => {{
+  const seen = [...document.querySelectorAll("iframe")].map(frame => {{
+    const page = frame.contentDocument, width = frame.clientWidth;
+    const badges = [...page.querySelectorAll(".badge")].map(badge => badge.getBoundingClientRect());
+    return {{
+      width, content: page.documentElement.scrollWidth, badges: badges.length,
+      outside: badges.filter(badge => badge.left < 0 || badge.right > width).length,
+    }};
+  }});
+  document.body.replaceChildren(JSON.stringify(seen));
+}});
+</script>"""
+
+
+def test_the_index_and_two_results_fit_every_screen(study: xr.DataTree, tmp_path: Path) -> None:
+    schema.write_tree(study, tmp_path / "one" / "study.nc")
+    long = schema.study_of(study) or {}
+    other = study.copy()
+    words = "word " * 60 + "unbroken" * 40
+    hypotheses = [each | {"statement": words} for each in long["hypotheses"]]
+    other["provenance"].attrs["study"] = json.dumps(long | {"name": "n" * 64, "title": words, "hypotheses": hypotheses})
+    schema.write_tree(other, tmp_path / "two" / "study.nc")
+    write_index([tmp_path], tmp_path / "index.html")
+    write_side_by_side(tmp_path / "one", tmp_path / "two", tmp_path / "both.html")
+    frames = "".join(
+        f'<iframe src="{name}.html" style="border: 0; width: {w}px; height: 900px"></iframe>'
+        for name in ("index", "both")
+        for w in WIDTHS
+    )
+    (tmp_path / "probe.html").write_text(WIDE.format(frames=frames), encoding="utf-8")
+    dom, log = browse(tmp_path, "--dump-dom", (tmp_path / "probe.html").as_uri())
+    assert "CONSOLE" not in log, log
+    found = re.search(r"\[\{.*\}\]", dom)
+    assert found, dom[-2000:]
+    seen = json.loads(found[0])
+    assert len(seen) == 2 * len(WIDTHS)
+    for view in seen:
+        assert view["content"] <= view["width"], f"scrolls sideways at {view['width']} px"
+        assert view["badges"] >= 6
+        assert view["outside"] == 0, f"a verdict lies outside of a screen of {view['width']} px"

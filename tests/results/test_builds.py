@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,7 +11,7 @@ from tiny_studies import make_run, make_spec
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.results.builds import averaged, split_variance
+from zoneout_lab.results.builds import averaged, replicates, split_variance
 from zoneout_lab.results.scalars import scalar
 
 ARMS = ("lstm", "zoneout", "dropout")
@@ -57,6 +59,18 @@ def test_one_that_diverged_anywhere_is_lost_and_one_that_is_missing_is_not():
     assert found.sel(arm="lstm", seed=2).item() == pytest.approx(0.3)
 
 
+def test_what_does_not_bear_on_training_may_differ():
+    study = make_spec(seeds=6) | {"arms": [{"name": arm, "label": arm} for arm in ARMS]}
+    other = study | {"seeds": 7, "hypotheses": [], "title": "Again", "arms": [{"name": a, "label": "x"} for a in ARMS]}
+    trees = [build("a", ERRORS, spec=study), build("b", ERRORS, spec=other)]
+    assert replicates(trees)
+    assert averaged(trees, "valid_error").values == pytest.approx(0.1)
+    changes: list[dict[str, Any]] = [{"seed": 1}, {"vary": ["masks"]}, {"setting": {}}, {"arms": study["arms"][:1]}]
+    for change in changes:
+        assert not replicates([trees[0], build("b", ERRORS, spec=other | change)])
+    assert not replicates([trees[0], build("b", ERRORS, spec=other, data="e")])
+
+
 def test_variance_is_split_as_a_mixed_model_has_it():
     """Restricted maximum likelihood has the same answer for balanced data, where it is not at zero."""
     smf = pytest.importorskip("statsmodels.formula.api")
@@ -101,7 +115,7 @@ ERRORS = {arm: dict.fromkeys(range(6), 0.1) for arm in ARMS}
     ("trees", "says"),
     [
         ([build("a", ERRORS)], "two or more results"),
-        ([build("a", ERRORS), build("b", ERRORS, spec=make_spec(seeds=7))], "not of the same study"),
+        ([build("a", ERRORS), build("b", ERRORS, spec=make_spec(seeds=6) | {"seed": 1})], "not of the same study"),
         ([build("a", ERRORS), build("b", ERRORS, data="e")], "not of the same data"),
         ([build("a", ERRORS, spec={}), build("b", ERRORS, spec={})], "."),
         ([build("a", ERRORS), build("a", ERRORS)], r"Results 1 and 2 share files of runs \(SHA-256 a-dropout-0…\)"),

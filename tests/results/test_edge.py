@@ -84,6 +84,15 @@ def test_all_differences_equal_is_no_close_call():
     assert np.isfinite(c.interval).all()
 
 
+def test_at_a_look_the_p_is_near_what_may_be_spent_there_and_not_alpha():
+    step = BASE.smallest_p
+    spent = {"looks": (10, 20), "look": 1, "spent": 0.0056}
+    assert near_edge(altered(p_adjusted=0.0056 + step, **spent))
+    assert not near_edge(altered(p_adjusted=0.05, **spent))
+    # before the first look nothing may be spent, and nothing turns
+    assert not near_edge(altered(p_adjusted=0.0, looks=(10, 20), look=None, spent=0.0))
+
+
 def test_a_look_s_p_is_held_against_what_may_be_spent_by_then():
     step = BASE.smallest_p
     assert near_edge(altered(looks=(10, 20), look=1, spent=0.0056, p_adjusted=0.0056 + step / 2))

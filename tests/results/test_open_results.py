@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from tiny_studies import make_run, make_spec
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 from zoneout_lab.results import open_results, scalar
+from zoneout_lab.results.open import open_quickly
 
 RUNS = [("lstm", 0, 0.3), ("lstm", 2, 0.5), ("zoneout", 0, 0.2)]
 
@@ -118,3 +120,56 @@ def test_damage_is_named(study_folder, damage, message):
     damage(folder)
     with pytest.raises(IntegrityError, match=message):
         open_results(folder)
+
+
+def exported(folder: Path) -> None:
+    """Write ``study.nc`` and mark it: who reads it is seen to have."""
+    tree = open_results(folder)
+    tree.attrs["marked"] = "yes"
+    schema.write_tree(tree, folder / "study.nc")
+
+
+def test_a_folder_of_study_nc_alone_is_that_file(study_folder):
+    folder = study_folder(runs(), make_spec(seeds=3))
+    exported(folder)
+    (folder / "MANIFEST.json").unlink()
+    assert open_results(folder).attrs["marked"] == "yes"
+    assert open_quickly(folder).attrs["marked"] == "yes"
+
+
+def test_study_nc_stands_for_the_runs_that_it_is_made_of(study_folder):
+    folder = study_folder(runs(), make_spec(seeds=3), tune=[make_run("lstm", 1, [0.01])])
+    exported(folder)
+    assert open_quickly(folder).attrs["marked"] == "yes"
+    assert "marked" not in open_results(folder).attrs
+
+
+def test_study_nc_of_a_look_stands_for_the_runs_up_to_it(study_folder):
+    folder = study_folder(runs(), make_spec(seeds=3), reached=2)
+    exported(folder)
+    assert open_quickly(folder).attrs["marked"] == "yes"
+
+
+@pytest.mark.parametrize("what", ["a run more", "another study", "looks", "damaged"])
+def test_study_nc_that_is_out_of_date_is_not_read(study_folder, what):
+    folder = study_folder(runs()[:2], make_spec(seeds=3))
+    exported(folder)
+    if what == "a run more":
+        study_folder(runs(), make_spec(seeds=3))
+    elif what == "another study":
+        study_folder(runs()[:2], make_spec(seeds=4))
+    elif what == "looks":
+        study_folder(runs()[:2], make_spec(seeds=3), reached=2)
+    else:
+        (folder / "study.nc").write_bytes(b"no netCDF")
+    tree = open_quickly(folder)
+    assert "marked" not in tree.attrs
+    xr.testing.assert_identical(tree, open_results(folder))
+
+
+def test_a_damaged_manifest_is_named_even_where_study_nc_is_whole(study_folder):
+    folder = study_folder(runs(), make_spec(seeds=3))
+    exported(folder)
+    (folder / "MANIFEST.json").write_text('{"runs": {')
+    with pytest.raises(IntegrityError, match="MANIFEST"):
+        open_quickly(folder)

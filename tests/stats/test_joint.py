@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats import Claim, decide, joint, sign_flip
+from zoneout_lab.stats import VERDICTS, Claim, decide, decide_many, joint, sign_flip
 from zoneout_lab.stats.joint import GREATER, LESS, TWO_SIDED, Sides, sign_flips, step_down
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -175,6 +175,23 @@ def test_without_a_margin_the_verdict_has_the_two_sided_p():
     for differences in rng.normal(0.1, 1, (30, 7)):
         (decision,) = decide([differences], [Claim("lower")])
         assert decision.p_verdict == decision.p
+
+
+@pytest.mark.parametrize("direction", ["lower", "same"])
+@pytest.mark.parametrize("margin", [1.0, 3.0])
+def test_of_all_flips_of_the_errors_no_more_than_alpha_give_a_wrong_verdict(direction, margin):
+    """Effects just outside alternating margins. Wide ones are both left out with the smallest p there is, and the nearer one has to be told by other means."""
+    rng = np.random.default_rng(5)
+    claims, effects = [Claim(direction, margin)] * 5, margin * (1 + 1e-9) * np.array([-1, 1, -1, 1, -1])[:, None]
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=6)))
+    within = VERDICTS.index("supported" if direction == "same" else "equivalent")
+    wrong = []
+    for _ in range(20):
+        errors = rng.normal(size=(5, 6)) + rng.normal(size=6)  # correlated at .5
+        verdicts = decide_many(signs[:, None] * errors / np.sqrt(2) + effects, claims)
+        wrong.append((verdicts == within).any(1).sum())
+    assert max(wrong) <= 3  # of 64
+    assert sum(wrong) >= 40  # and not because nothing is found
 
 
 def test_enormous_differences_are_decided_as_small_ones():

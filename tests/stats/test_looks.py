@@ -76,7 +76,7 @@ def test_boundaries_are_those_of_plain_loops(spending, seed):
     assert decision.p == ps[at]
     assert decision.n == looks[at]
     # the level lies between the largest p that crosses and the next
-    assert levels[at] <= decision.level < levels[at] + 3 / 2 ** looks[at]
+    assert levels[at] <= decision.level < levels[at] + 2 / 2 ** looks[at]
     assert (decision.p_adjusted <= decision.spent) == (decision.verdict in DECIDED)
 
 

@@ -15,18 +15,22 @@ def family(count: int, **fields):
     return small(hypotheses=[HELPS.model_copy(update={"name": f"h{k}"}) for k in range(count)], **fields)
 
 
-# hypotheses, alpha → seeds n with 2/2ⁿ ≤ α/m, by hand
-NEEDED = [(1, 0.05, 6), (2, 0.05, 7), (4, 0.05, 8), (5, 0.05, 8), (1, 0.5, 6), (1, 0.01, 8), (7, 0.05, 9)]
+# correction, hypotheses, alpha → seeds n with 2/2ⁿ ≤ α, under Holm ≤ α/m, by hand
+NEEDED = [
+    *[("holm", *each) for each in ((1, 0.05, 6), (2, 0.05, 7), (4, 0.05, 8), (5, 0.05, 8), (1, 0.01, 8), (7, 0.05, 9))],
+    *[("joint", *each) for each in ((1, 0.05, 6), (7, 0.05, 6), (2, 0.01, 8), (1, 0.5, 6))],
+]
 
 
-@pytest.mark.parametrize(("count", "alpha", "needed"), NEEDED)
-def test_a_design_that_cannot_reach_its_alpha_is_refused(count, alpha, needed):
-    assert check_design(family(count, alpha=alpha, seeds=needed)) is None
-    short = family(count, alpha=alpha, seeds=needed - 1)
+@pytest.mark.parametrize(("correction", "count", "alpha", "needed"), NEEDED)
+def test_a_design_that_cannot_reach_its_alpha_is_refused(correction, count, alpha, needed):
+    assert check_design(family(count, alpha=alpha, seeds=needed, family=correction)) is None
+    short = family(count, alpha=alpha, seeds=needed - 1, family=correction)
     with pytest.raises(InputRefusedError) as error:
         refuse_unless_forced(short, force=False)
     assert f"--seeds {needed}." in str(error.value)
     assert f"with {needed - 1} paired seeds" in str(error.value)
+    assert ("Holm" in str(error.value)) == (correction == "holm" and count > 1)
     assert f"{refuse_unless_forced(short, force=True)} To go on anyway: --force." == str(error.value)
 
 

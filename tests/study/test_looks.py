@@ -31,7 +31,7 @@ SAME = Hypothesis(
 
 def looking(*hypotheses: Hypothesis, **fields: Any) -> Study:
     arms = (*ARMS, LONGER)
-    defaults = {"arms": arms, "hypotheses": hypotheses, "seeds": 8, "looks": (6, 8)}
+    defaults = {"arms": arms, "hypotheses": hypotheses, "seeds": 9, "looks": (7, 9)}
     return small({"training.epochs": 1}, **(defaults | fields))
 
 
@@ -43,17 +43,18 @@ def decided(tmp_path_factory):
 
 def test_a_study_ends_where_every_hypothesis_has_a_verdict(decided, capsys):
     content = manifest(decided.folder)
-    assert (decided.planned, decided.trained, content["reached"]) == (18, 18, 6)
+    assert (decided.planned, decided.trained, content["reached"]) == (21, 21, 7)  # of 27
     (look,) = content["looks"]
-    assert (look["seeds"], look["hypotheses"]) == (6, [{"name": "lasts", "verdict": "supported", "p": 2 / 2**6}])
+    # p = 2/2⁷, and .026 of α may be spent at seven of nine seeds
+    assert (look["seeds"], look["hypotheses"]) == (7, [{"name": "lasts", "verdict": "supported", "p": 2 / 2**7}])
     tree = open_results(decided.folder)
-    assert list(tree["metrics"]["seed"].values) == list(range(6))
+    assert list(tree["metrics"]["seed"].values) == list(range(7))
     (judgement,) = judge(tree)
     assert (judgement.comparison.lost, judgement.comparison.absent) == ((), ())
     assert judgement.comparison.verdict == "supported"
     show_status(decided.folder, as_json=True)
     (row,) = json.loads(capsys.readouterr().out)
-    assert (row["planned"], row["done"], row["missing"]) == (18, 18, 0)
+    assert (row["planned"], row["done"], row["missing"]) == (21, 21, 0)
 
 
 def test_the_same_again_does_nothing(decided):
@@ -78,23 +79,23 @@ def test_it_goes_on_where_one_has_none(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(study, tmp_path, watcher=watcher, force=True)
     folder = tmp_path / study.id
-    assert "1 of 2 hypotheses has no verdict at 6 seeds; going on to 8." in said
-    assert len(manifest(folder)["runs"]) > 18
-    assert open_results(folder)["metrics"].sizes["seed"] == 6
+    assert "1 of 2 hypotheses has no verdict at 7 seeds; going on to 9." in said
+    assert len(manifest(folder)["runs"]) > 21
+    assert open_results(folder)["metrics"].sizes["seed"] == 7
     summary = run(study, tmp_path, force=True)
-    assert (summary.planned, summary.failed) == (24, [])
-    assert [look["seeds"] for look in manifest(folder)["looks"]] == [6, 8]
-    assert open_results(folder)["metrics"].sizes["seed"] == 8
+    assert (summary.planned, summary.failed) == (27, [])
+    assert [look["seeds"] for look in manifest(folder)["looks"]] == [7, 9]
+    assert open_results(folder)["metrics"].sizes["seed"] == 9
     assert schema.provenance(open_results(folder), "earlier_looks") is None
 
 
 @pytest.mark.parametrize(
     ("looks", "says"),
     [
-        ((6,), "last has to be the study's number of seeds, 8"),
-        ((8, 6), "have to rise"),
-        ((6, 6, 8), "have to rise"),
-        ((0, 8), "looks"),
+        ((7,), "last has to be the study's number of seeds, 9"),
+        ((9, 7), "have to rise"),
+        ((7, 7, 9), "have to rise"),
+        ((0, 9), "looks"),
     ],
 )
 def test_looks_rise_to_the_number_of_seeds(looks, says):
@@ -106,11 +107,11 @@ def test_looks_need_something_to_judge_and_keep_ids_of_studies_without():
     with pytest.raises(ValidationError, match="has none: leave looks out"):
         looking()
     assert "looks" not in looking(LASTS, looks=()).to_json()
-    assert looking(LASTS).to_json()["looks"] == [6, 8]
+    assert looking(LASTS).to_json()["looks"] == [7, 9]
     assert {each.id for each in looking(LASTS).runs()} == {each.id for each in looking(LASTS, looks=()).runs()}
 
 
-@pytest.mark.parametrize(("seeds", "looks"), [(8, (6, 8)), (7, (6, 7)), (6, (6,)), (5, (5,)), (20, (6, 8, 20))])
+@pytest.mark.parametrize(("seeds", "looks"), [(9, (7, 9)), (8, (7, 8)), (7, (7,)), (5, (5,)), (20, (7, 9, 20))])
 def test_another_number_of_seeds_keeps_the_looks_below_it(seeds, looks):
     assert overridden(looking(LASTS), seeds=seeds).looks == looks
 
@@ -123,7 +124,8 @@ def test_more_seeds_after_a_verdict_are_a_deviation_with_the_look_before(tmp_pat
     (look,) = schema.provenance(open_results(more.folder), "earlier_looks")
     assert (look["folder"], look["seeds"], look["date"], look["alpha"]) == (first.folder.name, 6, then[0]["date"], 0.05)
     (was,) = look["hypotheses"]
-    assert was == LASTS.model_dump(mode="json") | {"verdict": "supported", "p": 2 / 2**6}
+    written = LASTS.model_dump(mode="json") | {"scale": "linear"}
+    assert was == written | {"verdict": "supported", "p": 2 / 2**6}
     page = more.report.read_text()
     words = " ".join(re.sub(r"<[^>]*>", " ", page).split())
     assert (
@@ -132,7 +134,7 @@ def test_more_seeds_after_a_verdict_are_a_deviation_with_the_look_before(tmp_pat
     )
     assert "Looking twice raises the chance of a false verdict above α = 0.05" in words
     assert "Not run as declared" in words
-    assert write_report(more.folder, tmp_path / "again.html").read_text() == page
+    assert write_report(more.folder, more.folder / "again.html").read_text() == page
     assert "earlier_looks" not in manifest(first.folder)
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``zoneout-lab list · plan · run · status · verify · export · report · new · parts · bench · doctor``.
+"""The command line: ``zoneout-lab list · plan · run · power · status · verify · export · report · across · index · new · parts · bench · doctor``.
 
 Exit codes: 0 done · 1 internal · 2 usage · 3 finished with failed runs · 4 integrity failure · 5 refused input · 75 try again ·
 130 SIGINT · 143 SIGTERM. Data go to stdout, everything else to stderr.

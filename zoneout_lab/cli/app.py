@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoneout_lab.cli import options as o
-from zoneout_lab.cli.console import errors, output
+from zoneout_lab.cli.console import errors, output, plain
+
+if TYPE_CHECKING:
+    from zoneout_lab.study.run import Summary
 
 app = typer.Typer(
     name="zoneout-lab",
@@ -60,9 +64,13 @@ def plan(
     as_json: o.AsJson = False,
 ) -> None:
     """What a study would run, how long it would take and whether it can answer. Runs nothing and writes no results."""
-    from zoneout_lab.cli.plan import show_plan
+    from zoneout_lab.cli.plan import show_plan, show_plans
 
-    chosen, _, _, _ = o.chosen_study(study, task, preset, seeds, seed, change)
+    chosen, declared, words, _ = o.chosen_study(study, task, preset, seeds, seed, change)
+    if chosen.tasks:
+        parts = o.parts_of(chosen, declared, words)
+        show_plans(chosen, parts, data=data, out=out, device=device, workers=workers, force=force, as_json=as_json)
+        return
     with chosen.code.in_use():
         show_plan(chosen, data=data, out=out, device=device, workers=workers, force=force, as_json=as_json)
 
@@ -109,26 +117,39 @@ def run(
     from zoneout_lab.cli.progress import watching
     from zoneout_lab.study import provenance
     from zoneout_lab.study.device import check_device
-    from zoneout_lab.study.run import run_study
+    from zoneout_lab.study.several import run_tasks
+    from zoneout_lab.tasks import task_name
 
     interrupts.results_kept = True
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)
     check_device(device)
-    with watching(chosen.score.name) as watcher:
-        summary = run_study(
-            chosen,
-            out=out,
-            data=data,
-            device=device,
-            workers=workers,
-            storage=storage,
-            tracking=None if no_tracking else tracking or "default",
-            force=force,
-            declared=declared,
-            overrides=words,
-            command=provenance.command(study, flags + o.again(data, out, RUNS, device, force=force)),
-            watcher=watcher,
-        )
+    command = provenance.command(study, flags + o.again(data, out, RUNS, device, force=force))
+    parts = o.parts_of(chosen, declared, words, command)
+    tasks = iter(part.study.task for part in parts)
+    summaries, page = run_tasks(
+        chosen,
+        parts,
+        out=out,
+        data=data,
+        force=force,
+        watch=lambda each: watching(each.score.name),
+        after=lambda summary: show_summary(summary, task_name(next(tasks)) if len(parts) > 1 else ""),
+        device=device,
+        workers=workers,
+        storage=storage,
+        tracking=None if no_tracking else tracking or "default",
+    )
+    if page is not None:
+        show_over_tasks([summary.folder for summary in summaries])
+        output.print(f"Over all tasks: {page}", highlight=False, soft_wrap=True, markup=False)
+    if any(summary.failed for summary in summaries):
+        raise typer.Exit(3)
+
+
+def show_summary(summary: Summary, task: str = "") -> None:
+    """What was run, the verdicts, and where the report is; of a ``task``, where there are several."""
+    if task:
+        errors.print(f"[bold]On {plain(task)}[/]", highlight=False, soft_wrap=True)
     show_verdicts(summary.folder)
     if summary.trained == 0 and not summary.failed:
         taken = f", {summary.taken} of them taken over from other folders" if summary.taken else ""
@@ -141,7 +162,18 @@ def run(
     output.print(f"Report: {summary.report}", highlight=False, soft_wrap=True, markup=False)
     if summary.failed:
         errors.print(f"{len(summary.failed)} runs failed: {', '.join(summary.failed)}.", highlight=False, markup=False)
-        raise typer.Exit(3)
+
+
+def show_over_tasks(sources: Sequence[Path]) -> None:
+    """The verdicts over all tasks, on stderr."""
+    from zoneout_lab.cli.verdicts import show_over_all
+    from zoneout_lab.results import across
+
+    over = across(sources)
+    errors.print(
+        f"[bold]Over {len(over.tasks)} tasks[/] ({plain(', '.join(over.tasks))})", highlight=False, soft_wrap=True
+    )
+    show_over_all(over.judgements)
 
 
 def show_verdicts(folder: Path) -> None:
@@ -199,13 +231,57 @@ def export(
 @app.command()
 def report(
     folder: o.Folder,
-    to: Annotated[Path | None, typer.Option(help="The file to write. Default: report.html in the folder.")] = None,
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER2]", help="Other results of the same study, to be set beside the first."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The file to write. Default: report.html in the folder; for two, side_by_side.html here."),
+    ] = None,
 ) -> None:
-    """Write a study's HTML report again from its files."""
-    from zoneout_lab.report import write_report
+    """Write a study's HTML report again from its files; of two results of a study, one page that sets them beside each other."""
+    from zoneout_lab.report import write_report, write_side_by_side
 
-    target = (folder if folder.is_dir() else folder.parent) / "report.html" if to is None else to
-    output.print(str(write_report(folder, target)), highlight=False, soft_wrap=True, markup=False)
+    if other is not None:
+        written = write_side_by_side(folder, other, to or Path("side_by_side.html"))
+    else:
+        written = write_report(folder, to or (folder if folder.is_dir() else folder.parent) / "report.html")
+    output.print(str(written), highlight=False, soft_wrap=True, markup=False)
+
+
+@app.command()
+def index(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="FOLDER...", help="Results folders, study.nc files, or folders of results folders."),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file to write. Default: index.html in the folder of them, where just one is named; else here."
+        ),
+    ] = None,
+) -> None:
+    """Write one HTML page over several studies: each claim of the paper with the verdicts on it, and every study.
+
+    What cannot be read is named and left out, and the exit code then is 4 where something is damaged, else 5.
+    """
+    from zoneout_lab.cli.index import write
+
+    write(folders, to)
+
+
+@app.command("across")
+def across_tasks(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER FOLDER…", help="Results of one study on each task.")],
+    to: Annotated[Path, typer.Option(help="The page to write.")] = Path("across.html"),
+) -> None:
+    """The verdicts of one study over several tasks, from its results on each, and a page about them."""
+    from zoneout_lab.report import write_across
+
+    show_over_tasks(folders)
+    output.print(str(write_across(folders, to)), highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()

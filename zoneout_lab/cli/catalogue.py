@@ -28,7 +28,9 @@ def show_catalogue(*, as_json: bool) -> None:
     for title in ("study", "task", "runs", "question"):
         table.add_column(title, no_wrap=title != "question", overflow="fold")
     for study in studies:
-        table.add_row(study.name, task_name(study.task), f"{len(study.arms)} × {study.seeds}", plain(study.question))
+        tasks = [on.label for on in study.tasks] or [task_name(study.task)]
+        runs = f"{len(study.arms)} × {study.seeds}" + (f" × {len(tasks)}" if study.tasks else "")
+        table.add_row(study.name, "\n".join(tasks), runs, plain(study.question))
     output.print(table)
 
 

@@ -14,6 +14,7 @@ from zoneout_lab.settings import Model, Training
 from zoneout_lab.study import Study, load_study
 from zoneout_lab.study.catalogue import load_file
 from zoneout_lab.study.design import shortened
+from zoneout_lab.study.several import Part
 from zoneout_lab.study.spec import overridden
 from zoneout_lab.tasks import Task, task_class, task_name
 
@@ -54,8 +55,35 @@ def chosen_study(
 ) -> tuple[Study, Study, list[str], list[str]]:
     """The study to run, the study as declared, what differs in words, and the options that make the difference."""
     declared = load_study(name)
+    if (alone := [on.label for on in declared.tasks].count(str(task))) == 1:
+        return _alone(declared, str(task), preset, seeds, seed, change)
+    if alone > 1:
+        raise UsageError(
+            f"{declared.name} asks on {task} in {alone} settings, which --task cannot tell apart. Leave it out to run all."
+        )
+    return _changed(declared, task, preset, seeds, seed, change)
+
+
+def _alone(
+    declared: Study, task: str, preset: str | None, seeds: int | None, seed: int | None, change: list[str] | None
+) -> tuple[Study, Study, list[str], list[str]]:
+    """One of the study's own tasks, which is not another than it declares."""
+    one = next(each for each, on in zip(declared.each(), declared.tasks, strict=True) if on.label == task)
+    study, one, words, options = _changed(one, None, preset, seeds, seed, change)
+    return study, one, words, ["--task", task, *options]
+
+
+def _changed(
+    declared: Study,
+    task: str | None,
+    preset: str | None,
+    seeds: int | None,
+    seed: int | None,
+    change: list[str] | None,
+) -> tuple[Study, Study, list[str], list[str]]:
     changes: dict[str, Any] = {}
-    now = {"task": task_name(declared.task), "preset": declared.preset, "seeds": declared.seeds, "seed": declared.seed}
+    labels = [on.label for on in declared.tasks] or [task_name(declared.task)]
+    now = {"task": ", ".join(labels), "preset": declared.preset, "seeds": declared.seeds, "seed": declared.seed}
     words, options = [], []
     for field, value, flag in (
         ("task", task, "--task"),
@@ -71,27 +99,63 @@ def chosen_study(
         changes["task"] = _task(changes["task"])
         # an option belongs to its task
         changes["change"] = {path: value for path, value in declared.change.items() if not path.startswith("options.")}
+        changes["tasks"] = ()
+    several = declared.tasks if "tasks" not in changes else ()
+    if several and preset is not None:
+        several = tuple(on.model_copy(update={"preset": None}) for on in several)
+        changes["tasks"] = several
     if change:
         settings = dict(changes.get("change", declared.change))
         for item in change:
             path, equals, text = item.partition("=")
             if not equals:
                 raise UsageError(f"--set takes FIELD=VALUE, for example --set training.epochs=3; got {item!r}.")
+            if several and path.startswith("options."):
+                raise UsageError(
+                    f"--set {path}: an option belongs to one task, and {declared.name} has {len(several)}. Name one with --task too."
+                )
             settings[path] = _typed(path, text, changes.get("task", declared.task))
             words.append(f"{path} set to {text}")
             options += ["--set", item]
         changes["change"] = settings
+        if several:
+            # what is set on the command line holds on every task
+            kept = [
+                {p: v for p, v in on.change.items() if p not in settings or settings[p] == declared.change.get(p)}
+                for on in several
+            ]
+            changes["tasks"] = tuple(on.model_copy(update={"change": c}) for on, c in zip(several, kept, strict=True))
     changed = overridden(declared, **changes)
     if changed.looks != declared.looks:
         words.append(f"looks: {', '.join(map(str, declared.looks))} → {', '.join(map(str, changed.looks))}")
-    study, moved = shortened(changed, declared)
-    if moved:
-        words.append(moved)
-        tell("Note", f"{moved}.")
-    study = study.resolved()
-    for arm in study.arms:
-        study.setting(arm)
+    study = changed.resolved()
+    if not changed.tasks:
+        study, moved = _shortened(changed, declared)
+        words += moved
+    for each in study.each():
+        for arm in each.arms:
+            each.setting(arm)
     return study, declared, words, options
+
+
+def _shortened(study: Study, declared: Study) -> tuple[Study, list[str]]:
+    """The study measured no later than it trains, resolved, and what was changed for that, which is said."""
+    # what is declared on several tasks is compared on the first, whose epochs are as good as any
+    study, moved = shortened(study, declared.each()[0])
+    if moved:
+        tell("Note", f"{moved}.")
+    return study.resolved(), [moved] if moved else []
+
+
+def parts_of(study: Study, declared: Study, words: list[str], command: str | None = None) -> tuple[Part, ...]:
+    """What is to be run for each task of a chosen study; a study on one task is its only part."""
+    if not study.tasks:
+        return (Part(study, declared, tuple(words), command),)
+    parts = []
+    for each, as_declared in zip(study.each(), declared.each(), strict=True):
+        ready, moved = _shortened(each, as_declared)
+        parts.append(Part(ready, as_declared, (*words, *moved), command))
+    return tuple(parts)
 
 
 def _task(name: str) -> str | type[Task]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from zoneout_lab.cli.console import duration, print_facts, print_json, size, tell
+from zoneout_lab.cli.console import duration, output, print_facts, print_json, size, tell
 from zoneout_lab.cli.power import in_one_line
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.report.text import count, listing
@@ -16,6 +18,7 @@ from zoneout_lab.study.design import check_metrics, refuse_unless_forced, seeds_
 from zoneout_lab.study.device import device_memory, why_missing
 from zoneout_lab.study.looks import stopped_at
 from zoneout_lab.study.parts import check_parts
+from zoneout_lab.study.several import Part, page_of
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.study.takeover import Siblings, found, from_where
 from zoneout_lab.tasks import load_task, make_task, task_name
@@ -31,13 +34,98 @@ def show_plan(
 
     The study's code has to be in use.
     """
+    facts = _plan(study, data=data, out=out, device=device, workers=workers, force=force, as_json=as_json)
+    if as_json:
+        print_json(facts)
+
+
+def show_plans(
+    whole: Study,
+    parts: Sequence[Part],
+    *,
+    data: Path | None,
+    out: Path,
+    device: str,
+    workers: int | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Print what a study would do on each of its tasks, and what all of them together can show."""
+    problem = refuse_unless_forced(whole, force=force)
+    facts = []
+    for part in parts:
+        with part.study.code.in_use():
+            facts.append(
+                _plan(
+                    part.study,
+                    data=data,
+                    out=out,
+                    device=device,
+                    workers=workers,
+                    force=True,
+                    as_json=as_json,
+                    whole=whole,
+                )
+            )
+        if not as_json:
+            output.print()
+    page = page_of(out, [part.study for part in parts])
+    seconds = [each["seconds"] for each in facts]
+    together = {
+        "runs": sum(each["runs"] for each in facts),
+        "missing": sum(each["missing"] for each in facts),
+        "seconds": None if None in seconds else round(sum(seconds), 1),
+        "page": str(page),
+        "problem": problem,
+    }
+    if as_json:
+        print_json({"study": page.stem, "tasks": facts} | together)
+        return
+    print_facts({
+        "all tasks": listing([on.label for on in whole.tasks]),
+        "runs": f"{together['runs']}, of which {together['missing']} are missing",
+        "hypotheses": over_tasks(whole),
+        "time": "not known here" if together["seconds"] is None else f"about {duration(together['seconds'])} on {device}",
+        "page": str(page),
+    })  # fmt: skip
+    if problem:
+        tell("Warning", problem)
+
+
+def over_tasks(study: Study) -> str:
+    """What the hypotheses need over all tasks, and have.
+
+    >>> from zoneout_lab import load_study
+    >>> one = load_study("pmnist_table2")
+    >>> over_tasks(one.model_copy(update={"task": "digits", "tasks": ("digits", "adding"), "seeds": 5}))
+    '3 at α = 0.05 over 2 tasks, flipped jointly: 3 seeds on each can decide, 5 are run'
+    """
+    m = len(study.hypotheses)
+    if m == 0:
+        return "none"
+    corrected = (", Holm" if study.family == "holm" else ", flipped jointly") if m > 1 else ""
+    return f"{m} at α = {study.alpha} over {len(study.tasks)} tasks{corrected}: {seeds_needed(study)} seeds on each can decide, {study.seeds} are run"
+
+
+def _plan(
+    study: Study,
+    *,
+    data: Path | None,
+    out: Path,
+    device: str,
+    workers: int | None,
+    force: bool,
+    as_json: bool,
+    whole: Study | None = None,
+) -> dict[str, Any]:
     missing_device = why_missing(device)
     workers = workers or default_workers(device)
     folder = out / study.id
     manifest = read_manifest(folder) if (folder / "MANIFEST.json").exists() else None
     runs = study.runs(stopped_at(manifest) if manifest else None)
     check_metrics(study)
-    problem = refuse_unless_forced(study, force=force)
+    # with several tasks it is all of them that have to be able to answer
+    problem = None if whole else refuse_unless_forced(study, force=force)
     tuning_runs = []
     if study.tuning is not None:
         searched = [arm for arm in study.arms if arm.search]
@@ -84,8 +172,7 @@ def show_plan(
     if missing_device:
         tell("Note", f"{missing_device} Time and memory are left out: a plan measures them on the device itself.")
     if as_json:
-        print_json(facts)
-        return
+        return facts
     setting = study.setting()
     print_facts({
         "study": f"{study.title} ({study.id})",
@@ -109,6 +196,7 @@ def show_plan(
         tell("Note", note)
     for warning in filter(None, (*warnings, problem)):
         tell("Warning", warning)
+    return facts
 
 
 def hypotheses(study: Study) -> str:

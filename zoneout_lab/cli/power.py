@@ -10,6 +10,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from zoneout_lab import schema, stats
 from zoneout_lab.cli.console import errors, output, print_json
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.results import Prospect, Question, open_results, prospects, usual_design
@@ -18,14 +19,13 @@ from zoneout_lab.study import Study
 
 def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
     """Print a row for each hypothesis. Raises InputRefusedError where the study has none, and as reading the pilot does."""
+    whole, study = study, _on_one_task(study, pilot)
     found = prospects_of(study, pilot)
     if as_json:
-        print_json(
-            [
-                {"hypothesis": h.name} | _plain(dataclasses.asdict(p))
-                for h, p in zip(study.hypotheses, found, strict=True)
-            ]
-        )
+        rows = [
+            {"hypothesis": h.name} | _plain(dataclasses.asdict(p)) for h, p in zip(study.hypotheses, found, strict=True)
+        ]
+        print_json({"on_one_task": rows, "over_tasks": _plain(_over_tasks(whole))} if whole.tasks else rows)
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("hypothesis", overflow="fold", min_width=20)
@@ -45,12 +45,12 @@ def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
     one, absent = found[0], any(h.direction == "same" or h.direction.startswith("not ") for h in study.hypotheses)
     if pilot is None:
         errors.print(
-            "sd: of the paired differences. Assumed is a difference of one sd beyond the margin. A pilot's results give the metric's own units: --pilot FOLDER.",
+            "sd: of the paired differences. The difference assumed is one sd beyond the margin. A pilot's results give the metric's own units: --pilot FOLDER.",
             style="dim", highlight=False, soft_wrap=True,
         )  # fmt: skip
     else:
         errors.print(
-            f"Assumed is the difference that the pilot saw; the spread is the upper end of what its {one.pilot} pairs allow with 80% confidence (pp: percentage points).",
+            f"The difference assumed is the one that the pilot saw; the spread is the upper end of what its {one.pilot} pairs allow with 80% confidence (pp: percentage points).",
             style="dim", highlight=False, soft_wrap=True,
         )  # fmt: skip
     errors.print(
@@ -61,6 +61,35 @@ def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
         + (" For claims of absence: the margin, where there is no difference." if absent else ""),
         style="dim", highlight=False, soft_wrap=True,
     )  # fmt: skip
+    if whole.tasks:
+        over = _over_tasks(whole)
+        output.print(
+            f"The above is for one task. Over {over['tasks']} tasks of {study.seeds} seeds, a hypothesis by itself finds a difference of {over['smallest']:.2f} sd of each "
+            f"task's paired differences with probability .8, and one of 1 sd with probability {over['power']:.2f}.",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def _on_one_task(study: Study, pilot: Path | None) -> Study:
+    """A study on the task of a pilot, which has that task's units; on its first without one."""
+    if not study.tasks:
+        return study
+    if pilot is None:
+        return study.each()[0].resolved()
+    task = (schema.study_of(open_results(pilot)) or {}).get("task")
+    labels = [on.label for on in study.tasks]
+    if task not in labels:
+        raise InputRefusedError(f"The pilot in {pilot} is on {task}, and {study.name} asks on {', '.join(labels)}.")
+    return study.each()[labels.index(task)].resolved()
+
+
+def _over_tasks(study: Study) -> dict[str, Any]:
+    seeds = (study.seeds,) * len(study.tasks)
+    return {
+        "tasks": len(seeds),
+        "power": stats.chance_over_tasks(seeds, 1.0, study.alpha),
+        "smallest": stats.smallest_over_tasks(seeds, study.alpha),
+    }
 
 
 def prospects_of(study: Study, pilot: Path | None = None) -> tuple[Prospect, ...]:

@@ -30,7 +30,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     table = Table(box=None, pad_edge=False)
     columns = [name for name in rows[0] if name != "report"]
     for name in columns:
-        table.add_column(name, justify="left" if name == "study" else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in ("study", "task") else "right", overflow="fold")
     for row in rows:
         table.add_row(*(plain(str(row[name])) for name in columns))
     output.print(table)
@@ -47,6 +47,7 @@ def _count(folder: Path) -> dict[str, Any]:
     report = folder / "report.html"
     return {
         "study": folder.name,
+        "task": study.get("task", ""),
         "planned": planned,
         "done": len(runs),
         "missing": planned - len(runs),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from zoneout_lab.cli.console import errors, plain, wrapped
-from zoneout_lab.results import Judgement
+from zoneout_lab.results import Judgement, OverAll
 from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.legible import legible
 
@@ -19,11 +19,19 @@ def show_judgements(judgements: Iterable[Judgement]) -> None:
     Between words they wrap at the width of a terminal; in a pipe each stays in one line.
     """
     for judgement in judgements:
-        verdict = judgement.comparison.verdict
-        parts = [(legible(judgement.statement), ""), (judgement.comparison.short, "dim")]
-        if edge := near_edge(judgement.comparison):
-            parts.append((edge, "yellow"))
-        for place, (text, style) in enumerate(parts):
-            shown = plain(wrapped(text, indent=_INDENT, first=_INDENT))
-            before = f"[{_COLOURS.get(verdict, 'yellow')}]{verdict:<{_INDENT}}[/]" if place == 0 else " " * _INDENT
-            errors.print(before + (f"[{style}]{shown}[/]" if style else shown), highlight=False, soft_wrap=True)
+        edge = near_edge(judgement.comparison)
+        _show(judgement.comparison.verdict, judgement.statement, judgement.comparison.short, edge or "")
+
+
+def show_over_all(judgements: Iterable[OverAll]) -> None:
+    """The same of the verdicts over several tasks, of which there are no close calls: their intervals are each task's own."""
+    for judgement in judgements:
+        _show(judgement.verdict, judgement.statement, judgement.short)
+
+
+def _show(verdict: str, statement: str, short: str, edge: str = "") -> None:
+    parts = [(legible(statement), ""), (short, "dim"), *([(edge, "yellow")] if edge else [])]
+    for place, (text, style) in enumerate(parts):
+        shown = plain(wrapped(text, indent=_INDENT, first=_INDENT))
+        before = f"[{_COLOURS.get(verdict, 'yellow')}]{verdict:<{_INDENT}}[/]" if place == 0 else " " * _INDENT
+        errors.print(before + (f"[{style}]{shown}[/]" if style else shown), highlight=False, soft_wrap=True)

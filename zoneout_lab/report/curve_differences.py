@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.bands import Strand
-from zoneout_lab.report.figures.lines import HUGE, Array, thin
+from zoneout_lab.report.figures.canvas import HUGE
+from zoneout_lab.report.figures.lines import Array, thin
 from zoneout_lab.report.text import count, listing
 from zoneout_lab.results.numbers import ABSENT, number, p_value, percent
 from zoneout_lab.stats import (

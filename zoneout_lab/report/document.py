@@ -5,19 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import xarray as xr
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from zoneout_lab import schema
 from zoneout_lab.report import text
 from zoneout_lab.report.data import ReportData
-from zoneout_lab.report.figures import swatch
+from zoneout_lab.report.layout import laid_out, write_page
 from zoneout_lab.report.sections import SECTIONS
 from zoneout_lab.report.sections.files import ABOUT
-from zoneout_lab.report.verdicts import VERDICTS
-from zoneout_lab.results import numbers
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Path:
@@ -36,9 +29,7 @@ def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Pa
     """
     target = Path(path)
     data = ReportData.read(tree_or_path, _beside(tree_or_path, target))
-    # a path may hold bytes that do not decode
-    schema.write_bytes(target, render(data).encode(errors="backslashreplace"))
-    return target
+    return write_page(target, render(data))
 
 
 def _beside(given: xr.DataTree | str | Path, target: Path) -> tuple[str, ...]:
@@ -53,27 +44,12 @@ def _beside(given: xr.DataTree | str | Path, target: Path) -> tuple[str, ...]:
 def render(data: ReportData) -> str:
     """The page as text."""
     sections = [section for build in SECTIONS if (section := build(data)) is not None]
-    page = _environment().get_template("page.html")
     study = data.study
-    return page.render(
+    return laid_out(
+        "page.html",
         title=text.legible(study.get("title") or study.get("name") or "Untitled study"),
         study=study,
         authors=text.listing([text.legible(author) for author in data.authors]),
         data=data,
         sections=sections,
-        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(number=numbers.number, plain=text.plain, words=text.words, legible=text.legible)
-    environment.globals.update(swatch=swatch, VERDICTS=VERDICTS, count=text.count, str=str)
-    return environment

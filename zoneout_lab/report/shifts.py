@@ -73,7 +73,7 @@ def levels(c: Comparison) -> tuple[str, ...]:
 
 
 def in_words(c: Comparison) -> str:
-    """The difference, its interval and the margin, for who cannot see the figure."""
+    """The difference, its interval and the margin, for readers who cannot see the figure."""
     (low, high), alpha, normal = shown_interval(c)
     text = f"{'Ratio' if is_ratio(c) else 'Mean difference'} {difference(c, c.mean_difference)}"
     if math.isfinite(low):

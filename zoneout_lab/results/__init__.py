@@ -1,17 +1,22 @@
 """From a study's files to verdicts: labels on top of ``stats``. Never imports torch: results can be read on any laptop."""
 
+from zoneout_lab.results.across_tasks import Across, across
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.family import compare, compare_family, labels_of
 from zoneout_lab.results.judgement import Judgement, judge
 from zoneout_lab.results.open import open_results
+from zoneout_lab.results.over_tasks import OverAll
 from zoneout_lab.results.prospects import Prospect, prospects, usual_design
 from zoneout_lab.results.scalars import scalar
 
 __all__ = [
+    "Across",
     "Comparison",
     "Judgement",
+    "OverAll",
     "Prospect",
     "Question",
+    "across",
     "compare",
     "compare_family",
     "judge",

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import xarray as xr
-from scipy import special
 
 from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError
@@ -69,8 +67,8 @@ def _summary(arm: str, row: dict[int, float], scale: Scale) -> ArmValues:
     used = "linear" if used == "logit" and any(value >= 1 for value in values) else used
     on, n = stats.scaled(values, values, used).arm, len(values)
     mean = float(on.mean()) if n else math.nan
-    half = float(special.stdtrit(n - 1, 0.975) * on.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    back = stats.back(used, np.array([mean, mean - half, mean + half]))
+    interval = stats.t_interval(on) if n > 1 else (math.nan, math.nan)
+    back = stats.back(used, [mean, *interval])
     return ArmValues(arm, tuple(known), values, float(back[0]), (float(back[1]), float(back[2])))
 
 

@@ -17,6 +17,9 @@ from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.results.scalars import scalar
 
+#: fields of a study that decide what its runs are. Two results may differ in the others and yet be replicates: in how many seeds they have, or what they ask
+_TRAINED = ("task", "setting", "arms", "seed", "vary", "tuning", "code")
+
 
 @dataclass(frozen=True)
 class VarianceSplit:
@@ -90,18 +93,25 @@ def _stacked(trees: Sequence[xr.DataTree], metric: str) -> xr.DataArray:
     return xr.concat(values, "build", join="outer", combine_attrs="override")
 
 
+def replicates(trees: Sequence[xr.DataTree]) -> bool:
+    """True where the results are of runs that were trained alike, from the same number on the same data: those of one seed differ by rounding alone."""
+    return (
+        bool(_trained(trees[0]))
+        and len({_trained(tree) for tree in trees}) == len({_data(tree) for tree in trees}) == 1
+    )
+
+
 def _refuse_unlike(trees: Sequence[xr.DataTree]) -> None:
     if len(trees) < 2:
         raise InputRefusedError(
             "Builds are compared over two or more results of one study; give a tree for each build."
         )
-    for what, key in (("study", "study"), ("data", "data")):
-        recorded = [_written(tree, key) for tree in trees]
-        if len(set(recorded)) > 1:
+    for what, written in (("study", [_trained(tree) for tree in trees]), ("data", [_data(tree) for tree in trees])):
+        if len(set(written)) > 1:
             raise InputRefusedError(
                 f"These results are not of the same {what}, so that they are no replicates of each other: give those of one study, on the same data."
             )
-    if _written(trees[0], "study") == "null":
+    if not _trained(trees[0]):
         raise InputRefusedError(
             "These results do not record their study, so that nothing says that they are of the same one."
         )
@@ -119,10 +129,21 @@ def _refuse_unlike(trees: Sequence[xr.DataTree]) -> None:
         seen |= dict.fromkeys(digests, place)
 
 
-def _written(tree: xr.DataTree, key: str) -> str:
-    """What results record, as one text; of the data only the digests, since notes may differ in wording."""
-    found = schema.provenance(tree, key) if "provenance" in tree.children else None
-    if key == "data" and isinstance(found, list):
+def _trained(tree: xr.DataTree) -> str:
+    """What of a study decides what its runs are, as one text; nothing where the results record no study."""
+    study = schema.study_of(tree)
+    if not study:
+        return ""
+    kept = {key: study.get(key) for key in _TRAINED}
+    arms = kept["arms"] if isinstance(kept["arms"], list) else []
+    kept["arms"] = [{k: v for k, v in arm.items() if k != "label"} if isinstance(arm, dict) else arm for arm in arms]
+    return json.dumps(kept, sort_keys=True)
+
+
+def _data(tree: xr.DataTree) -> str:
+    """The digests of the data, as one text; notes may differ in wording."""
+    found = schema.provenance(tree, "data") if "provenance" in tree.children else None
+    if isinstance(found, list):
         found = sorted(str(each.get("digest")) if isinstance(each, dict) else str(each) for each in found)
     return json.dumps(found, sort_keys=True)
 

@@ -14,9 +14,9 @@ _NEAR = 0.02
 def near_edge(c: Comparison) -> str:
     """Why the verdict is a close call, in a sentence; empty where it is none.
 
-    It is one where the adjusted p lies within one flip of a seed of the family's α (2 of the 2ⁿ flips, m times that after Holm), or where an interval
-    ends within 2% of its length of zero, or of a margin, and the verdict depends on which side it ends. An underpowered verdict is none, and so is what comes before the first look:
-    nothing could turn it.
+    It is one where the adjusted p lies within one flip of a seed of the α that it counts against (2 of the 2ⁿ flips, m times that after Holm), or where an
+    interval ends within 2% of its length of zero, or of a margin, and the verdict depends on which side it ends. An underpowered verdict is none, nor is
+    one before the first look: nothing could turn them.
 
     Differences of six seeds that all have one sign have p = .031, and one seed of the other sign makes it .06:
 

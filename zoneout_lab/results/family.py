@@ -15,6 +15,7 @@ from zoneout_lab.metrics import Scale, Values
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.legible import label, legible
 from zoneout_lab.results.pairing import Pairs, pairs
+from zoneout_lab.results.scalars import scalar
 from zoneout_lab.results.sentence import sentence, short
 
 #: beyond 20 seeds sign flips are sampled; a fixed seed gives the same report from the same files
@@ -78,7 +79,12 @@ def compare_family(
     and declared ``looks`` as for :func:`zoneout_lab.stats.decide_at_looks`; each comparison is then of the seeds that its look saw.
     Raises as :func:`compare` does.
     """
-    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin) for q in questions]
+    tree = schema.by_arm_and_seed(tree)
+    values: dict[str, xr.DataArray] = {}
+    for question in questions:
+        if question.metric not in values:
+            values[question.metric] = scalar(tree, question.metric)
+    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin, values[q.metric]) for q in questions]
     claims = [
         stats.Claim(q.direction, stats.margin_on(pair.scale, q.margin))
         for q, pair in zip(questions, paired, strict=True)

@@ -15,6 +15,7 @@ from zoneout_lab.errors import InputRefusedError, IntegrityError
 
 MANIFEST = "MANIFEST.json"
 SPEC = "spec.json"
+EXPORT = "study.nc"
 
 #: what runs record of where they ran, gathered into the distinct values of the whole study
 _OF_RUNS = ("versions", "machine", "git", "data", "engine")
@@ -24,7 +25,7 @@ def open_results(path: str | Path) -> xr.DataTree:
     """The results of a study as one tree with groups ``metrics``, ``gradients`` and ``provenance`` along ``arm``, ``seed``.
 
     ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
-    out) or a ``.nc`` file of a whole study. Planned runs that are not there are ``missing``. Provenance holds ``study``,
+    out) or a ``.nc`` file of a whole study; a folder without a manifest that holds ``study.nc``, as published results do, is that file. Planned runs that are not there are ``missing``. Provenance holds ``study``,
     ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any,
     ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, ``written`` (when runs were, where the manifest says), ``reached`` (seeds) where the study declares looks, ``earlier_looks`` where its runs were judged before without
     that being declared, ``taken_over`` (folder → how many runs) where runs came from
@@ -38,6 +39,8 @@ def open_results(path: str | Path) -> xr.DataTree:
     zoneout_lab.errors.InputRefusedError: There are no results at /nowhere/at/all.
     """
     path = Path(path)
+    if path.is_dir() and not (path / MANIFEST).is_file() and (path / EXPORT).is_file():
+        path = path / EXPORT
     if path.is_dir():
         return _open_folder(path)
     if not path.exists():
@@ -46,6 +49,45 @@ def open_results(path: str | Path) -> xr.DataTree:
     if tree.attrs.get("kind") != "study":
         raise InputRefusedError(f"{path} holds a single run: open its study's folder, or the study's own file.")
     return tree
+
+
+def holds_results(folder: Path) -> bool:
+    """True for a study's folder: it has a manifest, or all results as one file."""
+    return (folder / MANIFEST).is_file() or (folder / EXPORT).is_file()
+
+
+def open_quickly(path: str | Path) -> xr.DataTree:
+    """What :func:`open_results` gives, from a folder's ``study.nc`` where that is of just the runs in the manifest: one file instead of one for each run.
+
+    Their SHA-256 are compared with those that ``study.nc`` records, and the runs' own files are not read. Raises as :func:`open_results` does.
+    """
+    path = Path(path)
+    export = path / EXPORT
+    if not export.is_file() or not (path / MANIFEST).is_file():
+        return open_results(path)
+    manifest = _read_json(path / MANIFEST)
+    try:
+        tree = open_results(export)
+    except IntegrityError:
+        return open_results(path)  # it is made of the runs' files, and can be made again
+    return tree if _of_this(tree, manifest) else open_results(path)
+
+
+def _of_this(tree: xr.DataTree, manifest: Mapping[str, Any]) -> bool:
+    """True where a study's tree is made of the runs that its manifest has, of the study as it is there."""
+    record = tree["provenance"].to_dataset() if "provenance" in tree.children else xr.Dataset()
+    runs, reached = manifest.get("runs"), manifest.get("reached")
+    if "sha256" not in record or not isinstance(runs, dict):
+        return False
+    entries = [entry for entry in runs.values() if isinstance(entry, dict) and entry.get("phase") == "confirm"]
+    if isinstance(reached, int):
+        entries = [entry for entry in entries if isinstance(seed := entry.get("seed"), int) and seed < reached]
+    written = {str(entry.get("sha256")) for entry in entries}
+    return (
+        {str(digest) for digest in record["sha256"].values.flat if digest} == written
+        and schema.study_of(tree) == manifest.get("study")
+        and schema.provenance(tree, "reached") == reached
+    )
 
 
 def _open_folder(folder: Path) -> xr.DataTree:

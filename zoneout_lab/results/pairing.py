@@ -65,15 +65,23 @@ class Pairs:
 
 
 def pairs(
-    tree: xr.DataTree, arm: str, against: str, metric: str, scale: Scale | None = None, margin: float = 0.0
+    tree: xr.DataTree,
+    arm: str,
+    against: str,
+    metric: str,
+    scale: Scale | None = None,
+    margin: float = 0.0,
+    values: xr.DataArray | None = None,
 ) -> Pairs:
     """Pair two arms of a study by seed id; ``scale`` is the metric's own unless another is named.
+
+    ``values`` are those that :func:`~zoneout_lab.results.scalars.scalar` gives of the metric, where they are known already: a family asks for one metric many times.
 
     Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself, a seed appears
     twice, the scale cannot hold the values, or a ``margin`` needs one named.
     """
     tree = schema.by_arm_and_seed(tree)
-    values = scalar(tree, metric)
+    values = scalar(tree, metric) if values is None else values
     for name in (arm, against):
         if name not in values["arm"].values:
             raise unknown("arm", name, [str(known) for known in values["arm"].values])

@@ -14,6 +14,7 @@ from zoneout_lab.results.shown import (
     held_against,
     is_ratio,
     margin_in_words,
+    places,
     ratio,
     seen,
     shown_interval,
@@ -90,17 +91,17 @@ def _end_short(head: str, notes: Sequence[str]) -> str:
 def _shift(c: Comparison) -> str:
     mean, side = seen(c, c.mean_difference), "lower" if c.mean_difference < 0 else "higher"
     unit = unit_of(c.metric, c.units)[1]
-    return f"{with_unit(number(abs(mean), _places(c), [0.0, abs(seen(c, c.bound))]), unit)} {side}"
+    return f"{with_unit(number(abs(mean), places(c), [0.0, abs(seen(c, c.bound))]), unit)} {side}"
 
 
 def _times(c: Comparison) -> str:
-    return f"{ratio(c, c.mean_difference, _places(c))} times"
+    return f"{ratio(c, c.mean_difference, places(c))} times"
 
 
 def _digits_of_values(c: Comparison, ours: float, theirs: float) -> int | None:
     """Decimal places of both values: the difference's, so that it can be checked; where a ratio, which says nothing of their size, has them alike, more."""
     if not is_ratio(c):
-        return _places(c)
+        return places(c)
     alike = ours != theirs and _value(c, ours, None) == _value(c, theirs, None)
     return decimals([unit_of(c.metric, c.units)[0] * (ours - theirs)], 1) if alike else None
 
@@ -113,7 +114,7 @@ def _value(c: Comparison, value: float, digits: int | None) -> str:
 
 def _difference(c: Comparison) -> list[str]:
     name = {"linear": "difference", "log": "ratio", "logit": "odds ratio"}[c.scale]
-    return [", ".join([f"{name} {difference(c, c.mean_difference, _places(c))}", *_interval(c)])]
+    return [", ".join([f"{name} {difference(c, c.mean_difference, places(c))}", *_interval(c)])]
 
 
 def _interval(c: Comparison) -> list[str]:
@@ -121,7 +122,7 @@ def _interval(c: Comparison) -> list[str]:
     (low, high), alpha, normal = shown_interval(c)
     if not math.isfinite(low):
         return []
-    low_end, high_end = (difference(c, end, _places(c)) for end in (low, high))
+    low_end, high_end = (difference(c, end, places(c)) for end in (low, high))
     text = f"{percent(alpha)} {'t ' if normal else ''}interval {low_end} to {high_end}"
     return [text + (", which assumes normal differences" if normal else "")]
 
@@ -134,10 +135,10 @@ def _spoken_interval(c: Comparison) -> list[str]:
     if is_ratio(c) and normal:
         return _interval(c)
     if is_ratio(c):
-        low_end, high_end = (ratio(c, end, _places(c)) for end in (low, high))
+        low_end, high_end = (ratio(c, end, places(c)) for end in (low, high))
         return [f"{percent(alpha)} interval {low_end} to {high_end} times"]
     marks = (0.0, abs(seen(c, c.bound)))
-    ends = [number(abs(seen(c, end)), _places(c), marks) for end in (low, high)]
+    ends = [number(abs(seen(c, end)), places(c), marks) for end in (low, high)]
     if low == high == 0:
         words = f"{ends[0]} to {ends[1]}"
     elif low >= 0:
@@ -148,11 +149,6 @@ def _spoken_interval(c: Comparison) -> list[str]:
         words = f"{ends[0]} lower to {ends[1]} higher"
     text = f"{percent(alpha)} {'t ' if normal else ''}interval {words}"
     return [text + (", which assumes normal differences" if normal else "")]
-
-
-def _places(c: Comparison) -> int:
-    ends = shown_interval(c)[0]
-    return decimals([seen(c, value) for value in (c.mean_difference, *ends)])
 
 
 def _margin(c: Comparison) -> list[str]:
@@ -185,7 +181,7 @@ def _cautions(c: Comparison) -> list[str]:
     if disagree(c):
         unit = "" if is_ratio(c) else unit_of(c.metric, c.units)[1]
         notes.append(
-            f"the typical shift (Hodges–Lehmann) is another: {with_unit(difference(c, c.hodges_lehmann), unit)}"
+            f"the Hodges–Lehmann shift differs from the mean: {with_unit(difference(c, c.hodges_lehmann), unit)}"
         )
     if c.verdict_worst is not None:
         notes.append(f"with diverged runs counted as worst: {c.verdict_worst}, p = {p_value(c.p_worst, [c.alpha])}")

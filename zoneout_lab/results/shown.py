@@ -10,11 +10,6 @@ from zoneout_lab.results.comparison import Comparison, Interval
 from zoneout_lab.results.numbers import decimals, full, number
 
 
-def held_against(c: Comparison) -> float:
-    """The α that ``p_adjusted`` counts against: the family's or, where looks were declared, what of it could be spent by then."""
-    return c.family_alpha if c.spent is None else c.spent
-
-
 def unit_of(metric: str, units: str) -> tuple[float, str]:
     """What takes a stored difference to the one shown, and the unit that it is then in.
 
@@ -95,6 +90,16 @@ def typical(c: Comparison, values: tuple[float, ...]) -> float:
     pair = stats.scaled(c.arm_values, c.against_values, c.scale)
     mine = pair.arm if values is c.arm_values else pair.against
     return float(stats.back(c.scale, float(mine.mean())))
+
+
+def held_against(c: Comparison) -> float:
+    """The α that the adjusted p counts against: the family's, or where looks were declared what could be spent by this one."""
+    return c.family_alpha if c.spent is None else c.spent
+
+
+def places(c: Comparison) -> int:
+    """Digits after the point that tell the mean difference and the ends of its interval apart."""
+    return decimals([seen(c, value) for value in (c.mean_difference, *shown_interval(c)[0])])
 
 
 def margin_in_words(c: Comparison) -> str:

@@ -1,5 +1,11 @@
 """Statistics that hold at 3–20 seeds: numpy arrays in, frozen dataclasses out; nothing here knows of arms or files."""
 
+from zoneout_lab.stats.aggregates import (
+    interquartile_mean,
+    normalised,
+    performance_profile,
+    probability_of_improvement,
+)
 from zoneout_lab.stats.cautions import Caution, cautions
 from zoneout_lab.stats.clusters import Cluster, CurveClusters, cluster_test
 from zoneout_lab.stats.common_grid import common_grid, stretches
@@ -20,6 +26,8 @@ from zoneout_lab.stats.paired import (
 from zoneout_lab.stats.power import Design, chance, seeds_to_decide, shared_baseline, true_verdict, upper_sd
 from zoneout_lab.stats.scales import RATIO_OF, Scaled, back, margin_on, named_or_own, scaled
 from zoneout_lab.stats.signflip import EXACT_UP_TO, Alternative, SignFlip, sign_flip
+from zoneout_lab.stats.strata import OverTasks, decide_over_tasks, standardised
+from zoneout_lab.stats.strata_power import chance_over_tasks, decide_many_over_tasks, smallest_over_tasks
 from zoneout_lab.stats.verdict import (
     DIRECTIONS,
     VERDICTS,
@@ -53,6 +61,7 @@ __all__ = [
     "Design",
     "Direction",
     "Family",
+    "OverTasks",
     "PairedEffect",
     "Scaled",
     "SignFlip",
@@ -63,22 +72,29 @@ __all__ = [
     "can_reach",
     "cautions",
     "chance",
+    "chance_over_tasks",
     "cluster_test",
     "common_grid",
     "curves_look_skewed",
     "decide",
     "decide_at_looks",
     "decide_many",
+    "decide_many_over_tasks",
+    "decide_over_tasks",
     "effect_size",
     "hodges_lehmann",
     "holm",
     "holm_levels",
+    "interquartile_mean",
     "margin_on",
     "max_t",
     "median_interval",
     "named_or_own",
     "needs_margin",
+    "normalised",
     "paired_effect",
+    "performance_profile",
+    "probability_of_improvement",
     "scaled",
     "seeds_needed",
     "seeds_to_decide",
@@ -87,8 +103,10 @@ __all__ = [
     "sign_test",
     "simultaneous_band",
     "smallest_adjusted_p",
+    "smallest_over_tasks",
     "smallest_p",
     "spent",
+    "standardised",
     "stretches",
     "t_interval",
     "true_verdict",

@@ -92,13 +92,14 @@ def find(sums: FloatArray, drift: FloatArray, claim: Claim, absence: Absence = "
         ("above", times * reached(at_above, GREATER), at_above, above, high),
     ]
     if not one and margin > 0:
-        # within: the nearer of the two margins is the one that is harder to leave out
+        # within: the nearer of the two margins, as in finding_of
         more, less = reached(-margin, GREATER), reached(margin, LESS)
+        at_low = (more > less) | ((more == less) & (reached(0.0, LESS) <= reached(0.0, GREATER)))
         times, greater, lower = (1, GREATER, LESS) if absence == "one-sided" else (2, TWO_SIDED, TWO_SIDED)
         most = np.iinfo(np.int32).max
         options += [
-            ("within", np.where(more >= less, times * more, most), -margin, greater, low),
-            ("within", np.where(more < less, times * less, most), margin, lower, high),
+            ("within", np.where(at_low, times * more, most), -margin, greater, low),
+            ("within", np.where(~at_low, times * less, most), margin, lower, high),
         ]
     counts = np.stack([option[1] for option in options])
     best = counts.argmin(0)

@@ -29,7 +29,7 @@ TARGET = 0.8
 
 
 def true_verdict(claim: Claim, effect: float) -> Verdict | None:
-    """The verdict that is right where the differences are centred on ``effect``; None at a boundary, where every verdict is wrong.
+    """The verdict that is right where the differences are centred on ``effect``; None at a boundary, where verdicts border on each other and none counts as right.
 
     >>> (
     ...     true_verdict(Claim("lower", 1.0), -2.0),

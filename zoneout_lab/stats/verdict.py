@@ -336,8 +336,10 @@ def finding_of(flip: SignFlip, claim: Claim, absence: Absence) -> Found:
             Found("above", 2 * more_high, margin, TWO_SIDED, high),
         ]
         if margin > 0:
-            # the nearer of the two margins is the one that is harder to leave out
-            at_low = more_low >= less_high
+            # the nearer of the two margins is the one that is harder to leave out; wide margins may both be left out with the smallest p there is,
+            # and then it is the one on whose side of zero the differences lie
+            below_zero = flip.p(0.0, "less") <= flip.p(0.0, "greater")
+            at_low = more_low > less_high or (more_low == less_high and below_zero)
             shift, p, either = (-margin, more_low, low) if at_low else (margin, less_high, high)
             one = absence == "one-sided"
             sides = (GREATER if at_low else LESS) if one else TWO_SIDED

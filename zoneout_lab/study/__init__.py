@@ -2,6 +2,7 @@
 
 from zoneout_lab.study.catalogue import builtin_studies, load_study
 from zoneout_lab.study.declared import Arm, Hypothesis, Tuning
+from zoneout_lab.study.on_task import OnTask
 from zoneout_lab.study.spec import Study
 
-__all__ = ["Arm", "Hypothesis", "Study", "Tuning", "builtin_studies", "load_study"]
+__all__ = ["Arm", "Hypothesis", "OnTask", "Study", "Tuning", "builtin_studies", "load_study"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.measures import USUAL, check_together
@@ -25,23 +27,29 @@ def check_design(study: Study) -> str | None:
     if study.seeds >= needed:
         return None
     divided = m > 1 and study.family == "holm"
-    least, level = stats.smallest_p(study.seeds), study.alpha / (m if divided else 1)
+    tasks = max(1, len(study.tasks))
+    least, level = stats.smallest_p(study.seeds * tasks), study.alpha / (m if divided else 1)
     needs = f"{m} hypotheses under Holm need" if divided else "a verdict needs"
+    on = f" on each of {tasks} tasks" if tasks > 1 else ""
     return (
-        f"This design cannot reach a verdict: with {study.seeds} paired seeds the smallest p-value is {p_value(least, [level])}, and "
+        f"This design cannot reach a verdict: with {study.seeds} paired seeds{on} the smallest p-value is {p_value(least, [level])}, and "
         f"{needs} {p_value(level, [least])} (α = {study.alpha}). It takes {needed} seeds: --seeds {needed}."
     )
 
 
 def seeds_needed(study: Study) -> int:
-    """Fewest seeds with which the study's first hypothesis can be decided.
+    """Fewest seeds with which the study's first hypothesis can be decided; on several tasks, over all of them, with so many seeds on each.
+
+    A claim of absence is about every task, and takes as many seeds on each as one task would.
 
     >>> from zoneout_lab import load_study
     >>> study = load_study("pmnist_table2")
     >>> seeds_needed(study), seeds_needed(study.model_copy(update={"family": "holm"}))
     (6, 7)
     """
-    return stats.seeds_needed(study.alpha, len(study.hypotheses) if study.family == "holm" else 1)
+    pairs = stats.seeds_needed(study.alpha, len(study.hypotheses) if study.family == "holm" else 1)
+    absent = any(stats.needs_margin(h.direction) for h in study.hypotheses)
+    return pairs if absent else math.ceil(pairs / max(1, len(study.tasks)))
 
 
 def refuse_unless_forced(study: Study, *, force: bool) -> str | None:
@@ -57,6 +65,10 @@ def check_metrics(study: Study) -> None:
 
     UsageError for a metric they cannot have, InputRefusedError for a measurement planned after the last epoch.
     """
+    if study.tasks:
+        for each in study.each():
+            check_metrics(each.resolved())
+        return
     check_together(study.measures, study.score)
     known = set(metrics_of(study))
     last = _last_epochs(study)

@@ -42,11 +42,12 @@ def train_by_looks(driver: Driver, study: Study) -> int:
         driver.train_missing((run for run in study.runs(seeds) if run.seed >= before), CONFIRM)
         if len(driver.failed) > failed:
             break
+        new = driver.trained + len(driver.taken) > done
         if study.looks:
-            _reach(store, seeds)
+            _reach(store, seeds, again=new)
         if study.hypotheses:
             try:
-                look = look_at(store, seeds, again=driver.trained + len(driver.taken) > done)
+                look = look_at(store, seeds, again=new)
             except LabError:
                 break  # the report, which is written next, says why these results cannot be judged
             still = open_in(look)
@@ -61,7 +62,7 @@ def train_by_looks(driver: Driver, study: Study) -> int:
 def verdicts_in(folder: Path) -> list[dict[str, Any]]:
     """Each hypothesis of a study's folder as it is judged now: name, verdict, and p (None where there is none).
 
-    The one place where a look is judged: a test that allows for several looks belongs here.
+    Declared looks are allowed for by :func:`~zoneout_lab.results.judge`, which finds them in the study's record.
     """
     judged = ((each.name, each.comparison) for each in judge(open_results(folder)))
     return [{"name": name, "verdict": c.verdict, "p": c.p if math.isfinite(c.p) else None} for name, c in judged]
@@ -137,8 +138,10 @@ def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) ->
         store.save()
 
 
-def _reach(store: Store, seeds: int) -> None:
-    if store.manifest.get("reached") != seeds:
+def _reach(store: Store, seeds: int, *, again: bool) -> None:
+    """Results are those up to here; a look that is passed once more with nothing new does not take them back to it."""
+    reached = store.manifest.get("reached")
+    if reached is None or reached < seeds or (again and reached != seeds):
         store.manifest["reached"] = seeds
         store.save()
 

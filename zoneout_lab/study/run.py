@@ -56,6 +56,7 @@ def run_study(
     overrides: Sequence[str] = (),
     command: str | None = None,
     watcher: Watcher | None = None,
+    whole: Study | None = None,
 ) -> Summary:
     """Run what is missing of a study; the same call again does nothing.
 
@@ -75,9 +76,14 @@ def run_study(
         force: run a design that cannot reach its α.
         declared, overrides, command: the study as its file declares it, what was changed, and how to run it again.
         watcher: is told what happens.
+        whole: the study of several tasks that this one is a part of: its seeds over all tasks have to suffice, and not those of this task.
 
     Raises InputRefusedError, IntegrityError, TryAgainError or UsageError before anything is lost.
     """
+    if study.tasks:
+        raise UsageError(
+            f"{study.name} asks on {len(study.tasks)} tasks: run_tasks(study), or run_study of each in study.each()."
+        )
     watcher = watcher or Watcher()
     workers = workers or default_workers(device)
     study = study.resolved()
@@ -85,7 +91,7 @@ def run_study(
         check_device(device)
         planned = study.runs()
         check_metrics(study)
-        problem = refuse_unless_forced(study, force=force)
+        problem = refuse_unless_forced(whole or study, force=force)
         tracking = _check_mirrors(storage, tracking, watcher)
         task = make_task(study.task, study.setting().options)
         loaded = load_task(task, data)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, told, unknown
 from zoneout_lab.measures import USUAL, check_together
 from zoneout_lab.measures import to_json as measure_to_json
-from zoneout_lab.metrics import METRICS, SPLITS, Scale, Score, as_score
+from zoneout_lab.metrics import METRICS, SPLITS, Metric, Score, as_score
 from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, Part, check_kinds, parts_of
 from zoneout_lab.profiles import REDUCTIONS
@@ -20,18 +20,17 @@ from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
 from zoneout_lab.stats import Family, margin_on, named_or_own
 from zoneout_lab.study.changes import changed, explain
 from zoneout_lab.study.declared import KINDS, Arm, Change, Hypothesis, Kind, MeasureField, Name, Tuning, Vary
-from zoneout_lab.study.fits import arms_fit, hypotheses_fit, looks_fit, searches_fit, vary_fits
-from zoneout_lab.tasks import TASKS, Task, make_task, options_of, task_class, task_name
-
-
-def _task(value: Any) -> Any:
-    """A user's own task is kept as its class, which says where it comes from; a built-in one by its name."""
-    if isinstance(value, str):
-        return task_class(value) if ":" in value else value
-    return task_name(task_class(value)) if value in TASKS.values() else task_class(value)
-
-
-TaskField = Annotated[str | type[Task], BeforeValidator(_task), PlainSerializer(task_name, return_type=str)]
+from zoneout_lab.study.fits import (
+    arms_fit,
+    hypotheses_fit,
+    looks_fit,
+    searches_fit,
+    shared_by_tasks,
+    tasks_fit,
+    vary_fits,
+)
+from zoneout_lab.study.on_task import OnTaskField, TaskField, with_first, with_options
+from zoneout_lab.tasks import make_task, options_of, task_class, task_name
 
 
 class Study(Frozen):
@@ -42,6 +41,8 @@ class Study(Frozen):
         title, question, background: texts of the report.
         authors: who it is by, for the report and its citation.
         task, preset: a task, by name, as a class or as a value (whose fields are then its options), and one of its settings.
+        tasks: several tasks to ask the question on, each given like ``task`` or as an ``OnTask`` with a preset and changes of its own;
+            :meth:`each` makes a study of each. Hypotheses are about metrics that all of them have.
         change: dotted field of the setting → value, for all arms.
         arms, baseline: what is compared, and the arm the others are written against.
         seeds: how many seeds every arm is run with; seed: the number from which all randomness derives.
@@ -78,18 +79,15 @@ class Study(Frozen):
     vary: Vary = KINDS
     looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
     authors: tuple[str, ...] = ()
+    tasks: tuple[OnTaskField, ...] = ()
 
-    later: ClassVar[tuple[str, ...]] = ("measures", "vary", "looks", "authors")
+    later: ClassVar[tuple[str, ...]] = ("measures", "vary", "looks", "authors", "tasks")
 
     @model_validator(mode="before")
     @classmethod
     def _options_of_task(cls, values: Any) -> Any:
         """A task that is a value is its class, and its fields are changes of the setting's options."""
-        task = values.get("task") if isinstance(values, Mapping) else None
-        if not isinstance(task, Task):
-            return values
-        options = {f"options.{name}": value for name, value in options_of(task).items()}
-        return {**values, "task": type(task), "change": options | dict(values.get("change", {}))}
+        return with_options(with_first(values))
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -100,31 +98,76 @@ class Study(Frozen):
         vary_fits(self.hypotheses, {arm.name: self.varied(arm) for arm in self.arms})
         searches_fit(self.arms, self.tuning)
         looks_fit(self.looks, self.seeds, self.hypotheses)
+        tasks_fit(self.tasks, self.task, self.change, self.looks)
         return self
+
+    def each(self) -> tuple[Study, ...]:
+        """The study on each of its tasks, an ordinary study each; itself where there is only one.
+
+        >>> study = Study(
+        ...     name="s", title="", question="", tasks=("digits", "adding"), arms=[{"name": "a"}], baseline="a"
+        ... )
+        >>> [each.task for each in study.each()]
+        ['digits', 'adding']
+        """
+        if not self.tasks:
+            return (self,)
+        return tuple(
+            self.model_copy(
+                update={
+                    "task": on.task,
+                    "preset": on.preset or self.preset,
+                    "change": self.change | on.change,
+                    "tasks": (),
+                }
+            )
+            for on in self.tasks
+        )
 
     def resolved(self) -> Study:
         """The study with ``…_score`` metrics named for its task, ``valid_error`` or ``valid_bpc``, and each hypothesis's scale written out.
 
-        Raises InputRefusedError where a hypothesis's margin is none on its scale, or does not say which it is on.
+        On several tasks it stays as it is: each of them names them for itself. Raises InputRefusedError where a hypothesis's margin is none on its
+        scale, does not say which it is on, or does not mean the same on every task.
         """
+        if self.tasks:
+            self._check_shared()
+            return self
         names = {f"{split}_score": f"{split}_{self.score.name}" for split in SPLITS}
         hypotheses = []
         for h in self.hypotheses:
             metric = names.get(h.metric, h.metric)
             try:
-                scale = named_or_own(h.scale, self._scale(metric), h.margin, metric)
+                about = self._about(metric)
+                scale = named_or_own(h.scale, about.scale if about else "linear", h.margin, metric)
                 margin_on(scale, h.margin)
             except InputRefusedError as error:
                 raise InputRefusedError(f"hypothesis {h.name!r}: {error}") from error
             hypotheses.append(h.model_copy(update={"metric": metric, "scale": scale}))
         return self.model_copy(update={"hypotheses": tuple(hypotheses)})
 
-    def _scale(self, metric: str) -> Scale:
-        """The scale on which a metric of the study is compared unless a hypothesis names one."""
+    def _about(self, metric: str) -> Metric | None:
+        """What is known of a metric of the study."""
         about = dict(METRICS) | {name: each.about for name, each in REDUCTIONS.items()} | self.score.metrics()
         for measure in self.measures:
             about |= dict(measure.scalars)
-        return about[metric].scale if metric in about else "linear"
+        return about.get(metric)
+
+    def _check_shared(self) -> None:
+        """Refuse a hypothesis that does not mean the same on every task."""
+        studies = []
+        for on, study in zip(self.tasks, self.each(), strict=True):
+            try:
+                studies.append(study.resolved())
+            except InputRefusedError as error:
+                raise InputRefusedError(f"on {on.label}: {error}") from error
+        for place, hypothesis in enumerate(self.hypotheses):
+            of_tasks = [study.hypotheses[place] for study in studies]
+            abouts = [study._about(h.metric) for study, h in zip(studies, of_tasks, strict=True)]
+            shared_by_tasks(
+                hypothesis,
+                [(on.label, h.scale, about) for on, h, about in zip(self.tasks, of_tasks, abouts, strict=True)],
+            )
 
     @property
     def score(self) -> Score:
@@ -133,7 +176,9 @@ class Study(Frozen):
 
     @property
     def id(self) -> str:
-        """Name and hash of the study with its settings resolved: the name of its results folder."""
+        """Name and hash of the study with its settings resolved: the name of its results folder. On several tasks it has none, and the id names their page."""
+        if self.tasks:
+            return together(self.each())
         text = content_hash(self.resolved()) + "".join(content_hash(self.setting(arm)) for arm in self.arms)
         text += "".join(f"{key} {digest}" for key, digest in self.code.digests().items())
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
@@ -151,6 +196,8 @@ class Study(Frozen):
 
     def setting(self, arm: Arm | None = None) -> Setting:
         """The task's preset with the study's changes, and an arm's."""
+        if self.tasks:
+            raise UsageError(f"{self.name} asks on {len(self.tasks)} tasks: its each() is a study on each of them.")
         presets = task_class(self.task).settings
         if self.preset not in presets:
             usual = "" if "preset" in self.model_fields_set else ", the one that a study has unless it names another"
@@ -198,14 +245,16 @@ class Study(Frozen):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The study as JSON, with the setting that results from its task, preset and changes, and the digests of its own code, if any."""
-        written = self.model_dump(mode="json") | {"setting": self.setting().model_dump(mode="json")}
+        """The study as JSON, with the setting that results from its task, preset and changes (``settings``, one for each, where it has several tasks), and the digests of its own code, if any."""
+        written = self.model_dump(mode="json")
+        settings = [each.setting().model_dump(mode="json") for each in self.each()]
+        written |= {"settings": settings} if self.tasks else {"setting": settings[0]}
         return written | ({"code": self.code.digests()} if self.code.files else {})
 
     @property
     def code(self) -> Code:
         """The user's own files that the study's parts come from."""
-        return Code.of(cls for arm in self.arms for cls in self.classes(arm))
+        return Code.of(cls for study in self.each() for arm in study.arms for cls in study.classes(arm))
 
     def cell(self, arm: Arm) -> Cell:
         """The cell of an arm's model."""
@@ -216,6 +265,12 @@ class Study(Frozen):
         whole: tuple[Part, ...] = (arm.regularizer, self.cell(arm), *self.measures)
         held = [part for each in whole for part in parts_of(each)]
         return [task_class(self.task), *map(type, held)]
+
+
+def together(studies: Sequence[Study]) -> str:
+    """Name and hash of one question asked in several studies."""
+    ids = " ".join(study.id for study in studies)
+    return f"{studies[0].name}-{hashlib.sha256(ids.encode()).hexdigest()[:6]}"
 
 
 def derive(study_seed: int, seed: int, purpose: str) -> int:

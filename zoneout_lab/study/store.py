@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,7 @@ class Store:
             "phase": phase,
             "status": outcome.status,
             "score": None if best is None else outcome.by_epoch[f"valid_{score.name}"][best - 1],
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         self.save()
 

@@ -112,7 +112,8 @@ def take_over(store: Store, runs: Iterable[Run], siblings: Siblings, score: str,
                 except IntegrityError as error:
                     siblings.damaged(folder, str(error))
                     continue
-                store.manifest["runs"][run.id] = found | {"from": folder.name}
+                when = {"written": entry["written"]} if "written" in entry else {}  # older manifests do not say
+                store.manifest["runs"][run.id] = found | when | {"from": folder.name}
                 taken[run.id] = folder.name
                 break
     finally:

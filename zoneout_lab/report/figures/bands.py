@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.canvas import INK, SOFT, Drawing, Panel, arm_colour
-from zoneout_lab.report.text import power
+from zoneout_lab.report.figures.intervals import ratio_label, ratio_ticks
 
 Array = npt.NDArray[np.float64]
 
@@ -90,7 +90,9 @@ def bands(
             axes.text(0.5, 0.5, "nothing to compare", color=SOFT, ha="center", va="center", transform=axes.transAxes)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
         if ratio:
-            _factors(drawing, low, high)
+            axes.yaxis.set_major_locator(FixedLocator([float(tick) for tick in ratio_ticks(low, high)]))
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: ratio_label(value)))
         if x.size and x[-1] > x[0]:
             axes.set_xlim(x[0] - 0.02 * (x[-1] - x[0]), x[-1] + 0.02 * (x[-1] - x[0]))
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -109,18 +111,3 @@ def _view(strands: Sequence[Strand]) -> tuple[float, float]:
                 view = [min(view[0], float(far[0])), max(view[1], float(far[1]))]
     room = 0.06 * (view[1] - view[0]) or 0.5
     return view[0] - room, view[1] + room
-
-
-def _factors(drawing: Drawing, low: float, high: float) -> None:
-    """Ticks at round factors: decades where there are many, and otherwise as on a linear axis."""
-    axis = drawing.axes.yaxis
-    if high - low < np.log(6):
-        ends = np.exp([low, high])
-        ticks = [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)]
-        axis.set_major_locator(FixedLocator([tick for tick in ticks if ends[0] <= tick <= ends[1]]))
-    else:
-        decades = (high - low) / np.log(10)
-        axis.set_major_locator(LogLocator(10, subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0), numticks=7))
-    axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{power(float(f'{value:.6g}'))}×"))

@@ -11,12 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from zoneout_lab.report.figures.canvas import BAND, INK, PAPER, SOFT
+from zoneout_lab.report.figures.canvas import BAND, HUGE, INK, PAPER, SOFT
 from zoneout_lab.report.text import power
 
 Interval = tuple[float, float]
 THIN, THICK = 1.5, 5.0
-_HUGE = 1e100
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,8 @@ def view(shifts: Sequence[Shift], points: Sequence[float] = ()) -> Interval:
     (True, True)
     """
     known = [0.0, *(s.mean for s in shifts), *(side * s.bound for s in shifts for side in (-1, 1)), *points]
-    known = [value for value in known if math.isfinite(value) and abs(value) < _HUGE]
-    ends = [s.ends for s in shifts if all(math.isfinite(end) and abs(end) < _HUGE for end in s.ends)]
+    known = [value for value in known if math.isfinite(value) and abs(value) < HUGE]
+    ends = [s.ends for s in shifts if all(math.isfinite(end) and abs(end) < HUGE for end in s.ends)]
     widths = sorted(high - low for low, high in ends)
     reach = max(max(known) - min(known), 4 * widths[len(widths) // 2] if widths else 0.0)
     low = min([*known, *(max(low, min(known) - reach) for low, _ in ends)])
@@ -90,7 +89,7 @@ def difference_axis(axes: Axes, ends: Interval, *, ratio: bool) -> None:
         return
     axes.xaxis.set_major_locator(FixedLocator([math.log(tick) for tick in ratio_ticks(*ends)]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"× {power(float(f'{math.exp(value):.6g}'))}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: ratio_label(math.exp(value))))
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
@@ -118,6 +117,15 @@ def ratio_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low <= math.log(tick) <= high]
 
 
+def ratio_label(ratio: float) -> str:
+    """A tick of an axis of ratios.
+
+    >>> ratio_label(0.95), ratio_label(1e-6)
+    ('× 0.95', '× 10⁻⁶')
+    """
+    return f"× {power(float(f'{ratio:.6g}'))}"
+
+
 def draw(axes: Axes, y: float, shift: Shift, *, colour: str = INK) -> None:
     """The outer interval thin and the inner one thick about the mean; the t interval dashed where there is neither. Beyond the axis it ends in an arrowhead."""
     ends = axes.get_xlim()
@@ -130,5 +138,5 @@ def draw(axes: Axes, y: float, shift: Shift, *, colour: str = INK) -> None:
         for beyond, at, head in ((low < ends[0], ends[0], "<"), (high > ends[1], ends[1], ">")):
             if beyond:
                 axes.plot(at, y, head, color=colour, markersize=6, clip_on=False, zorder=5)
-    if math.isfinite(shift.mean) and abs(shift.mean) < _HUGE:
+    if math.isfinite(shift.mean) and abs(shift.mean) < HUGE:
         axes.plot(shift.mean, y, "o", color=colour, markersize=8, markeredgecolor=PAPER, markeredgewidth=1.4, zorder=6)

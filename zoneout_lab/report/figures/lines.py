@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from zoneout_lab.report.arms import Arm
-from zoneout_lab.report.figures.canvas import INK, SOFT, Drawing, Panel, arm_colour
+from zoneout_lab.report.figures.canvas import HUGE, INK, SOFT, Drawing, Panel, arm_colour
 from zoneout_lab.report.text import power
 from zoneout_lab.stats.scales import UNDERFLOW
 
@@ -21,7 +21,6 @@ MOST_TAILS = 4  # arms whose outer ribbons can be told apart; of more, only the 
 MOST_RIBBONS = 16  # and of more than these nothing but the means, the baseline's in bold
 _MOST_NUMBERS = 4800  # of the means in one panel: with very many arms the page would be nothing but these
 POINTS = 200  # more steps than these are finer than a panel can show
-HUGE = 1e100  # numbers as large as this were not measured, whatever the file says
 
 
 def points(arms: int) -> int:

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from zoneout_lab.report.arms import Arm
-from zoneout_lab.report.figures.canvas import INK, PAPER, SOFT, Drawing, Panel, arm_colour
+from zoneout_lab.report.figures.canvas import HUGE, INK, PAPER, SOFT, Drawing, Panel, arm_colour
 from zoneout_lab.report.text import power, wrap
 
-_ROW, _FRAME, _HUGE = 30.0, 62.0, 1e100
+_ROW, _FRAME = 30.0, 62.0
 
 
 def strip(
@@ -27,7 +27,7 @@ def strip(
 
     The axis is logarithmic where the values are positive and span more than a factor of 20.
     """
-    known = [v for _, values, *_ in rows for v in values if math.isfinite(v) and abs(v) < _HUGE]
+    known = [v for _, values, *_ in rows for v in values if math.isfinite(v) and abs(v) < HUGE]
     log = bool(known) and min(known) > 0 and max(known) > 20 * min(known)
     with Drawing(name, height=_FRAME + _ROW * len(rows)) as drawing:
         axes = drawing.axes

@@ -18,7 +18,7 @@ def build(data: ReportData) -> Section | None:
     if not groups:
         return None
     panels = tuple(_panel(data, number, group) for number, group in enumerate(groups.values()))
-    caption = " ".join(_captions([c for group in groups.values() for _, c in group]))
+    caption = " ".join(captions([c for group in groups.values() for _, c in group]))
     return Section("differences", "Differences", "figure.html", {"figures": [Figure(panels, caption)], "intro": ""})
 
 
@@ -39,7 +39,7 @@ def _panel(data: ReportData, number: int, group: list[tuple[int, Comparison]]) -
     )  # fmt: skip
 
 
-def _captions(comparisons: list[Comparison]) -> list[str]:
+def captions(comparisons: list[Comparison]) -> list[str]:
     """How to read what is in the figure, and nothing that is not."""
     parts = ["Each row is a claim. Dots are mean differences, of the arm named first less the other."]
     if any(c.scale != "linear" for c in comparisons):
@@ -49,7 +49,7 @@ def _captions(comparisons: list[Comparison]) -> list[str]:
     finite = [c for c in comparisons if not shift(c).few]
     if any(c.inner != c.interval for c in finite):
         parts.append(
-            "A difference beyond the margin is read off the whole bar, and that there is none off its thick part, each at the row’s own level."
+            "Whether a difference lies beyond the margin is read off the whole bar, and whether it lies within, off its thick part, each at the row’s own level."
         )
     elif finite:
         parts.append("Verdicts are read off the bars, each an interval at the row’s own level.")

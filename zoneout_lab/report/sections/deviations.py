@@ -7,7 +7,7 @@ from typing import Any
 
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.text import count, legible, plain
+from zoneout_lab.report.text import count, legible, plain, words
 from zoneout_lab.results.earlier import asked, error_of_looks
 from zoneout_lab.results.numbers import ABSENT, p_value
 
@@ -15,12 +15,12 @@ from zoneout_lab.results.numbers import ABSENT, p_value
 def build(data: ReportData) -> Section:
     overrides = data.recorded("overrides")
     declared = data.recorded("declared")
+    # what a change came to stands under the setting
+    both = [_without(study, "change") for study in (declared, data.study)] if isinstance(declared, Mapping) else []
     values = {
-        "overrides": [legible(text) for text in overrides or []],
-        # what a change came to stands under the setting
-        "changes": changes(*(_without(study, "change") for study in (declared, data.study)))
-        if isinstance(declared, Mapping)
-        else [],
+        "overrides": [_sentence(legible(text)) for text in overrides or []],
+        "came_to": [_came_to(*each) for each in changes(*both) if each[0].startswith("setting")] if both else [],
+        "changes": changes(*both) if both else [],
         "recorded": overrides is not None or isinstance(declared, Mapping),
     } | _looks(data)
     return Section("deviations", "Deviations from the declaration", "deviations.html", values)
@@ -34,7 +34,7 @@ def _looks(data: ReportData) -> dict[str, Any]:
     alpha = data.study.get("alpha")
     now = len(data.seeds)
     note = error_of_looks([*times, now], float(alpha)) if isinstance(alpha, int | float) else ""
-    return {"looks": [_look(look, data.study) for look in looks], "looks_note": note, "now": now}
+    return {"looks": [_look(look, data.study) for look in looks], "looks_note": note}
 
 
 def _look(look: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,6 +57,38 @@ def _look(look: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
             for each in hypotheses
         ],
     }
+
+
+def _sentence(override: str) -> str:
+    """An option that was used, in words.
+
+    >>> _sentence("preset: laptop → paper"), _sentence("--lr 0.002 (declared: 0.1)")
+    ('Preset paper, where laptop was declared.', '--lr 0.002 (declared: 0.1)')
+    """
+    name, colon, values = override.partition(": ")
+    declared, arrow, run = values.partition(" → ")
+    if not (colon and arrow):
+        return override
+    return f"{words(name)[:1].upper()}{words(name)[1:]} {run}, where {declared} was declared."
+
+
+def _came_to(name: str, declared: str, run: str) -> str:
+    """A field of the setting that is another for it, in words.
+
+    >>> _came_to("setting · model · hidden", "32", "100"), _came_to("setting · options · text", "absent", "all")
+    ('hidden units 100 instead of 32', 'text all, which is not among the options declared')
+    """
+    last = words(name.rpartition(" · ")[2])
+    called = _CALLED.get(last, last)
+    if run == "absent":
+        return f"{called} {declared} no longer among the options"
+    if declared == "absent":
+        return f"{called} {run}, which is not among the options declared"
+    return f"{called} {run} instead of {declared}"
+
+
+#: fields whose name alone does not say what they count
+_CALLED = {"hidden": "hidden units", "batch": "batch size", "lr": "learning rate", "clip": "largest gradient norm"}
 
 
 def _without(study: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -22,7 +22,16 @@ from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.numbers import ABSENT, decimals, number, p_value, percent
 from zoneout_lab.results.prospects import usual_design
 from zoneout_lab.results.sentence import CAUTIONS, adjusted_name
-from zoneout_lab.results.shown import difference, held_against, is_ratio, margin_in_words, seen, shown_interval, typical
+from zoneout_lab.results.shown import (
+    difference,
+    held_against,
+    is_ratio,
+    margin_in_words,
+    places,
+    seen,
+    shown_interval,
+    typical,
+)
 
 Values = list[tuple[float, str]]
 
@@ -44,11 +53,7 @@ NOTHING: Values = [(math.nan, ABSENT)]
 
 def _ends(c: Comparison, _: float) -> Values:
     (low, high), _, _ = shown_interval(c)
-    return [(end, difference(c, end, _places(c))) for end in (low, high)] if math.isfinite(low) else NOTHING
-
-
-def _places(c: Comparison) -> int:
-    return decimals(seen(c, value) for value in (c.mean_difference, *shown_interval(c)[0]))
+    return [(end, difference(c, end, places(c))) for end in (low, high)] if math.isfinite(low) else NOTHING
 
 
 def _seeds_to_decide(c: Comparison, _: float) -> Values:
@@ -64,7 +69,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("pairs", "", lambda c, _: [(len(c.seeds), str(len(c.seeds)))]),
     Column("difference", "the mean over seeds of the first arm less the second, or its ratio to it (×)", lambda c, _: [(c.mean_difference, _shown(c))]),
     Column("interval", "the one that the verdict is read off, at its own level", _ends),
-    Column("p", "how often chance alone gives a difference as large, if its sign were as likely one as the other", lambda c, _: [(c.p, p_value(c.p, [c.alpha]))]),
+    Column("p", "how often chance alone would give a difference this large, were either sign equally likely", lambda c, _: [(c.p, p_value(c.p, [c.alpha]))]),
     Column("adjusted p", "the same for the verdict, after allowing for the number of hypotheses", lambda c, _: [(c.p_adjusted, p_value(c.p_adjusted, [held_against(c)]))]),
     Column(D_Z, "the mean difference in standard deviations of the differences", lambda c, _: [(c.d_z, number(c.d_z, 2))]),
     Column(
@@ -96,9 +101,7 @@ def _before(data: ReportData) -> list[float]:
 
 def _shown(c: Comparison) -> str:
     unit = "" if is_ratio(c) else compared(c).shift
-    return (
-        f"{difference(c, c.mean_difference, _places(c))} {'points' if unit == 'percentage points' else unit}".rstrip()
-    )
+    return f"{difference(c, c.mean_difference, places(c))} {'points' if unit == 'percentage points' else unit}".rstrip()
 
 
 def build(data: ReportData) -> Section | None:
@@ -222,7 +225,7 @@ def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any
         rows.append(
             row(
                 "Holm-adjusted p",
-                [(c.p_holm, p_value(c.p_holm, [c.family_alpha]))],
+                [(c.p_holm, p_value(c.p_holm, [held_against(c)]))],
                 "the plainer correction, for comparison",
             )
         )

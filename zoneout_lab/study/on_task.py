@@ -1,0 +1,73 @@
+"""A task as a study names it, alone or as one of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+
+from zoneout_lab.settings import Frozen
+from zoneout_lab.study.declared import Change
+from zoneout_lab.tasks import TASKS, Task, options_of, task_class, task_name
+
+
+def _task(value: Any) -> Any:
+    """A user's own task is kept as its class, which says where it comes from; a built-in one by its name."""
+    if isinstance(value, str):
+        return task_class(value) if ":" in value else value
+    return task_name(task_class(value)) if value in TASKS.values() else task_class(value)
+
+
+TaskField = Annotated[str | type[Task], BeforeValidator(_task), PlainSerializer(task_name, return_type=str)]
+
+
+def with_options(values: Any) -> Any:
+    """Fields of a study (or of one of its tasks) in which a task that is a value is its class, and its fields are changes of the setting's options."""
+    task = values.get("task") if isinstance(values, Mapping) else None
+    if not isinstance(task, Task):
+        return values
+    options = {f"options.{name}": value for name, value in options_of(task).items()}
+    return {**values, "task": type(task), "change": options | dict(values.get("change", {}))}
+
+
+class OnTask(Frozen):
+    """One of a study's tasks: which, at which of its presets, and what is changed there for all arms.
+
+    What the study itself changes comes first; ``preset`` None is the study's. A task given alone, by name, as a class or as a value, stands for
+    itself without changes.
+
+    >>> OnTask(task="digits", change={"training.epochs": 5}).label
+    'digits'
+    """
+
+    task: TaskField
+    preset: str | None = None
+    change: Change = Field(default_factory=dict, description="dotted field of the setting → value")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _options_of_task(cls, values: Any) -> Any:
+        return with_options(values)
+
+    @property
+    def label(self) -> str:
+        """What the task is called."""
+        return task_name(self.task)
+
+
+def _on_task(value: Any) -> Any:
+    return value if isinstance(value, OnTask | Mapping) else {"task": value}
+
+
+OnTaskField = Annotated[OnTask, BeforeValidator(_on_task)]
+
+
+def with_first(values: Any) -> Any:
+    """Fields of a study with several tasks and none besides: its task is then the first of them."""
+    tasks = values.get("tasks") if isinstance(values, Mapping) else None
+    if not isinstance(tasks, Sequence) or isinstance(tasks, str) or not tasks or values.get("task") is not None:
+        return values
+    first = _on_task(tasks[0])
+    task = first.task if isinstance(first, OnTask) else first.get("task")
+    return {**values, "task": type(task) if isinstance(task, Task) else task}
