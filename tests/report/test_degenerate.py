@@ -244,3 +244,34 @@ def test_gradients_of_several_layers(study: xr.DataTree, tmp_path: Path) -> None
     page = report(deep, tmp_path)
     heads = [head.text for head in page.find("section", id="gradients")[0].find("thead")[0].find("th")]
     assert "Cell before the mask, layer l1" in heads
+
+
+def of_values(records: Callable[..., dict[str, Any]], values: dict[str, list[float]]) -> xr.DataTree:
+    """Two arms with these validation errors by seed, compared as a ratio."""
+    seeds = range(len(values["lstm"]))
+    study = records({"lstm": "LSTM", "zoneout": "Zoneout"}, len(seeds))
+    study["hypotheses"] = [study["hypotheses"][0] | {"metric": "valid_error", "margin": 0.0, "scale": "log"}]
+    runs = [
+        schema.run_tree(
+            run_id=f"{arm}-{seed}", arm=arm, seed=seed, status="finished", by_epoch={"valid_error": [row[seed]]}, at_best={}, best_epoch=1, seconds=1.0,
+            provenance={},
+        )
+        for arm, row in values.items()
+        for seed in seeds
+    ]  # fmt: skip
+    return schema.study_tree([(run, "") for run in runs], arms=list(values), seeds=seeds, provenance={"study": study})
+
+
+def test_a_mean_orders_of_magnitude_below_another_is_not_shown_as_zero(
+    records: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    values = {"lstm": [0.3 + 0.01 * seed for seed in range(8)], "zoneout": [1e-9 * (1 + seed) for seed in range(8)]}
+    table = report(of_values(records, values), tmp_path).find("section", id="arms")[0].find("table")[0]
+    assert "3.76 × 10⁻⁷" in table.text  # geometric: 10⁻⁷ 8!^⅛
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_all_the_same_make_no_axis_of_logs(
+    records: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    report(of_values(records, {"lstm": [0.1], "zoneout": [0.1]}), tmp_path)

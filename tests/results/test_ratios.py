@@ -162,3 +162,12 @@ def test_what_a_look_found_does_not_change_with_later_zeros_neighbours():
     assert found[0].sentence == found[1].sentence
     # both values shown have the ratio that is shown
     assert "10.3% for a and 22.5% for b: 0.457 times" in found[1].short
+
+
+@pytest.mark.parametrize("scale", ["log", "logit"])
+def test_an_arm_that_is_zero_throughout_is_not_said_to_be_anything_else(scale):
+    """By the rule each zero counts as 5% here, which no run had."""
+    tree = make_study({"a": dict.fromkeys(range(8), 0.0), "b": {s: 0.1 + 0.01 * s for s in range(8)}})
+    c = compare(tree, "a", "b", metric="valid_error", scale=scale)
+    assert c.short.startswith("The validation error is 0.00% for a and 13.")
+    assert "; 8 values were " in c.short

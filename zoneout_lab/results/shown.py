@@ -79,7 +79,12 @@ def shown_interval(c: Comparison) -> tuple[Interval, float, bool]:
 
 
 def typical(c: Comparison, values: tuple[float, ...]) -> float:
-    """An arm's mean: on a ratio's scale that of the logs, put back, so that two of them have the ratio that is shown."""
+    """An arm's mean: on a ratio's scale that of the logs, put back, so that two of them have the ratio that is shown.
+
+    An arm whose values are all zero has the mean zero, whatever they count as.
+    """
+    if not any(values):
+        return 0.0
     if not is_ratio(c):
         return math.fsum(value / len(values) for value in values)
     pair = stats.scaled(c.arm_values, c.against_values, c.scale)

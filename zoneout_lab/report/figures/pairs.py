@@ -43,14 +43,14 @@ def pairs(
     """Each seed as a line from its value under ``against`` to its value under ``arm``; ``means`` (of ``against``, of ``arm``) as bars beside them.
 
     Above 30 seeds the lines would hide one another: a bar holds the middle half of them, and a thinner one the middle 90%. On a logarithmic axis equal
-    ratios are equally steep; values that are not positive turn it off.
+    ratios are equally steep; values that are not positive, or are all the same, turn it off.
     """
     left, right = np.asarray(against_values, float), np.asarray(arm_values, float)
     known = np.isfinite(left) & np.isfinite(right)
     left, right = left[known], right[known]
     with Drawing(name, height=_height(len(seeds))) as drawing:
         axes = drawing.axes
-        if log and left.size and min(left.min(), right.min()) > 0:
+        if log and left.size and 0 < min(left.min(), right.min()) < max(left.max(), right.max()):
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0), numticks=6))
             axes.yaxis.set_minor_locator(NullLocator())

@@ -91,9 +91,10 @@ def _correlation(data: ReportData) -> str:
 def _cell(row: ArmValues, about: Quantity, column: tuple[ArmValues, ...]) -> tuple[float, str, str]:
     """The mean, as shown, and its interval."""
     places = decimals(about.factor * each.mean for each in column)
-    low, high = (number(about.factor * end, places) for end in row.interval)
+    # beside a mean that is orders of magnitude larger, a small one is still not zero
+    mean, low, high = (number(about.factor * value, places, [0.0]) for value in (row.mean, *row.interval))
     interval = f"{low} to {high}" if low != ABSENT else ""
-    return row.mean, number(about.factor * row.mean, places), interval
+    return row.mean, mean, interval
 
 
 def _differs(data: ReportData, arm: Arm) -> str:
