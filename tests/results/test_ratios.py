@@ -11,6 +11,7 @@ from tiny_studies import hypothesis, make_spec, make_study
 
 from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, IntegrityError
+from zoneout_lab.report import write_report
 from zoneout_lab.results import Question, compare, compare_family, judge
 
 RATIOS = [0.90, 0.93, 0.88, 0.95, 0.91, 0.89, 0.94, 0.92]
@@ -171,3 +172,16 @@ def test_an_arm_that_is_zero_throughout_is_not_said_to_be_anything_else(scale):
     c = compare(tree, "a", "b", metric="valid_error", scale=scale)
     assert c.short.startswith("The validation error is 0.00% for a and 13.")
     assert "; 8 values were " in c.short
+
+
+def test_a_declared_hypothesis_that_its_scale_cannot_hold_costs_no_other_its_verdict(tmp_path):
+    values = {"lstm": dict.fromkeys(range(6), 0.5), "zoneout": {s: -0.1 - s / 10 for s in range(6)}}
+    spec = make_spec([hypothesis(scale="log"), hypothesis() | {"name": "plain"}], seeds=6) | {"family": "joint"}
+    tree = make_study(values, spec)
+    unfit, plain = (j.comparison for j in judge(tree))
+    assert (unfit.verdict, unfit.seeds, plain.verdict) == ("underpowered", (), "supported")
+    assert unfit.sentence == (
+        "The validation error of zoneout and the LSTM cannot be compared on the log scale (values below zero have no log: -0.6 is one): underpowered."
+    )
+    page = write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Not to be compared on the log scale: values below zero have no log" in page

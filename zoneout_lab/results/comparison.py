@@ -54,7 +54,7 @@ class Comparison:
     where runs diverged, ``p_worst`` and ``verdict_worst`` with diverged runs counted as worse than all others, by ranks and without a margin.
 
     **Seeds.** ``lost`` seeds lack a value in either arm, ``absent`` seeds are the study's and not in these results; ``diverged`` names the runs that
-    did. ``sentence`` says it all, ``short`` what came out: both values, the difference and its interval. NaN: not defined for so few seeds.
+    did. ``unfit`` says why the scale cannot hold the values of a declared hypothesis, which then has no pairs. ``sentence`` says it all, ``short`` what came out: both values, the difference and its interval. NaN: not defined for so few seeds.
     """
 
     arm: str
@@ -108,6 +108,7 @@ class Comparison:
     looks: tuple[int, ...] = ()
     look: int | None = None
     spent: float | None = None
+    unfit: str = ""
     noun: str = ""
     better: str = ""
     sentence: str = ""

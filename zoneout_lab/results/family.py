@@ -84,7 +84,11 @@ def compare_family(
     for question in questions:
         if question.metric not in values:
             values[question.metric] = scalar(tree, question.metric)
-    paired = [pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin, values[q.metric]) for q in questions]
+    # what was declared gets its verdicts, even if one of the hypotheses turns out not to be comparable
+    paired = [
+        pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin, values[q.metric], refuse=not declared)
+        for q in questions
+    ]
     claims = [
         stats.Claim(q.direction, stats.margin_on(pair.scale, q.margin))
         for q, pair in zip(questions, paired, strict=True)
@@ -160,6 +164,7 @@ def _comparison(pair: Pairs, claim: stats.Claim, decision: stats.Decision) -> Co
         arm_values=pair.arm_values,
         against_values=pair.against_values,
         replaced=pair.on.replaced,
+        unfit=pair.unfit,
         differences=tuple(float(d) for d in pair.differences),
         mean_difference=effect.mean,
         constant=effect.sd == 0,

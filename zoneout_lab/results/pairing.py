@@ -22,7 +22,8 @@ class Pairs:
 
     ``lost`` are the other seeds of these results, where either run is missing, diverged or has no value, and ``absent`` the seeds that
     the study planned and these results do not hold; ``diverged`` names the runs of these two arms that diverged. ``only_diverged`` are
-    the seeds at which just the arm's run diverged and the other has a value, just the other's, and both.
+    the seeds at which just the arm's run diverged and the other has a value, just the other's, and both. ``unfit`` says why the scale cannot
+    hold the values, of which there are then none here.
     """
 
     arm: str
@@ -41,6 +42,7 @@ class Pairs:
     absent: tuple[int, ...]
     diverged: tuple[tuple[str, int], ...]
     only_diverged: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    unfit: str = ""
 
     @property
     def differences(self) -> npt.NDArray[np.float64]:
@@ -72,13 +74,15 @@ def pairs(
     scale: Scale | None = None,
     margin: float = 0.0,
     values: xr.DataArray | None = None,
+    *,
+    refuse: bool = True,
 ) -> Pairs:
     """Pair two arms of a study by seed id; ``scale`` is the metric's own unless another is named.
 
     ``values`` are those that :func:`~zoneout_lab.results.scalars.scalar` gives of the metric, where they are known already: a family asks for one metric many times.
 
     Raises UsageError for an unknown arm or metric, InputRefusedError where an arm is paired with itself, a seed appears
-    twice, the scale cannot hold the values, or a ``margin`` needs one named.
+    twice, a ``margin`` needs a scale named, or the scale cannot hold the values; without ``refuse`` there are then no pairs, and they say why.
     """
     tree = schema.by_arm_and_seed(tree)
     values = scalar(tree, metric) if values is None else values
@@ -94,13 +98,16 @@ def pairs(
     )
     both = sorted(has[0] & has[1])
     arm_values, against_values = tuple(ours[seed] for seed in both), tuple(theirs[seed] for seed in both)
-    used = stats.named_or_own(scale, values.attrs["scale"], margin, metric)
+    used, unfit = stats.named_or_own(scale, values.attrs["scale"], margin, metric), ""
     try:
         on = stats.scaled(arm_values, against_values, used)
     except InputRefusedError as error:
-        raise InputRefusedError(
-            f"{metric} of {arm} and {against} cannot be compared on the {used} scale. {error}"
-        ) from error
+        if refuse:
+            raise InputRefusedError(
+                f"{metric} of {arm} and {against} cannot be compared on the {used} scale. {error}"
+            ) from error
+        both, arm_values, against_values, unfit = [], (), (), str(error)
+        on = stats.scaled((), (), used)
     fell = set(_diverged(tree, arm)), set(_diverged(tree, against))
     return Pairs(
         arm=arm,
@@ -115,7 +122,7 @@ def pairs(
         arm_values=arm_values,
         against_values=against_values,
         on=on,
-        lost=tuple(sorted(set(ours) - set(both))),
+        lost=() if unfit else tuple(sorted(set(ours) - set(both))),
         absent=_absent(tree, set(ours)),
         diverged=tuple(
             (name, seed) for name, seeds in zip((arm, against), fell, strict=True) for seed in sorted(seeds)
@@ -125,6 +132,7 @@ def pairs(
             tuple(sorted(fell[1] & has[0])),
             tuple(sorted(fell[0] & fell[1])),
         ),
+        unfit=unfit,
     )
 
 

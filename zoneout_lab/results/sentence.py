@@ -40,6 +40,8 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
     t interval stands in, with what it assumes, and the sentence says how many seeds would do.
     """
     noun, n = c.noun or c.long_name, len(c.seeds)
+    if c.unfit:
+        return _end(f"The {noun} of {arm} and {against} cannot be compared on the {c.scale} scale", [_unfit(c)], c)
     if n == 0:
         return _end(f"No seed has the {noun} of both {arm} and {against}", _lost(c), c)
     if c.mean_difference == 0:
@@ -65,6 +67,8 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
 
 def short(c: Comparison, arm: str, against: str) -> str:
     """What came out, to be read aloud: both values, which is higher or lower and by how much, and the interval. It means what the sentence does."""
+    if c.unfit:
+        return f"Not to be compared on the {c.scale} scale: {_unfit(c)}."
     if not c.seeds:
         return _end_short("No seed has both values", _lost(c))
     ours, theirs = typical(c, c.arm_values), typical(c, c.against_values)
@@ -86,6 +90,12 @@ def short(c: Comparison, arm: str, against: str) -> str:
 
 def _end_short(head: str, notes: Sequence[str]) -> str:
     return f"{head} ({'; '.join(notes)})." if notes else f"{head}."
+
+
+def _unfit(c: Comparison) -> str:
+    """Why, without the advice, which comes too late for what was declared."""
+    why = c.unfit.split(". ")[0]
+    return why[:1].lower() + why[1:]
 
 
 def _shift(c: Comparison) -> str:
@@ -253,7 +263,7 @@ def _lost(c: Comparison) -> list[str]:
 def _end(head: str, notes: Sequence[str], c: Comparison) -> str:
     body = f"{head} ({'; '.join(notes)})" if notes else head
     advice = ""
-    if c.verdict == "underpowered" and stats.can_decide(stats.EXACT_UP_TO, c.alpha):
+    if c.verdict == "underpowered" and not c.unfit and stats.can_decide(stats.EXACT_UP_TO, c.alpha):
         advice = f", where {stats.seeds_needed(c.alpha)} paired seeds would be enough to decide"
     standing = "" if c.declared else " (exploratory: not declared before the runs)"
     return f"{body}: {c.verdict}{advice}{standing}."
