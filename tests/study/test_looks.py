@@ -235,3 +235,21 @@ def test_the_seeds_of_the_command_line_say_what_becomes_of_looks(tmp_path):
     study, declared, words, options = chosen_study(str(file), None, None, 12, None, None)
     assert (study.looks, declared.looks, options) == ((6, 10, 12), (6, 10, 20), ["--seeds", "12"])
     assert words == ["seeds: 20 → 12", "looks: 6, 10, 20 → 6, 10, 12"]
+
+
+def test_a_folder_older_than_looks_was_looked_at_when_its_report_was_written(tmp_path):
+    first = run(looking(LASTS, seeds=6, looks=()), tmp_path)
+    content = manifest(first.folder)
+    del content["looks"]
+    (first.folder / "MANIFEST.json").write_text(json.dumps(content))
+    more = looking(LASTS, seeds=7, looks=())
+    store = Store.open(tmp_path, more, data=content["data"], declared=more, overrides=[], command="")
+    siblings = Siblings(tmp_path, more.id, content["data"], print)
+    keep_earlier_looks(store, more.runs(), siblings)
+    (look,) = store.manifest["earlier_looks"]
+    assert (look["seeds"], look["date"], look["hypotheses"][0]["verdict"]) == (6, "", "supported")
+    # without a report nobody was told a verdict
+    del store.manifest["earlier_looks"]
+    (first.folder / "report.html").unlink()
+    keep_earlier_looks(store, more.runs(), siblings)
+    assert "earlier_looks" not in store.manifest

@@ -125,10 +125,11 @@ def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) ->
         if theirs.get("name") != spec["name"] or not ids & manifest["runs"].keys():
             continue
         try:
-            looks = [_full(folder, theirs, look) for look in manifest.get("looks", ())] if _other(theirs, spec) else []
+            made = manifest.get("looks", ()) or _of_older(siblings.out / folder, theirs)
+            looks = [_full(folder, theirs, look) for look in made] if _other(theirs, spec) else []
             looks += [look for look in manifest.get("earlier_looks", ()) if look["folder"] != store.folder.name]
             new = [look for look in looks if not _same(look, spec) and _key(look) not in known]
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             siblings.damaged(siblings.out / folder, f"its looks cannot be read ({error!r})")
             continue
         known |= {_key(look) for look in new}
@@ -137,6 +138,16 @@ def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) ->
     if kept != store.manifest.get("earlier_looks", []):
         store.manifest["earlier_looks"] = kept
         store.save()
+
+
+def _of_older(folder: Path, study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The look that a folder has had whose manifest is older than looks: it was judged when its report was written."""
+    if not (study.get("hypotheses") and (folder / "report.html").is_file()):
+        return []
+    try:
+        return [{"seeds": study["seeds"], "date": "", "hypotheses": verdicts_in(folder)}]
+    except LabError:  # what cannot be judged was not
+        return []
 
 
 def _reach(store: Store, seeds: int) -> None:

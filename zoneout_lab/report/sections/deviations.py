@@ -46,8 +46,10 @@ def _look(look: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
     ]
     seeds = look.get("seeds")
     head = f"at {count(seeds, 'seed') if isinstance(seeds, int) else 'an unknown number of seeds'}{''.join(f', {note}' for note in notes)}"
+    # a folder older than looks does not say when it was judged
+    where = ", ".join(part for part in (str(look.get("folder")), str(look.get("date") or "")[:10]) if part)
     return {
-        "head": legible(f"{head} ({look.get('folder')}, {str(look.get('date'))[:10]})"),
+        "head": legible(f"{head} ({where})"),
         "hypotheses": [
             (
                 legible(str(each.get("statement") or each.get("name")).rstrip(".")),
