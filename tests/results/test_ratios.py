@@ -185,3 +185,15 @@ def test_a_declared_hypothesis_that_its_scale_cannot_hold_costs_no_other_its_ver
     )
     page = write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Not to be compared on the log scale: values below zero have no log" in page
+
+
+def test_a_ratio_to_an_arm_of_zeros_says_that_it_rests_on_a_rule():
+    c = compare(perplexities([2.0, 3.0, 4.0, 2.0, 3.0, 5.0], [0.0] * 6), "zoneout", "lstm", metric="valid_ppl")
+    assert (
+        "6 values were zero and count as half the smallest other; that is all of one arm, so the size of the ratio rests on this rule alone"
+        in c.sentence
+    )
+    some = compare(
+        perplexities([2.0, 3.0, 4.0, 2.0, 3.0, 5.0], [0.0] * 5 + [1.0]), "zoneout", "lstm", metric="valid_ppl"
+    )
+    assert "all of one arm" not in some.sentence

@@ -177,8 +177,12 @@ def _replaced(c: Comparison) -> list[str]:
     values = f"{c.replaced} value{'s' * (not one)} {'was' if one else 'were'}"
     counted = f"count{'s' * one} as half"
     if c.scale == "log":
-        return [f"{values} zero and {counted} the smallest other"]
-    return [f"{values} 0% or 100% and {counted} as far from it as the nearest other"]
+        text = f"{values} zero and {counted} the smallest other"
+    else:
+        text = f"{values} 0% or 100% and {counted} as far from it as the nearest other"
+    arms = (c.arm_values, c.against_values)
+    whole = any(all(v < stats.UNDERFLOW or (c.scale == "logit" and v == 1) for v in values_of) for values_of in arms)
+    return [f"{text}; that is all of one arm, so the size of the ratio rests on this rule alone" if whole else text]
 
 
 def _cautions(c: Comparison) -> list[str]:

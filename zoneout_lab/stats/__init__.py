@@ -24,7 +24,7 @@ from zoneout_lab.stats.paired import (
     wilcoxon_p,
 )
 from zoneout_lab.stats.power import Design, chance, seeds_to_decide, shared_baseline, true_verdict, upper_sd
-from zoneout_lab.stats.scales import RATIO_OF, Scaled, back, margin_on, named_or_own, scaled
+from zoneout_lab.stats.scales import UNDERFLOW, Scaled, back, margin_on, named_or_own, scaled
 from zoneout_lab.stats.signflip import EXACT_UP_TO, Alternative, SignFlip, sign_flip
 from zoneout_lab.stats.strata import OverTasks, decide_over_tasks, standardised
 from zoneout_lab.stats.strata_power import chance_over_tasks, decide_many_over_tasks, smallest_over_tasks
@@ -47,7 +47,7 @@ __all__ = [
     "EXACT_UP_TO",
     "MINIMUM_BAND_SEEDS",
     "MINIMUM_SEEDS",
-    "RATIO_OF",
+    "UNDERFLOW",
     "VERDICTS",
     "Absence",
     "Alternative",

@@ -23,9 +23,6 @@ from zoneout_lab.stats.signflip import FloatArray
 #: single precision holds no smaller number in full
 UNDERFLOW = 2.0**-126
 
-#: what a ratio is a ratio of, by scale
-RATIO_OF: dict[Scale, str] = {"log": "values", "logit": "odds"}
-
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
