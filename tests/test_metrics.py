@@ -289,7 +289,7 @@ def test_results_are_read_without_the_task(out: Path, monkeypatch: pytest.Monkey
         values = scalar(tree, "valid_score")
         assert values.name == "valid_accuracy"
         assert values.attrs == {
-            "long_name": "validation accuracy", "units": "1", "noun": "validation accuracy", "better": "higher",
+            "long_name": "validation accuracy", "units": "1", "noun": "validation accuracy", "better": "higher", "scale": "logit",
         }  # fmt: skip
         assert scalar(tree, "test_accuracy").attrs["long_name"] == "test accuracy of the selected checkpoint"
         assert tree["metrics"].valid_accuracy.attrs["long_name"] == "validation accuracy"
@@ -297,8 +297,8 @@ def test_results_are_read_without_the_task(out: Path, monkeypatch: pytest.Monkey
         assert schema.score_of(tree) == replace(ACCURACY, value=None, tally=None)
         (judged,) = judge(tree)
         assert judged.comparison.metric == "valid_accuracy"
-        assert "the validation accuracy of zoneout is" in judged.comparison.sentence
-        assert "percentage points" in judged.comparison.sentence
+        assert "the odds of validation accuracy of zoneout are" in judged.comparison.sentence
+        assert "odds ratio × " in judged.comparison.sentence
         page = write_report(tree, tmp_path / "report.html").read_text(encoding="utf-8")
         assert "Validation accuracy" in page
         assert "validation accuracy (%, higher is better)" in page

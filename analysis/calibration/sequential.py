@@ -16,7 +16,7 @@ def errors(rng: np.random.Generator, simulations: int) -> list[Row]:
     """Chance of any verdict over all looks where there is no difference, by plan of looks, spending and number of hypotheses.
 
     "every look at α" is what naive looking does, "none, the last only" a single test. The looks of many samples are counted at once with the same random subgroup
-    of 1,024 flips; ``tests/stats/test_looks.py`` compares that shortcut with ``decide_at_looks`` itself on the same samples.
+    of 1,024 flips; ``tests/stats/test_spending.py`` compares that shortcut with ``decide_at_looks`` itself on the same samples.
     """
     rows = []
     for looks, m in itertools.product(((10, 20), (6, 10, 20)), (1, 5)):

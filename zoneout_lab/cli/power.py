@@ -110,7 +110,7 @@ def in_one_line(study: Study) -> str:
 
     >>> from zoneout_lab import load_study
     >>> in_one_line(load_study("pmnist_table2"))
-    'probability .8 of finding differences of 1.3 to 1.4 sd'
+    'probability .8 of finding differences of 1.3 sd'
     """
     if not study.hypotheses:
         return ""
