@@ -2,8 +2,8 @@
 
 The shift that a claim is tested at is chosen by its data (the nearer margin), and joint flips are made of that choice. That this keeps the chance of any wrong
 verdict at α is argued in ``zoneout_lab/stats/README.md`` for one claim; for families it is counted here. Just inside a margin "equivalent" is right and
-"supported" wrong, just outside it is the other way round: exactly on it there is no right verdict, and the two together are reached with probability 1.5 α
-(a claim "not lower" and its opposite with 2 α).
+"supported" wrong; just outside it is the other way round. Effects exactly on a margin are left out: there each of the two may be called wrong, and one or the
+other is given with probability up to 1.5 α (2 α for a claim "not lower").
 """
 
 from __future__ import annotations

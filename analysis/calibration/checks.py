@@ -11,8 +11,8 @@ from zoneout_lab import stats
 def divergence(rng: np.random.Generator, simulations: int) -> list[Row]:
     """Two arms alike, of which the baseline loses its worst runs with a probability: the complete pairs alone, and with diverged runs as worst.
 
-    A run is worse the higher its value; the baseline's largest values diverge, and those of the arm never do. As the losses are real, calling the baseline worse by ranks is no
-    error: what counts is whether the arm, which is no worse, is made to look worse.
+    A run is worse the higher its value; the baseline's largest values diverge, and those of the arm never do. Those losses are real, so it is
+    no error to call the baseline worse by ranks. The error is to call the arm worse, which it is not.
     """
     rows = []
     for lost in (0.0, 0.1, 0.2, 0.3):

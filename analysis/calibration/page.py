@@ -45,7 +45,7 @@ def page(tables: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
         *_boundaries(tables["boundaries"]),
         *_section(
             "Claims of absence", tables["equivalence"], ("claim", "n", "effect", "what"),
-            "Margin of one sd. Power where there is no difference, error where the difference is the margin.",
+            "The margin is one sd. Power: no true difference. Error: the true difference equals the margin.",
         ),
         *_section(
             "Looking more than once", tables["looks"], ("looks", "m", "spending"),
@@ -57,7 +57,7 @@ def page(tables: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
         ),
         *_section(
             "Runs that diverge", tables["divergence"], ("lost", "n", "judged by"),
-            "The baseline loses its worst runs with this probability, the arm none. How often the arm, which is no worse, is judged worse.",
+            "Each of the baseline's worst runs is lost with this probability, none of the arm's. The rate is how often the arm is judged worse, which it is not.",
         ),
         *_section(
             "Cautions", tables["cautions"], ("arms", "n", "of", "skew", "outlier", "spread"),

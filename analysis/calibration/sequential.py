@@ -13,7 +13,7 @@ from zoneout_lab.stats.many import signs_for
 
 
 def errors(rng: np.random.Generator, simulations: int) -> list[Row]:
-    """Chance of any verdict over all looks where there is no difference, by plan of looks, spending and number of hypotheses.
+    """Chance of a false verdict at any look, by the looks planned, the spending function and the number of hypotheses.
 
     "every look at α" is what naive looking does, "none, the last only" a single test. The looks of many samples are counted at once with the same random subgroup
     of 1,024 flips; ``tests/stats/test_spending.py`` compares that shortcut with ``decide_at_looks`` itself on the same samples.

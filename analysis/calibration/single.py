@@ -62,7 +62,7 @@ def coverage(rng: np.random.Generator, simulations: int) -> list[Row]:
 
 
 def equivalence(rng: np.random.Generator, simulations: int) -> list[Row]:
-    """Power of a claim of absence where there is no difference and the margin is one sd, and its error where the difference is the margin."""
+    """A claim of absence with a margin of one sd: its power where there is no difference, its error where the difference equals the margin."""
     rows = []
     for n in SEEDS[1:]:
         for direction in _ABSENT:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from html_page import Element, parse
 
 from zoneout_lab import profiles, schema
 from zoneout_lab.report import write_report
@@ -213,3 +214,13 @@ def report_path(study: xr.DataTree, tmp_path_factory: pytest.TempPathFactory) ->
     path = tmp_path_factory.mktemp("report") / "deep" / "report.html"
     assert write_report(study, path) == path
     return path
+
+
+@pytest.fixture(scope="module")
+def html(report_path: Path) -> str:
+    return report_path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Element:
+    return parse(html)

@@ -83,6 +83,15 @@ def test_a_pilots_correlations_count_from_six_pairs_on():
         assert found == pytest.approx(seen if expected is None else expected)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_hypothesis_has_its_smallest_difference_alone(count):
+    found = prospects(QUESTIONS[:count], 9)
+    assert len(found) == count
+    for p in found:
+        # where no other has an effect, its own has to be at least as large
+        assert p.question.direction != "lower" or abs(p.smallest_alone) >= abs(p.smallest)
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
