@@ -267,7 +267,7 @@ def test_an_open_question_says_how_many_seeds_would_decide_and_a_close_call_that
     first, second = page.find("ol", class_="answers")[0].find("li")[:2]
     assert first.find("p", class_="edge")[0].text == near_edge(sure) != ""
     assert "would probably" not in first.text
-    assert "seeds would probably" in second.text
+    assert "seeds in all would probably" in second.text
     shown = page.find("section", id="hypotheses")[0].find("tbody")[0].find("tr")[1].find("td")[-2]
     assert shown.attributes["data-head"] == "decides at"
     assert shown.text == ("> 100" if open_.seeds_to_decide is None else str(open_.seeds_to_decide))

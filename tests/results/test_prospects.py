@@ -120,7 +120,7 @@ def test_an_open_verdict_says_how_many_seeds_would_probably_decide():
         f"low power: if the true difference were the one seen (which is uncertain), {tenths} of 10 such studies would decide, "
         f"and 8 of 10 with about {c.seeds_to_decide} seeds" in c.sentence
     )
-    assert c.short.endswith(f" About {c.seeds_to_decide} seeds would probably decide.")
+    assert c.short.endswith(f" About {c.seeds_to_decide} seeds in all would probably decide.")
 
 
 def test_where_more_seeds_would_not_do_it_says_so():
@@ -131,7 +131,7 @@ def test_where_more_seeds_would_not_do_it_says_so():
     c = compare(tree, "zoneout", "lstm", metric="valid_error")
     assert (c.verdict, c.seeds_to_decide) == ("inconclusive", None)
     assert "fewer than 1 of 10 such studies would decide, and 8 of 10 only with more than 100 seeds" in c.sentence
-    assert c.short.endswith(" Even 100 seeds would probably not decide.")
+    assert c.short.endswith(" Even 100 seeds in all would probably not decide.")
 
 
 @pytest.mark.parametrize("kept", [8, 5])

@@ -39,6 +39,39 @@ def test_a_short_line_says_both_values_and_which_is_higher():
     assert "1.97 percentage points lower (95% interval 1.94 to 1.99 lower)." in c.short
 
 
+@pytest.mark.parametrize(
+    ("direction", "points", "against"),
+    [
+        ("lower", 2.0, True),
+        ("lower", -2.0, False),
+        ("higher", -2.0, True),
+        ("higher", 2.0, False),
+        ("same", 2.0, False),
+    ],
+)
+def test_a_short_line_says_where_a_mean_is_against_what_was_declared(direction, points, against):
+    claim = hypothesis(direction=direction, margin=0.001 * (direction == "same"))
+    tree = make_study(
+        {"lstm": LSTM, "zoneout": {s: v + points / 100 + 1e-4 * s for s, v in LSTM.items()}}, make_spec([claim])
+    )
+    assert (", against the claim (" in judge(tree)[0].comparison.short) == against
+    assert "claim" not in compare(tree, "zoneout", "lstm", metric="valid_error").short
+
+
+@pytest.mark.parametrize(
+    ("least", "margin", "said"), [(0.002, 0.01, True), (0.002, 0.001, False), (-0.02, 0.01, False), (0.002, 0.0, False)]
+)
+@pytest.mark.parametrize("side", ["lower", "higher"])
+def test_a_short_line_says_why_a_difference_on_the_side_claimed_decides_nothing(side, least, margin, said):
+    sign = -1 if side == "lower" else 1
+    differences = [least, *np.linspace(0.005, 0.02, 6)]
+    tree = make_study(
+        {"lstm": dict.fromkeys(range(7), 0.5), "zoneout": {s: 0.5 + sign * d for s, d in enumerate(differences)}}
+    )
+    c = compare(tree, "zoneout", "lstm", metric="valid_error", direction=side, margin=margin)
+    assert (f"; {side}, but not shown to be so by more than the margin" in c.short) == said
+
+
 @quick
 @given(st.lists(st.integers(-40, 40), min_size=1, max_size=8), st.sampled_from([0.0, 0.01]))
 def test_a_short_line_means_what_the_sentence_does(thousandths, margin):

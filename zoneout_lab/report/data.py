@@ -16,7 +16,7 @@ from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.report.arms import Arm, Style
 from zoneout_lab.report.quantity import Quantity, quantity
-from zoneout_lab.report.text import legible
+from zoneout_lab.report.text import legible, part
 from zoneout_lab.results import Judgement, judge, labels_of, open_results
 from zoneout_lab.results.scalars import described
 
@@ -55,6 +55,14 @@ class ReportData:
     def trained_here(self) -> bool:
         """True where the runs recorded what they were trained on; only then are a study's task, model and training known."""
         return bool(self.recorded("data"))
+
+    @cached_property
+    def trained_on(self) -> str:
+        """Task and preset, as far as they are known: ``char_ptb, laptop preset``."""
+        task, preset = (legible(self.study.get(key) or "") for key in ("task", "preset"))
+        if not self.trained_here or not task:
+            return ""
+        return f"{part(task) if ':' in task else task}{f', {preset} preset' if preset else ''}"
 
     @property
     def authors(self) -> tuple[str, ...]:

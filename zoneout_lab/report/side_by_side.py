@@ -115,9 +115,8 @@ def _answer(both: Sequence[ReportData], matches: Sequence[Matched], names: Seque
 
 
 def _about(data: ReportData) -> str:
-    study = data.study
     parts = [
-        *([legible(study["task"]), f"{legible(study['preset'])} preset"] if data.trained_here and study.get("task") and study.get("preset") else []),
+        *([data.trained_on] if data.trained_on else []),
         f"{count(len(data.arms), 'arm')} × {count(len(data.seeds), 'seed')}",
         *([data.date] if data.date else []),
     ]  # fmt: skip

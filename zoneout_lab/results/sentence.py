@@ -84,8 +84,8 @@ def short(c: Comparison, arm: str, against: str) -> str:
     else:
         head = _shift(c)
     looks = [", ".join(_LOOKS[each] for each in c.cautions)] if c.cautions else []
-    notes = [*_spoken_interval(c), *_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c)]
-    return _end_short(f"{values}: {head}", notes) + _in_short(c)
+    notes = [*_spoken_interval(c), *_margin(c), *_short_of_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c)]
+    return _end_short(f"{values}: {head}{', against the claim' * _against(c)}", notes) + _in_short(c)
 
 
 def _end_short(head: str, notes: Sequence[str]) -> str:
@@ -165,6 +165,23 @@ def _margin(c: Comparison) -> list[str]:
     return [f"margin {margin_in_words(c)}"] if c.bound else []
 
 
+def _against(c: Comparison) -> bool:
+    """True where one side was declared and the mean lies on the other."""
+    return (
+        c.declared
+        and c.direction in ("lower", "higher")
+        and c.mean_difference * (1 if c.direction == "lower" else -1) > 0
+    )
+
+
+def _short_of_margin(c: Comparison) -> list[str]:
+    """Why a verdict is open although the whole interval lies on the side claimed."""
+    nearest = -c.interval[1] if c.direction == "lower" else c.interval[0]
+    if c.verdict != "inconclusive" or c.direction not in ("lower", "higher") or not 0 < nearest < c.bound:
+        return []
+    return [f"{c.direction}, but not shown to be so by more than the margin"]
+
+
 def _equal(c: Comparison) -> list[str]:
     n = len(c.seeds)
     return [f"{'both' if n == 2 else f'all {n}'} differences are equal"] if c.constant else []
@@ -222,8 +239,8 @@ def _in_short(c: Comparison) -> str:
     if c.chance is None or c.mean_difference == 0:
         return ""
     if c.seeds_to_decide is None:
-        return " Even 100 seeds would probably not decide."
-    return f" About {c.seeds_to_decide} seeds would probably decide."
+        return " Even 100 seeds in all would probably not decide."
+    return f" About {c.seeds_to_decide} seeds in all would probably decide."
 
 
 def _p_values(c: Comparison) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from zoneout_lab.report.data import ReportData
@@ -33,6 +34,7 @@ def build(data: ReportData) -> Section:
             "rows": rows,
             "verdicts": _verdicts(data),
             "runs": _runs(data),
+            "reading": _reading(data),
             "scale": _scale(data),
             "unasked": _unasked(data),
             "overrides": [*(data.recorded("overrides") or []), *(earlier if isinstance(earlier, list) else [])],
@@ -72,6 +74,15 @@ def _verdicts(data: ReportData) -> str:
         f"{found[verdict]} {'is' if found[verdict] == 1 else 'are'} {verdict}" for verdict in VERDICTS if found[verdict]
     ]
     return f"Of {total} hypotheses, {listing(parts)}."
+
+
+def _reading(data: ReportData) -> str:
+    """What the intervals of all rows have in common."""
+    rounded = "Differences are of unrounded values."
+    if len(data.judgements) < 2 or all(math.isnan(each.comparison.interval[0]) for each in data.judgements):
+        return rounded
+    correction = " (Holm)" if data.judgements[0].comparison.correction == "holm" else ""
+    return f"The levels of intervals allow for {len(data.judgements)} hypotheses{correction}. {rounded}"
 
 
 def _scale(data: ReportData) -> str:
