@@ -12,6 +12,7 @@ from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import Comparison
 from zoneout_lab.results.arms import largest_difference
 from zoneout_lab.results.edge import near_edge
+from zoneout_lab.results.shown import shown_interval
 
 
 def build(data: ReportData) -> Section:
@@ -50,7 +51,8 @@ def _unasked(data: ReportData) -> str:
     largest = largest_difference(data.tree, data.score, baseline.name, float(data.study.get("alpha", 0.05)))
     if largest is None or any(_same(judgement.comparison, largest) for judgement in data.judgements):
         return ""
-    return largest.short
+    chosen = "; its interval allows for having been chosen as the largest" if _has_interval(largest) else ""
+    return f"{largest.short} Nobody declared it before the runs, so it has no verdict{chosen}."
 
 
 def _same(one: Comparison, other: Comparison) -> bool:
@@ -79,10 +81,14 @@ def _verdicts(data: ReportData) -> str:
 def _reading(data: ReportData) -> str:
     """What the intervals of all rows have in common."""
     rounded = "Differences are of unrounded values."
-    if len(data.judgements) < 2 or all(math.isnan(each.comparison.interval[0]) for each in data.judgements):
+    if len(data.judgements) < 2 or not any(_has_interval(each.comparison) for each in data.judgements):
         return rounded
     correction = " (Holm)" if data.judgements[0].comparison.correction == "holm" else ""
     return f"The levels of intervals allow for {len(data.judgements)} hypotheses{correction}. {rounded}"
+
+
+def _has_interval(c: Comparison) -> bool:
+    return math.isfinite(shown_interval(c)[0][0])
 
 
 def _scale(data: ReportData) -> str:
