@@ -155,6 +155,15 @@ def test_other_builds_are_replicates_within_a_seed_and_never_pooled(one: xr.Data
     assert "does not show that the two results differ" not in " ".join(said)
 
 
+@pytest.mark.parametrize(("noise", "rounding", "said"), [(0.08, True, True), (0.08, False, False), (1e-6, True, False)])
+def test_a_bound_within_the_noise_of_builds_says_so(
+    one: xr.DataTree, tmp_path: Path, noise: float, rounding: bool, said: bool
+) -> None:
+    other = rebuilt(one, noise)
+    text = page(one, other if rounding else asking(other, seed=7), tmp_path).find("section", id="summary")[0].text
+    assert ("another build could turn the verdict" in text) == said
+
+
 def test_seeds_of_either_are_counted_once(one: xr.DataTree, studies: Callable[..., xr.DataTree]) -> None:
     fewer = rebuilt(studies(arms=TWO, seeds=6, skip=(), diverged=(), **RUN))
     said = notes(fewer, one)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from tiny_studies import make_run, make_spec
+from tiny_studies import make_run, make_spec, make_study
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.results.builds import averaged, replicates, split_variance
+from zoneout_lab.results import compare
+from zoneout_lab.results.builds import averaged, noise_of_builds, replicates, split_variance
 from zoneout_lab.results.scalars import scalar
 
 ARMS = ("lstm", "zoneout", "dropout")
@@ -92,6 +93,28 @@ def test_builds_that_differ_by_nothing_and_seeds_that_do():
     for split in split_variance([build("a", errors), build("b", errors)], "valid_error"):
         assert (split.between_builds, split.fraction_of_builds) == (0, 0)
         assert split.between_seeds == pytest.approx(np.var([0.1 * s for s in range(6)], ddof=1))
+
+
+@pytest.mark.parametrize("seeds", [[0, 1, 2, 3, 4, 5], [2, 5], [4]])
+def test_noise_of_builds_is_the_spread_of_mean_differences_over_builds(seeds):
+    """Against many builds simulated: the standard deviation of their mean differences."""
+    rng = np.random.default_rng(3)
+    between = dict(enumerate(rng.normal(0, 0.05, 6)))
+
+    def once():
+        values = {
+            arm: {s: 0.5 + d + between[s] + rng.normal(0, 0.004) for s in seeds} for arm, d in (("a", 0.0), ("b", 0.1))
+        }
+        return compare(make_study(values), "a", "b", metric="valid_error")
+
+    found = [noise_of_builds(once(), once()) for _ in range(40)]
+    if len(seeds) == 1:
+        assert np.isnan(found).all()
+        return
+    # squares are averaged: they are what is unbiased
+    expected = 0.004 * np.sqrt(2 / len(seeds))
+    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(expected, rel=0.25)
+    assert np.std([once().mean_difference for _ in range(40)]) == pytest.approx(expected, rel=0.25)
 
 
 def test_only_seeds_that_every_build_finished_are_split():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -39,6 +40,13 @@ def test_an_underpowered_verdict_is_no_close_call():
     c = compare(make_study({"a": values, "b": dict.fromkeys(range(5), 0.5)}), "a", "b", metric="valid_error")
     assert (c.verdict, near_edge(c)) == ("underpowered", "")
     assert near_edge(altered(verdict="underpowered", p_adjusted=0.05)) == ""
+
+
+@pytest.mark.parametrize(("end", "noise", "close"), [(0.9, 1.0, True), (1.1, 1.0, False), (0.9, math.nan, False)])
+def test_an_interval_that_ends_within_the_noise_of_builds_is_a_close_call(end, noise, close):
+    c = altered(interval=(-10.0, end))
+    assert ("another build could turn" in near_edge(c, noise)) == close
+    assert near_edge(c) == ""
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from zoneout_lab.report.text import count, legible
 from zoneout_lab.report.two_results import Matched, conclusions, differing, matched
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import Comparison
+from zoneout_lab.results.builds import noise_of_builds, replicates
 from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.open import open_results
 
@@ -100,12 +101,14 @@ def _answer(both: Sequence[ReportData], matches: Sequence[Matched], names: Seque
         {"called": called, "name": name, "about": _about(data)}
         for called, name, data in zip(_CALLED, names, both, strict=True)
     ]
+    rounding_alone = replicates([data.tree for data in both])
     rows = [
         {
             "statement": legible(each.one.statement),
             "anchor": f"numbers-{place}",
             "sides": [
-                {"called": called, "verdict": c.verdict, "short": c.short, "edge": near_edge(c)}
+                {"called": called, "verdict": c.verdict, "short": c.short, "edge": near_edge(c, noise)}
+                for noise in [noise_of_builds(*_both(each)) if rounding_alone else 0.0]
                 for called, c in zip(_CALLED, _both(each), strict=True)
             ],
         }

@@ -15,6 +15,7 @@ import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.results.comparison import Comparison
 from zoneout_lab.results.scalars import scalar
 
 #: fields of a study that decide what its runs are. Two results may differ in the others and yet be replicates: in how many seeds they have, or what they ask
@@ -74,6 +75,23 @@ def split_variance(trees: Sequence[xr.DataTree], metric: str) -> tuple[VarianceS
     """
     stacked = _stacked(trees, metric).transpose("arm", "seed", "build")
     return tuple(_split(str(arm), values) for arm, values in zip(stacked["arm"].values, stacked.values, strict=True))
+
+
+def noise_of_builds(one: Comparison, other: Comparison) -> float:
+    """By how much the build that it is run on moves a comparison's mean difference: one standard deviation, on the comparison's scale.
+
+    Two builds' paired differences d and d' of a seed differ by rounding alone, so half the mean of (d − d')² over their seeds is the variance that a
+    build adds to the difference of one seed, and an n-th of it what it adds to their mean. NaN for fewer than two common seeds, or different scales.
+
+    Args:
+        one: a comparison in one build's results.
+        other: the same in another's.
+    """
+    theirs = dict(zip(other.seeds, other.differences, strict=True))
+    apart = [d - theirs[seed] for seed, d in zip(one.seeds, one.differences, strict=True) if seed in theirs]
+    if len(apart) < 2 or one.scale != other.scale:
+        return float("nan")
+    return float(np.sqrt(np.mean(np.square(apart)) / 2 / len(apart)))
 
 
 def _split(arm: str, values: np.ndarray) -> VarianceSplit:

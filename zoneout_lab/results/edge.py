@@ -11,8 +11,11 @@ from zoneout_lab.results.shown import held_against
 _NEAR = 0.02
 
 
-def near_edge(c: Comparison) -> str:
+def near_edge(c: Comparison, noise: float = 0.0) -> str:
     """Why the verdict is a close call, in a sentence; empty where it is none.
+
+    ``noise`` is what another build would move the mean difference by, on the comparison's scale, where that was measured: an interval that ends within it of
+    such a mark is a close call too.
 
     It is one where the adjusted p lies within one flip of a seed of the α that it counts against (2 of the 2ⁿ flips, m times that after Holm), or where an
     interval ends within 2% of its length of zero, or of a margin, and the verdict depends on which side it ends. An underpowered verdict is none, nor is
@@ -31,7 +34,9 @@ def near_edge(c: Comparison) -> str:
         return "Close call: the p value is within one sign flip of the level it is held against, so one seed could turn the verdict."
     if c.p_error and abs(c.p_adjusted - held_against(c)) <= 2 * c.p_error * (c.family if c.correction == "holm" else 1):
         return "Close call: the p value is sampled, and its sampling error reaches the level it is held against."
-    if mark := _touched(c):
+    if mark := _touched(c, noise):
+        return f"Close call: the interval ends nearer to {mark} than rounding moves it from one build to another, so another build could turn the verdict."
+    if mark := _touched(c, _NEAR * (c.interval[1] - c.interval[0])):
         return f"Close call: the interval ends almost at {mark}, so rounding or one seed could turn the verdict."
     return ""
 
@@ -41,9 +46,8 @@ def one_flip(p: float, smallest: float, alpha: float) -> bool:
     return abs(p - alpha) <= smallest
 
 
-def _touched(c: Comparison) -> str:
-    """Which of zero and the margins an end of an interval nearly touches, where being on its other side makes another verdict; empty where none."""
-    near = _NEAR * (c.interval[1] - c.interval[0])
+def _touched(c: Comparison, near: float) -> str:
+    """Which of zero and the margins an interval ends within ``near`` of, where being on its other side makes another verdict; empty where none."""
     if not math.isfinite(near) or near <= 0:
         return ""
     (low, high), (inner_low, inner_high), bound = c.interval, c.inner, c.bound
