@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from zoneout_lab import load_study
-from zoneout_lab.cli.power import in_one_line
+from zoneout_lab.cli.power import in_one_line, unlike
+from zoneout_lab.study.spec import overridden
 
 PILOT = Path(__file__).parents[2] / "reports" / "quickstart" / "study.nc"
 
@@ -34,6 +35,20 @@ def test_a_pilot_gives_the_metrics_units(command):
     for word in ("pp", "×", *(h.name[:18] for h in load_study("quickstart").hypotheses)):
         assert word in done.output
     assert "10 pairs" in done.errors
+
+
+def test_a_pilot_of_another_study_is_named_and_refused(command):
+    done = command("power", "char_ptb_table1", "--pilot", str(PILOT))
+    assert done.code == 2
+    assert "is of quickstart and lacks what char_ptb_table1 asks about. There is no metric 'valid_bpc'" in done.errors
+
+
+def test_what_a_pilot_was_trained_on_otherwise_is_said():
+    study = load_study("quickstart").resolved()
+    assert unlike(study, PILOT) == ""
+    assert unlike(load_study("char_ptb_table1").resolved(), PILOT) == "on digits and not on char_ptb"
+    other = overridden(study, change=study.change | {"model.hidden": 77})
+    assert unlike(other, PILOT) == f"with model.hidden {study.setting().model.hidden} and not 77"
 
 
 def test_too_few_seeds_for_any_verdict(command):
