@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from test_variance_section import words
@@ -48,7 +49,14 @@ def test_what_was_looked_at_before_is_under_deviations(studies, tmp_path):
 def test_a_look_that_could_decide_nothing_adds_no_chance_of_a_false_verdict(studies, tmp_path):
     tree = studies(measured=(), epochs=3)
     study = schema.study_of(tree)
-    few = {"folder": "s-1", "seeds": 5, "date": "", "alpha": 0.05, "family": study.get("family"), "looks": []}
+    few: dict[str, Any] = {
+        "folder": "s-1",
+        "seeds": 5,
+        "date": "",
+        "alpha": 0.05,
+        "family": study.get("family"),
+        "looks": [],
+    }
     look = few | {"hypotheses": [study["hypotheses"][0] | {"verdict": "underpowered", "p": 0.06}]}
     tree["provenance"].attrs["earlier_looks"] = json.dumps([look])
     shown = words(write_report(tree, tmp_path / "r.html").read_text())

@@ -28,9 +28,9 @@ def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
         print_json({"on_one_task": rows, "over_tasks": _plain(_over_tasks(whole))} if whole.tasks else rows)
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("hypothesis", overflow="fold", min_width=20)
+    table.add_column("hypothesis", overflow="fold", min_width=12)
     for name in ("assumed", "power", "seeds", "smallest", "alone", "spare"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name != "assumed")
     for h, p in zip(study.hypotheses, found, strict=True):
         table.add_row(
             escape(h.name),
@@ -136,7 +136,7 @@ def in_one_line(study: Study) -> str:
 
     >>> from zoneout_lab import load_study
     >>> in_one_line(load_study("pmnist_table2"))
-    'probability .8 of finding differences of 1.3 sd'
+    'probability .8 of finding differences of 1.3 sd of the paired differences'
     """
     if not study.hypotheses:
         return ""
@@ -145,9 +145,9 @@ def in_one_line(study: Study) -> str:
     )  # half a second for ten hypotheses
     sizes = [size for size in design.detectable(study.seeds) if math.isfinite(size)]
     if not sizes:
-        return "no difference is found with probability .8"
+        return "no difference, however large, is found with probability .8"
     low, high = f"{min(sizes):.1f}", f"{max(sizes):.1f}"
-    return f"probability .8 of finding differences of {low if low == high else f'{low} to {high}'} sd"
+    return f"probability .8 of finding differences of {low if low == high else f'{low} to {high}'} sd of the paired differences"
 
 
 def _questions(study: Study) -> list[Question]:

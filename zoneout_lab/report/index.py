@@ -189,6 +189,11 @@ def _files(entry: Entry, links: _Links) -> list[tuple[str, str]]:
     return [(name, link) for name, path in about if (link := links.to(path))]
 
 
+def _called(one: Entry, other: Entry) -> str:
+    """A study's name, or its folder's where the other has the same name."""
+    return legible(one.folder.name) if one.name == other.name else one.name
+
+
 def _reading(found: Gathered) -> Section:
     notes = []
     pairs = [
@@ -197,7 +202,7 @@ def _reading(found: Gathered) -> Section:
         for other in found.entries[place + 1 :]
     ]
     notes += [
-        f"{one.name} and {other.name} share {count(shared, 'run')}, so that their verdicts are not independent of each other."
+        f"{_called(one, other)} and {_called(other, one)} share {count(shared, 'run')}, so that their verdicts are not independent of each other."
         for one, other, shared in pairs
         if shared
     ]
