@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import profiles
+from zoneout_lab import guarded, profiles
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 from zoneout_lab.metrics import METRICS, Metric, Score
 
@@ -176,7 +176,10 @@ def score_of(tree: xr.DataTree) -> Score | None:
 
 def measure_of(tree: xr.DataTree, group: str) -> dict[str, Any]:
     """What a group records of its measure: ``kind``, its fields, ``title`` and ``about``; empty where it records nothing."""
-    recorded = json.loads(tree[group].attrs.get("measure", "{}"))
+    try:
+        recorded = guarded.loads(tree[group].attrs.get("measure", "{}"))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"What the results record of the measure {group!r} cannot be read: {error}.") from error
     return recorded if isinstance(recorded, dict) else {}
 
 
@@ -198,7 +201,10 @@ def by_arm_and_seed(tree: xr.DataTree) -> xr.DataTree:
 def provenance(tree: xr.DataTree, key: str) -> Any:
     """One provenance attribute, decoded from JSON; None where it was not recorded."""
     text = tree["provenance"].attrs.get(key)
-    return None if text is None else json.loads(text)
+    try:
+        return None if text is None else guarded.loads(text)
+    except (ValueError, TypeError) as error:
+        raise IntegrityError(f"What the results record of {key!r} cannot be read: {error}.") from error
 
 
 def study_of(tree: xr.DataTree) -> dict[str, Any] | None:
