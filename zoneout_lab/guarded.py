@@ -12,6 +12,8 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import psutil
+
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 
 #: bytes of a JSON file: a manifest of 50,000 runs has fewer
@@ -19,6 +21,7 @@ LARGEST = 1 << 25
 #: brackets within brackets: what is written here has ten
 DEEPEST = 64
 _LONGEST_NAME = 255  # bytes, of most file systems
+_SURELY_FREE = 1 << 26
 # to its end where it has none: the pattern never has to go back, whatever the text
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS = re.compile(r"[\[\]{}]")
@@ -76,7 +79,7 @@ def inside(folder: Path, name: object) -> Path:
     Traceback (most recent call last):
     zoneout_lab.errors.IntegrityError: runs/a-1f3a9c/MANIFEST.json is damaged: it names the file '../b/MANIFEST.json', which lies outside the folder.
     """
-    fault = _fault(name)
+    fault = fault_of_name(name)
     if not fault:
         place = folder
         for part in PurePosixPath(str(name)).parts:
@@ -91,8 +94,12 @@ def inside(folder: Path, name: object) -> Path:
     raise IntegrityError(f"{folder / 'MANIFEST.json'} is damaged: it names the file {shown}, which {fault}.")
 
 
-def _fault(name: object) -> str:
-    """What is wrong with a name of a file below a folder; empty where nothing is."""
+def fault_of_name(name: object) -> str:
+    """What is wrong with a name of a file below a folder, on any system; empty where nothing is.
+
+    >>> fault_of_name("runs/lstm.nc"), fault_of_name("../lstm.nc"), fault_of_name("nul.nc")
+    ('', 'lies outside the folder', 'is no name for a file on every system')
+    """
     if not isinstance(name, str) or not name:
         return "is no name"
     parts = PurePosixPath(name).parts
@@ -105,3 +112,29 @@ def _fault(name: object) -> str:
     if any(_DEVICES.fullmatch(part) or part.endswith((".", " ")) for part in parts):
         return "is no name for a file on every system"
     return "" if parts else "is no name"
+
+
+def bytes_free() -> int:
+    """Bytes of main memory that can be used without swapping."""
+    return int(psutil.virtual_memory().available)
+
+
+def refuse_too_large(path: Path, size: int) -> None:
+    """Raise InputRefusedError where so many bytes of a file do not fit the free memory."""
+    if size > _SURELY_FREE and size > (free := bytes_free()):
+        raise InputRefusedError(
+            f"{path.name} in {path.parent} takes {gigabytes(size)} of memory, and {gigabytes(free)} are free. Use a smaller file, or a "
+            "machine with more memory."
+        )
+
+
+def gigabytes(count: int) -> str:
+    """Bytes a person can take in, in units of 1024.
+
+    >>> gigabytes(3 << 29), gigabytes(784 << 40)
+    ('1.5 GiB', '784 TiB')
+    """
+    for unit, factor in (("EiB", 1 << 60), ("PiB", 1 << 50), ("TiB", 1 << 40)):
+        if count >= factor:
+            return f"{count // factor:,} {unit}" if count < factor << 30 else f"2^{count.bit_length() - 1} bytes"
+    return f"{count / 2**30:.1f} GiB"

@@ -31,8 +31,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, profiles
-from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+from zoneout_lab import guarded, hdf5, profiles
+from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
 
 VERSION = 1
@@ -274,6 +274,7 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
     if not path.is_file():
         raise InputRefusedError(f"There is no result file at {path}.")
     try:
+        guarded.refuse_too_large(path, path.stat().st_size)
         # opened from memory: HDF5 would lock the file, which some file systems cannot
         content = path.read_bytes()
     except OSError as error:
@@ -286,11 +287,13 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
             "Delete it and run the study again to redo this run."
         )
     try:
-        with xr.open_datatree(io.BytesIO(content), engine="h5netcdf") as lazy:
+        file = io.BytesIO(content)
+        hdf5.check_contents(file, len(content))
+        with xr.open_datatree(file, engine="h5netcdf") as lazy:
             # DataTree.load() leaves out a variable that is called like its group
             tree = xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in lazy.subtree})
-    except (OSError, ValueError, KeyError) as error:
-        raise IntegrityError(f"{path} cannot be read as netCDF: {error}") from error
+    except Exception as error:  # a file that was made or damaged by others may raise anything in HDF5 and xarray
+        raise IntegrityError(f"{path} cannot be read as netCDF: {told(error)}") from error
     if tree.attrs.get("schema") != VERSION:
         raise IntegrityError(
             f"{path} is not a result file of this version (schema {tree.attrs.get('schema')}, need {VERSION})."

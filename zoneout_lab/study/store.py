@@ -195,6 +195,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = guarded.read_json(path)
         manifest["study"].items()
+        if fault := guarded.fault_of_name(manifest["study"].get("name", "study")):
+            raise IntegrityError(f"the name of its study {fault}")
         for entry in (*manifest["runs"].values(), *manifest.get("code", {}).values()):
             guarded.inside(folder, entry["file"])
     except (LabError, KeyError, TypeError, AttributeError) as error:
