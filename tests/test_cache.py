@@ -51,7 +51,7 @@ def test_a_folder_that_is_not_private_is_not_used(nobody: Path, monkeypatch: pyt
         other = os.getuid() + 1
         folder.rename(folder.with_name(f"zoneout_lab-{other}"))
         monkeypatch.setattr(os, "getuid", lambda: other)
-    with pytest.raises(OSError, match="belongs to another user|not a folder|others can write"):
+    with pytest.raises(OSError, match=r"belongs to another user|not a folder|others can write"):
         cache_folder()
     assert cached("a") == []
 
@@ -101,7 +101,7 @@ def home(tmp_path: Path, nobody: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def refused(folder: Path) -> bool:
     """True where neither data are read from it or written to it, nor code."""
-    with pytest.raises(OSError, match="belongs to another user|others can write|not a folder"):
+    with pytest.raises(OSError, match=r"belongs to another user|others can write|not a folder"):
         code_folder()
     return cache_folder().parent != folder and all(not path.is_relative_to(folder) for path in cached("a"))
 

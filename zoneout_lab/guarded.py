@@ -20,6 +20,8 @@ from zoneout_lab.errors import InputRefusedError, IntegrityError
 LARGEST = 1 << 25
 #: brackets within brackets: what is written here has ten
 DEEPEST = 64
+#: bytes that one byte of deflate can stand for, at most
+PACKED = 1032
 _LONGEST_NAME = 255  # bytes, of most file systems
 _SURELY_FREE = 1 << 26
 # to its end where it has none: the pattern never has to go back, whatever the text

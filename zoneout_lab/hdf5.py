@@ -10,11 +10,10 @@ from typing import BinaryIO
 
 import h5py
 
-from zoneout_lab.guarded import bytes_free, gigabytes
+from zoneout_lab.guarded import PACKED, bytes_free, gigabytes
 
 _MOST_OBJECTS = 10_000
 _DEEPEST = 16
-_PACKED = 1032  # bytes that one byte of deflate can stand for, at most
 _SLACK = 1 << 26
 
 
@@ -47,7 +46,7 @@ def check_contents(file: BinaryIO, size: int) -> None:
                     left.append((found, depth + 1))
                 elif isinstance(found, h5py.Dataset):
                     declared += _bytes_of(found)
-    if declared > size * _PACKED + _SLACK:
+    if declared > size * PACKED + _SLACK:
         raise ValueError(f"it declares {gigabytes(declared)} of numbers, which {size:,} bytes cannot hold")
     if declared > _SLACK and declared > (free := bytes_free()):
         raise ValueError(f"it holds {gigabytes(declared)} of numbers, and {gigabytes(free)} of memory are free")
