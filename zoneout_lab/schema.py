@@ -31,8 +31,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import profiles
-from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+from zoneout_lab import guarded, hdf5, profiles
+from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
 
 VERSION = 1
@@ -176,7 +176,10 @@ def score_of(tree: xr.DataTree) -> Score | None:
 
 def measure_of(tree: xr.DataTree, group: str) -> dict[str, Any]:
     """What a group records of its measure: ``kind``, its fields, ``title`` and ``about``; empty where it records nothing."""
-    recorded = json.loads(tree[group].attrs.get("measure", "{}"))
+    try:
+        recorded = guarded.loads(tree[group].attrs.get("measure", "{}"))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"What the results record of the measure {group!r} cannot be read: {error}.") from error
     return recorded if isinstance(recorded, dict) else {}
 
 
@@ -198,7 +201,10 @@ def by_arm_and_seed(tree: xr.DataTree) -> xr.DataTree:
 def provenance(tree: xr.DataTree, key: str) -> Any:
     """One provenance attribute, decoded from JSON; None where it was not recorded."""
     text = tree["provenance"].attrs.get(key)
-    return None if text is None else json.loads(text)
+    try:
+        return None if text is None else guarded.loads(text)
+    except (ValueError, TypeError) as error:
+        raise IntegrityError(f"What the results record of {key!r} cannot be read: {error}.") from error
 
 
 def study_of(tree: xr.DataTree) -> dict[str, Any] | None:
@@ -268,6 +274,7 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
     if not path.is_file():
         raise InputRefusedError(f"There is no result file at {path}.")
     try:
+        guarded.refuse_too_large(path, path.stat().st_size)
         # opened from memory: HDF5 would lock the file, which some file systems cannot
         content = path.read_bytes()
     except OSError as error:
@@ -280,11 +287,13 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
             "Delete it and run the study again to redo this run."
         )
     try:
-        with xr.open_datatree(io.BytesIO(content), engine="h5netcdf") as lazy:
+        file = io.BytesIO(content)
+        hdf5.check_contents(file, len(content))
+        with xr.open_datatree(file, engine="h5netcdf") as lazy:
             # DataTree.load() leaves out a variable that is called like its group
             tree = xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in lazy.subtree})
-    except (OSError, ValueError, KeyError) as error:
-        raise IntegrityError(f"{path} cannot be read as netCDF: {error}") from error
+    except Exception as error:  # a file that was made or damaged by others may raise anything in HDF5 and xarray
+        raise IntegrityError(f"{path} cannot be read as netCDF: {told(error)}") from error
     if tree.attrs.get("schema") != VERSION:
         raise IntegrityError(
             f"{path} is not a result file of this version (schema {tree.attrs.get('schema')}, need {VERSION})."

@@ -10,7 +10,7 @@ from typing import Any
 
 import xarray as xr
 
-from zoneout_lab import schema
+from zoneout_lab import guarded, schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 
 MANIFEST = "MANIFEST.json"
@@ -65,7 +65,7 @@ def open_quickly(path: str | Path) -> xr.DataTree:
     export = path / EXPORT
     if not export.is_file() or not (path / MANIFEST).is_file():
         return open_results(path)
-    manifest = _read_json(path / MANIFEST)
+    manifest = guarded.read_json(path / MANIFEST)
     try:
         tree = open_results(export)
     except IntegrityError:
@@ -93,7 +93,7 @@ def _of_this(tree: xr.DataTree, manifest: Mapping[str, Any]) -> bool:
 def _open_folder(folder: Path) -> xr.DataTree:
     if not (folder / MANIFEST).is_file():
         raise InputRefusedError(f"{folder} is not a study's folder: it has no {MANIFEST}.")
-    manifest = _read_json(folder / MANIFEST)
+    manifest = guarded.read_json(folder / MANIFEST)
     if manifest.get("schema") != schema.VERSION:
         raise IntegrityError(
             f"{folder / MANIFEST} is not a manifest of this version (schema {manifest.get('schema')}, need {schema.VERSION})."
@@ -110,7 +110,7 @@ def _open_folder(folder: Path) -> xr.DataTree:
         cells = [(str(entry["arm"]), int(entry["seed"])) for entry in entries.values()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{folder / MANIFEST} is damaged: {error!r}.") from error
-    if (folder / SPEC).is_file() and _read_json(folder / SPEC) != study:
+    if (folder / SPEC).is_file() and guarded.read_json(folder / SPEC) != study:
         raise IntegrityError(f"{folder / SPEC} is not the study that {MANIFEST} was written for.")
     if len(set(cells)) < len(cells):
         raise IntegrityError(f"{folder / MANIFEST} has two runs for the same arm and seed.")
@@ -143,13 +143,11 @@ def _open_folder(folder: Path) -> xr.DataTree:
 
 def _read_run(folder: Path, run_id: str, entry: Mapping[str, Any]) -> xr.DataTree:
     try:
-        file, digest = folder / entry["file"], str(entry["sha256"])
+        file, digest = guarded.inside(folder, entry["file"]), str(entry["sha256"])
         expected = {"kind": "run", "run_id": run_id, "arm": entry["arm"], "seed": entry["seed"]}
         status = entry["status"]
     except (KeyError, TypeError) as error:
         raise IntegrityError(f"The entry of run {run_id} in {folder / MANIFEST} is damaged: {error!r}.") from error
-    if not file.resolve().is_relative_to(folder.resolve()):
-        raise IntegrityError(f"The manifest's file for run {run_id} lies outside {folder}: {entry['file']}.")
     if not file.is_file():
         raise IntegrityError(f"{file} is in the manifest and not on disk. Run the study again to redo this run.")
     tree = schema.read_tree(file, digest)
@@ -160,18 +158,6 @@ def _read_run(folder: Path, run_id: str, entry: Mapping[str, Any]) -> xr.DataTre
                 f"{file} is not the run its manifest entry describes: {key} is {found[key]}, not {value}."
             )
     return tree
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputRefusedError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise IntegrityError(f"{path} is damaged: it is not JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise IntegrityError(f"{path} is damaged: it does not hold a JSON object.")
-    return content
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

@@ -22,8 +22,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+from zoneout_lab import guarded, schema
+from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError
 from zoneout_lab.metrics import Score
 from zoneout_lab.parts import Code
 from zoneout_lab.settings import Run
@@ -193,13 +193,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputRefusedError(f"{folder} is not a results folder: it has no MANIFEST.json.")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        manifest["runs"].items(), manifest["study"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        manifest = guarded.read_json(path)
+        manifest["study"].items()
+        if fault := guarded.fault_of_name(manifest["study"].get("name", "study")):
+            raise IntegrityError(f"the name of its study {fault}")
+        for entry in (*manifest["runs"].values(), *manifest.get("code", {}).values()):
+            guarded.inside(folder, entry["file"])
+    except (LabError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
             f"{path} cannot be read ({error}). Restore it, or move the folder away and run the study again."
         ) from error
-    return dict(manifest)
+    return manifest
 
 
 def check_code(folder: Path, manifest: Mapping[str, Any], *, missing: bool = False) -> None:

@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
+import math
 import shutil
 import uuid
 import zipfile
@@ -35,6 +37,10 @@ EOS, UNKNOWN = "<eos>", "<unk>"
 _LINE_ENDS = ("\x85", "\u2028", "\u2029")
 # how gzip and zip begin; to many encodings they are text
 _PACKED = (b"\x1f\x8b", b"PK\3\4")
+# A text packs to a fifth or so. What unpacks to more than this many times its size, and is large, was made to fill a disk.
+_MOST_PACKED, _SMALL = 200, 1 << 28
+#: characters of a word, at most: text without white space would be held in memory as one
+_LONGEST_WORD = 1 << 20
 _TYPES: tuple[tuple[int, str], ...] = ((2**8, "uint8"), (2**15, "int16"), (2**31, "int32"))
 
 
@@ -196,8 +202,13 @@ def _tokens(path: Path, encoding: str, heard: Callable[[bytes], None]) -> Iterat
         for end in _LINE_ENDS:
             text = text.replace(end, "\n")
         text = rest + text
-        cut = max(text.rfind(" "), text.rfind("\n")) + 1
+        cut = max(map(text.rfind, " \n\t")) + 1
         text, rest = text[:cut], text[cut:]
+        if len(rest) > _LONGEST_WORD and rest[-_LONGEST_WORD:].split() == [rest[-_LONGEST_WORD:]]:
+            raise InputRefusedError(
+                f"{path.name} in {path.parent} has a word of more than {_LONGEST_WORD:,} characters: words are separated by white space. For a "
+                "text without any, use char_text."
+            )
         yield text.replace("\n", f" {EOS} ").split()
     yield (rest + newlines.decode("", final=True)).replace("\n", f" {EOS} ").split()
 
@@ -215,6 +226,8 @@ def _bytes(path: Path, heard: Callable[[bytes], None]) -> Iterator[bytes]:
     """The content of a file in pieces. A ``.gz`` and the only file in a ``.zip`` are unpacked."""
     size = 0
     try:
+        packed = path.suffix.lower() in (".gz", ".zip")
+        most = max(_SMALL, _MOST_PACKED * path.stat().st_size) if packed else math.inf
         with ExitStack() as stack:
             file = _opened(path, stack)
             while piece := file.read(PIECE):
@@ -225,11 +238,17 @@ def _bytes(path: Path, heard: Callable[[bytes], None]) -> Iterator[bytes]:
                     )
                 heard(piece)
                 size += len(piece)
+                if size > most:
+                    raise InputRefusedError(
+                        f"{path.name} in {path.parent} unpacks to more than {_MOST_PACKED} times its size, which no text does. Unpack it yourself, "
+                        "and name what is in it."
+                    )
                 yield piece
     except (
         gzip.BadGzipFile,
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
         RuntimeError,
     ) as error:  # the last: an encrypted archive
