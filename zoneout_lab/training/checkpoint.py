@@ -173,7 +173,8 @@ def write(folder: Path, replicas: Replicas) -> Path:
     finally:
         with suppress(OSError):
             temporary.unlink()
-    for old in _files(folder)[_KEPT:]:
+    # by time: those of other code may be further
+    for old in sorted(_files(folder), key=lambda each: each.stat().st_mtime_ns)[:-_KEPT]:
         old.unlink(missing_ok=True)
     return path
 
@@ -200,7 +201,8 @@ def _restored(file: Path, replicas: Replicas, wanted: Sequence[str]) -> str | No
     """Restore from a file; why it cannot be, where it cannot."""
     try:
         if schema.digest(file) != file.stem.partition("-")[2]:
-            return "is not the file that was written: its SHA-256 differs from its name. It is not used"
+            file.unlink(missing_ok=True)
+            return "is not the file that was written: its SHA-256 differs from its name. It was removed"
         content = torch.load(file, map_location="cpu", weights_only=True)
         here = computed_by(replicas.step.losses.device.type)
         if content["computed_by"] != here:
@@ -228,7 +230,7 @@ def computed_by(device: str) -> dict[str, str]:
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             if path.suffix in (".py", ".c", ".h"):
                 digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
-    return {"format": str(FORMAT), "torch": torch.__version__, "device": device, "code": digest.hexdigest()[:16]}
+    return {"format": str(FORMAT), "torch": str(torch.__version__), "device": device, "code": digest.hexdigest()[:16]}
 
 
 def _difference(there: Any, here: dict[str, str]) -> str:
@@ -253,7 +255,7 @@ def _saved(folder: Path) -> Iterator[Saved]:
 def _files(folder: Path) -> list[Path]:
     """Checkpoints in a folder, the last first."""
     found = [path for path in folder.glob("*.pt") if _NAME.fullmatch(path.name)]
-    return sorted(found, key=lambda path: (_update_of(path), path.stat().st_mtime_ns), reverse=True)
+    return sorted(found, key=_update_of, reverse=True)
 
 
 def _update_of(path: Path) -> int:
