@@ -187,7 +187,9 @@ def test_without_a_good_checkpoint_it_starts_anew_and_says_so(two_saved, warning
 def test_a_checkpoint_of_other_code_is_not_used(two_saved, warnings, monkeypatch):
     """It starts anew, and what it saves then outlives the old ones, which are further."""
     files, again = two_saved
-    monkeypatch.setattr(checkpoint, "computed_by", lambda device: {"format": "1", "torch": "1.0", "device": device, "code": "x"})
+    monkeypatch.setattr(
+        checkpoint, "computed_by", lambda device: {"format": "1", "torch": "1.0", "device": device, "code": "x"}
+    )
     assert again(warnings.append) == 1
     assert f"torch {torch.__version__} (here 1.0) and other code of this package" in warnings[0]
     assert not [file for file in files if file.exists()]

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
 
 from zoneout_lab import interrupts
+
+TYPE_CHECKING = False  # as in typing, which is not imported here: signals are to be heard soon
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:

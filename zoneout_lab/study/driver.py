@@ -16,7 +16,7 @@ from zoneout_lab.ops.engine import describe
 from zoneout_lab.report.text import count
 from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
-from zoneout_lab.study.batching import batches, path_of
+from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch, path_of
 from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.device import device_memory, give_back_memory
 from zoneout_lab.study.spec import Study
@@ -138,6 +138,8 @@ class Driver:
                     )
                     again += arms
                 else:
+                    if out_of_memory(result):
+                        give_back_memory(result)
                     self._fail(batch, result)
         if again:
             self._train(again, phase)
@@ -148,7 +150,6 @@ class Driver:
             self.store.add(outcome, self.study.score, record, phase=phase)
             self._tell(outcome.run)
             self.trained += 1
-            interrupts.check()
         self.sweep()
         self._warn_of_unmeasured(outcomes)
 
@@ -177,10 +178,23 @@ class Driver:
 
     def _fail(self, batch: Sequence[Run], error: Exception) -> None:
         names = [f"{run.arm} seed {run.seed}" for run in batch]
-        self.watcher.warn(f"Failed: {', '.join(names)}: {told(error)}")
+        fits = f" {self._would_fit(batch[0])}" if out_of_memory(error) else ""
+        self.watcher.warn(f"Failed: {', '.join(names)}: {told(error)}{fits}")
         self.failed += names
         for run in batch:
             self.ledger.end(run, None, {"status": "failed"})
+
+    def _would_fit(self, run: Run) -> str:
+        """What to do about a run that does not fit the memory by itself."""
+        free = device_memory(self.device) or provenance.memory_available()
+        steps, reads = self.data.train.steps, self.data.train.reads or 1
+        needed = bytes_per_replica(run, steps, self.device, reads=reads)
+        most = largest_batch(run, steps, free // 2, self.device, reads=reads)
+        advice = f"--set training.batch={most} would" if most else "A model of fewer hidden units or layers may"
+        return (
+            f"This run alone does not fit the memory: it takes about {needed / 2**30:.1f} GiB of "
+            f"{free / 2**30:.1f} GiB that are free. {advice} fit."
+        )
 
     def _record(self, batch: Sequence[Run]) -> dict[str, Any]:
         cell, device = as_cell(batch[0].setting.model.cell), self.device.partition(":")[0]

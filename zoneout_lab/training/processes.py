@@ -58,7 +58,9 @@ def in_processes(batches: Batches, work: Work, workers: int) -> Iterator[tuple[i
         for _ in range(workers):
             crew.start()
         while crew.workers:
-            interrupts.check()
+            if interrupts.asked() is not None:
+                yield from crew.stop()  # what is finished is not to be lost
+                interrupts.check()
             for pipe in connection.wait([worker.pipe for worker in crew.workers], timeout=0.1):
                 yield from crew.hear(next(worker for worker in crew.workers if worker.pipe is pipe))
     finally:
@@ -161,12 +163,13 @@ class _Crew:
                 f"no process could be started to train in; each {how}. In a script, what calls run_study has to stand under "
                 'if __name__ == "__main__":'
             )
-        text = f"{_MOST_DEATHS} processes that trained this {how}"
+        text = f"{_MOST_DEATHS} processes in a row that trained this {how}"
         # Linux ends a process like this when memory runs out
         return MemoryError(f"{text}, as when memory runs out") if code == -signal.SIGKILL else RuntimeError(text)
 
-    def stop(self) -> None:
-        """End all processes: at once those with nothing to save, and the others when it is saved."""
+    def stop(self) -> list[tuple[int, Result]]:
+        """End all processes: at once those with nothing to save, and the others when it is saved. What they had finished is returned."""
+        results: list[tuple[int, Result]] = []
         for worker in self.workers:
             if not worker.ready or self.work.checkpoints is None:
                 worker.process.kill()
@@ -183,6 +186,8 @@ class _Crew:
                         kind, *rest = worker.pipe.recv()
                         if kind == "warning":
                             self.work.warn(*rest)
+                        elif kind == "result" and worker.number is not None:
+                            results.append((worker.number, rest[0]))
                     except (EOFError, OSError, pickle.UnpicklingError):
                         left.remove(worker)
         finally:
@@ -191,12 +196,13 @@ class _Crew:
                 worker.process.join()
                 worker.pipe.close()
             self.workers.clear()
+        return results
 
 
 def _how(code: int) -> str:
     if code < 0:
         with suppress(ValueError):
-            return f"was ended by {signal.Signals(-code).name}"
+            return f"died of {signal.Signals(-code).name}"
     return f"ended with code {code}"
 
 
