@@ -15,12 +15,17 @@ from zoneout_lab import interrupts
 
 def test_in_a_callers_process_ctrl_c_is_put_off_and_comes_in_the_end():
     done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.careful():
-        signal.raise_signal(signal.SIGINT)
-        assert interrupts.asked() == signal.SIGINT
+
+    def work():
         with interrupts.careful():
-            done.append("inner")
-        done.append("outer")
+            signal.raise_signal(signal.SIGINT)
+            assert interrupts.asked() == signal.SIGINT
+            with interrupts.careful():
+                done.append("inner")
+            done.append("outer")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert done == ["inner", "outer"]
     assert interrupts.asked() is None
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -28,10 +33,14 @@ def test_in_a_callers_process_ctrl_c_is_put_off_and_comes_in_the_end():
 
 
 def test_a_second_ctrl_c_comes_at_once():
-    with pytest.raises(KeyboardInterrupt) as raised, interrupts.careful():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("it was put off too")
+    def work():
+        with interrupts.careful():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("it was put off too")
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        work()
     assert not isinstance(raised.value, interrupts.Stopped)
     assert interrupts.asked() is None
 

@@ -85,7 +85,7 @@ def test_a_batch_that_comes_further_each_time_is_not_given_up(data, tmp_path):
             report=kill,
             checkpoints=Checkpoints(tmp_path, 0),
             warn=warnings.append,
-        )  # fmt: skip
+        )
     )
     assert len(killed) == 4
     assert all(isinstance(result, list) for result in results.values()), results

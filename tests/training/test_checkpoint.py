@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,47 @@ def test_it_goes_on_from_where_it_was(tmp_path, warnings):
     checkpoints.sweep(lambda run: True)
     assert not (tmp_path / "c").exists()
     assert not warnings
+
+
+def test_it_is_saved_by_time(tmp_path, monkeypatch):
+    """Updates of a second each, a checkpoint every three: killed after the eighth, two are trained again."""
+    task, data, runs = TinyExamples(), TinyExamples().load(), [make_run(0)]
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    made: list[int] = []
+
+    def report(progress):
+        now[0] += 1
+        made.append(progress.done)
+        if made[-1] == 8 and len(made) == 8:
+            raise ZeroDivisionError  # as sudden as a kill: nothing is saved on the way out
+
+    with pytest.raises(ZeroDivisionError):
+        train(runs, task, data, report=report, checkpoints=Checkpoints(tmp_path, every=3))
+    train(runs, task, data, report=report, checkpoints=Checkpoints(tmp_path, every=3))
+    assert made == [*range(1, 9), 7, 8, 9, 10]
+
+
+def test_what_takes_long_to_save_is_saved_less_often(tmp_path, monkeypatch):
+    """At most a hundredth of the time goes into it."""
+    task, data, runs = TinyExamples(), TinyExamples().load(), [make_run(0, epochs=70)]
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    saved: list[float] = []
+    real = checkpoint.write
+
+    def slow(*arguments):
+        saved.append(now[0])
+        now[0] += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(checkpoint, "write", slow)
+
+    def report(_):
+        now[0] += 1
+
+    train(runs, task, data, report=report, checkpoints=Checkpoints(tmp_path, every=3))
+    assert saved == [3, 104, 205, 306]
 
 
 @pytest.fixture

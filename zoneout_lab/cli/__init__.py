@@ -48,7 +48,7 @@ def _run() -> int:
         return 2
     except (KeyboardInterrupt, usage.Abort):
         if interrupts.asked() is None:  # the answer to a question of the command line's own
-            errors.print(interrupts.farewell())
+            errors.print(interrupts.farewell(), markup=False, highlight=False, soft_wrap=True)
         return 130
     except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):

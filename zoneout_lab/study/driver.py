@@ -97,7 +97,9 @@ class Driver:
     def _saved(self, missing: Sequence[Run]) -> list[list[Run]]:
         """The missing runs that have checkpoints, as they were batched: each goes on from the one that is furthest."""
         left = {run.id: run for run in missing}
-        found = [[left.pop(each) for each in saved.runs if each in left] for saved in self.checkpoints.saved()]
+        found = [
+            [left.pop(each) for each in saved.runs if each in left] for saved in self.checkpoints.usable(self.device)
+        ]
         found = [batch for batch in found if batch]
         if found:
             self.watcher.say(f"{count(sum(map(len, found)), 'run')} go on from a checkpoint.")

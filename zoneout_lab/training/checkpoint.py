@@ -16,12 +16,12 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import torch
 
@@ -52,11 +52,13 @@ _COMPUTES = (
 
 @dataclass(frozen=True)
 class Saved:
-    """The checkpoints of some runs: the folder, the ids of the runs in the order of the replicas, and after how many updates the last is."""
+    """The checkpoints of some runs: the folder, the ids of the runs in the order of the replicas, after how many updates the last is, and
+    what computed it."""
 
     folder: Path
     runs: tuple[str, ...]
     update: int
+    computed_by: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class Checkpoints:
     def saved(self) -> list[Saved]:
         """The checkpoints that there are, those after the most updates first."""
         return sorted(_saved(self.folder), key=lambda each: (-each.update, each.folder.name))
+
+    def usable(self, device: str) -> list[Saved]:
+        """Those that training on a device can go on from."""
+        here = computed_by(torch.device(device).type)
+        return [each for each in self.saved() if each.computed_by == here]
 
     def update_of(self, runs: Sequence[Run]) -> int:
         """After how many updates the last checkpoint with all of these runs is; 0 where there is none."""
@@ -156,10 +163,13 @@ def write(folder: Path, replicas: Replicas) -> Path:
     Raises OSError or RuntimeError where that fails, which leaves nothing half-written.
     """
     replicas.count_seconds()
-    content = pack(replicas) | {"computed_by": computed_by(replicas.step.losses.device.type)}
-    ids = [run.id for run in replicas.runs]
-    if not (folder / "runs.json").exists():
-        schema.write_bytes(folder / "runs.json", json.dumps({"runs": ids}).encode())
+    here = computed_by(replicas.step.losses.device.type)
+    content = pack(replicas) | {"computed_by": here}
+    about = json.dumps({"runs": content["runs"], "computed_by": here}).encode()
+    if not (folder / "runs.json").exists() or (folder / "runs.json").read_bytes() != about:
+        for old in _files(folder):
+            old.unlink(missing_ok=True)  # of other code, and of no use
+        schema.write_bytes(folder / "runs.json", about)
     temporary = folder / f".{replicas.update}-{os.getpid()}.part"
     try:
         with temporary.open("wb") as file:
@@ -173,8 +183,7 @@ def write(folder: Path, replicas: Replicas) -> Path:
     finally:
         with suppress(OSError):
             temporary.unlink()
-    # by time: those of other code may be further
-    for old in sorted(_files(folder), key=lambda each: each.stat().st_mtime_ns)[:-_KEPT]:
+    for old in _files(folder)[_KEPT:]:
         old.unlink(missing_ok=True)
     return path
 
@@ -184,27 +193,35 @@ def restore(folder: Path, replicas: Replicas, warn: Warn) -> bool:
 
     What is damaged, or was saved by other code, is named in a warning and passed over.
     """
-    wanted = [run.id for run in replicas.runs]
-    found = [each for each in _saved(folder) if set(wanted) <= set(each.runs)]
-    files = sorted((file for each in found for file in _files(each.folder)), key=_update_of, reverse=True)
+    wanted, here = [run.id for run in replicas.runs], computed_by(replicas.step.losses.device.type)
+    found = [each for each in _saved(folder) if set(wanted) <= set(each.runs) and _files(each.folder)]
+    for each in found:
+        if each.computed_by != here:
+            warn(
+                f"The checkpoints in {each.folder} were computed by {_difference(each.computed_by, here)} and are not used."
+            )
+    files = sorted(
+        (file for each in found if each.computed_by == here for file in _files(each.folder)),
+        key=_update_of,
+        reverse=True,
+    )
     for file in files:
-        fault = _restored(file, replicas, wanted)
+        fault = _restored(file, replicas, wanted, here)
         if fault is None:
             return True
         warn(f"The checkpoint {file} {fault}.")
-    if files:
-        warn(f"{_named(replicas.runs)} start anew: there is no other checkpoint.")
+    if found:
+        warn(f"{_named(replicas.runs)} start anew: there is no checkpoint to go on from.")
     return False
 
 
-def _restored(file: Path, replicas: Replicas, wanted: Sequence[str]) -> str | None:
+def _restored(file: Path, replicas: Replicas, wanted: Sequence[str], here: Mapping[str, str]) -> str | None:
     """Restore from a file; why it cannot be, where it cannot."""
     try:
         if schema.digest(file) != file.stem.partition("-")[2]:
             file.unlink(missing_ok=True)
             return "is not the file that was written: its SHA-256 differs from its name. It was removed"
         content = torch.load(file, map_location="cpu", weights_only=True)
-        here = computed_by(replicas.step.losses.device.type)
         if content["computed_by"] != here:
             return f"was computed by {_difference(content['computed_by'], here)}. It is not used"
         unpack(content, replicas, [content["runs"].index(each) for each in wanted])
@@ -233,23 +250,21 @@ def computed_by(device: str) -> dict[str, str]:
     return {"format": str(FORMAT), "torch": str(torch.__version__), "device": device, "code": digest.hexdigest()[:16]}
 
 
-def _difference(there: Any, here: dict[str, str]) -> str:
-    names = [name for name in here if not isinstance(there, dict) or there.get(name) != here[name]]
+def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str:
     words = {"format": "another version of this package", "code": "other code of this package"}
-    return " and ".join(
-        words.get(name) or f"{name} {there.get(name) if isinstance(there, dict) else '?'} (here {here[name]})"
-        for name in names
-    )
+    names = [name for name in here if there.get(name) != here[name]]
+    return " and ".join(words.get(name) or f"{name} {there.get(name)} (here {here[name]})" for name in names)
 
 
 def _saved(folder: Path) -> Iterator[Saved]:
     for listed in sorted(folder.glob("*/runs.json")):
         try:
-            runs = tuple(map(str, json.loads(listed.read_bytes())["runs"]))
+            about = json.loads(listed.read_bytes())
+            runs, by = tuple(map(str, about["runs"])), dict(about["computed_by"])
         except (OSError, ValueError, KeyError, TypeError):
-            runs = ()  # damaged: of no use, and swept away
+            runs, by = (), {}  # damaged: of no use, and swept away
         files = _files(listed.parent)
-        yield Saved(listed.parent, runs, _update_of(files[0]) if files else 0)
+        yield Saved(listed.parent, runs, _update_of(files[0]) if files else 0, by)
 
 
 def _files(folder: Path) -> list[Path]:
