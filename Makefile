@@ -16,7 +16,7 @@ endif
 
 REACHABLE := 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=10)' 2>/dev/null
 
-.PHONY: help install study test test-slow test-gpu gpu lint format clean
+.PHONY: help install study test test-slow test-gpu faults gpu lint format clean
 
 help:
 	@echo "make study     set up, run the quickstart study (or STUDY=name), say where its report is"
@@ -24,6 +24,7 @@ help:
 	@echo "make install   set up .venv only"
 	@echo "make lint      formatting, lint, types, import order"
 	@echo "make test-slow | test-gpu   the long tests; the ones that need a CUDA GPU"
+	@echo "make faults    processes killed, signals, full disks, flipped bits: that nothing finished is lost (FAULT_ROUNDS=100 for more)"
 	@echo "make gpu       on a GPU machine: those tests, then the benchmark, into reports/benchmarks/"
 	@echo "make clean     remove .venv and caches; results in runs/ stay"
 
@@ -50,6 +51,9 @@ test: install
 
 test-slow: install
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+faults: install
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults $(ARGS)
 
 test-gpu: install
 	@$(BIN)/python -m pytest -m gpu $(ARGS)

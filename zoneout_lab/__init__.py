@@ -6,9 +6,11 @@ Every name is imported when it is first used: layers and regularizers need torch
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in typing, whose import takes longer than everything else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
     from zoneout_lab.measures import (
         EffectiveCarry,

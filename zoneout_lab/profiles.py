@@ -57,7 +57,8 @@ def gradient_dataset(
     """
     values = np.asarray(norms, dtype=np.float64)
     total = values.sum(-1, keepdims=True)
-    normalised = np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0)
+    with np.errstate(invalid="ignore"):  # of a diverged model both may be infinite
+        normalised = np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0)
     coords = {"layer": list(layers), "state": list(states), "point": list(points), "time": np.arange(values.shape[-1])}
     return _labelled(("layer", "state", "point", "time"), {"norm": values, "normalised": normalised}, coords)
 

@@ -10,8 +10,6 @@ import pytest
 import torch
 from typed import process
 
-from zoneout_lab import cli
-
 TINY_IDX = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28])
 HYPOTHESIS = "Hypothesis(name='h', statement='', arm='{arm}', against='a', metric='{metric}')"
 
@@ -197,7 +195,8 @@ def test_only_run_says_that_results_are_kept_wherever_its_name_stands(command, m
 
     monkeypatch.setattr(options, "chosen_study", stop)
     done = command(*words)
-    assert (done.code, done.errors) == (130, f"Stopped.{' ' + cli.KEPT if kept else ''}\n")
+    again = f" What was trained is kept. To go on: zoneout-lab {' '.join(words)}" if kept else ""
+    assert (done.code, done.errors) == (130, f"Stopped.{again}\n")
     monkeypatch.setattr(options, "chosen_study", lambda *_: 1 / 0)
     assert ("finished runs are kept" in command(*words).errors) == kept
 

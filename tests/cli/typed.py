@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from zoneout_lab import cli
+from zoneout_lab import cli, interrupts
 from zoneout_lab.cli import console
 
 SMALL = """
@@ -68,7 +68,7 @@ def in_this_process(
     words: Sequence[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *, columns: int = 200
 ) -> Done:
     """``zoneout-lab WORDS`` through its entry point, without the two seconds that a new process takes."""
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
     monkeypatch.setattr(sys, "argv", ["zoneout-lab", *words])
     monkeypatch.setenv("COLUMNS", str(columns))
     for each in (console.output, console.errors):
@@ -79,6 +79,7 @@ def in_this_process(
         with pytest.raises(SystemExit) as stopped:
             cli.main()
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     output, errors = capfd.readouterr()
     return Done(int(stopped.value.code or 0), output, errors)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import concurrent.futures.process
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from tiny_tasks import make_run
 
 from zoneout_lab import Arm, Study, Zoneout
 from zoneout_lab.tasks import make_task
-from zoneout_lab.training import default_workers, train_batches, workers
+from zoneout_lab.training import default_workers, prepared, train_batches, workers
 from zoneout_lab.training.loop import train
 
 STUDY = Study(
@@ -116,18 +113,6 @@ def test_who_stops_listening_leaves_no_process(digits):
     assert not children() - before
 
 
-def test_a_stopped_pool_leaves_no_thread(monkeypatch):
-    """At exit, Python writes to the pool's pipe without looking whether the pool's thread is closing it: "Bad file descriptor"."""
-    wakeup = concurrent.futures.process._ThreadWakeup
-    close = wakeup.close
-    monkeypatch.setattr(wakeup, "close", lambda self: (time.sleep(0.5), close(self)))  # takes its time
-    before = set(threading.enumerate())
-    pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-    pool.submit(time.sleep, 60)
-    workers._stop(pool)
-    assert not set(threading.enumerate()) - before
-
-
 DRIVER = """
 import sys
 from zoneout_lab import Arm, Study
@@ -195,10 +180,10 @@ def settings():
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_one_thread_and_no_subnormals_and_then_as_before(callers, device):
     before = callers()
-    with workers.prepared_process(device):
+    with prepared.prepared_process(device):
         assert callers()[:3] == (1, False, device == "cuda")
     assert callers() == before
-    with pytest.raises(RuntimeError), workers.prepared_process(device):
+    with pytest.raises(RuntimeError), prepared.prepared_process(device):
         raise RuntimeError
     assert callers() == before
 

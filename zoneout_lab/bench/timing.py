@@ -14,10 +14,11 @@ from zoneout_lab.bench.cases import Case
 from zoneout_lab.bench.peers import OURS, PEERS, TORCH, ours, problem, torch_layer
 from zoneout_lab.bench.rounds import Spread, Step, interleaved, on_cpu, on_cuda, ratio, spread, warm
 from zoneout_lab.ops.cells import CELLS
-from zoneout_lab.study.device import device_memory, out_of_memory
+from zoneout_lab.study.device import device_memory
 from zoneout_lab.study.provenance import memory_available
+from zoneout_lab.training.memory import out_of_memory
+from zoneout_lab.training.prepared import prepared_process
 from zoneout_lab.training.step import on_device
-from zoneout_lab.training.workers import prepared_process
 
 FLOOR = "floor"
 _SHARE_OF_MEMORY = 0.7
@@ -169,7 +170,7 @@ class Sweep:
 def timing_process(threads: int) -> Iterator[None]:
     """What holds for all peers alike: as many threads as asked for, and a study's settings of the process.
 
-    Subnormal numbers are zero and freed memory is kept (:func:`~zoneout_lab.training.workers.prepared_process`). torch's choice
+    Subnormal numbers are zero and freed memory is kept (:func:`~zoneout_lab.training.prepared.prepared_process`). torch's choice
     of algorithms on a GPU is left as it is: a study asks for deterministic ones, a layer alone does not. Threads, arithmetic and
     torch's generator on the CPU are afterwards as they were.
     """

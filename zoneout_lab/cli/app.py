@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -110,17 +113,21 @@ def run(
         str | None, typer.Option(help="MLflow tracking URI. Default: $MLFLOW_TRACKING_URI, or SQLite in --out.")
     ] = None,
     no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow out.")] = False,
+    checkpoint_every: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints of what is being trained.")
+    ] = 300,
     force: o.Force = False,
 ) -> None:
     """Run what is missing of a study and write its report. The same command again does what is still missing."""
     from zoneout_lab import interrupts
+
+    interrupts.and_then = f"What was trained is kept. To go on: {_this_command()}"
     from zoneout_lab.cli.progress import watching
     from zoneout_lab.study import provenance
     from zoneout_lab.study.device import check_device
     from zoneout_lab.study.several import run_tasks
     from zoneout_lab.tasks import task_name
 
-    interrupts.results_kept = True
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)
     check_device(device)
     command = provenance.command(study, flags + o.again(data, out, RUNS, device, force=force))
@@ -138,12 +145,18 @@ def run(
         workers=workers,
         storage=storage,
         tracking=None if no_tracking else tracking or "default",
+        checkpoint_every=checkpoint_every,
     )
     if page is not None:
         show_over_tasks([summary.folder for summary in summaries])
         output.print(f"Over all tasks: {page}", highlight=False, soft_wrap=True, markup=False)
     if any(summary.failed for summary in summaries):
         raise typer.Exit(3)
+
+
+def _this_command() -> str:
+    """What was typed, without the passwords in it."""
+    return shlex.join(["zoneout-lab", *(re.sub(r"(://[^\s/:@]*:)[^\s@]*@", r"\1***@", word) for word in sys.argv[1:])])
 
 
 def show_summary(summary: Summary, task: str = "") -> None:

@@ -74,3 +74,15 @@ def bytes_per_replica(run: Run, steps: int, device: str = "cpu", *, reads: int =
     outside = model.hidden * task.output_size + task.input_size * model.embedding
     # each weight, its gradient, two moments, the selected ones, and copies that products are made from
     return 4 * (held * states + ends + 8 * (inside + outside))
+
+
+def largest_batch(run: Run, steps: int, memory: int, device: str = "cpu", *, reads: int = 1) -> int:
+    """The largest half, quarter, … of a run's batch with which one replica fits so many bytes; 0 where none does."""
+    batch = run.setting.training.batch // 2
+    while batch:
+        training = run.setting.training.model_copy(update={"batch": batch})
+        smaller = run.model_copy(update={"setting": run.setting.model_copy(update={"training": training})})
+        if bytes_per_replica(smaller, steps, device, reads=reads) <= memory:
+            return batch
+        batch //= 2
+    return 0

@@ -16,8 +16,8 @@ from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
+from zoneout_lab.training.prepared import prepared_process
 from zoneout_lab.training.step import reads
-from zoneout_lab.training.workers import prepared_process
 
 
 @dataclass(frozen=True)

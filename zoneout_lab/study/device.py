@@ -10,12 +10,6 @@ from zoneout_lab.errors import UsageError
 from zoneout_lab.report.text import count
 
 
-def out_of_memory(error: Exception) -> bool:
-    """True where an error means that memory did not suffice."""
-    # the CPU allocator has no exception of its own
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 def give_back_memory(error: Exception) -> None:
     """Let go of what an error's traceback holds: the model that did not fit."""
     error.__traceback__ = error.__context__ = error.__cause__ = None

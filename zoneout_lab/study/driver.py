@@ -9,21 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from zoneout_lab import interrupts
 from zoneout_lab.errors import told
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import describe
+from zoneout_lab.report.text import count
 from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
-from zoneout_lab.study.batching import batches, path_of
+from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch, path_of
 from zoneout_lab.study.databases import sqlite_url
-from zoneout_lab.study.device import device_memory, give_back_memory, out_of_memory
+from zoneout_lab.study.device import device_memory, give_back_memory
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store, taking_turns
 from zoneout_lab.study.takeover import Siblings, from_where, take_over
 from zoneout_lab.study.trials import Ledger, Space, sampler_name
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data
-from zoneout_lab.training import Outcome, Progress, train_batches
+from zoneout_lab.training import Checkpoints, Outcome, Progress, train_batches
+from zoneout_lab.training.memory import out_of_memory
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Driver:
     workers: int
     origin: dict[str, Any]
     siblings: Siblings
+    checkpoints: Checkpoints
     trained: int = 0
     failed: list[str] = field(default_factory=list)
     taken: dict[str, str] = field(default_factory=dict)  # run id → name of the folder it was taken over from
@@ -69,22 +73,37 @@ class Driver:
         for run in runs:
             if run.id not in trained:
                 # the ledger may not have heard of it: its database was out of reach, or the driver died just then
-                self.ledger.begin(run, spaces.get(run.arm))
-                self._tell(run)
+                with interrupts.careful():
+                    self.ledger.begin(run, spaces.get(run.arm))
+                    self._tell(run)
         if not missing:
             return
         self.watcher.begin(len(missing))
-        work = batches(
-            missing,
+        resumed = self._saved(missing)
+        saved = {run.id for batch in resumed for run in batch}
+        work = resumed + batches(
+            [run for run in missing if run.id not in saved],
             self.data.train.steps,
             reads=self.data.train.reads or 1,
             workers=self.workers,
             memory=device_memory(self.device),
             device=self.device,
         )
-        for run in missing:
-            self.ledger.begin(run, spaces.get(run.arm), again=True)
-        self._train(work, phase)
+        with interrupts.careful():
+            for run in missing:
+                self.ledger.begin(run, spaces.get(run.arm), again=True)
+            self._train(work, phase)
+
+    def _saved(self, missing: Sequence[Run]) -> list[list[Run]]:
+        """The missing runs that have checkpoints, as they were batched: each goes on from the one that is furthest."""
+        left = {run.id: run for run in missing}
+        found = [
+            [left.pop(each) for each in saved.runs if each in left] for saved in self.checkpoints.usable(self.device)
+        ]
+        found = [batch for batch in found if batch]
+        if found:
+            self.watcher.say(f"{count(sum(map(len, found)), 'run')} go on from a checkpoint.")
+        return found
 
     def _train(self, work: list[list[Run]], phase: str) -> None:
         """Train batches and write each one's files as it ends; one that does not fit the memory is halved, one that fails is
@@ -97,6 +116,8 @@ class Driver:
             device=self.device,
             workers=self.workers,
             report=lambda number, progress: self.watcher.progress(number, sizes[number], progress),
+            checkpoints=self.checkpoints,
+            warn=self.watcher.warn,
         )
         again: list[list[Run]] = []
         # closed here and now, whatever ends the loop: Python would wait at exit for workers that still train
@@ -119,6 +140,8 @@ class Driver:
                     )
                     again += arms
                 else:
+                    if out_of_memory(result):
+                        give_back_memory(result)
                     self._fail(batch, result)
         if again:
             self._train(again, phase)
@@ -129,7 +152,15 @@ class Driver:
             self.store.add(outcome, self.study.score, record, phase=phase)
             self._tell(outcome.run)
             self.trained += 1
+        self.sweep()
         self._warn_of_unmeasured(outcomes)
+
+    def sweep(self, *, leftovers: bool = False) -> None:
+        """Remove the checkpoints of runs that are done."""
+        runs = self.store.manifest["runs"]
+        self.checkpoints.sweep(
+            lambda each: each in runs and (self.store.folder / runs[each]["file"]).exists(), leftovers=leftovers
+        )
 
     def _warn_of_unmeasured(self, outcomes: Sequence[Outcome]) -> None:
         runs: dict[tuple[int, str], list[str]] = {}
@@ -149,10 +180,23 @@ class Driver:
 
     def _fail(self, batch: Sequence[Run], error: Exception) -> None:
         names = [f"{run.arm} seed {run.seed}" for run in batch]
-        self.watcher.warn(f"Failed: {', '.join(names)}: {told(error)}")
+        fits = f" {self._would_fit(batch[0])}" if out_of_memory(error) else ""
+        self.watcher.warn(f"Failed: {', '.join(names)}: {told(error)}{fits}")
         self.failed += names
         for run in batch:
             self.ledger.end(run, None, {"status": "failed"})
+
+    def _would_fit(self, run: Run) -> str:
+        """What to do about a run that does not fit the memory by itself."""
+        free = device_memory(self.device) or provenance.memory_available()
+        steps, reads = self.data.train.steps, self.data.train.reads or 1
+        needed = bytes_per_replica(run, steps, self.device, reads=reads)
+        most = largest_batch(run, steps, free // 2, self.device, reads=reads)
+        advice = f"--set training.batch={most} would" if most else "A model of fewer hidden units or layers may"
+        return (
+            f"This run alone does not fit the memory: it takes about {needed / 2**30:.1f} GiB of "
+            f"{free / 2**30:.1f} GiB that are free. {advice} fit."
+        )
 
     def _record(self, batch: Sequence[Run]) -> dict[str, Any]:
         cell, device = as_cell(batch[0].setting.model.cell), self.device.partition(":")[0]
@@ -178,7 +222,7 @@ def _by_arm(batch: Sequence[Run]) -> list[list[Run]]:
 def ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
     sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
     url = storage or sqlite_url(out / "optuna.db")
-    with taking_turns(out, watcher.warn):
+    with taking_turns(out, watcher.warn), interrupts.careful():
         return Ledger(
             url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn, better=study.score.better
         )

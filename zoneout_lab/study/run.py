@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from zoneout_lab import schema
+from zoneout_lab import interrupts, schema
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study import provenance
 from zoneout_lab.study.databases import check_database_url, reason, remedy, without_password
@@ -23,7 +23,8 @@ from zoneout_lab.study.store import Store, only_driver, taking_turns
 from zoneout_lab.study.takeover import Siblings
 from zoneout_lab.study.tuning import tune
 from zoneout_lab.tasks import load_task, make_task
-from zoneout_lab.training import default_workers
+from zoneout_lab.training import Checkpoints, default_workers
+from zoneout_lab.training.checkpoint import EVERY
 
 
 @dataclass
@@ -52,6 +53,7 @@ def run_study(
     storage: str | None = None,
     tracking: str | None = "default",
     force: bool = False,
+    checkpoint_every: float = EVERY,
     declared: Study | None = None,
     overrides: Sequence[str] = (),
     command: str | None = None,
@@ -74,6 +76,8 @@ def run_study(
         tracking: MLflow tracking URI; ``default`` is $MLFLOW_TRACKING_URI or SQLite in ``out``, where MLflow is installed; None: no
             MLflow.
         force: run a design that cannot reach its α.
+        checkpoint_every: seconds between two checkpoints of what is being trained, which an interrupted call goes on from. 0: after every
+            update.
         declared, overrides, command: the study as its file declares it, what was changed, and how to run it again.
         watcher: is told what happens.
         whole: the study of several tasks that this one is a part of: its seeds over all tasks have to suffice, and not those of this task.
@@ -118,7 +122,9 @@ def run_study(
                 ledger=ledger(study, store, out, storage, watcher),
                 origin=origin(loaded, device, workers),
                 siblings=Siblings(out, study.id, loaded.digest, watcher.warn),
+                checkpoints=Checkpoints(store.folder / "checkpoints", checkpoint_every),
             )
+            driver.sweep(leftovers=True)
             summary = Summary(store.folder, len(planned), failed=driver.failed)
             tuned = tune(driver)
             keep_earlier_looks(store, tuned.runs(), driver.siblings)
@@ -164,7 +170,7 @@ def _publish(folder: Path, out: Path, tracking: str, watcher: Watcher, *, say: b
         at = f" at {without_password(uri)}"
         if say:
             watcher.say("Recording the runs in MLflow.")
-        with taking_turns(out, watcher.warn):
+        with taking_turns(out, watcher.warn), interrupts.careful():
             publish(folder, uri)
     except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
         advice = remedy(error, "--tracking", "publish them")

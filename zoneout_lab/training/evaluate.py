@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoneout_lab import interrupts
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.metrics import Score, as_score
 from zoneout_lab.ops.reference import versions
@@ -107,6 +108,7 @@ def _over(
     states: list[States | None] = [None] * samples
     with _seeds_of_evaluation(model):
         for inputs, targets in batches:
+            interrupts.check()
             each, guess, states = _predicted(model, inputs[None], targets[None], states, carried)
             loss += means(each).double().cpu().numpy() * targets.numel()
             if score.tally is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from zoneout_lab import interrupts
 from zoneout_lab.errors import InputRefusedError, LabError, TryAgainError, told
 from zoneout_lab.measures import Batch, Measure, group_of, refuse_other_labels, take
 from zoneout_lab.settings import Run
@@ -42,6 +43,7 @@ def measure_runs(
     batch = first_batch(split, outcomes[0].run.gradient_examples)
     kept = [wanted and outcome.status == "finished" for wanted, outcome in zip(which, outcomes, strict=True)]
     for measure in measures:
+        interrupts.check()
         group = group_of(measure)
         found = _found(measure, model, batch, [outcome.run for outcome in outcomes], kept)
         for outcome, keep, result in zip(outcomes, kept, found, strict=True):

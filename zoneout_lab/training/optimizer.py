@@ -42,6 +42,28 @@ def rate_at(training: Training, epoch: int) -> float:
 
 
 @torch.no_grad()
+def take_step(optimizer: torch.optim.Optimizer) -> None:
+    """One step of the optimizer. Where its size is beyond what a float32 can hold, as on CUDA no weight is a number afterwards.
+
+    On a CPU torch raises RuntimeError then: Adam divides the learning rate by 1 − .9^step, so that 3e38 overflows.
+
+    >>> weight = nn.Parameter(torch.zeros(1))
+    >>> weight.grad = torch.ones(1)
+    >>> take_step(torch.optim.Adam([weight], lr=3e38))
+    >>> weight.detach()
+    tensor([nan])
+    """
+    try:
+        optimizer.step()
+    except RuntimeError as error:
+        if "without overflow" not in str(error):
+            raise
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.fill_(torch.nan)
+
+
+@torch.no_grad()
 def clip_per_replica(parameters: Iterable[nn.Parameter], largest: float | None) -> Tensor:
     """Scale each replica's gradient so that its L2 norm over all parameters is at most ``largest``; returns the norms [R] before.
 
@@ -78,7 +100,7 @@ def clipped_step(optimizer: torch.optim.Optimizer, largest: float) -> Tensor:
     # from zero an optimizer without weight decay lands on its own step, exactly
     for parameter in moved:
         parameter.zero_()
-    optimizer.step()
+    take_step(optimizer)
     norms = _shrink(moved, largest)
     for parameter, start in zip(moved, before, strict=True):
         parameter.add_(start)

@@ -21,7 +21,7 @@ from zoneout_lab.settings import Training
 from zoneout_lab.tasks.base import Carried, Split
 from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel, States
-from zoneout_lab.training.optimizer import clip_per_replica, clipped_step, make_optimizer
+from zoneout_lab.training.optimizer import clip_per_replica, clipped_step, make_optimizer, take_step
 
 _EAGER = 3  # updates of a shape before it is captured: libraries choose their kernels and memory in the first ones
 
@@ -51,7 +51,7 @@ class Step:
     losses: Tensor = field(init=False)
     norms: Tensor = field(init=False)
     _captures: bool = field(init=False)
-    _states: States | None = field(default=None, init=False)
+    carried: States | None = field(default=None, init=False)
     _seen: dict[tuple[int, ...], int] = field(default_factory=dict, init=False)
     _graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor]] = field(default_factory=dict, init=False)
 
@@ -72,7 +72,7 @@ class Step:
         """An epoch starts: sums and carried states at zero, and from here on the learning rate ``lr`` where one is given."""
         self.losses.zero_()
         self.norms.zero_()
-        for state in self._states or ():
+        for state in self.carried or ():
             state.zero_()
         for group in self.optimizer.param_groups:
             if lr is not None and group["lr"] != lr:
@@ -86,9 +86,9 @@ class Step:
             rnn.update.fill_(update)
         else:
             rnn.update = update
-        if isinstance(self.split, Carried) and self._states is None:
+        if isinstance(self.split, Carried) and self.carried is None:
             shape = (len(index), rnn.num_layers, index.shape[1], rnn.hidden_size)
-            self._states = tuple(self.model.readout_bias.new_zeros(shape) for _ in rnn.cell.states)
+            self.carried = tuple(self.model.readout_bias.new_zeros(shape) for _ in rnn.cell.states)
         where = torch.as_tensor(index)
         if device.type == "cuda":
             self._on_cuda(where.pin_memory().to(device, non_blocking=True))
@@ -98,7 +98,7 @@ class Step:
     def compute(self, index: Tensor) -> None:
         """The update itself, every tensor of it on one device."""
         inputs, targets = self.split.gather(index)
-        logits, states = self.model.forward_with_states(inputs, self._states, reads(targets))
+        logits, states = self.model.forward_with_states(inputs, self.carried, reads(targets))
         loss = loss_by_replica(logits, targets)
         penalty = self.model.rnn.penalty
         whole = loss * (reads(targets) or 1) if self.training.loss == "sum_over_time" else loss
@@ -110,10 +110,10 @@ class Step:
             clipped_step(self.optimizer, self.training.clip)
         else:
             norm = clip_per_replica(self.model.parameters(), self.training.clip)
-            self.optimizer.step()
+            take_step(self.optimizer)
         self.losses += loss.detach()
         self.norms += norm
-        for kept, state in zip(self._states or (), states if self._states else (), strict=True):
+        for kept, state in zip(self.carried or (), states if self.carried else (), strict=True):
             kept.copy_(state.detach())
 
     def _on_cuda(self, index: Tensor) -> None:

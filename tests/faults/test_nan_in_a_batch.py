@@ -1,0 +1,42 @@
+"""A number that is none, in one replica of a batch: its run diverges, and the others are what they are without it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from test_checkpoint import outcome_bits
+from tiny_tasks import TinyExamples, make_run
+
+from zoneout_lab.training import Checkpoints, train
+from zoneout_lab.training.step import Step
+
+RUNS = [make_run(seed, epochs=3, gradient_epochs=(2, -1), gradient_examples=4) for seed in range(3)]
+WHERE = {
+    "weight": lambda step: next(iter(step.model.parameters())),
+    "optimizer": lambda step: step.optimizer.state[next(iter(step.model.parameters()))]["exp_avg"],
+    "readout": lambda step: step.model.readout_weight,
+}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("where", WHERE)
+def test_nan_at_an_update(where, value, monkeypatch, tmp_path):
+    """Protected by clipping replica by replica (`clip_per_replica`) and `Replicas._after`."""
+    task, data = TinyExamples(), TinyExamples().load()
+    alone = {**outcome_bits(train(RUNS[:1], task, data)), **outcome_bits(train(RUNS[2:], task, data))}
+    real = Step.__call__
+
+    def poisoned(step, index, update):
+        real(step, index, update)
+        if update == 7:
+            with torch.no_grad():
+                WHERE[where](step)[1] = value
+
+    monkeypatch.setattr(Step, "__call__", poisoned)
+    outcomes = train(RUNS, task, data, checkpoints=Checkpoints(tmp_path, every=0))
+    assert [outcome.status for outcome in outcomes] == ["finished", "diverged", "finished"]
+    assert outcomes[1].best_epoch == 1
+    assert np.isfinite(outcomes[1].at_best["test_error"])
+    bits = outcome_bits(outcomes)
+    assert {run: bits[run] for run in alone} == alone

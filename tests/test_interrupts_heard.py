@@ -1,0 +1,132 @@
+"""Signals are noted at once, and acted on where the running code says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from zoneout_lab import interrupts
+
+
+def test_in_a_callers_process_ctrl_c_is_put_off_and_comes_in_the_end():
+    done = []
+
+    def work():
+        with interrupts.careful():
+            signal.raise_signal(signal.SIGINT)
+            assert interrupts.asked() == signal.SIGINT
+            with interrupts.careful():
+                done.append("inner")
+            done.append("outer")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["inner", "outer"]
+    assert interrupts.asked() is None
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    interrupts.check()
+
+
+def test_a_second_ctrl_c_comes_at_once():
+    def work():
+        with interrupts.careful():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("it was put off too")
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        work()
+    assert not isinstance(raised.value, interrupts.Stopped)
+    assert interrupts.asked() is None
+
+
+PROCESS = """
+import gc, sys, time, weakref
+from zoneout_lab import interrupts
+interrupts.PATIENCE = 0.5
+interrupts.listen()
+def busy():
+    print("busy", flush=True)
+    time.sleep(30)
+{body}
+"""
+CALLBACK = """
+class A: pass
+a = A()
+w = weakref.finalize(a, busy)  # what is raised in here is swallowed
+del a
+print("went on")
+"""
+CAREFUL = """
+interrupts.and_then = "It is kept."
+with interrupts.careful():
+    print("busy", flush=True)
+    while not interrupts.asked():
+        time.sleep(0.01)
+    print("saved", flush=True)
+print("not reached")
+"""
+STUBBORN = """
+with interrupts.careful():
+    busy()
+"""
+FOREIGN = """
+import ctypes
+print("busy", flush=True)
+while True:  # C code that does not return to Python when a signal comes
+    ctypes.CDLL(None).sleep(30)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "output", "errors"),
+    [
+        ("busy()", "busy\n", "Stopped.\n"),
+        (CALLBACK, "busy\n", "Stopped.\n"),
+        (FOREIGN, "busy\n", "Stopped.\n"),
+        (STUBBORN, "busy\n", "Stopping.\nStopped.\n"),
+    ],
+    ids=["anywhere", "in a callback that swallows", "in foreign code", "in careful code that does not look"],
+)
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
+def test_a_signal_ends_the_process_with_its_code(body, output, errors, number):
+    """Protected by the thread that reads the pipe; a handler that raises fails in the callback, a flag alone in foreign code."""
+    assert started(body, number) == (128 + number, output, errors)
+
+
+def test_careful_code_is_not_ended_in_the_middle():
+    code, output, errors = started(CAREFUL, signal.SIGTERM)
+    assert output == "busy\nsaved\n"
+    assert code == 1  # a Stopped that nothing caught; the command line's main() does
+    assert errors.startswith("Stopping; what is being trained is saved. Once more stops at once.\n")
+
+
+def test_ignored_signals_stay_ignored():
+    """As under nohup."""
+    child = subprocess.run(
+        [sys.executable, "-c", PROCESS.format(body="print(interrupts.signal.getsignal(1))")],
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        capture_output=True,
+        text=True,
+    )
+    assert child.stdout == "1\n" or "SIG_IGN" in child.stdout
+
+
+def started(body: str, number: int) -> tuple[int, str, str]:
+    child = subprocess.Popen(
+        [sys.executable, "-c", PROCESS.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert child.stdout
+        first = child.stdout.readline()
+        time.sleep(0.1)
+        os.kill(child.pid, number)
+        output, errors = child.communicate(timeout=20)
+    finally:
+        child.kill()
+    return child.returncode, first + output, errors

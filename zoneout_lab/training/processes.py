@@ -1,0 +1,267 @@
+"""Batches of runs on several processes, one thread each: what keeps all cores of a laptop busy.
+
+A small recurrence gains little from threads (each timestep is too short to share), and its rounding could depend on them. One
+thread for each process makes a run's bits independent of how many processes there are.
+
+A process that dies takes nothing with it but its place: another is started there, and its batch goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import connection, resource_tracker
+from multiprocessing.connection import Connection
+from typing import Any
+
+from zoneout_lab import interrupts
+from zoneout_lab.errors import told
+from zoneout_lab.parts.code import Code, in_use
+from zoneout_lab.parts.private import is_private
+from zoneout_lab.settings import Run
+from zoneout_lab.tasks import Task, make_task
+from zoneout_lab.tasks.base import Data
+from zoneout_lab.training.checkpoint import Checkpoints
+from zoneout_lab.training.engine import Batches, Result, Work
+from zoneout_lab.training.loop import train
+from zoneout_lab.training.prepared import prepare_process
+from zoneout_lab.training.replicas import Progress
+
+_MOST_DEATHS = 3  # processes that one batch may take with it without coming any further
+_PATIENCE = 7.0  # seconds for processes to save what they train; the driver's own are few more
+_REPORTS_EVERY = 0.05
+
+
+@dataclass
+class _Worker:
+    """A process, our end of the pipe to it, and the batch it has; ``ready`` once it has started up."""
+
+    process: Any
+    pipe: Connection
+    number: int | None = None
+    ready: bool = False
+
+
+def in_processes(batches: Batches, work: Work, workers: int) -> Iterator[tuple[int, Result]]:
+    """The engine of so many processes on this machine's CPU."""
+    crew = _Crew(batches, work)
+    try:
+        for _ in range(workers):
+            crew.start()
+        while crew.workers:
+            if interrupts.asked() is not None:
+                yield from crew.stop()  # what is finished is not to be lost
+                interrupts.check()
+            for pipe in connection.wait([worker.pipe for worker in crew.workers], timeout=0.1):
+                yield from crew.hear(next(worker for worker in crew.workers if worker.pipe is pipe))
+    finally:
+        crew.stop()
+
+
+@dataclass
+class _Crew:
+    batches: Batches
+    work: Work
+    workers: list[_Worker] = field(default_factory=list)
+    waiting: deque[int] = field(init=False)
+    deaths: Counter[int] = field(default_factory=Counter)  # of each batch, since its last checkpoint
+    saved: dict[int, int] = field(default_factory=dict)
+    any_ready: bool = False
+
+    def __post_init__(self) -> None:
+        self.waiting = deque(range(len(self.batches)))
+
+    def start(self) -> None:
+        """Start a process on the next batch, if any waits."""
+        if not self.waiting:
+            return
+        work = self.work
+        # a new process cannot import a user's class by its module's name: it makes the task from the run
+        task = None if ":" in self.batches[0][0].task else work.task
+        # spawn: a forked torch may hang in its thread pools
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, task, work.data, in_use(), work.checkpoints), daemon=True)
+        resource_tracker.ensure_running()  # or starting the first process would start it, and lift the block
+        # a signal to the whole process group waits in a new process until that can deal with it
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        worker = _Worker(process, ours)
+        self.workers.append(worker)
+        self._give(worker)
+
+    def hear(self, worker: _Worker) -> Iterator[tuple[int, Result]]:
+        """What a process says or that it has died; the results that come of it."""
+        try:
+            kind, *rest = worker.pipe.recv()
+        except (EOFError, OSError, pickle.UnpicklingError):
+            interrupts.check()  # it may have been the driver's signal
+            yield from self._lost(worker)
+            return
+        number = worker.number
+        assert number is not None
+        if kind == "ready":
+            worker.ready = self.any_ready = True
+        elif kind == "progress":
+            self.work.report(number, *rest)
+        elif kind == "warning":
+            self.work.warn(*rest)
+        else:
+            self._give(worker)  # first: it trains while the results are written
+            yield number, rest[0]
+
+    def _give(self, worker: _Worker) -> None:
+        """Give a process the next batch; without one it ends."""
+        worker.number = self.waiting.popleft() if self.waiting else None
+        with suppress(OSError):  # it has died, which is heard of in a moment
+            worker.pipe.send(None if worker.number is None else self.batches[worker.number])
+        if worker.number is None:
+            self._end(worker)
+
+    def _end(self, worker: _Worker) -> None:
+        self.workers.remove(worker)
+        worker.process.join()
+        worker.pipe.close()
+
+    def _lost(self, worker: _Worker) -> Iterator[tuple[int, Result]]:
+        number = worker.number
+        assert number is not None
+        self._end(worker)
+        batch, how = self.batches[number], _how(worker.process.exitcode)
+        saved = self.work.checkpoints.update_of(batch) if self.work.checkpoints is not None else 0
+        self.deaths[number] = 1 + (self.deaths[number] if saved <= self.saved.get(number, 0) else 0)
+        self.saved[number] = saved
+        if self.deaths[number] < _MOST_DEATHS:
+            if worker.ready:
+                self.work.warn(
+                    f"A process {how} while it trained {_named(batch)}; another takes its place, and goes on from their last "
+                    "checkpoint if there is one."
+                )
+            self.waiting.appendleft(number)
+        else:
+            yield number, self._too_many(how, worker.process.exitcode)
+            while self.waiting and not self.any_ready:
+                yield self.waiting.popleft(), self._too_many(how, worker.process.exitcode)
+        self.start()
+
+    def _too_many(self, how: str, code: int) -> Exception:
+        if not self.any_ready:
+            return RuntimeError(
+                f"no process could be started to train in; each {how}. In a script, what calls run_study has to stand under "
+                'if __name__ == "__main__":'
+            )
+        text = f"{_MOST_DEATHS} processes in a row that trained this {how}"
+        # Linux ends a process like this when memory runs out
+        return MemoryError(f"{text}, as when memory runs out") if code == -signal.SIGKILL else RuntimeError(text)
+
+    def stop(self) -> list[tuple[int, Result]]:
+        """End all processes: at once those with nothing to save, and the others when it is saved. What they had finished is returned."""
+        results: list[tuple[int, Result]] = []
+        for worker in self.workers:
+            if not worker.ready or self.work.checkpoints is None:
+                worker.process.kill()
+            with suppress(OSError):
+                worker.pipe.send("stop")
+        until = time.monotonic() + _PATIENCE
+        try:
+            left = list(self.workers)
+            while left and time.monotonic() < until:
+                # read on: a process that cannot get rid of what it has to say never ends
+                for pipe in connection.wait([worker.pipe for worker in left], timeout=0.1):
+                    worker = next(each for each in left if each.pipe is pipe)
+                    try:
+                        kind, *rest = worker.pipe.recv()
+                        if kind == "warning":
+                            self.work.warn(*rest)
+                        elif kind == "result" and worker.number is not None:
+                            results.append((worker.number, rest[0]))
+                    except (EOFError, OSError, pickle.UnpicklingError):
+                        left.remove(worker)
+        finally:
+            for worker in self.workers:
+                worker.process.kill()
+                worker.process.join()
+                worker.pipe.close()
+            self.workers.clear()
+        return results
+
+
+def _how(code: int) -> str:
+    if code < 0:
+        with suppress(ValueError):
+            return f"died of {signal.Signals(-code).name}"
+    return f"ended with code {code}"
+
+
+def _named(batch: Sequence[Run]) -> str:
+    return f"{batch[0].arm} seed {batch[0].seed}" + (f" and {len(batch) - 1} more" if len(batch) > 1 else "")
+
+
+def _work(pipe: Connection, task: Task | None, data: Data, code: Code, checkpoints: Checkpoints | None) -> None:
+    """What a process does: train the batches it is given, until there are none or it is told to stop."""
+    interrupts.listen_quietly(interrupts.ask)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
+    jobs: queue.SimpleQueue[Sequence[Run] | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(pipe, jobs), daemon=True).start()
+    prepare_process()
+    code.use()
+    pipe.send(("ready",))
+    with suppress(interrupts.Stopped, BrokenPipeError):
+        while (batch := jobs.get()) is not None:
+            pipe.send(("result", _trained(batch, pipe, task, data, checkpoints)))
+    asked = interrupts.asked()
+    os._exit(0 if asked is None else interrupts.exit_code(asked))  # threads and libraries have nothing left to do
+
+
+def _listen(pipe: Connection, jobs: queue.SimpleQueue[Sequence[Run] | None]) -> None:
+    while True:
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            os._exit(1)  # a driver that is killed cannot end its workers
+        if message == "stop":
+            interrupts.ask(signal.SIGTERM)
+        jobs.put(None if message == "stop" else message)
+
+
+def _trained(
+    batch: Sequence[Run], pipe: Connection, task: Task | None, data: Data, checkpoints: Checkpoints | None
+) -> Result:
+    told_at = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal told_at
+        if (now := time.monotonic()) >= told_at + _REPORTS_EVERY:
+            told_at = now
+            pipe.send(("progress", progress))
+
+    try:
+        task = task or make_task(batch[0].task, batch[0].setting.options)
+        return train(
+            batch, task, data, report=report, checkpoints=checkpoints, warn=lambda text: pipe.send(("warning", text))
+        )
+    except Exception as error:  # noqa: BLE001 - an error ends its batch and no other
+        return error if _can_be_sent(error) else RuntimeError(told(error))
+
+
+def _can_be_sent(error: Exception) -> bool:
+    """True where the driver can read an error: its class is not a user's own, and it survives being copied."""
+    if type(error).__module__ == "__mp_main__" or is_private(type(error)):
+        return False
+    try:
+        return isinstance(pickle.loads(pickle.dumps(error)), type(error))  # noqa: S301 - what was written here just now
+    except Exception:  # noqa: BLE001
+        return False
