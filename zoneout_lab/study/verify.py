@@ -59,14 +59,9 @@ class _Looked:
 def verify(folder: Path) -> list[Checked]:
     """Check all files of a study's folder, the codes of texts in the user's cache, and the databases beside it. Changes nothing.
 
-    Where the manifest is damaged, it is all that is checked: it says what the others are.
-
-    Raises InputRefusedError where there is no manifest.
+    Raises InputRefusedError where there is no manifest, IntegrityError where it is damaged: it says what the other files have to be.
     """
-    try:
-        manifest = read_manifest(folder)
-    except IntegrityError as error:
-        return [Checked("manifest", 1, (Damage(folder / manifests.FILE, str(error), "verify --repair rebuilds it"),))]
+    manifest = read_manifest(folder)
     is_sealed = manifests.is_sealed(folder)
     old = "" if is_sealed else "older than its own SHA-256: it is unprotected"
     rows = [Checked("manifest", 1, note=old)]
