@@ -352,3 +352,39 @@ def test_scores_of_several_units_are_called_by_their_split(split: str) -> None:
         trees[1]["metrics"] = xr.DataTree(trees[1]["metrics"].to_dataset().rename(test_error="test_bpc"))
     word = "validation" if split == "valid" else "test"
     assert across(trees).judgements[0].noun == f"{word} score"
+
+
+def test_a_study_over_tasks_is_called_what_the_first_is() -> None:
+    def called(first: dict[str, Any], second: dict[str, Any]) -> tuple[str, str, str]:
+        over = across([results("t1", **first), results("t2", **second)])
+        return over.name, over.title, over.question
+
+    bare = {"title": None, "question": None}
+    assert called({}, {"name": "b", "title": "B", "question": "B?"}) == ("tiny", "A tiny study", "Does it work?")
+    assert called(bare | {"name": "a"}, {"name": "b"}) == ("a", "a", "")
+    assert called(bare | {"name": None}, {"name": "b"}) == ("", "Untitled study", "")
+
+
+def test_the_label_of_an_arm_is_the_first_study_s_and_its_name_where_it_has_none() -> None:
+    arms = [{key: value for key, value in arm.items() if key != "label"} for arm in ARMS]
+    named = across([results("t1"), results("t2", arms=arms)]).judgements[0]
+    assert "of zoneout is lower on average than that of the LSTM" in named.sentence
+    bare = across([results("t1", arms=arms), results("t2")]).judgements[0]
+    assert "of zoneout is lower on average than that of lstm" in bare.sentence
+
+
+def test_refusals_name_the_results_by_their_place() -> None:
+    with pytest.raises(InputRefusedError, match="the baseline of results 1 and of results 3 are not the same"):
+        across([results("t1"), results("t2"), results("t3", baseline="zoneout")])
+    with pytest.raises(InputRefusedError, match=r"^Results 2 are of a study without hypotheses"):
+        across([results("t1"), results("t2", hypotheses=[])])
+    with pytest.raises(InputRefusedError, match="got 1"):
+        across([results("t1")])
+
+
+def test_what_varies_between_seeds_belongs_to_the_question() -> None:
+    with pytest.raises(InputRefusedError, match="the kinds of randomness that vary of"):
+        across([results("t1"), results("t2", vary=["masks"])])
+    arms = [ARMS[0], ARMS[1] | {"vary": ["masks"]}, ARMS[2]]
+    with pytest.raises(InputRefusedError, match="the arms of"):
+        across([results("t1"), results("t2", arms=arms)])
