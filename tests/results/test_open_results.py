@@ -204,10 +204,14 @@ def test_runs_of_a_look_not_reached_are_left_out(study_folder):
 def test_what_runs_record_is_gathered(study_folder):
     some, score = runs(), Score("error", "error").to_json()
     some[0]["provenance"].attrs["score"] = some[1]["provenance"].attrs["score"] = json.dumps(score)
+    some[0]["provenance"].attrs["versions"] = '{"torch": "2.11", "numpy": "2.4"}'
+    some[1]["provenance"].attrs["versions"] = '{"numpy": "2.4", "torch": "2.11"}'
     failed = {"group": "dynamics", "epoch": 1, "error": "out of memory"}
     some[1]["provenance"].attrs["unmeasured"] = json.dumps([failed, failed | {"epoch": 2}])
     tree = open_results(study_folder(some, make_spec(seeds=3)))
     assert schema.provenance(tree, "score") == [score]
+    # the order in which they were written down makes no other versions
+    assert schema.provenance(tree, "versions") == [{"torch": "2.11", "numpy": "2.4"}, {"torch": "2.11"}]
     here = {"arm": "lstm", "seed": 2}
     assert schema.provenance(tree, "unmeasured") == [here | failed, here | failed | {"epoch": 2}]
 
