@@ -177,6 +177,13 @@ def test_ratios_too_large_to_hold_are_infinite():
     assert difference(PLAIN, -0.0225, 2) == "−2.25"
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(-0.00004, "−0.004"), (0.01996, "1.996"), (-0.01996, "−1.996"), (0.02, "2.00")]
+)
+def test_no_rounding_reaches_no_difference_or_a_margin(value, text):
+    assert difference(altered(bound=0.02), value, 2) == text
+
+
 def test_margins_in_words():
     assert margin_in_words(PLAIN) == margin_in_words(RATIO) == ""
     assert margin_in_words(altered(margin=0.005, bound=0.005)) == "0.500"
