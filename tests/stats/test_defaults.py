@@ -29,3 +29,12 @@ def test_a_mean_that_only_rounding_keeps_from_zero_is_zero():
     assert differences.sum() != 0
     effect = stats.paired_effect(differences, sizes=[0.3, 0.7, 0.6, 0.6])
     assert effect.mean == 0
+
+
+def test_power_is_counted_on_a_thousand_samples_and_four_fifths_of_them_are_enough():
+    design = stats.Design((stats.Claim(),), np.eye(1))
+    spelled = stats.Design((stats.Claim(),), np.eye(1), samples=1000, seed=0)
+    assert design.powers(7, [-1.2]) == spelled.powers(7, [-1.2])
+    assert stats.chance_over_tasks((5, 5), 1.0) == stats.chance_over_tasks((5, 5), 1.0, 0.05, 2000)
+    assert stats.smallest_over_tasks((5, 5)) == stats.smallest_over_tasks((5, 5), 0.05, chance=0.8)
+    assert stats.upper_sd(1.0, 10) == stats.upper_sd(1.0, 10, confidence=0.8)

@@ -193,6 +193,22 @@ def test_counted_verdicts_are_those_of_single_samples() -> None:
             assert [stats.VERDICTS[code] for code in many[k]] == [d.verdict for d in one]
 
 
+@pytest.mark.parametrize(
+    ("shapes", "margins", "message"),
+    [
+        ([(4, 2, 3), (4, 2, 5)], (0.0, 0.5), "without a margin"),
+        ([], (0.0,), "for each task"),
+        ([(4, 1, 3), (4, 3)], (0.0,), "for each task"),
+        ([(4, 2, 3), (4, 1, 3)], (0.0, 0.0), "for each task"),
+        ([(4, 1, 3), (5, 1, 3)], (0.0,), "for each task"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused(shapes: list, margins: tuple, message: str) -> None:  # type: ignore[type-arg]
+    claims = [stats.Claim("lower", margin) for margin in margins]
+    with pytest.raises(InputRefusedError, match=message):
+        decide_many_over_tasks([np.zeros(shape) for shape in shapes], claims)
+
+
 def test_error_rate_and_power() -> None:
     """2,000 simulations: error within its 99.9% binomial bound of .05, tasks whose spreads differ a thousandfold; power beyond that of one task."""
     rng = np.random.default_rng(6)
