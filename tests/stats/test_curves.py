@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats import cluster_test, common_grid, max_t, simultaneous_band
+from zoneout_lab.stats import cluster_test, common_grid, curves_look_skewed, max_t, simultaneous_band
 from zoneout_lab.stats import curve_flips as module
 
 # mne 1.13.2, on the differences of seeded() with the same arguments:
@@ -224,3 +225,16 @@ def test_one_grid_for_all() -> None:
     curves[1, 2, 0] = np.nextafter(2.0**-126, 1)
     assert common_grid(curves, positive=True)[0]
     assert not common_grid(np.full((2, 3), np.nan)).any()
+
+
+@pytest.mark.parametrize("n", [4, 5, 8, 12])
+def test_curves_look_skewed_where_the_mean_skewness_exceeds_three_quarters_of_its_error(n: int) -> None:
+    rng, said = np.random.default_rng(n), []
+    error = math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
+    for shape in np.linspace(0.05, 0.8, 40):
+        d = rng.lognormal(sigma=shape, size=(n, 12)) * rng.choice([-1, 1])
+        d[:, 3], d[1, 5] = 2.0, np.nan  # one timestep without spread, and one that was not measured
+        whole = np.delete(d, [3, 5], 1)
+        said.append(curves_look_skewed(d))
+        assert said[-1] == (abs(scipy_stats.skew(whole, bias=False).mean()) > 0.75 * error)
+    assert 0 < sum(said) < 40
