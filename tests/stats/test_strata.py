@@ -76,6 +76,22 @@ def test_one_task_is_the_ordinary_test() -> None:
             )
 
 
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        (stats.Claim("lower"), "underpowered"),
+        (stats.Claim("lower", 0.5), "equivalent"),
+        (stats.Claim("same", 0.5), "supported"),
+        (stats.Claim("not lower", 0.5), "supported"),
+    ],
+)
+def test_absence_is_possible_where_a_difference_is_not(claim: stats.Claim, verdict: str) -> None:
+    """Seven seeds reach 1/2⁷ on one side, which is below .01, and 2/2⁷ on either, which is not."""
+    d = [0.01, -0.02, 0.03, -0.01, 0.02, -0.03, 0.0]
+    assert stats.decide([d], [claim], 0.01)[0].verdict == verdict
+    assert decide_over_tasks([[d]], [claim], 0.01)[0].verdict == verdict
+
+
 def test_each_task_weighs_the_same() -> None:
     """A unit, a spread or a number of seeds gives a task no more say."""
     a, b = np.array([-1.0, -2.0, -3.0, 0.5]), np.array([2.0, 3.0, 1.0, -0.5])
