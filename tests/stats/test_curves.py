@@ -134,6 +134,16 @@ def test_more_than_twelve_seeds_are_sampled_from_the_generator() -> None:
     assert max_t(np.ones((14, 1)) + d * 1e-3, rng=np.random.default_rng(1)).p.min() >= 1 / 10_000
 
 
+@pytest.mark.parametrize("steps", [1, 40])  # one block of flips, and several
+def test_as_many_flips_are_drawn_as_are_said_and_only_the_first_is_the_identity(steps: int) -> None:
+    unit = np.eye(14)[:, :1].repeat(steps, 1)
+    blocks = list(module.flipped(unit + 0.01, np.random.default_rng(0)))
+    assert sum(block.shape[1] for block in blocks) == 10_000
+    sums = np.concatenate(blocks, 1)[0]
+    assert sums[0] == pytest.approx(1.14)
+    assert (np.isclose(sums, 1.14)).sum() < 6  # of 10,000 draws from 2¹⁴
+
+
 def test_twelve_seeds_are_enumerated_and_two_are_enough() -> None:
     d = seeded(13, 5, 0, 0.5)
     assert (max_t(d[:12]).exact, max_t(d[:12]).flips) == (True, 4096)

@@ -121,6 +121,13 @@ def test_a_family_has_the_power_of_decide_on_the_whole_family():
         assert interval.low - 0.03 < power < interval.high + 0.03
 
 
+def test_simulated_differences_are_correlated_as_said():
+    said = shared_baseline([("a", "base"), ("b", "base"), ("base", "a")], ["error"] * 3)  # of rank two
+    sums, drift = Design((Claim(),) * 3, said, samples=4000)._sums(8)
+    assert drift[0] == 8
+    assert np.cov(sums[:, :, 0]) / 8 == pytest.approx(said, abs=0.09)
+
+
 def test_joint_flips_have_power_where_holm_has_none():
     joint, by_holm = (Design((Claim(),) * 5, HALF, family=family, samples=300) for family in ("joint", "holm"))
     assert by_holm.powers(7, [-2.0] * 5).max() == 0

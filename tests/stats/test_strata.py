@@ -90,6 +90,9 @@ def test_absence_is_possible_where_a_difference_is_not(claim: stats.Claim, verdi
     d = [0.01, -0.02, 0.03, -0.01, 0.02, -0.03, 0.0]
     assert stats.decide([d], [claim], 0.01)[0].verdict == verdict
     assert decide_over_tasks([[d]], [claim], 0.01)[0].verdict == verdict
+    # 1/2⁷ is above .006, so nothing is possible there
+    assert stats.decide([d], [claim], 0.006)[0].verdict == "underpowered"
+    assert decide_over_tasks([[d]], [claim], 0.006)[0].verdict == "underpowered"
 
 
 def test_each_task_weighs_the_same() -> None:
