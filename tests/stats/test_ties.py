@@ -45,7 +45,8 @@ def test_enormous_differences_whose_sum_is_not_finite_are_described_as_small_one
     one, other = paired_effect(small), paired_effect(small * 2.0**1023)
     for what in ("mean", "sd", "hodges_lehmann"):
         assert getattr(other, what) / 2.0**1023 == pytest.approx(getattr(one, what))
-    assert (other.d_z, other.p_wilcoxon) == (pytest.approx(one.d_z), one.p_wilcoxon)
+    assert other.d_z == pytest.approx(one.d_z)
+    assert other.p_wilcoxon == one.p_wilcoxon
 
 
 @pytest.mark.parametrize("value", [0.02, -0.1, 1e-9, 7e300])
