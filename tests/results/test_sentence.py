@@ -161,7 +161,9 @@ def test_levels_and_p():
         LINEAR, p=0.0499999, p_adjusted=0.0500001, family=2
     )
     assert "; Holm-adjusted p = 0.2 among 3 hypotheses)" in said(LINEAR, p_adjusted=0.2, family=3, correction="holm")
-    assert "; p = 0.00781 for no difference; 0.2 for the verdict)" in said(LINEAR, bound=0.01, margin=0.01, p_adjusted=0.2)
+    assert "; p = 0.00781 for no difference; 0.2 for the verdict)" in said(
+        LINEAR, bound=0.01, margin=0.01, p_adjusted=0.2
+    )
     few = {"verdict": "underpowered", "smallest_p": 0.0500001}
     assert "; p can reach 0.0500001 at best and 0.05 is needed)" in said(LINEAR, **few)
     assert "; no verdict is given on fewer than 6 seeds)" in said(LINEAR, **few | {"smallest_p": 0.05})
