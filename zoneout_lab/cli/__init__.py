@@ -22,6 +22,8 @@ def main() -> NoReturn:
     code = _run()
     if (number := interrupts.asked()) is not None:
         interrupts.leave(number)  # whatever the command made of it
+    if code == 130:
+        print(interrupts.farewell(), file=sys.stderr)  # noqa: T201
     sys.exit(code)
 
 
@@ -29,7 +31,7 @@ def _run() -> int:
     from typer import exceptions as usage
 
     from zoneout_lab.cli.app import app
-    from zoneout_lab.cli.console import any_letters, errors, tell
+    from zoneout_lab.cli.console import any_letters, tell
     from zoneout_lab.errors import LabError
 
     any_letters()
@@ -47,8 +49,6 @@ def _run() -> int:
         getattr(error, "show", error.format_message)()
         return 2
     except (KeyboardInterrupt, usage.Abort):
-        if interrupts.asked() is None:  # the answer to a question of the command line's own
-            errors.print(interrupts.farewell(), markup=False, highlight=False, soft_wrap=True)
         return 130
     except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
