@@ -22,10 +22,12 @@ def main() -> NoReturn:
 
     from zoneout_lab import interrupts
     from zoneout_lab.cli.app import app
-    from zoneout_lab.cli.console import any_letters, errors, tell
+    from zoneout_lab.cli.console import any_letters, errors, libraries_are_legible, tell
     from zoneout_lab.errors import LabError
+    from zoneout_lab.results.legible import printable
 
     any_letters()
+    libraries_are_legible()
     # recording runs must not report to MLflow's makers unless the user says so
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     interrupts.results_kept = False
@@ -40,6 +42,7 @@ def main() -> NoReturn:
     except usage.Exit as error:
         code = error.exit_code
     except usage.TyperException as error:
+        error.message = printable(error.message)
         # those about the command line print themselves, with its usage
         getattr(error, "show", error.format_message)()
         code = 2
