@@ -75,7 +75,7 @@ def test_a_file_that_is_no_json_object_of_ours(tmp_path, content, words):
         guarded.read_json(tmp_path / "MANIFEST.json")
 
 
-NAMES = [
+NAMES: list[object] = [
     "../x.nc", "runs/../../x.nc", "/etc/passwd", "..", ".", "", "runs/..", "C:/x.nc", "..\\x.nc", "\\\\host\\x", "runs/\x1b[31m.nc",
     "runs/a\nb.nc", "runs/\u202egnp.nc", "runs/\ud800.nc", "x" * 300, "runs/" + "é" * 200, "con", "runs/NUL.nc", "aux.txt", "runs/x.nc ", "runs/x.",
     "a\0b", "//x", None, 3, ["runs/x.nc"], {}, True,

@@ -56,4 +56,4 @@ def check_contents(file: BinaryIO, size: int) -> None:
 def _bytes_of(variable: h5py.Dataset) -> int:
     if variable.is_virtual or variable.external:
         raise ValueError(f"the numbers of {variable.name!r} lie in another file")
-    return math.prod(variable.shape or (0,)) * variable.dtype.itemsize
+    return int(math.prod(variable.shape or (0,)) * variable.dtype.itemsize)

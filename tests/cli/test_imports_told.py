@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-
 HALF = '''
 from dataclasses import dataclass
 from zoneout_lab.regularizers import Zoneout

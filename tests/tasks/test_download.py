@@ -257,7 +257,9 @@ def test_a_redirection_on_this_machine_is_followed(server: Server, tmp_path: Pat
     assert server.asked == ["/a.txt", "/b.txt"]
 
 
-def test_a_redirection_from_https_to_this_machine_is_refused(server: Server, tmp_path: Path) -> None:
+def test_a_redirection_from_https_to_this_machine_is_refused(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a server with a certificate that this process trusts; the plain one would serve the very file."""
     server.served["/a.txt"] = CONTENT
     files = [tmp_path / "key.pem", tmp_path / "cert.pem"]
@@ -285,9 +287,9 @@ def test_a_redirection_from_https_to_this_machine_is_refused(server: Server, tmp
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(InputRefusedError, match="which is not https"):
-            patch.setenv("SSL_CERT_FILE", str(files[1]))
-            patch.setenv("no_proxy", "localhost,127.0.0.1")
+        monkeypatch.setenv("SSL_CERT_FILE", str(files[1]))
+        monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+        with pytest.raises(InputRefusedError, match="which is not https"):
             fetch(f"https://localhost:{httpd.server_address[1]}/a.txt", tmp_path / "to" / "a.txt", SHA)
     finally:
         httpd.shutdown()
