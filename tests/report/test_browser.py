@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from zoneout_lab import schema
-from zoneout_lab.report import write_index, write_side_by_side
+from zoneout_lab.report import write_across, write_index, write_side_by_side
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = (360, 390, 820, 1280, 1920)
@@ -115,7 +115,7 @@ addEventListener("load", () => {{
 </script>"""
 
 
-def test_the_index_and_two_results_fit_every_screen(study: xr.DataTree, tmp_path: Path) -> None:
+def test_the_index_two_results_and_several_tasks_fit_every_screen(study: xr.DataTree, tmp_path: Path) -> None:
     schema.write_tree(study, tmp_path / "one" / "study.nc")
     long = schema.study_of(study) or {}
     other = study.copy()
@@ -125,9 +125,12 @@ def test_the_index_and_two_results_fit_every_screen(study: xr.DataTree, tmp_path
     schema.write_tree(other, tmp_path / "two" / "study.nc")
     write_index([tmp_path], tmp_path / "index.html")
     write_side_by_side(tmp_path / "one", tmp_path / "two", tmp_path / "both.html")
+    elsewhere = other.copy()
+    elsewhere["provenance"].attrs["study"] = json.dumps(schema.study_of(other) | {"task": "./of_my_own.py:" + "T" * 60})
+    write_across([other, elsewhere], tmp_path / "tasks.html")
     frames = "".join(
         f'<iframe src="{name}.html" style="border: 0; width: {w}px; height: 900px"></iframe>'
-        for name in ("index", "both")
+        for name in ("index", "both", "tasks")
         for w in WIDTHS
     )
     (tmp_path / "probe.html").write_text(WIDE.format(frames=frames), encoding="utf-8")
@@ -136,7 +139,7 @@ def test_the_index_and_two_results_fit_every_screen(study: xr.DataTree, tmp_path
     found = re.search(r"\[\{.*\}\]", dom)
     assert found, dom[-2000:]
     seen = json.loads(found[0])
-    assert len(seen) == 2 * len(WIDTHS)
+    assert len(seen) == 3 * len(WIDTHS)
     for view in seen:
         assert view["content"] <= view["width"], f"scrolls sideways at {view['width']} px"
         assert view["badges"] >= 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from test_variance_section import words
@@ -43,6 +44,28 @@ def test_what_was_looked_at_before_is_under_deviations(studies, tmp_path):
     assert "None: the study was run as it was declared" not in shown
     # ten now as then: two numbers of seeds in all
     assert "Looking twice raises the chance of a false verdict above α = 0.05" in shown
+
+
+def test_a_look_that_could_decide_nothing_adds_no_chance_of_a_false_verdict(studies, tmp_path):
+    tree = studies(measured=(), epochs=3)
+    study = schema.study_of(tree)
+    few: dict[str, Any] = {
+        "folder": "s-1",
+        "seeds": 5,
+        "date": "",
+        "alpha": 0.05,
+        "family": study.get("family"),
+        "looks": [],
+    }
+    look = few | {"hypotheses": [study["hypotheses"][0] | {"verdict": "underpowered", "p": 0.06}]}
+    tree["provenance"].attrs["earlier_looks"] = json.dumps([look])
+    shown = words(write_report(tree, tmp_path / "r.html").read_text())
+    assert "No verdict could be reached then" in shown
+    assert "raises the chance" not in shown
+    later = look | {"family": "another", "looks": [4, 9]}
+    tree["provenance"].attrs["earlier_looks"] = json.dumps([later])
+    shown = words(write_report(tree, tmp_path / "r.html").read_text())
+    assert "with the another correction, with other declared looks" in shown
 
 
 @pytest.mark.parametrize("recorded", ["[]", "{}", "3", "[null]", '[{"seeds": "x"}]', '[{"hypotheses": [null]}]'])

@@ -6,10 +6,13 @@ import dataclasses
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import xarray as xr
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from zoneout_lab.report.arms import Arm, Style
 from zoneout_lab.report.data import ReportData
@@ -31,6 +34,19 @@ def bars(what: Shift) -> list[tuple[tuple[float, float], float, bool]]:
         draw(drawing.axes, 0.0, what)
         lines = [line for line in drawing.axes.lines if len(line.get_xdata()) == 2]
         return [(tuple(line.get_xdata()), line.get_linewidth(), line.is_dashed()) for line in lines]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.floats(-30, 30), st.floats(1e-3, 40))
+@example(math.log(0.481), math.log(1.849 / 0.481))
+def test_ticks_of_ratios_lie_on_the_axis_in_order(low, length):
+    high = low + length
+    ticks = ratio_ticks(low, high)
+    assert 2 <= len(ticks) <= 12
+    assert all(a < b for a, b in pairwise(ticks))
+    assert all(low - 1e-5 <= math.log(tick) <= high + 1e-5 for tick in ticks)
+    if low < 0 < high:
+        assert 1.0 in ticks
 
 
 def test_two_intervals_are_a_thin_bar_and_a_thick_one():

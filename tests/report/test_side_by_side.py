@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.report import write_side_by_side
 from zoneout_lab.report.data import ReportData
+from zoneout_lab.report.side_by_side import _lead
 from zoneout_lab.report.two_results import conclusions, differing, matched
 from zoneout_lab.results import judge
 from zoneout_lab.results.builds import split_variance
@@ -82,6 +84,32 @@ def test_both_verdicts_and_outcomes_stand_in_the_row_of_each_hypothesis(one: xr.
         assert badges == [verdicts[0][place], verdicts[1][place]]
         shorts = [judge(tree)[place].comparison.short for tree in (one, other)]
         assert [words.text for words in row.find("p", class_="outcome")] == [" ".join(s.split()) for s in shorts]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        (
+            ("underpowered inconclusive", "inconclusive inconclusive"),
+            "Each of the 2 hypotheses is open in both results.",
+        ),
+        (("supported inconclusive", "inconclusive underpowered"), "Of 2 hypotheses, 1 has different verdicts"),
+        (("supported supported", "underpowered inconclusive"), "Of 2 hypotheses, none is decided in one"),
+        (("supported supported", "equivalent equivalent"), "All 2 hypotheses have the same verdict in both."),
+        (("inconclusive underpowered",), "The hypothesis is open in both results."),
+    ],
+)
+def test_two_open_verdicts_are_no_disagreement(one: xr.DataTree, verdicts: tuple[str, ...], said: str) -> None:
+    data = read(one, one)
+    first = matched(*data)[0]
+
+    def put(judgement: Any, verdict: str) -> Any:
+        return dataclasses.replace(judgement, comparison=dataclasses.replace(judgement.comparison, verdict=verdict))
+
+    pairs = [each.split() for each in verdicts]
+    assert _lead(
+        [dataclasses.replace(first, one=put(first.one, a), other=put(first.other, b)) for a, b in pairs]
+    ).startswith(said)
 
 
 def test_both_effects_are_on_one_axis_and_in_one_table(one: xr.DataTree, tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_every_word_of_a_sentence() -> None:
     over = across([results("digits", BETTER[:3]), results("adding", BETTER[3:])])
     assert (over.name, over.title, over.question) == ("tiny", "A tiny study", "Does it work?")
     assert over.judgements[0].sentence == (
-        "Over 2 tasks with 6 paired seeds, the validation error of zoneout is lower on average than that of the LSTM (lower on 2 of 2 tasks and in 6 of 6 pairs; "
+        "Over 2 tasks with 6 pairs of runs, the validation error of zoneout is lower on average than that of the LSTM (lower on 2 of 2 tasks and in 6 of 6 pairs; "
         "standardised difference −0.899; p = 0.0312): supported."
     )
     assert over.judgements[0].short == (

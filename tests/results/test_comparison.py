@@ -103,7 +103,7 @@ def test_sentences():
     )
     assert compare(tree, "lstm", "zoneout", metric="valid_error", direction="same", margin=0.03).sentence == (
         "Over 8 paired seeds, the validation error of the LSTM is 1.21 percentage points higher than that of zoneout "
-        "(difference 1.21, 90% interval 0.97 to 1.47; margin 3.00; p = 0.00781; 0.00391 for the verdict; the differences look skewed, so the "
+        "(difference 1.21, 90% interval 0.97 to 1.47; margin 3.00; p = 0.00781 for no difference; 0.00391 for the verdict; the differences look skewed, so the "
         "interval may cover less than it says; without symmetry, by the sign test, p = 0.00781): supported (exploratory: not declared before the runs)."
     )
     few = {s: ZONEOUT[s] for s in range(4)}
@@ -175,7 +175,9 @@ def test_every_sentence_says_what_its_numbers_say(thousandths, direction, margin
     if c.verdict == "underpowered":
         assert f"where {stats.seeds_needed(c.alpha)} paired seeds" in text
     else:
-        assert f"p = {p_value(c.p, [c.alpha])}; {p_value(c.p_adjusted, [alpha])} for the verdict" in text
+        assert (
+            f"p = {p_value(c.p, [c.alpha])} for no difference; {p_value(c.p_adjusted, [alpha])} for the verdict" in text
+        )
     for caution, words in CAUTIONS.items():
         assert (words in text) == (caution in c.cautions)
     assert ("by the sign test" in text) == bool(c.cautions)

@@ -29,7 +29,9 @@ def test_one_hypothesis_is_a_comparison():
     assert (judgement.name, judgement.statement) == ("zoneout-lstm", "zoneout against lstm")
     assert (judgement.claims, judgement.reason) == ((16,), "any gain counts")
     alone = compare(tree, "zoneout", "lstm", metric="valid_error", direction="higher", margin=0.001)
-    exploratory = dataclasses.replace(judgement.comparison, declared=False, sentence=alone.sentence)
+    exploratory = dataclasses.replace(
+        judgement.comparison, declared=False, declared_as="zoneout-lstm", sentence=alone.sentence, short=alone.short
+    )
     # declared before families could be joint: absence is read off the same interval as all else
     assert (exploratory.correction, exploratory.inner_alpha) == ("holm", 0.05)
     same = {"correction": "joint", "inner": alone.inner, "inner_alpha": 0.1}

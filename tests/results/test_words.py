@@ -200,7 +200,12 @@ def test_only_what_was_declared_is_not_exploratory():
     looked_up = compare(tree, "zoneout", "lstm", metric="valid_error")
     assert declared.verdict == looked_up.verdict == "supported"
     assert declared.sentence.endswith(": supported.")
-    assert looked_up.sentence.endswith(": supported (exploratory: not declared before the runs).")
+    assert looked_up.sentence.endswith(
+        ": supported (exploratory: by itself and not as declared; the verdict on 'other' is that of judge)."
+    )
+    assert (declared.declared_as, looked_up.declared_as) == ("", "other")
+    other = compare(tree, "zoneout", "lstm", metric="train_loss" if "train_loss" in tree["metrics"] else "test_error")
+    assert other.sentence.endswith(" (exploratory: not declared before the runs).")
 
 
 def test_a_part_of_the_seeds_says_which_are_missing():

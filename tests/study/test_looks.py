@@ -178,6 +178,8 @@ NOW = small(seeds=10, hypotheses=(HELPS,))
         ({"seeds": 6, "name": "other"}, False),
         ({"seeds": 6, "seed": 5}, False),
         ({"seeds": 6, "looks": (3, 6)}, True),
+        ({"looks": (6, 10)}, True),
+        ({"family": "holm"}, True),
         ({"title": "Another"}, False),
         ({"hypotheses": (HELPS.model_copy(update={"statement": "In other words.", "claims": (16,)}),)}, False),
     ],

@@ -185,7 +185,7 @@ def _plan(
         "missing": f"{len(missing)}, trained in batches of {'at most ' if expected is None else ''}{', '.join(str(len(b)) for b in work)}" if work else "none",
         **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
-        **({"power": f"{line} of the paired differences; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
+        **({"power": f"{line}; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
         **({"looks": f"at {listing([str(look) for look in study.looks])} seeds; it ends at the first at which every hypothesis has a verdict"} if study.looks else {}),
         "time": "none: everything is there" if not work else "not known here" if expected is None
                 else f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once",

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoneout_lab import schema, stats
-from zoneout_lab.cli.console import errors, output, print_json
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.cli.console import errors, output, print_json, tell
+from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.results import Prospect, Question, open_results, prospects, usual_design
 from zoneout_lab.study import Study
 
@@ -28,9 +28,9 @@ def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
         print_json({"on_one_task": rows, "over_tasks": _plain(_over_tasks(whole))} if whole.tasks else rows)
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("hypothesis", overflow="fold", min_width=20)
+    table.add_column("hypothesis", overflow="fold", min_width=12)
     for name in ("assumed", "power", "seeds", "smallest", "alone", "spare"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name != "assumed")
     for h, p in zip(study.hypotheses, found, strict=True):
         table.add_row(
             escape(h.name),
@@ -58,6 +58,8 @@ def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
             f"The difference assumed is the one that the pilot saw; the spread is the upper end of what its {one.pilot} pairs allow with 80% confidence (pp: percentage points).",
             style="dim", highlight=False, soft_wrap=True,
         )  # fmt: skip
+        if otherwise := unlike(study, pilot):
+            tell("Warning", f"The pilot was trained {otherwise}. The spread there may be another than here.")
     errors.print(
         f"Power: the chance that {study.seeds} seeds give the verdict that is then true, by simulating the test that will be used on normal differences. "
         "Seeds: how many would make it .8. "
@@ -102,7 +104,31 @@ def prospects_of(study: Study, pilot: Path | None = None) -> tuple[Prospect, ...
     if not study.hypotheses:
         raise InputRefusedError(f"{study.name} declares no hypotheses, so there is nothing to find with any power.")
     tree = None if pilot is None else open_results(pilot)
-    return prospects(_questions(study), study.seeds, study.alpha, correction=study.family, pilot=tree)
+    try:
+        return prospects(_questions(study), study.seeds, study.alpha, correction=study.family, pilot=tree)
+    except UsageError as error:
+        if tree is None:
+            raise
+        name = (schema.study_of(tree) or {}).get("name", "a study not recorded")
+        raise UsageError(
+            f"The pilot in {pilot} is of {name} and lacks what {study.name} asks about. {error}"
+        ) from error
+
+
+def unlike(study: Study, pilot: Path) -> str:
+    """In what a pilot was trained otherwise than the study will be, as far as it says; empty where in nothing."""
+    theirs = schema.study_of(open_results(pilot)) or {}
+    ours = study.to_json()
+    if theirs.get("task") not in (None, ours["task"]):
+        return f"on {theirs['task']} and not on {ours['task']}"
+    apart = [
+        f"{part}.{key} {was[key]} and not {now}"
+        for part, fields in ours["setting"].items()
+        if isinstance(fields, dict) and isinstance(was := (theirs.get("setting") or {}).get(part), dict)
+        for key, now in fields.items()
+        if key in was and was[key] != now
+    ]
+    return f"with {', '.join(apart)}" if apart else ""
 
 
 def in_one_line(study: Study) -> str:
@@ -110,7 +136,7 @@ def in_one_line(study: Study) -> str:
 
     >>> from zoneout_lab import load_study
     >>> in_one_line(load_study("pmnist_table2"))
-    'probability .8 of finding differences of 1.3 sd'
+    'probability .8 of finding differences of 1.3 sd of the paired differences'
     """
     if not study.hypotheses:
         return ""
@@ -119,9 +145,9 @@ def in_one_line(study: Study) -> str:
     )  # half a second for ten hypotheses
     sizes = [size for size in design.detectable(study.seeds) if math.isfinite(size)]
     if not sizes:
-        return "no difference is found with probability .8"
+        return "no difference, however large, is found with probability .8"
     low, high = f"{min(sizes):.1f}", f"{max(sizes):.1f}"
-    return f"probability .8 of finding differences of {low if low == high else f'{low} to {high}'} sd"
+    return f"probability .8 of finding differences of {low if low == high else f'{low} to {high}'} sd of the paired differences"
 
 
 def _questions(study: Study) -> list[Question]:

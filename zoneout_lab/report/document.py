@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import xarray as xr
 
+from zoneout_lab.errors import LabError
 from zoneout_lab.report import text
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.layout import laid_out, write_page
+from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections import SECTIONS
 from zoneout_lab.report.sections.files import ABOUT
 
@@ -41,9 +45,24 @@ def _beside(given: xr.DataTree | str | Path, target: Path) -> tuple[str, ...]:
     return tuple(name for name in ABOUT if (target.parent / name).is_file())
 
 
+def _section(build: Callable[[ReportData], Section | None], data: ReportData) -> Section | None:
+    """A section, or where its making fails a note in its place: hours of training are not to end without a page."""
+    try:
+        return build(data)
+    except LabError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other sections stand
+        name = build.__module__.rpartition(".")[2].replace("_", " ")
+        why = f"{type(error).__name__}: {error}"
+        warnings.warn(
+            f"The section {name!r} of the report could not be made ({why}). This is a fault of zoneout-lab's; the rest of the page stands.", stacklevel=2
+        )  # fmt: skip
+        return Section(name.replace(" ", "-"), name.capitalize(), "failed.html", {"why": text.legible(why)})
+
+
 def render(data: ReportData) -> str:
     """The page as text."""
-    sections = [section for build in SECTIONS if (section := build(data)) is not None]
+    sections = [section for build in SECTIONS if (section := _section(build, data)) is not None]
     study = data.study
     return laid_out(
         "page.html",

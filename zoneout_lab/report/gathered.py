@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoneout_lab.errors import InputRefusedError, LabError
@@ -38,8 +38,8 @@ class Entry:
     arms: int
     seeds: int
     date: str
-    findings: tuple[Finding, ...]
-    runs: frozenset[str]
+    findings: tuple[Finding, ...] = field(repr=False)
+    runs: frozenset[str] = field(repr=False)
 
     @property
     def folder(self) -> Path:

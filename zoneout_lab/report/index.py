@@ -104,6 +104,7 @@ class _Links:
             "about": " · ".join(about),
             "link": self.to(entry.report, f"hypothesis-{finding.place}"),
             "command": self.command(entry),
+            "at_scale": entry.preset == "paper",
         }
 
     def command(self, entry: Entry) -> str:
@@ -125,7 +126,11 @@ def _claims(entries: Sequence[Entry], links: _Links) -> Section:
             "number": claim,
             "words": CLAIMS[claim],
             "rows": rows,
-            "verdicts": [verdict for verdict in VERDICTS if any(row["verdict"] == verdict for row in rows)],
+            "verdicts": [
+                (verdict, any(row["at_scale"] for row in those))
+                for verdict in VERDICTS
+                if (those := [row for row in rows if row["verdict"] == verdict])
+            ],
         }
         for claim, rows in tested.items()
         if rows
@@ -145,8 +150,17 @@ def _lead(judged: int, rows: Sequence[dict[str, Any]]) -> str:
     parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
     return (
         f"Of {len(CLAIMS)} claims, {judged} {'is' if judged == 1 else 'are'} tested by these studies, "
-        f"with {count(len(rows), 'verdict')}: {listing(parts)}."
+        f"with {count(len(rows), 'verdict')}: {listing(parts)}. {_at_scale(rows)}"
     )
+
+
+def _at_scale(rows: Sequence[dict[str, Any]]) -> str:
+    """How many of the verdicts are of the paper's own setting; the others do not contradict the paper, nor support it, by themselves."""
+    at = sum(row["at_scale"] for row in rows)
+    if at == len(rows):
+        return "All are at the paper’s preset."
+    some = f"{at} {'is' if at == 1 else 'are'} at the paper’s preset" if at else "None is at the paper’s preset"
+    return f"{some}: {'the others hold' if at else 'they hold'} for the task and size named under each, and their marks are hollow."
 
 
 def _others(entries: Sequence[Entry], links: _Links) -> Section | None:
@@ -189,6 +203,11 @@ def _files(entry: Entry, links: _Links) -> list[tuple[str, str]]:
     return [(name, link) for name, path in about if (link := links.to(path))]
 
 
+def _called(one: Entry, other: Entry) -> str:
+    """A study's name, or its folder's where the other has the same name."""
+    return legible(one.folder.name) if one.name == other.name else one.name
+
+
 def _reading(found: Gathered) -> Section:
     notes = []
     pairs = [
@@ -197,7 +216,7 @@ def _reading(found: Gathered) -> Section:
         for other in found.entries[place + 1 :]
     ]
     notes += [
-        f"{one.name} and {other.name} share {count(shared, 'run')}, so that their verdicts are not independent of each other."
+        f"{_called(one, other)} and {_called(other, one)} share {count(shared, 'run')}, so that their verdicts are not independent of each other."
         for one, other, shared in pairs
         if shared
     ]

@@ -27,6 +27,7 @@ from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.open import open_results
 
 _CALLED = ("A", "B")
+_OPEN = {"inconclusive", "underpowered"}
 #: columns of a report's table of all hypotheses that are shown of both results
 _SHOWN = ("pairs", "difference", "interval", "p", "adjusted p")
 
@@ -87,16 +88,6 @@ def render(one: ReportData, other: ReportData, *, names: tuple[str, str] = ("", 
 
 
 def _answer(both: Sequence[ReportData], matches: Sequence[Matched], names: Sequence[str]) -> Section:
-    apart = sum(each.one.comparison.verdict != each.other.comparison.verdict for each in matches)
-    total = count(len(matches), "hypothesis", "hypotheses")
-    if not apart:
-        lead = (
-            "The hypothesis has the same verdict in both."
-            if len(matches) == 1
-            else f"All {total} have the same verdict in both."
-        )
-    else:
-        lead = f"Of {total}, {apart} {'has' if apart == 1 else 'have'} different verdicts in the two results."
     results = [
         {"called": called, "name": name, "about": _about(data)}
         for called, name, data in zip(_CALLED, names, both, strict=True)
@@ -114,7 +105,26 @@ def _answer(both: Sequence[ReportData], matches: Sequence[Matched], names: Seque
         }
         for place, each in enumerate(matches, start=1)
     ]
-    return Section("summary", "Answer", "beside_answer.html", {"lead": lead, "results": results, "rows": rows})
+    return Section(
+        "summary", "Answer", "beside_answer.html", {"lead": _lead(matches), "results": results, "rows": rows}
+    )
+
+
+def _lead(matches: Sequence[Matched]) -> str:
+    """In how many hypotheses the two results agree. That one cannot decide and the other does not is no disagreement."""
+    verdicts = [{c.verdict for c in _both(each)} for each in matches]
+    total = count(len(matches), "hypothesis", "hypotheses")
+    if all(both <= _OPEN for both in verdicts):
+        return f"{'The hypothesis' if len(matches) == 1 else f'Each of the {total}'} is open in both results."
+    if apart := sum(len(both) > 1 and not both <= _OPEN for both in verdicts):
+        return f"Of {total}, {apart} {'has' if apart == 1 else 'have'} different verdicts in the two results."
+    if any(len(both) > 1 for both in verdicts):
+        return f"Of {total}, none is decided in one result and otherwise in the other."
+    return (
+        "The hypothesis has the same verdict in both."
+        if len(matches) == 1
+        else f"All {total} have the same verdict in both."
+    )
 
 
 def _about(data: ReportData) -> str:

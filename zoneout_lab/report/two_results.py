@@ -42,6 +42,11 @@ def matched(one: ReportData, other: ReportData) -> tuple[Matched, ...]:
             "Results are set beside each other by their hypotheses, and "
             f"{'neither of these has' if not any(sides) else 'one of these has not'} any."
         )
+    tasks = [data.study.get("task") for data in (one, other)]
+    if one.study.get("name") == other.study.get("name") and tasks[0] != tasks[1]:
+        raise InputRefusedError(
+            f"These are results of one study on two tasks, {legible(tasks[0])} and {legible(tasks[1])}. What they say together: zoneout-lab across FOLDER FOLDER2."
+        )
     questions = [_questions(data) for data in (one, other)]
     faults = [
         f"only {called} has {listing([repr(name) for name in names])}"

@@ -75,7 +75,7 @@ def across(sources: Sequence[xr.DataTree | str | Path]) -> Across:
     ...     )
     >>> over = across([tree("digits", 0.01), tree("adding", 0.02)])
     >>> print(over.judgements[0].sentence)
-    Over 2 tasks with 6 paired seeds, the validation error of zoneout is lower on average than that of LSTM (lower on 2 of 2 tasks and in 6 of 6 pairs; standardised difference −0.926; p = 0.0312): supported.
+    Over 2 tasks with 6 pairs of runs, the validation error of zoneout is lower on average than that of LSTM (lower on 2 of 2 tasks and in 6 of 6 pairs; standardised difference −0.926; p = 0.0312): supported.
     """
     if len(sources) < 2:
         raise InputRefusedError(f"A verdict over several tasks needs the results on two at least; got {len(sources)}.")

@@ -35,7 +35,8 @@ class Comparison:
     ``bound`` the same on the scale.
 
     **What it is.** ``noun`` is what the metric is called in prose where its ``long_name`` would not fit, and ``better`` which way is better, where
-    one is. ``declared`` says whether the study declared it before its runs; otherwise it is exploratory.
+    one is. ``declared`` says whether the study declared it before its runs; otherwise it is exploratory,
+    and ``declared_as`` is the name of the study's hypothesis about the same arms and metric, if there is one.
 
     **The verdict.** ``alpha`` is the level used: that of the whole family, ``family_alpha``, as the step-down (``correction``: joint or holm) left it
     among ``family`` hypotheses. ``interval`` (sign-flip) and ``t_interval`` and ``d_z_interval`` (which assume normal differences) are at 1 − ``alpha``,
@@ -108,6 +109,7 @@ class Comparison:
     looks: tuple[int, ...] = ()
     look: int | None = None
     spent: float | None = None
+    declared_as: str = ""
     unfit: str = ""
     noun: str = ""
     better: str = ""

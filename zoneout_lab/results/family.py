@@ -112,7 +112,8 @@ def compare_family(
         decisions = stats.decide(
             samples, claims, alpha, seeds=seeds, sizes=sizes, family=correction, absence=absence, rng=rng
         )
-    labels = labels_of(schema.study_of(tree) or {})
+    study = schema.study_of(tree) or {}
+    labels, names_of = labels_of(study), _declared(study)
     comparisons = []
     for pair, question, claim, decision in zip(paired, questions, claims, decisions, strict=True):
         comparison = dataclasses.replace(
@@ -125,12 +126,21 @@ def compare_family(
             looks=tuple(looks),
             look=decision.look,
             spent=decision.spent,
+            declared_as="" if declared else names_of.get((question.arm, question.against, question.metric), ""),
         )
         names = label(labels.get(pair.arm, pair.arm)), label(labels.get(pair.against, pair.against))
         comparisons.append(
             dataclasses.replace(comparison, sentence=sentence(comparison, *names), short=short(comparison, *names))
         )
     return tuple(comparisons)
+
+
+def _declared(study: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
+    """The arms and the metric of each hypothesis that a study declares → its name."""
+    hypotheses = (each for each in study.get("hypotheses") or () if isinstance(each, Mapping))
+    return {
+        tuple(str(h.get(key)) for key in ("arm", "against", "metric")): legible(h.get("name", "")) for h in hypotheses
+    }
 
 
 def _comparison(pair: Pairs, claim: stats.Claim, decision: stats.Decision) -> Comparison:

@@ -114,7 +114,7 @@ def sentence_over(over: OverAll, arm: str, against: str) -> str:
     """The hypothesis over all tasks in one sentence that ends in the verdict."""
     decision = over.decision
     pairs = sum(decision.n)
-    head = f"Over {len(over.tasks)} tasks with {pairs} paired seed{'s' * (pairs != 1)}"
+    head = f"Over {len(over.tasks)} tasks with {pairs} pair{'s' * (pairs != 1)} of runs"
     missing = [task for task, n in zip(over.tasks, decision.n, strict=True) if not n]
     if missing:
         return f"{head}, nothing can be said of all of them: no seed of {_listing(missing)} has the {over.noun} of both {arm} and {against}: {decision.verdict}."

@@ -84,7 +84,8 @@ def short(c: Comparison, arm: str, against: str) -> str:
     else:
         head = _shift(c)
     looks = [", ".join(_LOOKS[each] for each in c.cautions)] if c.cautions else []
-    notes = [*_spoken_interval(c), *_margin(c), *_short_of_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c)]
+    margin = [with_unit(each, unit_of(c.metric, c.units)[1]) if not is_ratio(c) else each for each in _margin(c)]
+    notes = [*_spoken_interval(c), *margin, *_short_of_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c)]
     return _end_short(f"{values}: {head}{', against the claim' * _against(c)}", notes) + _in_short(c)
 
 
@@ -252,9 +253,11 @@ def _p_values(c: Comparison) -> str:
     text = f"p = {p_value(c.p, [c.alpha])}"
     if c.p_error > 0:
         text += f" ± {number(c.p_error)} by {c.method}"
+    if c.bound:
+        text += " for no difference"
     adjusted = p_value(c.p_adjusted, [held_against(c)])
     if c.family > 1:
-        text += f"; {adjusted_name(c)} = {adjusted} among {c.family} hypotheses"
+        text += f"; {adjusted_name(c)} = {adjusted}{' for the verdict' * bool(c.bound)} among {c.family} hypotheses"
     elif c.bound:
         text += f"; {adjusted} for the verdict"
     if c.looks:
@@ -287,6 +290,8 @@ def _end(head: str, notes: Sequence[str], c: Comparison) -> str:
     if c.verdict == "underpowered" and not c.unfit and stats.can_decide(stats.EXACT_UP_TO, c.alpha):
         advice = f", where {stats.seeds_needed(c.alpha)} paired seeds would be enough to decide"
     standing = "" if c.declared else " (exploratory: not declared before the runs)"
+    if c.declared_as:
+        standing = f" (exploratory: by itself and not as declared; the verdict on {c.declared_as!r} is that of judge)"
     return f"{body}: {c.verdict}{advice}{standing}."
 
 

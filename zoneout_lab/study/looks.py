@@ -113,7 +113,7 @@ def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) ->
     """Record, until this study has been judged itself, how the same runs were judged before under its name.
 
     A look counts where another folder of a study of this name has some of these runs, and judged them at another number of seeds, another
-    α, or on other hypotheses. Looks that were declared, and are declared alike here, are no deviation.
+    α, with another correction or other looks, or on other hypotheses. Looks that were declared, and are declared alike here, are no deviation.
     """
     if store.manifest.get("looks"):
         return
@@ -176,6 +176,8 @@ def _full(folder: str, study: Mapping[str, Any], look: Mapping[str, Any]) -> dic
         "seeds": look["seeds"],
         "date": look["date"],
         "alpha": study["alpha"],
+        "family": study.get("family", "holm"),  # what there was before a study could say
+        "looks": list(study.get("looks") or ()),
         "hypotheses": hypotheses,
     }
 
@@ -187,10 +189,17 @@ def _key(look: Mapping[str, Any]) -> tuple[str, int, str]:
 def _same(look: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
     """True where a look is the one that this study has at its end, so that nothing was looked at twice."""
     alike = asked(look["hypotheses"]) == asked(spec["hypotheses"])
-    return bool(alike and look["alpha"] == spec["alpha"] and look["seeds"] == spec["seeds"])
+    # looks kept by an older version do not say how they were corrected
+    corrected = all(look.get(key, spec[key]) == spec[key] for key in ("alpha", "family"))
+    return bool(
+        alike
+        and corrected
+        and look["seeds"] == spec["seeds"]
+        and list(look.get("looks", ())) == list(spec.get("looks") or ())
+    )
 
 
 def _other(theirs: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
     """False where both studies declare the same looks at the same hypotheses: what one saw, the other planned to see."""
-    same = theirs.get("looks") == spec.get("looks") and theirs["alpha"] == spec["alpha"]
+    same = all(theirs.get(key) == spec.get(key) for key in ("looks", "alpha", "family"))
     return not (spec.get("looks") and same and asked(theirs["hypotheses"]) == asked(spec["hypotheses"]))

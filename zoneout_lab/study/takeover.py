@@ -168,8 +168,8 @@ def _about(tree: xr.DataTree, run: Run, score: str) -> dict[str, Any]:
 def from_where(taken: Mapping[str, str], planned: int) -> str:
     """How many runs were found in which folders.
 
-    >>> from_where({"a": "quickstart-1f3a9c", "b": "quickstart-1f3a9c"}, 4), from_where({}, 4)
-    ('2 of 4 runs are there already, from quickstart-1f3a9c', '')
+    >>> from_where({"a": "quickstart-1aeae2", "b": "quickstart-1aeae2"}, 4), from_where({}, 4)
+    ('2 of 4 runs are there already, from quickstart-1aeae2', '')
     """
     folders = ", ".join(dict.fromkeys(taken.values()))
     return f"{len(taken)} of {planned} runs are there already, from {folders}" if taken else ""

@@ -99,15 +99,17 @@ def ratio_ticks(low: float, high: float) -> list[float]:
     [0.5, 1.0, 2.0]
     >>> ratio_ticks(math.log(0.85), math.log(1.12))
     [0.85, 0.9, 0.95, 1.0, 1.05, 1.1]
+    >>> ratio_ticks(math.log(0.48), math.log(1.85))
+    [0.5, 1.0, 1.5]
     >>> ratio_ticks(math.log(1e-6), math.log(1e3))
     [1e-06, 0.0001, 0.01, 1.0, 100.0]
     """
     decades = (high - low) / math.log(10)
     if decades < 0.7:
         ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(math.exp(low), math.exp(high))
-        return [
-            float(f"{tick:.6g}") for tick in ticks if low <= math.log(tick) + 1e-9 and math.log(tick) <= high + 1e-9
-        ]
+        # the locator's first tick lies below the axis, at zero even
+        within = (tick for tick in ticks if tick > 0 and low - 1e-9 <= math.log(tick) <= high + 1e-9)
+        return [float(f"{tick:.6g}") for tick in within]
     steps = (1, 2, 5) if decades < 2 else (1,)
     every = max(1, math.ceil(decades / 5))
     first, last = math.floor(low / math.log(10)), math.ceil(high / math.log(10))

@@ -30,11 +30,18 @@ def _looks(data: ReportData) -> dict[str, Any]:
     """Looks at the same runs that nobody declared: each in words, and what they do to the chance of a false verdict."""
     found = data.recorded("earlier_looks")
     looks = [look for look in found if isinstance(look, Mapping)] if isinstance(found, list) else []
-    times = [int(look["seeds"]) for look in looks if isinstance(look.get("seeds"), int)]
+    times = [int(look["seeds"]) for look in looks if isinstance(look.get("seeds"), int) and _could_decide(look)]
     alpha = data.study.get("alpha")
     now = len(data.seeds)
     note = error_of_looks([*times, now], float(alpha)) if isinstance(alpha, int | float) else ""
+    if looks and not times:
+        note = "No verdict could be reached then, so that it adds no chance of a false one, unless what was seen decided how many seeds there are now."
     return {"looks": [_look(look, data.study) for look in looks], "looks_note": note}
+
+
+def _could_decide(look: Mapping[str, Any]) -> bool:
+    hypotheses = [each for each in look.get("hypotheses") or [] if isinstance(each, Mapping)]
+    return not hypotheses or any(each.get("verdict") != "underpowered" for each in hypotheses)
 
 
 def _look(look: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +49,16 @@ def _look(look: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
     now = [each for each in study.get("hypotheses") or [] if isinstance(each, Mapping)]
     notes = [
         *([f"at α = {look.get('alpha')}"] if look.get("alpha") != study.get("alpha") else []),
+        *(
+            [f"with the {look['family']} correction"]
+            if look.get("family", study.get("family")) != study.get("family")
+            else []
+        ),
+        *(
+            ["with other declared looks"]
+            if list(look.get("looks", study.get("looks") or ())) != list(study.get("looks") or ())
+            else []
+        ),
         *(["on other hypotheses than now"] if asked(hypotheses) != asked(now) else []),
     ]
     seeds = look.get("seeds")
