@@ -12,6 +12,7 @@ import xarray as xr
 
 from zoneout_lab import guarded, schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
+from zoneout_lab.recorded import check_manifest
 
 MANIFEST = "MANIFEST.json"
 SPEC = "spec.json"
@@ -98,6 +99,7 @@ def _open_folder(folder: Path) -> xr.DataTree:
         raise IntegrityError(
             f"{folder / MANIFEST} is not a manifest of this version (schema {manifest.get('schema')}, need {schema.VERSION})."
         )
+    check_manifest(manifest, str(folder / MANIFEST))
     try:
         study = manifest["study"]
         arms = [str(arm["name"]) for arm in study["arms"]]

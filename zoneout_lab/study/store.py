@@ -26,6 +26,7 @@ from zoneout_lab import guarded, schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError
 from zoneout_lab.metrics import Score
 from zoneout_lab.parts import Code
+from zoneout_lab.recorded import check_manifest
 from zoneout_lab.settings import Run
 from zoneout_lab.study.spec import Study
 from zoneout_lab.tasks import task_class
@@ -194,7 +195,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputRefusedError(f"{folder} is not a results folder: it has no MANIFEST.json.")
     try:
         manifest = guarded.read_json(path)
-        manifest["study"].items()
+        check_manifest(manifest, path.name)
         if fault := guarded.fault_of_name(manifest["study"].get("name", "study")):
             raise IntegrityError(f"the name of its study {fault}")
         for entry in (*manifest["runs"].values(), *manifest.get("code", {}).values()):
