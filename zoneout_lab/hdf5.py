@@ -67,4 +67,4 @@ def end(content: bytes) -> int | None:
 def _bytes_of(variable: h5py.Dataset) -> int:
     if variable.is_virtual or variable.external:
         raise ValueError(f"the numbers of {variable.name!r} lie in another file")
-    return math.prod(variable.shape or (0,)) * variable.dtype.itemsize
+    return int(math.prod(variable.shape or (0,)) * variable.dtype.itemsize)

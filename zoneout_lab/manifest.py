@@ -16,6 +16,7 @@ from typing import Any
 
 from zoneout_lab import guarded
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError
+from zoneout_lab.recorded import check_manifest
 
 FILE = "MANIFEST.json"
 #: where it goes among the entries of the outermost object, which alone are indented by one; no text in JSON has a line end in it
@@ -54,7 +55,7 @@ def read(folder: Path) -> dict[str, Any]:
         if fault := _fault(text, content):
             raise IntegrityError(fault)
         content.pop("sha256", None)
-        content["study"].items()
+        check_manifest(content, FILE)
         if fault := guarded.fault_of_name(content["study"].get("name", "study")):
             raise IntegrityError(f"the name of its study {fault}")
         for entry in (*content["runs"].values(), *content.get("code", {}).values()):

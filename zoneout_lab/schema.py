@@ -34,6 +34,7 @@ import xarray as xr
 from zoneout_lab import guarded, hdf5, interrupts, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
+from zoneout_lab.recorded import check_study
 
 VERSION = 1
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
@@ -210,7 +211,10 @@ def provenance(tree: xr.DataTree, key: str) -> Any:
 def study_of(tree: xr.DataTree) -> dict[str, Any] | None:
     """The study that results record, as JSON; None where they record none."""
     study = provenance(tree, "study") if "provenance" in tree.children else None
-    return study if isinstance(study, dict) else None
+    if not isinstance(study, dict):
+        return None
+    check_study(study, "The record of these results")
+    return study
 
 
 def digest(path: Path) -> str:

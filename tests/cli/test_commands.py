@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from zoneout_lab import manifest
 from zoneout_lab.cli.app import show_verdicts
 from zoneout_lab.results import judge, open_results
 from zoneout_lab.study import builtin_studies

@@ -250,6 +250,7 @@ def _bytes(path: Path, heard: Callable[[bytes], None]) -> Iterator[bytes]:
         zlib.error,
         lzma.LZMAError,
         EOFError,
+        LookupError,  # a member without a name
         RuntimeError,
     ) as error:  # the last: an encrypted archive
         raise refusal(path, f"is truncated or damaged ({error})") from error
