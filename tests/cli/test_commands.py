@@ -124,7 +124,14 @@ def test_verify(command, finished, tmp_path):
     assert done.code == 0
     assert done.output.endswith("6 runs are what was written.\n")
     counts = dict(line.rsplit(maxsplit=2)[:2] for line in done.output.splitlines()[1:-1])
-    assert counts == {"manifest": "1", "spec.json": "1", "runs": "6", "study.nc": "1", "report.html": "1", "Optuna's database": "1"}
+    assert counts == {
+        "manifest": "1",
+        "spec.json": "1",
+        "runs": "6",
+        "study.nc": "1",
+        "report.html": "1",
+        "Optuna's database": "1",
+    }
     shutil.copytree(folder, tmp_path / "copy")
     path = next((tmp_path / "copy" / "runs").iterdir())
     path.write_bytes(path.read_bytes()[:-1] + b"x")

@@ -104,6 +104,9 @@ def _rebuilt(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     content |= {key: damaged[key] for key in unsure}
     content |= {key: record[key] for key in _SAID if key in record}
     content = {"declared": study, "overrides": [], "command": f"zoneout-lab run {study['name']}"} | content
+    if not content["overrides"] and "declared" in unsure:  # where nothing was changed, it is the study itself
+        content["declared"] = study
+        unsure.remove("declared")
     data = set()
     listed = damaged.get("runs") if isinstance(damaged.get("runs"), dict) else {}
     for path in sorted((folder / "runs").glob("*.nc")):

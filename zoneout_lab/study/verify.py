@@ -65,13 +65,14 @@ def verify(folder: Path) -> list[Checked]:
     is_sealed = manifests.is_sealed(folder)
     old = "" if is_sealed else "older than its own SHA-256: it is unprotected"
     rows = [Checked("manifest", 1, note=old)]
+    if not is_sealed and not any(damaged_runs(folder, manifest)):
+        rows = [_as_a_whole(folder, rows[0])]
+        if rows[0].damages:
+            return rows
     for what, check in _CHECKS.items():
         looked = _Looked()
         check(looked, folder, manifest, is_sealed)
         rows.append(Checked(what, looked.count, tuple(looked.damages), looked.note))
-    whole = not any(row.damages for row in rows)
-    if not is_sealed and whole:
-        rows[0] = _as_a_whole(folder, rows[0])
     return rows
 
 
