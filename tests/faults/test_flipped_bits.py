@@ -19,7 +19,7 @@ from zoneout_lab.tasks.corpus import _kept, characters
 SEED = int(os.environ.get("FAULT_SEED", "0"))
 
 
-class Stop(Exception):
+class StopError(Exception):
     """Ends a study in the middle of its training."""
 
 
@@ -27,8 +27,7 @@ def found(folder: Path) -> list[Path]:
     """What verify finds damaged."""
     try:
         return [damage.path for row in verify(folder) for damage in row.damages]
-    except IntegrityError as error:
-        assert "MANIFEST.json" in str(error)
+    except IntegrityError:  # what the manifest says of the others is not believed either
         return [folder / "MANIFEST.json"]
 
 
@@ -51,9 +50,9 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = small(arms=(*arms, longer), seeds=1)
 
     def stop(*_: object) -> None:
-        raise Stop
+        raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         run(study, out, watcher=Watcher(progress=stop), checkpoint_every=0)
     assert list((out / study.id).glob("checkpoints/*/*.pt"))
     kept = {path: path.read_bytes() for path in (out / study.id).glob("checkpoints/*/*")}

@@ -62,12 +62,12 @@ def test_a_whole_study(ran):
 
 
 def test_flipped_bits_and_cuts_at_random_places(ran, copy_of):
-    """80 in all files; 1,000 in tests/faults."""
+    """40 in all files; 1,000 in tests/faults."""
     folder, rng = copy_of(ran), np.random.default_rng(3)
     (folder.parent / "optuna.db").unlink()
     files = [folder / name for name in ("MANIFEST.json", "spec.json", "study.nc", "report.html")]
     files += sorted((folder / "runs").iterdir())
-    for number in range(80):
+    for number in range(40):
         path = files[number % len(files)]
         content = path.read_bytes()
         if number % 5:
