@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,9 @@ from zoneout_lab.results import open_results
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.verify import verify
 from zoneout_lab.tasks.corpus import _kept, characters
+from zoneout_lab.training import Progress
 
 SEED = int(os.environ.get("FAULT_SEED", "0"))
-
-
-class StopError(Exception):
-    """Ends a study in the middle of its training."""
 
 
 def found(folder: Path) -> list[Path]:
@@ -43,16 +41,14 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study with files of all kinds: its runs of one arm are done, those of the other have checkpoints."""
-    out = tmp_path_factory.mktemp("stopped")
-    arms = small().arms
-    longer = arms[0].model_copy(update={"name": "longer", "change": {"training.epochs": 3}})
-    study = small(arms=(*arms, longer), seeds=1)
+    """A study with files of all kinds: its runs, and the checkpoints that were made of them."""
+    out, study = tmp_path_factory.mktemp("stopped"), small(seeds=1)
 
-    def stop(*_: object) -> None:
-        raise StopError
+    def stop(_batch: int, _runs: int, progress: Progress) -> None:
+        if progress.done == 3:
+            signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(StopError):
+    with pytest.raises(KeyboardInterrupt):
         run(study, out, watcher=Watcher(progress=stop), checkpoint_every=0)
     assert list((out / study.id).glob("checkpoints/*/*.pt"))
     kept = {path: path.read_bytes() for path in (out / study.id).glob("checkpoints/*/*")}
