@@ -91,9 +91,9 @@ def damaged_checkpoints(folder: Path) -> tuple[int, list[Path]]:
     found, damaged = 0, []
     for listed in sorted((folder / "checkpoints").glob("*/runs.json")):
         files = sorted(listed.parent.glob("*.pt"))
-        bad = [file for file in files if schema.digest(file) != file.stem.partition("-")[2]]
-        whole = [file for file in files if file not in bad]
-        if whole and not _lists(listed, whole[-1]):
+        bad = [file for file in files if not _is_named_for_itself(file)]
+        whole = [file for file in files if file not in bad and file.is_file()]
+        if whole and listed.is_file() and not _lists(listed, whole[-1]):
             bad.append(listed)
         found += 1 + len(files)
         damaged += bad
@@ -106,6 +106,14 @@ def damage_of_output(path: Path, *, is_sealed: bool) -> str:
     if whole is False:
         return "is not the file that was written: its SHA-256 differs from the one at its end"
     return "is not the file that was written: its end is gone" if whole is None and is_sealed else ""
+
+
+def _is_named_for_itself(checkpoint: Path) -> bool:
+    """True too where it is gone: a driver that trains meanwhile removes those that it needs no longer."""
+    try:
+        return schema.digest(checkpoint) == checkpoint.stem.partition("-")[2]
+    except FileNotFoundError:
+        return True
 
 
 def _lists(listed: Path, checkpoint: Path) -> bool:
