@@ -213,7 +213,10 @@ def test_a_run_that_is_gone_or_damaged(tmp_path):
     path.unlink()
     assert not store.has(RUNS[0])
     path.write_bytes(content[:-1])
-    with pytest.raises(IntegrityError, match="SHA-256 differs"):
+    with pytest.raises(
+        IntegrityError,
+        match=r"SHA-256 differs from the manifest\. Delete it and run the study again to redo this run\.$",
+    ):
         store.has(RUNS[0])
 
 
