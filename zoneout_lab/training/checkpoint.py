@@ -152,7 +152,7 @@ def key(ids: Sequence[str]) -> str:
     """The name of the folder with the checkpoints of some runs.
 
     >>> key(["0123456789abcdef"])
-    'c92b32c1c5d5e5f6'
+    '9f9f5111f7b27a78'
     """
     return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
 
