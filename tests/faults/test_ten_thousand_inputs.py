@@ -14,5 +14,6 @@ from fuzzing import generate
 
 
 @pytest.mark.faults
+@pytest.mark.slow
 def test_ten_thousand(tmp_path: Path) -> None:
     generate(10_000, tmp_path, 7200)
