@@ -16,7 +16,7 @@ from tiny_tasks import make_run
 
 from zoneout_lab import Arm, Study, Zoneout
 from zoneout_lab.tasks import make_task
-from zoneout_lab.training import default_workers, prepared, train_batches, workers
+from zoneout_lab.training import Checkpoints, default_workers, prepared, train_batches, workers
 from zoneout_lab.training.loop import train
 
 STUDY = Study(
@@ -94,23 +94,37 @@ def children() -> set[str]:
     return found
 
 
-def test_who_stops_listening_leaves_no_process(digits):
+def test_who_stops_listening_leaves_no_process_and_a_checkpoint_of_each_batch(digits, tmp_path):
     long = [
-        run.model_copy(
-            update={
-                "setting": run.setting.model_copy(
-                    update={"training": run.setting.training.model_copy(update={"epochs": 10**6})}
-                )
-            }
-        )
-        for run in RUNS[:1]
+        [
+            run.model_copy(
+                update={
+                    "setting": run.setting.model_copy(
+                        update={"training": run.setting.training.model_copy(update={"epochs": 10**6})}
+                    )
+                }
+            )
+        ]
+        for run in RUNS[:2]
     ]
     before = children()
-    results = train_batches([RUNS[1:2], long, long], *digits, device="cpu", workers=2, report=lambda *_: None)
-    assert next(results)[0] == 0
-    assert len(children() - before) == 2
-    results.close()  # type: ignore[attr-defined]  # a generator
+    seen = set()
+
+    def report(number, progress):
+        seen.add(number)
+        if {1, 2} <= seen:
+            assert len(children() - before) == 2
+            raise ZeroDivisionError
+
+    checkpoints = Checkpoints(tmp_path)  # every five minutes, and when it is stopped
+    results = train_batches(
+        [RUNS[1:2], *long], *digits, device="cpu", workers=2, report=report, checkpoints=checkpoints
+    )
+    with pytest.raises(ZeroDivisionError):
+        list(results)
     assert not children() - before
+    assert {each.runs for each in checkpoints.usable("cpu")} == {(batch[0].id,) for batch in long}
+    assert all(each.update > 0 for each in checkpoints.saved())
 
 
 DRIVER = """

@@ -25,7 +25,7 @@ from typing import BinaryIO, cast
 
 import torch
 
-from zoneout_lab import schema
+from zoneout_lab import interrupts, schema
 from zoneout_lab.errors import told
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import path
@@ -87,7 +87,8 @@ class Checkpoints:
 
     def usable(self, device: str) -> list[Saved]:
         """Those that training on a device can go on from."""
-        return [each for each in self.saved() if each.computed_by == computed_by(torch.device(device).type)]
+        found = [each for each in self.saved() if each.update]
+        return [each for each in found if each.computed_by == computed_by(torch.device(device).type)]
 
     def update_of(self, runs: Sequence[Run]) -> int:
         """After how many updates the last checkpoint with all of these runs is; 0 where there is none."""
@@ -133,8 +134,9 @@ class Keeper:
             return
         began = time.monotonic()
         try:
-            write(self.folder, self.replicas)
-            self._at = self._where()
+            with interrupts.careful():  # also where what it saves is saved because of a signal
+                write(self.folder, self.replicas)
+                self._at = self._where()
         except Exception as error:  # noqa: BLE001 - a full disk shows as RuntimeError; nothing of this may cost the training
             if not self._silent:
                 self.warn(
