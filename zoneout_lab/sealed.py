@@ -17,7 +17,7 @@ def sealed(content: bytes, *, html: bool = False) -> bytes:
     """The content with that line at its end.
 
     >>> sealed(b"zone", html=True).decode()
-    'zone<!-- SHA-256 of all bytes before this line: 82dc... -->\\n'
+    'zone<!-- SHA-256 of all bytes before this line: 543e... -->\\n'
     """
     sha256 = hashlib.sha256(content).hexdigest()
     line = f"SHA-256 of all bytes before this line: {sha256}"

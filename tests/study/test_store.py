@@ -104,7 +104,10 @@ def changed(folder: Path, **entries: Any) -> None:
 def test_another_study_is_refused(tmp_path):
     folder = opened(tmp_path).folder
     changed(folder, study=STUDY.to_json() | {"name": "theirs"})
-    with pytest.raises(InputRefusedError, match=r"another study \(theirs\).*--out"):
+    with pytest.raises(
+        InputRefusedError,
+        match=r"another study \(theirs\)\. Choose another folder with --out, or move that one away\.$",
+    ):
         opened(tmp_path)
 
 
@@ -279,6 +282,8 @@ def test_the_lock_is_held_while_the_block_runs_and_given_back(tmp_path):
             pass
     with only_driver(tmp_path, STUDY, warned.append):
         pass
+    with only_driver(tmp_path / "not" / "there", STUDY, warned.append):
+        assert (tmp_path / "not" / "there" / STUDY.id).is_dir()
     assert warned == []
 
 
