@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zoneout_lab.cache import cache_folder, cached
+from zoneout_lab.cache import cache_folder, cached, code_folder
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_folder_that_is_not_private_is_not_used(nobody: Path, monkeypatch: pyt
         other = os.getuid() + 1
         folder.rename(folder.with_name(f"zoneout_lab-{other}"))
         monkeypatch.setattr(os, "getuid", lambda: other)
-    with pytest.raises(OSError, match=r"belongs to another user|not a folder|File exists"):
+    with pytest.raises(OSError, match=r"belongs to another user|not a folder|others can write"):
         cache_folder()
     assert cached("a") == []
 
@@ -81,6 +81,86 @@ def test_texts_are_coded_and_every_task_says_where_its_data_are(
     data = make_task("char_text", {"path": str(book), "valid": 0.2, "test": 0.2, "length": 10}).load(None)
     assert len(data.train)
     assert (cache_folder() / "codes").is_dir()
+    monkeypatch.setenv("ZONEOUT_LAB_COMPILED", "0")  # which it would be without a private folder, and say so
     show_doctor(None, as_json=True)
     monkeypatch.setenv("ZONEOUT_LAB_DATA", "~nobody_of_this_name/data")
     show_doctor(None, as_json=True)
+
+
+OTHER = 54_321  # no user's number, and not this one's
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+
+
+@pytest.fixture
+def home(tmp_path: Path, nobody: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that XDG_CACHE_HOME names."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def refused(folder: Path) -> bool:
+    """True where neither data are read from it or written to it, nor code."""
+    with pytest.raises(OSError, match=r"belongs to another user|others can write|not a folder"):
+        code_folder()
+    return cache_folder().parent != folder and all(not path.is_relative_to(folder) for path in cached("a"))
+
+
+def test_the_folder_is_this_users_alone_whatever_the_umask(home: Path) -> None:
+    before = os.umask(0)
+    try:
+        assert code_folder() == cache_folder() == home / "zoneout_lab"
+    finally:
+        os.umask(before)
+    assert (home / "zoneout_lab").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_others_could_read_is_closed_to_them(home: Path) -> None:
+    (home / "zoneout_lab").mkdir(mode=0o755)
+    assert cache_folder() == home / "zoneout_lab"
+    assert (home / "zoneout_lab").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o757])
+def test_a_folder_that_others_can_rename_in_is_not_used(home: Path, mode: int) -> None:
+    (home / "zoneout_lab").mkdir(mode=0o700)
+    home.chmod(mode)
+    assert refused(home)
+    home.chmod(0o1777)  # as /tmp: what is this user's there stays there
+    assert code_folder() == cache_folder() == home / "zoneout_lab"
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(home: Path) -> None:
+    (home / "zoneout_lab").mkdir()
+    (home / "zoneout_lab").chmod(0o777)
+    assert refused(home)
+    assert (home / "zoneout_lab").stat().st_mode & 0o777 == 0o777  # it is left as it was
+
+
+def test_a_link_to_a_folder_of_ones_own_is_followed(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir(mode=0o755)
+    (home / "zoneout_lab").symlink_to(tmp_path / "disk")
+    assert cache_folder() == home / "zoneout_lab"
+    assert code_folder() == tmp_path / "disk"  # the link may be another by then
+
+
+@as_root
+@pytest.mark.parametrize("what", ["the folder", "the one above", "a link"])
+def test_what_is_another_users_is_not_used(home: Path, tmp_path: Path, what: str) -> None:
+    if what == "a link":
+        home.chmod(0o1777)
+        (tmp_path / "mine").mkdir(mode=0o755)
+        (home / "zoneout_lab").symlink_to(tmp_path / "mine")
+        os.lchown(home / "zoneout_lab", OTHER, OTHER)
+    else:
+        (home / "zoneout_lab").mkdir(mode=0o700)
+        os.chown(home / "zoneout_lab" if what == "the folder" else home, OTHER, OTHER)
+    assert refused(home)
+    if what == "a link":
+        assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o755
+
+
+def test_code_is_never_kept_among_the_temporary_files(nobody: Path) -> None:
+    assert cache_folder().parent == nobody
+    with pytest.raises(OSError, match="no home"):
+        code_folder()

@@ -22,9 +22,20 @@ DISTRIBUTIONS = packages_distributions()
 #: extra → the part of the package that may import what it installs, and nothing else may
 OPTIONAL = {"tracking": "zoneout_lab/study/tracking.py", "gpu": "zoneout_lab/ops/triton/"}
 #: installed with the package and imported by another one: who needs it
-INDIRECT = {"h5netcdf": "xarray, to read and write netCDF", "h5py": "h5netcdf, to read and write HDF5"}
+INDIRECT = {"h5netcdf": "xarray, to read and write netCDF"}
 #: commands, stubs and plug-ins, which no file imports
-TOOLS = {"pytest-xdist", "ruff", "mypy", "import-linter", "pandas-stubs", "scipy-stubs", "build", "hatchling"}
+TOOLS = {
+    "pytest-xdist",
+    "bandit",
+    "pip-audit",
+    "ruff",
+    "mypy",
+    "import-linter",
+    "pandas-stubs",
+    "scipy-stubs",
+    "build",
+    "hatchling",
+}
 
 
 def normal(name: str) -> str:

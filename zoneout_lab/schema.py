@@ -31,9 +31,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import interrupts, profiles
-from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+from zoneout_lab import guarded, hdf5, interrupts, profiles, sealed
+from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
+from zoneout_lab.recorded import check_study
 
 VERSION = 1
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
@@ -176,7 +177,10 @@ def score_of(tree: xr.DataTree) -> Score | None:
 
 def measure_of(tree: xr.DataTree, group: str) -> dict[str, Any]:
     """What a group records of its measure: ``kind``, its fields, ``title`` and ``about``; empty where it records nothing."""
-    recorded = json.loads(tree[group].attrs.get("measure", "{}"))
+    try:
+        recorded = guarded.loads(tree[group].attrs.get("measure", "{}"))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"What the results record of the measure {group!r} cannot be read: {error}.") from error
     return recorded if isinstance(recorded, dict) else {}
 
 
@@ -198,13 +202,19 @@ def by_arm_and_seed(tree: xr.DataTree) -> xr.DataTree:
 def provenance(tree: xr.DataTree, key: str) -> Any:
     """One provenance attribute, decoded from JSON; None where it was not recorded."""
     text = tree["provenance"].attrs.get(key)
-    return None if text is None else json.loads(text)
+    try:
+        return None if text is None else guarded.loads(text)
+    except (ValueError, TypeError) as error:
+        raise IntegrityError(f"What the results record of {key!r} cannot be read: {error}.") from error
 
 
 def study_of(tree: xr.DataTree) -> dict[str, Any] | None:
     """The study that results record, as JSON; None where they record none."""
     study = provenance(tree, "study") if "provenance" in tree.children else None
-    return study if isinstance(study, dict) else None
+    if not isinstance(study, dict):
+        return None
+    check_study(study, "The record of these results")
+    return study
 
 
 def digest(path: Path) -> str:
@@ -252,7 +262,7 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
 
 
 def write_tree(tree: xr.DataTree, path: Path) -> str:
-    """Write a tree as netCDF-4, its profiles compressed, and return the file's SHA-256."""
+    """Write a tree as netCDF-4, its profiles compressed and sealed at its end, and return the file's SHA-256."""
     packed = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {
         node.path: {
@@ -260,19 +270,20 @@ def write_tree(tree: xr.DataTree, path: Path) -> str:
         }
         for node in tree.subtree
     }
-    content = bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
+    content = sealed.sealed(bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding)))
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
-    """Read a run or study file into memory, checked against ``sha256`` where one is given.
+    """Read a run or study file into memory, checked against ``sha256`` where one is given, else against the SHA-256 at its own end.
 
-    Raises IntegrityError where the file differs from what was written or is not a result file.
+    A file without one, from elsewhere or from before files had them, is read as it is. Raises IntegrityError where the file differs from what was written or is not a result file.
     """
     if not path.is_file():
         raise InputRefusedError(f"There is no result file at {path}.")
     try:
+        guarded.refuse_too_large(path, path.stat().st_size)
         # opened from memory: HDF5 would lock the file, which some file systems cannot
         content = path.read_bytes()
     except OSError as error:
@@ -284,14 +295,30 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
             f"{path} is not the file that was written: its SHA-256 differs from the manifest. "
             "Delete it and run the study again to redo this run."
         )
+    if sha256 is None and (fault := _fault_of_seal(content)):
+        raise IntegrityError(
+            f"{path} is not the file that was written: {fault}. Get it again, or make it anew: zoneout-lab export FOLDER, with the folder of the "
+            "study's runs."
+        )
     try:
-        with xr.open_datatree(io.BytesIO(content), engine="h5netcdf") as lazy:
+        file = io.BytesIO(content)
+        hdf5.check_contents(file, len(content))
+        with xr.open_datatree(file, engine="h5netcdf") as lazy:
             # DataTree.load() leaves out a variable that is called like its group
             tree = xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in lazy.subtree})
-    except (OSError, ValueError, KeyError) as error:
-        raise IntegrityError(f"{path} cannot be read as netCDF: {error}") from error
+    except Exception as error:  # a file that was made or damaged by others may raise anything in HDF5 and xarray
+        raise IntegrityError(f"{path} cannot be read as netCDF: {told(error)}") from error
     if tree.attrs.get("schema") != VERSION:
         raise IntegrityError(
             f"{path} is not a result file of this version (schema {tree.attrs.get('schema')}, need {VERSION})."
         )
     return tree
+
+
+def _fault_of_seal(content: bytes) -> str:
+    """What shows that a file is not as it was sealed; empty where nothing does."""
+    whole = sealed.is_whole(content)
+    end = hdf5.end(content) if whole is None else None
+    if whole is False or (end is not None and len(content) > end):  # what is there beyond the end was a seal
+        return "its SHA-256 differs from the one at its end"
+    return ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -109,25 +108,6 @@ def test_a_compiler_may_be_named_with_options(cache: Path, monkeypatch: pytest.M
     assert afresh() is not None
 
 
-def test_without_a_home_and_with_a_compiler_of_strange_words(cache: Path, monkeypatch: pytest.MonkeyPatch):
-    def nobody(*_: object, **__: object) -> Path:
-        raise RuntimeError("could not determine the home directory")
-
+def test_a_compiler_of_strange_words(cache: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CC", script(cache, r'[ "$1" = --version ] && printf "\377" && exit 0; exec gcc "$@"'))
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr("platformdirs.user_cache_path", nobody)
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(cache))
     assert afresh() is not None
-    assert list(cache.glob("zoneout_lab-*/philox-*.so"))
-
-
-def test_where_the_cache_folder_cannot_be_written_the_temporary_files_can(cache: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(cache / "tmp"))
-    (cache / "tmp").mkdir()
-    (cache / "zoneout_lab").write_text("a file where the folder should be")
-    assert afresh() is not None
-    (folder,) = (cache / "tmp").iterdir()
-    assert folder.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
-    folder.rename(folder.with_name(f"zoneout_lab-{folder.stat().st_uid + 1}"))
-    assert afresh() is None  # somebody else's folder

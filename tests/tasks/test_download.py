@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,8 +20,12 @@ import pytest
 
 from zoneout_lab.cache import cache_folder
 from zoneout_lab.errors import InputRefusedError, TryAgainError
+from zoneout_lab.tasks import download
+from zoneout_lab.tasks.char_ptb import PTB
 from zoneout_lab.tasks.download import fetch
 from zoneout_lab.tasks.files import Source, Sources, find
+from zoneout_lab.tasks.pmnist import MNIST
+from zoneout_lab.tasks.text8 import TEXT8
 
 CONTENT = b"zoneout\n" * 40_000
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -33,6 +40,7 @@ class Server:
     behaviour: str = "whole"
     code: int = 404  # for what is not served
     asked: list[str] = field(default_factory=list)
+    leads: dict[str, str] = field(default_factory=dict)  # path → where its redirection leads
 
 
 @pytest.fixture
@@ -40,11 +48,22 @@ def server() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.asked.append(self.path)
+            if self.path in state.leads:
+                self.send_response(302)
+                self.send_header("Location", state.leads[self.path])
+                self.end_headers()
+                return
             body = state.served.get(self.path)
             if body is None:
                 self.send_error(state.code)
                 return
             self.send_response(200)
+            if state.behaviour == "longer":
+                self.end_headers()
+                with contextlib.suppress(OSError):  # nobody listens any more
+                    for _ in range(10):
+                        self.wfile.write(body)
+                return
             if state.behaviour != "unannounced":
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -161,7 +180,7 @@ def test_an_untrusted_certificate_is_a_permanent_fault(monkeypatch: pytest.Monke
     def distrust(*_: object, **__: object) -> None:
         raise URLError(ssl.SSLCertVerificationError(1, "certificate verify failed"))
 
-    monkeypatch.setattr("urllib.request.urlopen", distrust)
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", distrust)
     with pytest.raises(InputRefusedError, match="certificate verify failed"):
         fetch("https://127.0.0.1/a.txt", tmp_path / "a.txt", SHA)
 
@@ -218,3 +237,88 @@ def test_several_at_once_all_succeed(server: Server, tmp_path: Path) -> None:
     assert errors == []
     assert (tmp_path / "a.txt").read_bytes() == CONTENT
     assert left_in(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["http://198.51.100.7/a.txt", "ftp://127.0.0.1/a.txt", "http://127.0.0.1.example/a.txt", "//198.51.100.7/a.txt"],
+)
+def test_a_redirection_away_from_https_is_not_followed(server: Server, tmp_path: Path, place: str) -> None:
+    server.leads["/a.txt"] = place
+    with pytest.raises(InputRefusedError, match=r"a\.txt leads to .*, which is not https: .* --data"):
+        fetch(server.url + "a.txt", tmp_path / "a.txt", SHA)
+    assert left_in(tmp_path) == []
+
+
+def test_a_redirection_on_this_machine_is_followed(server: Server, tmp_path: Path) -> None:
+    server.served["/b.txt"] = CONTENT
+    server.leads["/a.txt"] = "/b.txt"
+    fetch(server.url + "a.txt", tmp_path / "a.txt", SHA)
+    assert server.asked == ["/a.txt", "/b.txt"]
+
+
+def test_a_redirection_from_https_to_this_machine_is_refused(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a server with a certificate that this process trusts; the plain one would serve the very file."""
+    server.served["/a.txt"] = CONTENT
+    files = [tmp_path / "key.pem", tmp_path / "cert.pem"]
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", files[0], "-out", files[1]],
+        capture_output=True,
+    ) if shutil.which("openssl") else None  # fmt: skip
+    if made is None or made.returncode:
+        pytest.skip("needs openssl to make a certificate")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", f"{server.url}a.txt")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files[1], files[0])
+    httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        monkeypatch.setenv("SSL_CERT_FILE", str(files[1]))
+        monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+        with pytest.raises(InputRefusedError, match="which is not https"):
+            fetch(f"https://localhost:{httpd.server_address[1]}/a.txt", tmp_path / "to" / "a.txt", SHA)
+    finally:
+        httpd.shutdown()
+        httpd.server_close()
+        thread.join()
+    assert server.asked == []
+    assert left_in(tmp_path / "to") == []
+
+
+def test_only_https_is_asked(tmp_path: Path) -> None:
+    for url in ("http://198.51.100.7/a.txt", "file:///etc/passwd", "ftp://198.51.100.7/a.txt"):
+        with pytest.raises(InputRefusedError, match="is not https"):
+            fetch(url, tmp_path / "a.txt", SHA)
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("sources", [PTB, MNIST, TEXT8], ids=lambda sources: sources.subfolder)
+def test_every_published_file_is_asked_over_https_with_its_digest(sources: Sources) -> None:
+    assert sources.base_url.startswith("https://")
+    assert all(len(bytes.fromhex(digest)) == 32 for each in sources.files for digest in (each.sha256, each.content))
+
+
+@pytest.mark.parametrize("behaviour", ["longer", "whole"])
+def test_more_than_any_published_file_has_is_not_received(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
+    monkeypatch.setattr(download, "LARGEST", 1 << 18)
+    server.served["/a.txt"] = CONTENT
+    server.behaviour = behaviour
+    with pytest.raises(InputRefusedError, match="more than 0 MiB"):
+        fetch(server.url + "a.txt", tmp_path / "a.txt", SHA)
+    assert left_in(tmp_path) == []

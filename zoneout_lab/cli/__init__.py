@@ -31,10 +31,12 @@ def _run() -> int:
     from typer import exceptions as usage
 
     from zoneout_lab.cli.app import app
-    from zoneout_lab.cli.console import any_letters, tell
+    from zoneout_lab.cli.console import any_letters, libraries_are_legible, tell
     from zoneout_lab.errors import LabError
+    from zoneout_lab.results.legible import printable
 
     any_letters()
+    libraries_are_legible()
     # recording runs must not report to MLflow's makers unless the user says so
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
@@ -45,6 +47,7 @@ def _run() -> int:
     except usage.Exit as error:
         return error.exit_code
     except usage.TyperException as error:
+        error.message = printable(error.message)
         # those about the command line print themselves, with its usage
         getattr(error, "show", error.format_message)()
         return 2

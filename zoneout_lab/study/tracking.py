@@ -144,6 +144,39 @@ def _there(client: MlflowClient, experiment: str, study_id: str) -> dict[str, tu
             return found
 
 
+def told_of(uri: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """What MLflow has of a study's finished runs, by our ids: ``sha256`` and ``status`` as it was told, and ``metrics``, the last of each.
+
+    Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    with _impatient(), quiet("mlflow", "alembic"):
+        client = MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name(read_manifest(folder)["study"]["name"])
+        token, asked = None, experiment is not None
+        while asked and experiment is not None:
+            page = client.search_runs(
+                [experiment.experiment_id], f"tags.`{_STUDY}` = '{folder.name}'", max_results=1000, page_token=token
+            )
+            for run in page:
+                tags = run.data.tags
+                if tags.get(_RUN) and run.info.status == "FINISHED":
+                    about = {
+                        "sha256": tags.get(_SHA256),
+                        "status": tags.get("status"),
+                        "metrics": dict(run.data.metrics),
+                    }
+                    found.setdefault(tags[_RUN], []).append(about)
+            token = page.token
+            asked = bool(token)
+    return found
+
+
+def last_metrics(file: Path, sha256: str) -> dict[str, float]:
+    """What MLflow is told last of each metric of a run's file: finite values only. Raises IntegrityError where the file is damaged."""
+    return {metric.key: metric.value for metric in _metrics(schema.read_tree(file, sha256))}
+
+
 def _parent(client: MlflowClient, experiment: str, folder: Path, manifest: dict[str, Any]) -> tuple[str, str]:
     study = manifest["study"]
     tags = {

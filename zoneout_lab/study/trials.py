@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import optuna
@@ -117,6 +118,33 @@ class Ledger:
             self._warn(
                 f"Optuna's database {fault} ({reason(error)}); runs go on without it. {remedy(error, '--storage', 'record them')}"
             )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a database says of a finished run: the SHA-256 of its file, its status there, and its score (None where it has none)."""
+
+    sha256: str
+    status: str
+    score: float | None
+
+
+def told_of(storage: str, name: str) -> dict[str, list[Told]]:
+    """What Optuna's database has of a study's finished runs, by their ids; nothing where it does not have the study.
+
+    Raises what Optuna and the database's driver raise where it cannot be read.
+    """
+    with quiet(*_LOGGERS):
+        if name not in optuna.get_all_study_names(storage):
+            return {}
+        trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    found: dict[str, list[Told]] = {}
+    for trial in trials:
+        about = trial.user_attrs
+        if "sha256" in about and trial.state in (TrialState.COMPLETE, TrialState.FAIL):
+            told = Told(str(about["sha256"]), str(about.get("status")), trial.value)
+            found.setdefault(str(about.get("run")), []).append(told)
+    return found
 
 
 def sampler_name() -> str:

@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
+import math
 import shutil
 import uuid
 import zipfile
@@ -29,12 +31,16 @@ from zoneout_lab.tasks.files import refusal, writable_cache
 
 PIECE = 1 << 20  # bytes
 #: of the codes in the cache; raised when they change
-VERSION = 2
+VERSION = 3
 EOS, UNKNOWN = "<eos>", "<unk>"
 # that of IBM's mainframes (NEL), Unicode's for lines and for paragraphs: beside \n, \r and the two together
 _LINE_ENDS = ("\x85", "\u2028", "\u2029")
 # how gzip and zip begin; to many encodings they are text
 _PACKED = (b"\x1f\x8b", b"PK\3\4")
+# A text packs to a fifth or so. What unpacks to more than this many times its size, and is large, was made to fill a disk.
+_MOST_PACKED, _SMALL = 200, 1 << 28
+#: characters of a word, at most: text without white space would be held in memory as one
+_LONGEST_WORD = 1 << 20
 _TYPES: tuple[tuple[int, str], ...] = ((2**8, "uint8"), (2**15, "int16"), (2**31, "int32"))
 
 
@@ -196,8 +202,13 @@ def _tokens(path: Path, encoding: str, heard: Callable[[bytes], None]) -> Iterat
         for end in _LINE_ENDS:
             text = text.replace(end, "\n")
         text = rest + text
-        cut = max(text.rfind(" "), text.rfind("\n")) + 1
+        cut = max(map(text.rfind, " \n\t")) + 1
         text, rest = text[:cut], text[cut:]
+        if len(rest) > _LONGEST_WORD and rest[-_LONGEST_WORD:].split() == [rest[-_LONGEST_WORD:]]:
+            raise InputRefusedError(
+                f"{path.name} in {path.parent} has a word of more than {_LONGEST_WORD:,} characters: words are separated by white space. For a "
+                "text without any, use char_text."
+            )
         yield text.replace("\n", f" {EOS} ").split()
     yield (rest + newlines.decode("", final=True)).replace("\n", f" {EOS} ").split()
 
@@ -215,6 +226,8 @@ def _bytes(path: Path, heard: Callable[[bytes], None]) -> Iterator[bytes]:
     """The content of a file in pieces. A ``.gz`` and the only file in a ``.zip`` are unpacked."""
     size = 0
     try:
+        packed = path.suffix.lower() in (".gz", ".zip")
+        most = max(_SMALL, _MOST_PACKED * path.stat().st_size) if packed else math.inf
         with ExitStack() as stack:
             file = _opened(path, stack)
             while piece := file.read(PIECE):
@@ -225,12 +238,19 @@ def _bytes(path: Path, heard: Callable[[bytes], None]) -> Iterator[bytes]:
                     )
                 heard(piece)
                 size += len(piece)
+                if size > most:
+                    raise InputRefusedError(
+                        f"{path.name} in {path.parent} unpacks to more than {_MOST_PACKED} times its size, which no text does. Unpack it yourself, "
+                        "and name what is in it."
+                    )
                 yield piece
     except (
         gzip.BadGzipFile,
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
+        LookupError,  # a member without a name
         RuntimeError,
     ) as error:  # the last: an encrypted archive
         raise refusal(path, f"is truncated or damaged ({error})") from error
@@ -265,6 +285,7 @@ def _cached(how: str, paths: Sequence[Path], cache: Path | None, code: Callable[
         part.mkdir(parents=True)
         about = code(part / "codes")
         (part / "about.json").write_text(json.dumps(asdict(about)), encoding="utf-8")
+        (part / "sha256").write_bytes(_digest(part))
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # another process was faster: its folder is as good
             part.rename(folder)
@@ -280,13 +301,29 @@ def _cached(how: str, paths: Sequence[Path], cache: Path | None, code: Callable[
     return found
 
 
+def damaged_codes() -> list[Path]:
+    """Codes of texts in the user's cache that are not what was written: folders that a task makes anew when it needs them."""
+    # those of other versions are of no use here, and no damage
+    folders = [folder for cache in cached("codes") for folder in sorted(cache.glob(f"{VERSION}-*"))]
+    return [folder for folder in folders if folder.suffix != ".part" and _kept(folder) is None]
+
+
+def _digest(folder: Path) -> bytes:
+    """A line with the SHA-256 of codes and of what is known of them."""
+    both = hashlib.sha256((folder / "about.json").read_bytes())
+    with (folder / "codes").open("rb") as file:
+        both.update(hashlib.file_digest(file, "sha256").digest())
+    return f"{both.hexdigest()}\n".encode()
+
+
 def _kept(folder: Path) -> Corpus | None:
+    """The codes in a folder; None where they are not what was written."""
     try:
+        if (folder / "sha256").read_bytes() != _digest(folder):
+            return None
         values = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         about = About(**{name: tuple(value) for name, value in values.items()})
         dtype, codes = np.dtype(about.dtype), folder / "codes"
-        if codes.stat().st_size != about.ends[-1] * dtype.itemsize:
-            return None
     except (OSError, ValueError, TypeError, IndexError):
         return None
     # copy on write: nothing that is written to the tensor goes to the file. (What torch.from_file maps cannot be sent to a worker.)
@@ -294,7 +331,7 @@ def _kept(folder: Path) -> Corpus | None:
 
 
 def _key(how: str, paths: Sequence[Path]) -> str:
-    """32 hexadecimal digits that change when a file does: its place, size or time of change."""
+    """The version of codes, and 32 hexadecimal digits that change when a file does: its place, size or time of change."""
     key = hashlib.sha256(f"{VERSION} {how}".encode())
     for path in paths:
         try:
@@ -302,4 +339,4 @@ def _key(how: str, paths: Sequence[Path]) -> str:
         except OSError as error:
             raise refusal(path, f"cannot be read ({error})") from error
         key.update(f"\n{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode(errors="surrogateescape"))
-    return key.hexdigest()[:32]
+    return f"{VERSION}-{key.hexdigest()[:32]}"

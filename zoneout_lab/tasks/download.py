@@ -13,10 +13,15 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
 
 from zoneout_lab.errors import InputRefusedError, TryAgainError
 
 CHUNK = 1 << 16  # bytes
+#: bytes of a published file, at most: the largest has half as many
+LARGEST = 1 << 26
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 def fetch(url: str, path: Path, sha256: str, *, timeout: float = 30.0) -> None:
@@ -24,11 +29,11 @@ def fetch(url: str, path: Path, sha256: str, *, timeout: float = 30.0) -> None:
 
     ``sha256`` is the digest of the published file; ``timeout`` is in seconds without a byte. The file is written under a name
     that ends in ``.part``, checked, synced and then renamed, so that ``path`` is never half a file and several processes may
-    fetch it at once.
+    fetch it at once. Only https will do, redirections included; from this machine itself, as in tests, http will.
 
     Raises TryAgainError where the network or the server does not answer, the transfer breaks off or the disk is full;
-    InputRefusedError where trying again would not help: the server refuses, what arrived is not the published file, or the folder
-    cannot be written to.
+    InputRefusedError where trying again would not help: the server refuses, leads away from https or sends more than 64 MiB, what
+    arrived is not the published file, or the folder cannot be written to.
     """
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
@@ -83,12 +88,17 @@ def _pieces(url: str, timeout: float) -> Iterator[tuple[bytes, int | None]]:
     """
     elsewhere = "get the files another way and name their folder with --data."
     received, total = 0, None
+    _refuse_insecure(url, url)
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310 (the address is a constant of this package)
+        with urllib.request.build_opener(_SecureRedirects).open(url, timeout=timeout) as response:
             announced = response.headers.get("Content-Length")
             total = int(announced) if announced and announced.isdigit() else None
             while piece := response.read(CHUNK):
                 received += len(piece)
+                if max(received, total or 0) > LARGEST:
+                    raise InputRefusedError(
+                        f"{url} sends more than {LARGEST >> 20} MiB, and the published file has fewer. Nothing was kept: {elsewhere}"
+                    )
                 yield piece, total
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
@@ -101,6 +111,36 @@ def _pieces(url: str, timeout: float) -> Iterator[tuple[bytes, int | None]]:
     if total is not None and received < total:
         raise TryAgainError(
             f"The transfer of {url} broke off after {received:,} of {total:,} bytes. Try again later, or {elsewhere}"
+        )
+
+
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        try:
+            _refuse_insecure(newurl, req.full_url)
+        except InputRefusedError:
+            fp.close()  # it holds the connection
+            raise
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _refuse_insecure(url: str, before: str) -> None:
+    """Raise InputRefusedError unless an address is of https, or was of http on this machine ``before`` and still is."""
+    parts, came = urlsplit(url), urlsplit(before)
+    here = parts.scheme == came.scheme == "http" and {parts.hostname, came.hostname} <= set(_THIS_MACHINE)
+    if parts.scheme != "https" and not here:
+        leads = f"{before} leads to {url}, which" if url != before else url
+        raise InputRefusedError(
+            f"{leads} is not https: anybody on the way could change what is sent. Nothing was downloaded; get the files another way and name "
+            "their folder with --data."
         )
 
 

@@ -14,6 +14,8 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.tasks.download import fetch
 
 FOLDER_VARIABLE = "ZONEOUT_LAB_DATA"
+#: bytes of a published text's content, at most: none here has a tenth of that
+LARGEST = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ def expanded(name: str) -> Path:
 def read(path: Path, most: int | None = None) -> bytes:
     """The content of ``path``, decompressed where its name ends in ``.gz``.
 
-    ``most`` bounds the result to ``most`` + 1 bytes: enough to see that a file is too long, without unpacking all of it.
+    ``most`` bounds the result to ``most`` + 1 bytes: enough to see that a file is too long, without unpacking all of it. Without it, a
+    file of more than 64 MiB is refused.
 
     Raises InputRefusedError where the file cannot be read, is truncated or is not gzip.
 
@@ -142,25 +145,19 @@ def read(path: Path, most: int | None = None) -> bytes:
     ...
     zoneout_lab.errors.InputRefusedError: small.gz in ... is truncated: the gzip stream has no end. Get the file again.
     """
-    if path.suffix != ".gz":
-        content = _bytes(path)
-        return content if most is None else content[: most + 1]
+    limit = LARGEST if most is None else most
     try:
-        with gzip.open(path) as file:
-            return file.read(-1 if most is None else most + 1)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content: bytes = file.read(limit + 1)
     except EOFError as error:
         raise refusal(path, "is truncated: the gzip stream has no end") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise refusal(path, f"is damaged or not gzip ({error})") from error
     except OSError as error:
         raise refusal(path, f"cannot be read ({error})") from error
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise refusal(path, f"cannot be read ({error})") from error
+    if most is None and len(content) > limit:
+        raise refusal(path, f"has more than {limit >> 20} MiB, and no published text is as long")
+    return content
 
 
 def _sha256(path: Path) -> str:

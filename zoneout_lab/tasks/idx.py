@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.guarded import PACKED, refuse_too_large
 from zoneout_lab.tasks.files import read, refusal
 
 UNSIGNED_BYTE = 0x08
+_MOST_AXES = 8
 _TYPES = {b"\x08": ">u1", b"\x09": ">i1", b"\x0b": ">i2", b"\x0c": ">i4", b"\x0d": ">f4", b"\x0e": ">f8"}
 
 
@@ -63,14 +65,22 @@ def read_any_idx(path: Path) -> NDArray[Any]:
             "0e. Images may be IDX, .npz or .npy files."
         )
     axes = start[3] if len(start) > 3 else 0
+    if axes > _MOST_AXES:
+        raise refusal(path, f"is damaged: its header announces {axes} axes")
     header = 4 + 4 * axes
     if not axes or len(start) < header:
         raise refusal(path, f"is truncated: {len(start)} bytes are less than its header")
     shape = struct.unpack(f">{axes}I", start[4:header])
     dtype = np.dtype(_TYPES[start[2:3]])
-    content = read(path, most=header + math.prod(shape) * dtype.itemsize)
+    announced = header + math.prod(shape) * dtype.itemsize
+    size = path.stat().st_size
+    # before so much memory is taken: a few bytes may announce petabytes
+    if announced > size * (PACKED if path.suffix == ".gz" else 1):
+        raise refusal(path, f"is truncated: its header announces {_by(shape)} values, which {size:,} bytes do not hold")
+    refuse_too_large(path, announced)
+    content = read(path, most=announced)
     _check_size(path, len(content) - header, math.prod(shape), dtype.itemsize)
-    return np.frombuffer(content, dtype, offset=header).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    return np.frombuffer(content[header:], dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def _check_size(path: Path, found: int, values: int, itemsize: int) -> None:

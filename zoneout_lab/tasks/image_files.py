@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tokenize
 import zipfile
 import zlib
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, LabError
+from zoneout_lab.tasks.array_headers import check_npy, check_npz
 from zoneout_lab.tasks.files import expanded, refusal
 from zoneout_lab.tasks.idx import read_any_idx
 from zoneout_lab.tasks.image_arrays import Labelled, by, class_numbers, divisor, laid_out
@@ -43,12 +45,17 @@ NAMES: Mapping[str, tuple[tuple[str, str], ...]] = {
 _FOUR = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 # what NumPy raises where bytes of a file are changed or missing
 _DAMAGED = (
-    OSError,
+    ArithmeticError,
+    AttributeError,
     EOFError,
+    LookupError,
     MemoryError,
+    OSError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
+    struct.error,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
@@ -180,8 +187,10 @@ def _array(path: Path) -> NDArray[Any] | None:
         raise refusal(path, f"cannot be read ({error})") from error
     if path.suffix.lower() not in (".npz", ".npy") and start != b"\x93NUMPY" and start[:4] != b"PK\3\4":
         return read_any_idx(path)
-    with _damage_refused(path):
-        found = np.load(path, allow_pickle=False)
+    with _damage_refused(path), path.open("rb") as file:  # NumPy leaves open what it opens itself and cannot read
+        if start == b"\x93NUMPY":
+            check_npy(path)
+        found = np.load(file, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return found
         found.close()
@@ -189,9 +198,10 @@ def _array(path: Path) -> NDArray[Any] | None:
 
 
 def _from_npz(path: Path, needed: tuple[str, ...]) -> tuple[dict[str, Raw], list[str]]:
-    with _damage_refused(path), np.load(path, allow_pickle=False) as file:
+    with _damage_refused(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         names = {name.lower(): name for name in file.files} | {name: name for name in file.files}
         pairs = {part: next((pair for pair in pairs if set(pair) <= set(names)), None) for part, pairs in NAMES.items()}
+        check_npz(path, file.zip, [names[name] for pair in pairs.values() if pair for name in pair])
         found = {part: (file[names[pair[0]]], file[names[pair[1]]]) for part, pair in pairs.items() if pair}
         there = list(file.files)
     if not any(part in found for part in needed):
@@ -213,6 +223,8 @@ def _from_npz(path: Path, needed: tuple[str, ...]) -> tuple[dict[str, Raw], list
 def _damage_refused(path: Path) -> Iterator[None]:
     try:
         yield
+    except LabError:
+        raise
     except _DAMAGED as error:
         if "Object arrays" in str(error):
             raise InputRefusedError(

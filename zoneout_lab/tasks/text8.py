@@ -20,7 +20,7 @@ TRAIN, VALID, TEST = 90_000_000, 5_000_000, 5_000_000
 
 TEXT8 = Sources(
     subfolder="text8",
-    base_url="http://mattmahoney.net/dc/",
+    base_url="https://mattmahoney.net/dc/",
     files=(
         Source(
             "text8.zip",
