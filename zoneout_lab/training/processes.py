@@ -8,6 +8,7 @@ A process that dies takes nothing with it but its place: another is started ther
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -257,6 +258,9 @@ def _trained(
             batch, task, data, report=report, checkpoints=checkpoints, warn=lambda text: pipe.send(("warning", text))
         )
     except Exception as error:  # noqa: BLE001 - an error ends its batch and no other
+        # what its traceback holds, such as a model that did not fit, must not stay beside the next batch
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        gc.collect()
         return error if _can_be_sent(error) else RuntimeError(told(error))
 
 
@@ -265,6 +269,6 @@ def _can_be_sent(error: Exception) -> bool:
     if type(error).__module__ == "__mp_main__" or is_private(type(error)):
         return False
     try:
-        return isinstance(pickle.loads(pickle.dumps(error)), type(error))  # noqa: S301 - what was written here just now
+        return isinstance(pickle.loads(pickle.dumps(error)), type(error))  # noqa: S301  # nosec B301 - written here just now
     except Exception:  # noqa: BLE001
         return False
