@@ -16,7 +16,8 @@ from small_study import listening, manifest, run, small
 
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study.databases import reason, without_password
-from zoneout_lab.study.trials import Ledger, suggest
+from zoneout_lab.study.mirrors import Mirrors, optuna_mirror
+from zoneout_lab.study.trials import suggest
 
 STUDY = small(gradient_epochs=(1,))
 
@@ -203,12 +204,12 @@ def test_what_is_known_steers_where_to_look():
     assert sum(point["cell"] > 0.3 for point in points) > 14
 
 
-def test_a_ledger_gives_up_once(tmp_path):
+def test_it_is_given_up_once(tmp_path):
     heard: list[str] = []
-    ledger = Ledger("sqlite:////proc/nowhere/o.db", "study", ["lstm"], "none", heard.append)
+    mirrors = Mirrors(tmp_path, optuna_mirror(tmp_path, "sqlite:////proc/nowhere/o.db"), None, heard.append)
+    mirrors.begin({"lstm": {}, "zoneout": {}}, "lower")
     for each in small().runs():
-        ledger.begin(each)
-        ledger.end(each, 0.5, {"sha256": "0"})
+        mirrors.end(each, 0.5, {"sha256": "0", "phase": "confirm"})
     assert len(heard) == 1
 
 

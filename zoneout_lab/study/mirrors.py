@@ -20,7 +20,15 @@ from typing import Any, Literal
 from zoneout_lab import interrupts, schema
 from zoneout_lab.errors import LabError, told
 from zoneout_lab.passwords import remember
-from zoneout_lab.study.databases import may_pass, reason, remedy, sqlite_path, sqlite_url, tracking_uri, without_password
+from zoneout_lab.study.databases import (
+    may_pass,
+    reason,
+    remedy,
+    sqlite_path,
+    sqlite_url,
+    tracking_uri,
+    without_password,
+)
 from zoneout_lab.study.patience import PATIENCE, Answered, nobody_waits, with_patience
 from zoneout_lab.study.sqlite_files import fault, make_whole, move_aside
 from zoneout_lab.study.store import Warn, read_manifest, taking_turns

@@ -36,10 +36,13 @@ def make_whole(path: Path, make: Callable[[str], None]) -> bool:
         path: where it is to lie. An empty file there counts as none.
         make: fills the database that a URL names, and closes it.
 
-    To be called by one process at a time for each path. Raises OSError, and what ``make`` raises.
+    To be called by one process at a time for each path. Raises OSError, sqlite3.OperationalError where another process
+    is about to fill an empty file, and what ``make`` raises.
     """
-    if path.exists() and path.stat().st_size:
-        return False
+    if path.exists():
+        if path.stat().st_size:
+            return False
+        _refuse_locked(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}."
     for left in path.parent.glob(f"{_escaped(prefix)}*.making"):
@@ -112,6 +115,11 @@ def move_aside(path: Path) -> Path:
 def tables(connection: sqlite3.Connection) -> set[str]:
     """Names of a database's tables."""
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _refuse_locked(path: Path) -> None:
+    with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
 
 
 def _free(path: Path) -> Path:
