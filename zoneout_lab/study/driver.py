@@ -17,7 +17,7 @@ from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
 from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch, path_of
 from zoneout_lab.study.device import device_memory, give_back_memory
-from zoneout_lab.study.mirrors import Mirrors
+from zoneout_lab.study.mirroring import Mirrors
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store
 from zoneout_lab.study.takeover import Siblings, from_where, take_over

@@ -17,7 +17,7 @@ from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import check_device
 from zoneout_lab.study.driver import Driver, Watcher, origin
 from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
-from zoneout_lab.study.mirrors import Mirror, Mirrors, mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirroring import Mirror, Mirrors, mlflow_mirror, optuna_mirror
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store, only_driver
