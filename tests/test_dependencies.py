@@ -24,7 +24,18 @@ OPTIONAL = {"tracking": "zoneout_lab/study/tracking.py", "gpu": "zoneout_lab/ops
 #: installed with the package and imported by another one: who needs it
 INDIRECT = {"h5netcdf": "xarray, to read and write netCDF"}
 #: commands, stubs and plug-ins, which no file imports
-TOOLS = {"pytest-xdist", "ruff", "mypy", "import-linter", "pandas-stubs", "scipy-stubs", "build", "hatchling"}
+TOOLS = {
+    "pytest-xdist",
+    "bandit",
+    "pip-audit",
+    "ruff",
+    "mypy",
+    "import-linter",
+    "pandas-stubs",
+    "scipy-stubs",
+    "build",
+    "hatchling",
+}
 
 
 def normal(name: str) -> str:

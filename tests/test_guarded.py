@@ -41,7 +41,15 @@ def test_json_is_read_as_it_was_up_to_a_depth(value, wrapped, ascii_only):
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 10**6, '{"a":' * 10**6, '["\\"' * 10**5 + "\\", '"' + "\\" * 10**6, '[[["' * 10**5]
+    "text",
+    [
+        "[" * 10**6,
+        '{"a":' * 10**6,
+        '["\\"' * 10**5 + "\\",
+        '"' + "\\" * 10**6,
+        '[[["' * 10**5,
+        "[]" * 70 + '"' + '\\"' * 10**5,
+    ],
 )
 def test_hostile_json_is_refused_quickly(text):
     before = time.perf_counter()
@@ -67,7 +75,7 @@ def test_a_file_that_is_no_json_object_of_ours(tmp_path, content, words):
         guarded.read_json(tmp_path / "MANIFEST.json")
 
 
-NAMES = [
+NAMES: list[object] = [
     "../x.nc", "runs/../../x.nc", "/etc/passwd", "..", ".", "", "runs/..", "C:/x.nc", "..\\x.nc", "\\\\host\\x", "runs/\x1b[31m.nc",
     "runs/a\nb.nc", "runs/\u202egnp.nc", "runs/\ud800.nc", "x" * 300, "runs/" + "é" * 200, "con", "runs/NUL.nc", "aux.txt", "runs/x.nc ", "runs/x.",
     "a\0b", "//x", None, 3, ["runs/x.nc"], {}, True,
@@ -76,8 +84,9 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES, ids=[repr(name)[:20] for name in NAMES])
 def test_names_that_lead_elsewhere_are_refused(tmp_path, name):
-    with pytest.raises(IntegrityError, match=r"MANIFEST.json is damaged: it names the file"):
+    with pytest.raises(IntegrityError, match=r"MANIFEST.json is damaged: it names the file") as refused:
         guarded.inside(tmp_path, name)
+    assert "outside" in str(refused.value) or ".." not in str(name).split("/")
 
 
 def test_links_that_lead_out_are_refused(tmp_path):

@@ -8,6 +8,7 @@
 | 4 | a file is not what was written |
 | 5 | input refused: nothing was changed |
 | 75 | try again: disk or database |
+| 129, 130, 143 | stopped by SIGHUP, SIGINT, SIGTERM (:mod:`zoneout_lab.interrupts`) |
 """
 
 from __future__ import annotations

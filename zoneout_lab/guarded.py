@@ -37,6 +37,11 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises InputRefusedError where the file cannot be read, IntegrityError where it is larger than 32 MiB, nested deeper than 64, or no
     JSON object.
     """
+    return as_object(path, contents(path))
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of a file of JSON. Raises as :func:`read_json` where it cannot be read or is too large."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
@@ -44,6 +49,11 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputRefusedError(f"Cannot read {path}: {error.strerror or error}.") from error
     if len(content) > LARGEST:
         raise IntegrityError(f"{path} is damaged: it has more than {LARGEST >> 20} MiB, and no such file is written.")
+    return content
+
+
+def as_object(path: Path, content: bytes) -> dict[str, Any]:
+    """The JSON object that these bytes of a file are. Raises IntegrityError as :func:`read_json` does."""
     try:
         value = loads(content.decode("utf-8"))
     except ValueError as error:

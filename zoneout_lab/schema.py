@@ -31,9 +31,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, interrupts, profiles
+from zoneout_lab import guarded, hdf5, interrupts, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
+from zoneout_lab.recorded import check_study
 
 VERSION = 1
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
@@ -210,7 +211,10 @@ def provenance(tree: xr.DataTree, key: str) -> Any:
 def study_of(tree: xr.DataTree) -> dict[str, Any] | None:
     """The study that results record, as JSON; None where they record none."""
     study = provenance(tree, "study") if "provenance" in tree.children else None
-    return study if isinstance(study, dict) else None
+    if not isinstance(study, dict):
+        return None
+    check_study(study, "The record of these results")
+    return study
 
 
 def digest(path: Path) -> str:
@@ -258,7 +262,7 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
 
 
 def write_tree(tree: xr.DataTree, path: Path) -> str:
-    """Write a tree as netCDF-4, its profiles compressed, and return the file's SHA-256."""
+    """Write a tree as netCDF-4, its profiles compressed and sealed at its end, and return the file's SHA-256."""
     packed = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {
         node.path: {
@@ -266,15 +270,15 @@ def write_tree(tree: xr.DataTree, path: Path) -> str:
         }
         for node in tree.subtree
     }
-    content = bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
+    content = sealed.sealed(bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding)))
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
-    """Read a run or study file into memory, checked against ``sha256`` where one is given.
+    """Read a run or study file into memory, checked against ``sha256`` where one is given, else against the SHA-256 at its own end.
 
-    Raises IntegrityError where the file differs from what was written or is not a result file.
+    A file without one, from elsewhere or from before files had them, is read as it is. Raises IntegrityError where the file differs from what was written or is not a result file.
     """
     if not path.is_file():
         raise InputRefusedError(f"There is no result file at {path}.")
@@ -291,6 +295,11 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
             f"{path} is not the file that was written: its SHA-256 differs from the manifest. "
             "Delete it and run the study again to redo this run."
         )
+    if sha256 is None and (fault := _fault_of_seal(content)):
+        raise IntegrityError(
+            f"{path} is not the file that was written: {fault}. Get it again, or make it anew: zoneout-lab export FOLDER, with the folder of the "
+            "study's runs."
+        )
     try:
         file = io.BytesIO(content)
         hdf5.check_contents(file, len(content))
@@ -304,3 +313,12 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
             f"{path} is not a result file of this version (schema {tree.attrs.get('schema')}, need {VERSION})."
         )
     return tree
+
+
+def _fault_of_seal(content: bytes) -> str:
+    """What shows that a file is not as it was sealed; empty where nothing does."""
+    whole = sealed.is_whole(content)
+    end = hdf5.end(content) if whole is None else None
+    if whole is False or (end is not None and len(content) > end):  # what is there beyond the end was a seal
+        return "its SHA-256 differs from the one at its end"
+    return ""

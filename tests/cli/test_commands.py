@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from zoneout_lab import manifest
 from zoneout_lab.cli.app import show_verdicts
 from zoneout_lab.results import judge, open_results
 from zoneout_lab.study import builtin_studies
@@ -120,7 +121,17 @@ def test_status(command, finished, tmp_path):
 def test_verify(command, finished, tmp_path):
     folder = folder_of(finished)
     done = command("verify", str(folder))
-    assert (done.code, done.output) == (0, "6 runs are what was written.\n")
+    assert done.code == 0
+    assert done.output.endswith("6 runs are what was written.\n")
+    counts = dict(line.rsplit(maxsplit=2)[:2] for line in done.output.splitlines()[1:-1])
+    assert counts == {
+        "manifest": "1",
+        "spec.json": "1",
+        "runs": "6",
+        "study.nc": "1",
+        "report.html": "1",
+        "Optuna's database": "1",
+    }
     shutil.copytree(folder, tmp_path / "copy")
     path = next((tmp_path / "copy" / "runs").iterdir())
     path.write_bytes(path.read_bytes()[:-1] + b"x")
@@ -133,7 +144,7 @@ def test_verify(command, finished, tmp_path):
 def test_verify_reads_the_runs_of_tuning_too(command, finished, tmp_path, phase):
     folder = tmp_path / "copy"
     shutil.copytree(folder_of(finished), folder)
-    content = json.loads((folder / "MANIFEST.json").read_text())
+    content = manifest.read(folder)
     entry = next(iter(content["runs"].values()))
     entry["phase"] = phase
     (folder / "MANIFEST.json").write_text(json.dumps(content))

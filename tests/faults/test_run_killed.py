@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -20,8 +22,8 @@ from zoneout_lab import Arm, Study, Zoneout
 
 STUDY = Study(
     name="killed", title="Killed", question="Does it survive?", baseline="lstm", seeds=2,
-    change={"model.hidden": 8, "training.epochs": 40, "training.batch": 64}, gradient_epochs=(1, -1),
-    arms=[Arm(name="lstm"), Arm(name="zoneout", regularizer=Zoneout(cell=0.5)), Arm(name="more", change={"training.epochs": 60})],
+    change={"model.hidden": 8, "training.epochs": 20, "training.batch": 64}, gradient_epochs=(1, -1),
+    arms=[Arm(name="lstm"), Arm(name="zoneout", regularizer=Zoneout(cell=0.5)), Arm(name="more", change={"training.epochs": 30})],
 )
 """
 SEED = int(os.environ.get("FAULT_SEED", "0"))
@@ -55,12 +57,12 @@ def assert_as_if_nothing_had_happened(whole: Path, out: Path) -> None:
     trials = optuna.load_study(study_name=study.name, storage=f"sqlite:///{out}/optuna.db").trials
     told = Counter(trial.user_attrs["run"] for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE)
     assert told == dict.fromkeys(runs, 1)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=f"sqlite:///{out}/mlflow.db")
-    found = client.search_runs([each.experiment_id for each in client.search_experiments()], max_results=1000)
-    assert Counter(run.data.tags.get("zoneout_lab.run", "") for run in found) == dict.fromkeys(["", *runs], 1)
-    assert {run.info.status for run in found} == {"FINISHED"}
+    # with SQLite's own client, for MLflow takes seconds to import
+    with closing(sqlite3.connect(out / "mlflow.db")) as database:
+        found = database.execute(
+            "SELECT value, status FROM tags JOIN runs USING (run_uuid) WHERE key = 'zoneout_lab.run' AND lifecycle_stage = 'active'"
+        ).fetchall()
+    assert Counter(found) == {(run, "FINISHED"): 1 for run in runs}
 
 
 @pytest.mark.slow

@@ -323,7 +323,12 @@ def test_files_of_one_name_are_kept_apart(tmp_path, monkeypatch):
     [
         ("zonout", UsageError, "mean 'zoneout'"),
         ("./absent.py:Mine", InputRefusedError, "comes from a file that is not loaded"),
-        ("no_such_module:Mine", InputRefusedError, "cannot be imported: ModuleNotFoundError"),
+        (
+            "no_such_module:Mine",
+            InputRefusedError,
+            "comes from a module that is not loaded: import no_such_module first",
+        ),
+        ("antigravity:Mine", InputRefusedError, "is not loaded: import antigravity first"),  # which opens a browser
         ("json:JSONDecoder", InputRefusedError, "is not a regularizer"),
         ("json:Mine", InputRefusedError, "defines no Mine"),
     ],

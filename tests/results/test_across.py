@@ -14,6 +14,7 @@ from tiny_studies import hypothesis, make_run, make_spec
 
 from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.metrics import Score
 from zoneout_lab.results import across, judge
 
 BETTER = [-0.04, -0.02, -0.05, -0.01, -0.03, -0.06]
@@ -221,8 +222,169 @@ def test_the_profile_shows_every_run_but_what_would_dwarf_the_rest() -> None:
     far = across([results("digits", [9.0] * 6), results("adding")]).judgements[0].aggregates
     assert far.thresholds[0] == -8.25
     assert near.thresholds[-1] < 8.25
+    # in between all are shown, with a quarter of a standard deviation beside them
+    every = [
+        value
+        for task in (BETTER, BETTER)
+        for arm in (task, [0.0] * 6)
+        for value in stats.normalised(
+            [0.3 + 0.01 * (s * 3 % 5) + d for s, d in enumerate(arm)],
+            [0.3 + 0.01 * (s * 3 % 5) for s in range(6)],
+            "lower",
+        )
+    ]
+    assert (near.thresholds[0], near.thresholds[-1]) == pytest.approx((min(every) - 0.25, max(every) + 0.25))
+    farther = across([results("digits", [-9.0] * 6), results("adding")]).judgements[0].aggregates
+    assert farther.thresholds[-1] == 8.25
 
 
 def test_an_arms_change_of_a_tasks_own_option_is_no_other_question() -> None:
     arms = [ARMS[0], ARMS[1] | {"change": {"options.length": 9}}, ARMS[2]]
     assert across([results("digits"), results("adding", arms=arms)]).tasks == ("digits", "adding")
+
+
+SMALL = [0.01, -0.01, 0.02, -0.02, 0.005, -0.005]
+
+
+@pytest.mark.parametrize(
+    ("claim", "tasks", "said", "verdict"),
+    [
+        ({}, [BETTER[:1], [float("nan")]], "with 1 pair of runs, nothing can be said of all of them: no seed of t2 has", "underpowered"),
+        ({}, [BETTER[:1], BETTER[1:2]], "Over 2 tasks with 2 pairs of runs, the validation error of zoneout is lower", "underpowered"),
+        ({}, [[float("nan")]] * 3, "no seed of t1, t2 and t3 has", "underpowered"),
+        ({"direction": "higher"}, [[0.1, 0.2, 0.3]] * 2, "is higher on average than that of the LSTM (higher on 2 of 2 tasks and in 6 of 6 pairs;", "supported"),
+        ({"margin": 0.005}, [BETTER, BETTER], "; margin 0.500 percentage points; p = ", "supported"),
+        ({"direction": "same", "margin": 0.1}, [SMALL[:4], SMALL, SMALL[:5]], "takes 6 seeds in each: t1 and t3 have fewer", "inconclusive"),
+        ({"direction": "same", "margin": 0.1}, [SMALL, SMALL], "; on every task by itself)", "supported"),
+        ({"margin": 0.2, "direction": "higher"}, [SMALL, SMALL], "; on every task by itself)", "equivalent"),
+    ],
+)  # fmt: skip
+def test_what_a_sentence_says_of_tasks(
+    claim: dict[str, Any], tasks: list[list[float]], said: str, verdict: str
+) -> None:
+    trees = [results(f"t{k}", differences, [hypothesis(**claim)]) for k, differences in enumerate(tasks, 1)]
+    (judgement,) = across(trees).judgements
+    assert said in judgement.sentence
+    assert judgement.sentence.endswith(f": {verdict}.")
+    assert judgement.verdict == verdict
+
+
+def test_what_is_claimed_of_every_task_and_contradicted_hangs_on_none() -> None:
+    claim = [hypothesis(direction="not higher", margin=0.01)]
+    far = [0.1, 0.2, 0.15, 0.12, 0.3, 0.22]
+    (judgement,) = across([results("t1", far, claim), results("t2", far[:5], claim)]).judgements
+    assert judgement.verdict == "contradicted"
+    assert "fewer" not in judgement.sentence
+    assert "by itself" not in judgement.sentence
+
+
+def test_the_line_of_tasks_without_a_pair_names_them() -> None:
+    none = [float("nan")] * 3
+    trees = [results("t1"), results("t2", none), results("t3", none)]
+    assert across(trees).judgements[0].short == "validation error: no pair on t2 and t3"
+
+
+@pytest.mark.parametrize(("family", "named"), [("holm", "Holm-adjusted p"), ("joint", "adjusted p")])
+def test_the_p_of_several_hypotheses_is_called_what_it_is(family: str, named: str) -> None:
+    claims = [hypothesis(), hypothesis("lstm", "zoneout")]
+    trees = [results(task, BETTER, claims, family=family) for task in ("t1", "t2")]
+    first, second = across(trees).judgements
+    assert f"; p = 0.000488; {named} = " in first.sentence
+    assert (first.verdict, second.verdict) == ("supported", "contradicted")
+    # in joint flips every difference counts once; after Holm twice
+    assert first.decision.p_adjusted == pytest.approx((2 if family == "holm" else 1) * 2 / 2**12)
+
+
+def test_ratios_share_an_axis_whatever_their_units_and_their_margin_has_none() -> None:
+    claim = [hypothesis(metric="valid_score", scale="log", margin=1.05)]
+    near = [results("t1", BETTER, claim), results("t2", BETTER, claim, metric="valid_error", factor=0.5)]
+    (judgement,) = across(near).judgements
+    assert judgement.common
+    assert "; margin × 1.05; p = " in judgement.sentence
+
+
+def test_standardised_differences_lie_between_minus_one_and_one() -> None:
+    (judgement,) = across([results("t1", BETTER), results("t2", [0.1, -0.2, 0.4])]).judgements
+    root = [np.sqrt(np.mean(np.square(d))) for d in (BETTER, [0.1, -0.2, 0.4])]
+    expected = np.mean([np.mean(BETTER) / root[0], 0.1 / root[1]])
+    assert judgement.standardised == pytest.approx(expected)
+    assert "lower on 1 of 2 tasks and in 7 of 9 pairs" in judgement.sentence
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [
+        # an option of the task comes before a size of the model
+        ([{"model": {"hidden": n}, "options": {"length": n}} for n in (1, 2)], ["adding (length 1, hidden 1)", "adding (length 2, hidden 2)"]),
+        # two at most
+        ([{"options": {"a": n, "b": n, "c": n}} for n in (1, 2)], ["adding (a 1, b 1)", "adding (a 2, b 2)"]),
+        # what differs from any of them
+        ([{"options": {"a": 1, "b": 5}}, {"options": {"a": 2, "b": 5}}, {"options": {"a": 3, "b": 6}}], ["adding (a 1, b 5)", "adding (a 2, b 5)", "adding (a 3, b 6)"]),
+    ],
+)  # fmt: skip
+def test_tasks_of_one_name_are_called_by_what_differs(settings: list[dict[str, Any]], labels: list[str]) -> None:
+    assert across([results("adding", setting=setting) for setting in settings]).tasks == tuple(labels)
+
+
+def test_one_direction_that_is_better_here_and_worse_there_is_refused() -> None:
+    claim = [hypothesis(metric="valid_score")]
+    trees = [results("t1", BETTER, claim), results("t2", BETTER, claim)]
+    for tree, better in zip(trees, ("lower", "higher"), strict=True):
+        tree["provenance"].attrs["score"] = json.dumps([Score("error", "rate", better=better).to_json()])  # type: ignore[arg-type]
+    with pytest.raises(InputRefusedError, match="a lower valid_error is better on t1, and on t2 a higher one is"):
+        across(trees)
+
+
+def test_units_need_not_be_the_same_without_a_margin_or_for_a_ratio() -> None:
+    for claim in (hypothesis(), hypothesis(scale="log", margin=1.01)):
+        trees = [
+            results("t1", BETTER, [claim]),
+            results("t2", BETTER, [claim | {"metric": "valid_bpc"}], metric="valid_bpc"),
+        ]
+        assert across(trees).judgements[0].verdict == "supported"
+
+
+@pytest.mark.parametrize("split", ["test", "valid"])
+def test_scores_of_several_units_are_called_by_their_split(split: str) -> None:
+    claims = [[hypothesis(metric=f"{split}_{name}")] for name in ("error", "bpc")]
+    trees = [results("t1", BETTER, claims[0]), results("t2", BETTER, claims[1], metric="valid_bpc")]
+    if split == "test":
+        trees[1]["metrics"] = xr.DataTree(trees[1]["metrics"].to_dataset().rename(test_error="test_bpc"))
+    word = "validation" if split == "valid" else "test"
+    assert across(trees).judgements[0].noun == f"{word} score"
+
+
+def test_a_study_over_tasks_is_called_what_the_first_is() -> None:
+    def called(first: dict[str, Any], second: dict[str, Any]) -> tuple[str, str, str]:
+        over = across([results("t1", **first), results("t2", **second)])
+        return over.name, over.title, over.question
+
+    bare = {"title": None, "question": None}
+    assert called({}, {"name": "b", "title": "B", "question": "B?"}) == ("tiny", "A tiny study", "Does it work?")
+    assert called(bare | {"name": "a"}, {"name": "b"}) == ("a", "a", "")
+    assert called(bare | {"name": None}, {"name": "b"}) == ("", "Untitled study", "")
+
+
+def test_the_label_of_an_arm_is_the_first_study_s_and_its_name_where_it_has_none() -> None:
+    arms = [{key: value for key, value in arm.items() if key != "label"} for arm in ARMS]
+    named = across([results("t1"), results("t2", arms=arms)]).judgements[0]
+    assert "of zoneout is lower on average than that of the LSTM" in named.sentence
+    bare = across([results("t1", arms=arms), results("t2")]).judgements[0]
+    assert "of zoneout is lower on average than that of lstm" in bare.sentence
+
+
+def test_refusals_name_the_results_by_their_place() -> None:
+    with pytest.raises(InputRefusedError, match="the baseline of results 1 and of results 3 are not the same"):
+        across([results("t1"), results("t2"), results("t3", baseline="zoneout")])
+    with pytest.raises(InputRefusedError, match=r"^Results 2 are of a study without hypotheses"):
+        across([results("t1"), results("t2", hypotheses=[])])
+    with pytest.raises(InputRefusedError, match="got 1"):
+        across([results("t1")])
+
+
+def test_what_varies_between_seeds_belongs_to_the_question() -> None:
+    with pytest.raises(InputRefusedError, match="the kinds of randomness that vary of"):
+        across([results("t1"), results("t2", vary=["masks"])])
+    arms = [ARMS[0], ARMS[1] | {"vary": ["masks"]}, ARMS[2]]
+    with pytest.raises(InputRefusedError, match="the arms of"):
+        across([results("t1"), results("t2", arms=arms)])

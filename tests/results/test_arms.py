@@ -40,6 +40,22 @@ def test_no_run_has_no_mean_and_one_no_interval(values, mean):
     assert all(math.isnan(end) for end in lstm.interval)
 
 
+@pytest.mark.parametrize(
+    ("values", "scale", "mean"),
+    [
+        ([0.2, 0.5, 0.8], "logit", 0.5),
+        ([0.2, 0.5, 1.0], "logit", 1.7 / 3),  # a fraction of one has no log odds
+        ([0.2, 0.5, 0.0], "logit", 0.7 / 3),
+        ([0.1, 1.0, 10.0], "log", 1.0),
+        ([0.1, 0.0, 10.0], "log", 10.1 / 3),
+        ([-0.1, 0.2], "linear", 0.05),
+    ],
+)
+def test_what_a_scale_cannot_hold_is_averaged_as_it_is(values, scale, mean):
+    (lstm,) = arm_values(make_study({"lstm": dict(enumerate(values))}), "valid_error", scale)
+    assert lstm.mean == pytest.approx(mean)
+
+
 def three(shared: float, zoneout: float) -> xr.DataTree:
     lstm = dict(enumerate(ERRORS))
     arms = {"lstm": lstm} | {
@@ -62,3 +78,25 @@ def test_there_is_none_where_nothing_differs_or_nothing_is_paired():
     one = make_study({"lstm": lstm, "zoneout": {0: 0.5}})
     assert largest_difference(one, "valid_error", "lstm") is None
     assert largest_difference(make_study({"lstm": lstm}), "valid_error", "lstm") is None
+
+
+def test_two_pairs_make_a_difference_and_other_seeds_are_left_out():
+    lstm = dict(enumerate(ERRORS))
+    # three seeds in common with one arm, of which the difference is small, and two with the other
+    tree = make_study(
+        {"lstm": lstm, "zoneout": {0: 0.2, 6: 0.3, 9: 9.0}, "shared": {0: 0.12, 1: 0.15, 2: 0.11, 8: 5.0}}
+    )
+    found = largest_difference(tree, "valid_error", "lstm")
+    assert (found.arm, found.seeds) == ("zoneout", (0, 6))
+    assert found.alpha == 0.05 / 2
+    assert largest_difference(tree, "valid_error", "lstm", alpha=0.2).alpha == 0.1
+
+
+def test_values_that_the_metrics_own_scale_cannot_hold_have_no_largest_difference():
+    tree = make_study({"lstm": {0: 1.0, 1: 2.0}, "zoneout": {0: -1.0, 1: 2.0}})
+    tree["metrics"] = xr.DataTree(schema.describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
+    assert largest_difference(tree, "valid_ppl", "lstm") is None
+
+
+def test_a_baseline_without_runs_has_no_difference():
+    assert largest_difference(make_study({"lstm": {}, "zoneout": {0: 0.5, 1: 0.6}}), "valid_error", "lstm") is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -101,20 +103,20 @@ def test_noise_of_builds_is_the_spread_of_mean_differences_over_builds(seeds):
     rng = np.random.default_rng(3)
     between = dict(enumerate(rng.normal(0, 0.05, 6)))
 
-    def once():
-        values = {
-            arm: {s: 0.5 + d + between[s] + rng.normal(0, 0.004) for s in seeds} for arm, d in (("a", 0.0), ("b", 0.1))
-        }
-        return compare(make_study(values), "a", "b", metric="valid_error")
+    plain = compare(make_study({"a": {0: 0.5}, "b": {0: 0.4}}), "a", "b", metric="valid_error")
 
-    found = [noise_of_builds(once(), once()) for _ in range(40)]
+    def once():
+        d = [between[s] + rng.normal(0, 0.004) - rng.normal(0, 0.004) for s in seeds]
+        return altered(plain, seeds=tuple(seeds), differences=tuple(d), mean_difference=float(np.mean(d)))
+
+    found = [noise_of_builds(once(), once()) for _ in range(400)]
     if len(seeds) == 1:
         assert np.isnan(found).all()
         return
     # squares are averaged: they are what is unbiased
     expected = 0.004 * np.sqrt(2 / len(seeds))
-    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(expected, rel=0.25)
-    assert np.std([once().mean_difference for _ in range(40)]) == pytest.approx(expected, rel=0.25)
+    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(expected, rel=0.1)
+    assert np.std([once().mean_difference for _ in range(400)]) == pytest.approx(expected, rel=0.1)
 
 
 def test_only_seeds_that_every_build_finished_are_split():
@@ -153,3 +155,59 @@ def test_what_is_no_replicate_is_refused(trees, says, of):
         says = "do not record their study"
     with pytest.raises(InputRefusedError, match=says):
         of(trees, "valid_error")
+
+
+def altered(comparison, **changes):
+    return dataclasses.replace(comparison, **changes)
+
+
+def test_noise_of_builds_by_hand():
+    """Seeds 1 and 2 are in both; their differences lie 0.02 apart, one up and one down: √(0.0004 / 2 / 2)."""
+    plain = compare(make_study({"a": {0: 0.5}, "b": {0: 0.4}}), "a", "b", metric="valid_error")
+    one = altered(plain, seeds=(0, 1, 2), differences=(0.1, 0.2, 0.3))
+    other = altered(plain, seeds=(1, 2, 5), differences=(0.22, 0.28, 0.9))
+    assert noise_of_builds(one, other) == pytest.approx(0.01)
+    assert noise_of_builds(other, one) == pytest.approx(0.01)
+    assert np.isnan(noise_of_builds(one, altered(other, scale="log")))
+    assert np.isnan(noise_of_builds(one, altered(other, seeds=(2, 5, 6))))
+
+
+def test_results_of_no_known_study_are_no_replicates():
+    trees = [build("a", ERRORS), build("b", ERRORS)]
+    for tree in trees:
+        tree["provenance"].attrs.pop("study")
+    assert not replicates(trees)
+
+
+def test_data_are_the_same_whatever_is_noted_of_them_and_in_any_order():
+    def noted(name, *digests):
+        tree = build(name, ERRORS)
+        tree["provenance"].attrs["data"] = json.dumps([{"digest": digest, "notes": [name]} for digest in digests])
+        return tree
+
+    assert replicates([noted("a", "d", "e"), noted("b", "e", "d")])
+    assert not replicates([noted("a", "d", "e"), noted("b", "d", "d")])
+    old = [build("a", ERRORS), build("b", ERRORS)]
+    for tree in old:
+        tree["provenance"].attrs["data"] = json.dumps(["d"])  # digests alone
+    assert replicates(old)
+
+
+def test_files_shared_by_later_results_are_named_by_their_places():
+    trees = [build("a", ERRORS), build("b", ERRORS), build("b", ERRORS)]
+    with pytest.raises(InputRefusedError, match=r"Results 2 and 3 share files of runs \(SHA-256 b-dropout-0…\)"):
+        averaged(trees, "valid_error")
+    long = [build(name, ERRORS, sha="0123456789abcdef") for name in "ab"]
+    with pytest.raises(InputRefusedError, match=r"\(SHA-256 0123456789ab…\)"):
+        averaged(long, "valid_error")
+
+
+def test_two_seeds_are_enough_to_split():
+    """Values 0 and 2 in one build, 1 and 3 in the other: ½ within, and between (2·2 − ½) / 2."""
+    values = ([0.0, 2.0], [1.0, 3.0])
+    trees = [build(f"b{k}", {arm: dict(enumerate(v)) for arm in ARMS}) for k, v in enumerate(values)]
+    for split in split_variance(trees, "valid_error"):
+        assert (split.seeds, split.builds, split.between_builds, split.between_seeds) == (2, 2, 0.5, 1.75)
+        assert split.fraction_of_builds == pytest.approx(0.5 / 2.25)
+    same = [build(f"c{k}", {arm: dict.fromkeys(range(6), 0.5) for arm in ARMS}) for k in range(2)]
+    assert all(np.isnan(split.fraction_of_builds) for split in split_variance(same, "valid_error"))

@@ -58,6 +58,9 @@ def test_an_interval_that_ends_within_the_noise_of_builds_is_a_close_call(end, n
         ("lower", 2.0, (-10.0, -1.9), (-9.0, -2.5), True),  # supported, were it left of the margin
         ("higher", 2.0, (-1.9, 48.0), (0.0, 40.0), False),  # at the other margin nothing hangs on it
         ("same", 2.0, (-3.0, 2.5), (-1.0, 2.01), True),
+        ("same", 2.0, (-2.5, 3.0), (-2.01, 1.0), True),
+        ("same", 2.0, (-3.0, 3.0), (-2.01, 2.01), True),  # both just outside, and nearer than rounding moves them
+        ("same", 2.0, (-3.0, 2.5), (-1.0, 1.8), False),  # well within both
         ("same", 2.0, (-9.0, 2.5), (-8.0, 2.01), False),  # the other end lies far outside
         ("same", 2.0, (-2.5, 9.0), (-2.01, 8.0), False),
         ("not higher", 2.0, (-9.0, 4.0), (-8.0, 2.1), True),
@@ -83,7 +86,19 @@ def test_after_holm_a_flip_counts_as_often_as_there_are_hypotheses(p, close):
 
 def test_a_sampled_p_is_close_within_its_sampling_error():
     assert "sampled" in near_edge(altered(p_adjusted=0.0512, p_error=0.0007, smallest_p=1e-5))
-    assert near_edge(altered(p_adjusted=0.06, p_error=0.0007, smallest_p=1e-5)) == ""
+    for p in (0.06, 0.04):
+        assert near_edge(altered(p_adjusted=p, p_error=0.0007, smallest_p=1e-5)) == ""
+    # after Holm the error counts as often as there are hypotheses, as p does
+    holm = {"p_error": 0.0007, "smallest_p": 1e-5, "correction": "holm", "family": 4}
+    assert "sampled" in near_edge(altered(p_adjusted=0.0545, **holm))
+    assert near_edge(altered(p_adjusted=0.0565, **holm)) == ""
+    assert near_edge(altered(p_adjusted=0.0545, **holm | {"correction": "joint"})) == ""
+
+
+def test_a_close_call_on_a_ratio_s_scale_is_at_a_ratio_of_one():
+    assert "almost at × 1," in near_edge(altered(scale="log", interval=(-10.0, 0.1)))
+    assert "almost at zero," in near_edge(altered(interval=(-10.0, 0.1)))
+    assert "almost at the margin," in near_edge(altered(scale="log", bound=2.0, interval=(-10.0, -1.9)))
 
 
 def test_all_differences_equal_is_no_close_call():

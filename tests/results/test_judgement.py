@@ -29,6 +29,8 @@ def test_one_hypothesis_is_a_comparison():
     assert (judgement.name, judgement.statement) == ("zoneout-lstm", "zoneout against lstm")
     assert (judgement.claims, judgement.reason) == ((16,), "any gain counts")
     alone = compare(tree, "zoneout", "lstm", metric="valid_error", direction="higher", margin=0.001)
+    # what was declared can be contradicted; what was not claims nothing
+    assert judgement.comparison.short == alone.short.replace(" lower (", " lower, against the claim (", 1)
     exploratory = dataclasses.replace(
         judgement.comparison, declared=False, declared_as="zoneout-lstm", sentence=alone.sentence, short=alone.short
     )

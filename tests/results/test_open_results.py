@@ -12,8 +12,9 @@ from tiny_studies import make_run, make_spec
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
+from zoneout_lab.metrics import Score
 from zoneout_lab.results import open_results, scalar
-from zoneout_lab.results.open import open_quickly
+from zoneout_lab.results.open import holds_results, open_quickly
 
 RUNS = [("lstm", 0, 0.3), ("lstm", 2, 0.5), ("zoneout", 0, 0.2)]
 
@@ -173,3 +174,76 @@ def test_a_damaged_manifest_is_named_even_where_study_nc_is_whole(study_folder):
     (folder / "MANIFEST.json").write_text('{"runs": {')
     with pytest.raises(IntegrityError, match="MANIFEST"):
         open_quickly(folder)
+
+
+def test_what_a_manifest_records_is_kept(study_folder):
+    more = {"paper": {"epochs": 9}, "reached": 3, "earlier_looks": [{"seeds": 2}]}
+    folder = study_folder(runs(), make_spec(seeds=3), **more)
+
+    def note(manifest):
+        for run_id, origin in (("lstm-0", "../b"), ("lstm-2", "../a"), ("zoneout-0", "../b")):
+            manifest["runs"][run_id] |= {"from": origin, "written": "2026-01-01"}
+
+    tree = open_results(edit(folder, note))
+    recorded = {key: schema.provenance(tree, key) for key in (*more, "taken_over", "written")}
+    assert recorded == more | {"taken_over": {"../a": 1, "../b": 2}, "written": ["2026-01-01"]}
+    assert list(schema.provenance(tree, "taken_over")) == ["../a", "../b"]
+    for key in ("score", "unmeasured", "tuning"):
+        assert schema.provenance(tree, key) is None
+
+
+def test_runs_of_a_look_not_reached_are_left_out(study_folder):
+    """Runs beyond the look are there already, and belong to the next one."""
+    tree = open_results(study_folder(runs(), make_spec(seeds=5), reached=2))
+    assert list(tree["metrics"]["seed"].values) == [0, 1]
+    np.testing.assert_array_equal(scalar(tree, "valid_error").sel(arm="lstm"), [0.3, np.nan])
+    further = open_results(study_folder(runs(), make_spec(seeds=3), reached=9))
+    assert list(further["metrics"]["seed"].values) == [0, 1, 2]
+
+
+def test_what_runs_record_is_gathered(study_folder):
+    some, score = runs(), Score("error", "error").to_json()
+    some[0]["provenance"].attrs["score"] = some[1]["provenance"].attrs["score"] = json.dumps(score)
+    some[0]["provenance"].attrs["versions"] = '{"torch": "2.11", "numpy": "2.4"}'
+    some[1]["provenance"].attrs["versions"] = '{"numpy": "2.4", "torch": "2.11"}'
+    failed = {"group": "dynamics", "epoch": 1, "error": "out of memory"}
+    some[1]["provenance"].attrs["unmeasured"] = json.dumps([failed, failed | {"epoch": 2}])
+    tree = open_results(study_folder(some, make_spec(seeds=3)))
+    assert schema.provenance(tree, "score") == [score]
+    # the order in which they were written down makes no other versions
+    assert schema.provenance(tree, "versions") == [{"torch": "2.11", "numpy": "2.4"}, {"torch": "2.11"}]
+    here = {"arm": "lstm", "seed": 2}
+    assert schema.provenance(tree, "unmeasured") == [here | failed, here | failed | {"epoch": 2}]
+
+
+def test_a_run_under_another_s_name_is_named(study_folder):
+    folder = study_folder(runs(), make_spec(seeds=3))
+    with pytest.raises(IntegrityError, match="run_id is lstm-0, not other"):
+        open_results(edit(folder, lambda m: m["runs"].update(other=m["runs"].pop("lstm-0"))))
+
+
+def test_results_are_a_manifest_or_one_file(study_folder, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert not holds_results(empty)
+    folder = study_folder(runs(), make_spec(seeds=3))
+    assert holds_results(folder)
+    exported(folder)
+    (folder / "MANIFEST.json").unlink()
+    assert holds_results(folder)
+
+
+@pytest.mark.parametrize("damage", ["no record", "runs"])
+def test_study_nc_that_does_not_say_what_it_is_made_of_is_not_read(study_folder, damage):
+    folder = study_folder(runs(), make_spec(seeds=3))
+    exported(folder)
+    if damage == "runs":
+        edit(folder, lambda m: m["runs"]["lstm-0"].update(sha256="other"))
+        with pytest.raises(IntegrityError, match="SHA-256"):
+            open_quickly(folder)
+        return
+    tree = open_results(folder)
+    del tree["provenance"]
+    tree.attrs["marked"] = "yes"
+    schema.write_tree(tree, folder / "study.nc")
+    assert "marked" not in open_quickly(folder).attrs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -178,3 +179,68 @@ def test_before_the_first_look_the_sentence_says_when_it_is():
     (first, _) = looked_at(8, (10, 12))
     assert first.verdict == "inconclusive"
     assert "before the first look, at 10 seeds" in first.sentence
+
+
+def test_a_margin_that_vanishes_beside_the_spread_is_hopeless():
+    values = {s: 1e300 * (1 + s * (-1) ** s) for s in range(8)}
+    tree = make_study({"lstm": dict.fromkeys(range(8), 0.5), "zoneout": values})
+    c = compare(tree, "zoneout", "lstm", metric="valid_error", direction="same", margin=1e-30)
+    assert (c.verdict, c.chance, c.seeds_to_decide) == ("inconclusive", 0.0, None)
+    assert "low power" in c.sentence
+
+
+def test_a_pilots_sizes_are_those_of_the_design_times_its_spreads():
+    found = prospects(QUESTIONS, 12, 0.1, correction="holm", absence="two-sided", pilot=make_study(VALUES), samples=100)
+    d = np.array([np.subtract(*(list(VALUES[name].values()) for name in (q.arm, q.against))) for q in QUESTIONS])
+    sd = [stats.upper_sd(row.std(ddof=1), 10) for row in d]
+    claims = tuple(stats.Claim(q.direction, q.margin / s) for q, s in zip(QUESTIONS, sd, strict=True))
+    design = stats.Design(claims, np.corrcoef(d), 0.1, "holm", "two-sided", 100)
+    effects = [d[0].mean() / sd[0], 0.0, d[2].mean() / sd[2]]
+    assert [p.power for p in found] == pytest.approx(design.powers(12, effects))
+    assert tuple(p.enough for p in found) == design.seeds_for(effects)
+    together = design.detectable(12)
+    alone = [design.detectable(12, j)[j] for j in range(3)]
+    for smallest, sizes in (([p.smallest for p in found], together), ([p.smallest_alone for p in found], alone)):
+        # a claim of a difference is supported beyond its margin, one of absence by a margin
+        assert smallest == pytest.approx([-sizes[0] * sd[0], sizes[1] * sd[1], -(0.005 + sizes[2] * sd[2])])
+    assert [p.units for p in found] == ["1"] * 3
+
+
+def test_a_pilots_correlation_is_over_seeds_that_all_have():
+    from zoneout_lab.results.pairing import pairs
+    from zoneout_lab.results.prospects import _correlation
+
+    questions = [Question("zoneout", "lstm", "valid_error"), Question("dropout", "lstm", "valid_error")]
+    lacking = VALUES | {
+        "zoneout": {s: v for s, v in VALUES["zoneout"].items() if s >= 2},
+        "dropout": {s: v for s, v in VALUES["dropout"].items() if s < 8},
+    }
+    for values, known in (
+        (lacking, range(2, 8)),
+        (lacking | {"dropout": {s: v for s, v in VALUES["dropout"].items() if s < 7}}, None),
+        (VALUES | {"zoneout": VALUES["lstm"]}, None),  # differences that are all zero correlate with nothing
+    ):
+        tree = make_study(values)
+        found = _correlation(questions, [pairs(tree, q.arm, q.against, q.metric) for q in questions])[0, 1]
+        d = [[VALUES[q.arm][s] - VALUES["lstm"][s] for s in known or ()] for q in questions]
+        assert found == pytest.approx(0.5 if known is None else np.corrcoef(d)[0, 1])
+
+
+def test_sizes_in_words():
+    (linear,) = prospects(QUESTIONS[:1], 8, pilot=make_study(VALUES), samples=50)
+    assert linear.in_words(-0.02) == "−2.00 percentage points"
+    assert linear.in_words(math.inf) == "none"
+    ratio = dataclasses.replace(linear, scale="log")
+    assert (ratio.in_words(0.0), ratio.in_words(701.0)) == ("× 1.00", "× ∞")
+    assert dataclasses.replace(linear, units="nats").in_words(0.5) == "0.500 nats"
+    assert dataclasses.replace(linear, pilot=0).in_words(0.5) == "0.500 sd"
+
+
+def test_higher_is_claimed_upwards():
+    questions = [Question("a", "b", "valid_error", "higher"), Question("a", "b", "valid_error", "same")]
+    up, same = prospects(questions, 8, samples=50)
+    assert (up.effect, same.effect) == (1.0, 0.0)
+    assert up.smallest > 0
+    assert (up.sd, up.pilot, up.units, up.scale, up.margin) == (1.0, 0, "", "linear", 0.0)
+    (ratio,) = prospects([Question("a", "b", "valid_error", scale="log")], 8, samples=50)
+    assert ratio.scale == "log"

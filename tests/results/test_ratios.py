@@ -36,7 +36,7 @@ def test_a_ratio_is_the_same_at_every_size():
         f"the validation perplexity of zoneout is {mean:.3f} times that of the LSTM (ratio × {mean:.3f}, 95% interval × "
         in c.sentence
     )
-    assert "; margin × 1.02; p = 0.00781; 0.00781 for the verdict" in c.sentence
+    assert "; margin × 1.02; p = 0.00781 for no difference; 0.00781 for the verdict" in c.sentence
     plain = compare(tree, "zoneout", "lstm", metric="valid_ppl", scale="linear")
     assert plain.verdict == "supported"
     assert plain.d_z > c.d_z  # one seed has nearly all of the plain difference

@@ -9,6 +9,7 @@ from tiny_studies import make_gradients, make_run, make_spec
 
 from zoneout_lab import profiles, schema
 from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.metrics import Score
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.results import compare, scalar
 
@@ -217,3 +218,39 @@ def test_repeated_seeds_and_trees_of_one_run_are_refused():
         scalar(doubled, "valid_error")
     with pytest.raises(InputRefusedError, match="not the results of a study"):
         scalar(make_run("lstm", 0, [0.5]), "valid_error")
+
+
+def test_repeated_arms_and_trees_without_metrics_are_refused():
+    tree = study([make_run("lstm", 0, [0.5]), make_run("zoneout", 0, [0.4])], [0])
+    doubled = xr.DataTree.from_dict({"/metrics": tree["metrics"].to_dataset().isel(arm=[0, 1, 1, 0])})
+    doubled.attrs.update(tree.attrs)
+    with pytest.raises(InputRefusedError, match="so each arm appears once; these appear again: zoneout, lstm"):
+        scalar(doubled, "valid_error")
+    bare = xr.DataTree()
+    bare.attrs["kind"] = "study"
+    with pytest.raises(InputRefusedError, match="not the results of a study"):
+        scalar(bare, "valid_error")
+
+
+def test_an_unknown_metric_is_told_apart_from_scores_that_the_study_has():
+    tree = study([make_run("lstm", 0, [0.5])], [0])
+    with pytest.raises(UsageError, match=r"Did you mean 'test_score'"):
+        scalar(tree, "test_scores")
+    # no run has a score of the training data
+    with pytest.raises(UsageError) as refused:
+        scalar(tree, "train_eval_score")
+    assert "valid_score" in str(refused.value)
+    assert str(refused.value).count("train_eval_score") == 1
+
+
+def test_a_score_goes_by_what_the_results_record():
+    run = schema.run_tree(
+        run_id="r", arm="lstm", seed=0, status="finished", by_epoch={"valid_error": [0.5, 0.4], "valid_rate": [0.75, 0.25]}, at_best={}, best_epoch=1,
+        seconds=1.0, provenance={},
+    )  # fmt: skip
+    score = Score("rate", "hit rate", "1", better="higher", scale="logit")
+    tree = schema.study_tree([(run, "")], arms=["lstm"], seeds=[0], provenance={"score": [score.to_json()]})
+    values = scalar(tree, "valid_score")
+    assert (values.name, values.item()) == ("valid_rate", 0.75)
+    assert (values.attrs["better"], values.attrs["scale"]) == ("higher", "logit")
+    assert "hit rate" in values.attrs["noun"]

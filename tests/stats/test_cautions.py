@@ -72,6 +72,18 @@ def test_nothing_is_said_where_there_is_nothing_to_measure_by(a, b):
     assert cautions(a, b) == ()
 
 
+def test_four_pairs_are_enough_to_say_something():
+    assert "outlier" in cautions([1.0, 2.0, 3.0, 100.0], [1.0, 2.0, 3.0, 4.0])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_of_an_arm_that_always_gives_the_same_value_the_other_differs_in_spread(sign):
+    # the sums and the differences of the two are then correlated at 1, up to rounding
+    tame = np.array([0.31, 0.12, 0.63, 0.24, 0.55, 0.46])
+    assert cautions(*(tame, np.full(6, 0.3))[::sign]) == ("spread",)
+    assert "spread" not in cautions(tame, tame[::-1])
+
+
 def test_where_most_values_are_equal_none_is_an_outlier():
     assert "outlier" not in cautions([1.0] * 6 + [9.0], [1.0, 2.0, 1.5, 0.5, 1.2, 0.7, 1.1])
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats import cluster_test, common_grid, max_t, simultaneous_band
+from zoneout_lab.stats import cluster_test, common_grid, curves_look_skewed, max_t, simultaneous_band
 from zoneout_lab.stats import curve_flips as module
 
 # mne 1.13.2, on the differences of seeded() with the same arguments:
@@ -133,6 +134,16 @@ def test_more_than_twelve_seeds_are_sampled_from_the_generator() -> None:
     assert max_t(np.ones((14, 1)) + d * 1e-3, rng=np.random.default_rng(1)).p.min() >= 1 / 10_000
 
 
+@pytest.mark.parametrize("steps", [1, 40])  # one block of flips, and several
+def test_as_many_flips_are_drawn_as_are_said_and_only_the_first_is_the_identity(steps: int) -> None:
+    unit = np.eye(14)[:, :1].repeat(steps, 1)
+    blocks = list(module.flipped(unit + 0.01, np.random.default_rng(0)))
+    assert sum(block.shape[1] for block in blocks) == 10_000
+    sums = np.concatenate(blocks, 1)[0]
+    assert sums[0] == pytest.approx(1.14)
+    assert (np.isclose(sums, 1.14)).sum() < 6  # of 10,000 draws from 2¹⁴
+
+
 def test_twelve_seeds_are_enumerated_and_two_are_enough() -> None:
     d = seeded(13, 5, 0, 0.5)
     assert (max_t(d[:12]).exact, max_t(d[:12]).flips) == (True, 4096)
@@ -224,3 +235,16 @@ def test_one_grid_for_all() -> None:
     curves[1, 2, 0] = np.nextafter(2.0**-126, 1)
     assert common_grid(curves, positive=True)[0]
     assert not common_grid(np.full((2, 3), np.nan)).any()
+
+
+@pytest.mark.parametrize("n", [4, 5, 8, 12])
+def test_curves_look_skewed_where_the_mean_skewness_exceeds_three_quarters_of_its_error(n: int) -> None:
+    rng, said = np.random.default_rng(n), []
+    error = math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
+    for shape in np.linspace(0.05, 0.8, 40):
+        d = rng.lognormal(sigma=shape, size=(n, 12)) * rng.choice([-1, 1])
+        d[:, 3], d[1, 5] = 2.0, np.nan  # one timestep without spread, and one that was not measured
+        whole = np.delete(d, [3, 5], 1)
+        said.append(curves_look_skewed(d))
+        assert said[-1] == (abs(scipy_stats.skew(whole, bias=False).mean()) > 0.75 * error)
+    assert 0 < sum(said) < 40

@@ -114,6 +114,14 @@ def test_what_is_rejected_leaves_more_to_the_rest():
     assert levels[1] == pytest.approx(0.1, abs=2 / 128)
 
 
+def test_an_adjusted_p_of_exactly_alpha_is_rejected_and_leaves_the_whole_of_it_to_the_rest():
+    strong, weak = np.arange(1.0, 8.0), np.array([-1.0, 2.0, -3.0, 4.0, 5.0, 6.0, 7.0])
+    tests = [joint.Tested(strong, range(7), 2 / 128), joint.Tested(weak, range(7), 10 / 128)]
+    adjusted, levels = step_down(tests, 4 / 128)
+    assert adjusted[0] == 4 / 128
+    assert levels[1] == step_down(tests[1:], 4 / 128)[1][0]
+
+
 def test_independent_hypotheses_are_corrected_and_copies_are_not():
     rng = np.random.default_rng(0)
     values = rng.normal(0, 1, (6, 9))

@@ -27,6 +27,7 @@ from zoneout_lab.stats import (
     true_verdict,
     upper_sd,
 )
+from zoneout_lab.stats import power as power_module
 
 HALF = np.full((5, 5), 0.5) + 0.5 * np.eye(5)
 
@@ -46,6 +47,16 @@ def test_seeds_needed(m, seeds):
     assert can_decide(seeds, 0.05 / m)
     assert not can_decide(seeds - 1, 0.05 / m)
     assert smallest_adjusted_p(seeds, m) <= 0.05 < smallest_adjusted_p(seeds - 1, m)
+
+
+def test_an_adjusted_p_is_at_most_one():
+    assert smallest_adjusted_p(3, 10) == 1
+
+
+def test_the_strictest_level_is_what_twenty_seeds_reach():
+    assert seeds_needed(2 / 2**20) == seeds_needed(4 / 2**20, 2) == 20
+    with pytest.raises(InputRefusedError, match=r"α/m = 4\.77e-07: p values are at least 1\.91e-06"):
+        seeds_needed(1 / 2**20, 2)
 
 
 def test_never_fewer_than_six():
@@ -110,6 +121,13 @@ def test_a_family_has_the_power_of_decide_on_the_whole_family():
         assert interval.low - 0.03 < power < interval.high + 0.03
 
 
+def test_simulated_differences_are_correlated_as_said():
+    said = shared_baseline([("a", "base"), ("b", "base"), ("base", "a")], ["error"] * 3)  # of rank two
+    sums, drift = Design((Claim(),) * 3, said, samples=4000)._sums(8)
+    assert drift[0] == 8
+    assert np.cov(sums[:, :, 0]) / 8 == pytest.approx(said, abs=0.09)
+
+
 def test_joint_flips_have_power_where_holm_has_none():
     joint, by_holm = (Design((Claim(),) * 5, HALF, family=family, samples=300) for family in ("joint", "holm"))
     assert by_holm.powers(7, [-2.0] * 5).max() == 0
@@ -133,6 +151,20 @@ def test_seeds_for_is_the_first_number_that_reaches_the_target():
     for j, seeds in enumerate(design.seeds_for([-1.0, -1.3])):
         assert design.powers(seeds, [-1.0, -1.3])[j] >= 0.8 > design.powers(seeds - 1, [-1.0, -1.3])[j]
     assert design.seeds_for([-0.05, -0.5]) == (None, None)  # hopeless, and at the margin itself
+
+
+@pytest.mark.parametrize("first", [6, 7, 8, 9, 14, 15, 31, 32, 99, 100])
+def test_the_search_for_seeds_finds_the_first_that_reaches_the_target(first):
+    for low in {6, min(first, 12)}:
+        assert power_module._fewest(lambda n: 0.8 if n >= first else 0.79, low) == first
+    assert power_module._fewest(lambda n: float(n > 100), 6) is None
+
+
+@pytest.mark.parametrize("first", [0.02, 0.3, 1.25, 1.26, 4.0, 5.1, 9.9, 10.0, 10.1, 400.0])
+def test_the_search_for_effects_finds_the_first_that_reaches_the_target_to_four_percent(first):
+    found = power_module._least(lambda size: np.array([0.0, 0.8 if size >= first else 0.79]), [1], 2)
+    assert np.isnan(found[0])
+    assert first <= found[1] <= 1.0417 * first if first <= 10 else found[1] == math.inf
 
 
 def test_spare_seeds():

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from zoneout_lab.stats import Claim, decide, paired_effect, sign_flip
+from zoneout_lab.stats.verdict import resamples_for
 
 SAMPLE = np.random.default_rng(7).normal(0.35, 1, 25)
 
@@ -31,6 +32,8 @@ def test_the_method_is_named_with_its_error():
     sampled, exact = decide([SAMPLE, SAMPLE[:20]], [Claim()] * 2, rng=rng())
     assert sampled.method == "sign-flip, 99,999 random flips"
     assert (exact.method, exact.p_error) == ("exact sign-flip", 0.0)
+    q = sampled.p / 2  # each side is a count of flips
+    assert sampled.p_error == pytest.approx(2 * np.sqrt(q * (1 - q) / 99_999), rel=1e-9)
     many = [decide([SAMPLE], [Claim()], rng=np.random.default_rng(k))[0].p for k in range(40)]
     assert sampled.p_error == pytest.approx(np.std(many), rel=0.35)
 
@@ -40,6 +43,11 @@ def test_a_strict_level_is_sampled_finely():
     (decision,) = decide([np.abs(SAMPLE)], [Claim("higher")], alpha=1e-5, rng=rng())
     assert decision.verdict == "supported"
     assert decision.smallest_p < 1e-5
+
+
+def test_a_hundred_flips_lie_beyond_either_end_at_the_strictest_level_of_the_family():
+    assert [resamples_for(level) for level in (0.05, 0.001, 1e-9)] == [99_999, 200_000, 2**20 - 1]
+    assert decide([SAMPLE] * 2, [Claim()] * 2, alpha=0.002, rng=rng())[0].method == "sign-flip, 200,000 random flips"
 
 
 def test_memory_is_bounded():

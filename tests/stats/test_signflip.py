@@ -155,3 +155,5 @@ def test_twenty_differences_are_enumerated():
     differences = np.random.default_rng(0).normal(0.4, 1, 20)
     flip = sign_flip(differences)
     assert (flip.exact, flip.total, flip.smallest_p) == (True, 2**20, 2 / 2**20)
+    with pytest.raises(InputRefusedError, match="21 differences"):
+        sign_flip([*differences, 0.0])

@@ -146,6 +146,12 @@ def test_beyond_twenty_seeds_the_looks_share_their_draws():
     assert 0.03 < last.level < 0.05
 
 
+def test_the_draws_are_those_of_the_generator():
+    values = np.random.default_rng(5).normal(-0.2, 1, 22)
+    ps = [decide_at_looks([values], [Claim()], looks=(22,), rng=np.random.default_rng(k))[0].p for k in (1, 1, 2)]
+    assert ps[0] == ps[1] != ps[2]
+
+
 @pytest.mark.parametrize(
     "call",
     [

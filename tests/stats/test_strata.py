@@ -76,6 +76,25 @@ def test_one_task_is_the_ordinary_test() -> None:
             )
 
 
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        (stats.Claim("lower"), "underpowered"),
+        (stats.Claim("lower", 0.5), "equivalent"),
+        (stats.Claim("same", 0.5), "supported"),
+        (stats.Claim("not lower", 0.5), "supported"),
+    ],
+)
+def test_absence_is_possible_where_a_difference_is_not(claim: stats.Claim, verdict: str) -> None:
+    """Seven seeds reach 1/2⁷ on one side, which is below .01, and 2/2⁷ on either, which is not."""
+    d = [0.01, -0.02, 0.03, -0.01, 0.02, -0.03, 0.0]
+    assert stats.decide([d], [claim], 0.01)[0].verdict == verdict
+    assert decide_over_tasks([[d]], [claim], 0.01)[0].verdict == verdict
+    # 1/2⁷ is above .006, so nothing is possible there
+    assert stats.decide([d], [claim], 0.006)[0].verdict == "underpowered"
+    assert decide_over_tasks([[d]], [claim], 0.006)[0].verdict == "underpowered"
+
+
 def test_each_task_weighs_the_same() -> None:
     """A unit, a spread or a number of seeds gives a task no more say."""
     a, b = np.array([-1.0, -2.0, -3.0, 0.5]), np.array([2.0, 3.0, 1.0, -0.5])
@@ -191,6 +210,22 @@ def test_counted_verdicts_are_those_of_single_samples() -> None:
         for k in range(40):
             one = decide_over_tasks([[s[k, j] for s in samples] for j in range(2)], claims, family=family)
             assert [stats.VERDICTS[code] for code in many[k]] == [d.verdict for d in one]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "margins", "message"),
+    [
+        ([(4, 2, 3), (4, 2, 5)], (0.0, 0.5), "without a margin"),
+        ([], (0.0,), "for each task"),
+        ([(4, 1, 3), (4, 3)], (0.0,), "for each task"),
+        ([(4, 2, 3), (4, 1, 3)], (0.0, 0.0), "for each task"),
+        ([(4, 1, 3), (5, 1, 3)], (0.0,), "for each task"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused(shapes: list, margins: tuple, message: str) -> None:  # type: ignore[type-arg]
+    claims = [stats.Claim("lower", margin) for margin in margins]
+    with pytest.raises(InputRefusedError, match=message):
+        decide_many_over_tasks([np.zeros(shape) for shape in shapes], claims)
 
 
 def test_error_rate_and_power() -> None:

@@ -40,6 +40,15 @@ def test_one_enormous_difference_hides_no_other(enormous):
     assert effect.sd > 0
 
 
+def test_enormous_differences_whose_sum_is_not_finite_are_described_as_small_ones():
+    small = np.array([1.0, 1.5, 1.25, 1.75, 1.0, 1.5])
+    one, other = paired_effect(small), paired_effect(small * 2.0**1023)
+    for what in ("mean", "sd", "hodges_lehmann"):
+        assert getattr(other, what) / 2.0**1023 == pytest.approx(getattr(one, what))
+    assert other.d_z == pytest.approx(one.d_z)
+    assert other.p_wilcoxon == one.p_wilcoxon
+
+
 @pytest.mark.parametrize("value", [0.02, -0.1, 1e-9, 7e300])
 def test_the_ends_of_an_interval_are_in_order(value):
     low, high = sign_flip([value] * 7).interval(0.05)

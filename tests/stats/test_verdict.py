@@ -134,6 +134,15 @@ def test_every_verdict_on_one_sample(claim, verdict):
     assert decide([STEP], [claim])[0].verdict == verdict
 
 
+@pytest.mark.parametrize(("alpha", "inner"), [(0.05, 0.1), (0.3, 0.6), (0.5, 0.75), (0.9, 0.95)])
+def test_absence_is_read_off_twice_the_level_where_there_is_an_interval_at_that(alpha, inner):
+    (decision,) = decide([STEP], [Claim("lower", 2.0)], alpha)
+    assert decision.level == alpha
+    assert decision.inner_level == pytest.approx(inner)
+    assert decision.inner == sign_flip(STEP).interval(inner)
+    assert decide([STEP], [Claim("lower", 2.0)], alpha, absence="two-sided")[0].inner_level == alpha
+
+
 def test_under_holm_more_hypotheses_than_seeds_can_decide_are_underpowered():
     # 2/2⁸ ≤ .05/6, but not .05/7; at eight seeds a seventh hypothesis takes every verdict away
     assert {d.verdict for d in decide([STEP] * 6, [Claim()] * 6, family="holm")} == {"supported"}

@@ -58,7 +58,9 @@ def listening() -> tuple[Watcher, list[str]]:
 
 
 def manifest(folder: Path) -> dict[str, Any]:
+    """What a manifest says, apart from its own SHA-256: written as JSON again, it is one from before there was that."""
     content: dict[str, Any] = json.loads((folder / "MANIFEST.json").read_text())
+    content.pop("sha256", None)
     return content
 
 

@@ -77,7 +77,7 @@ def interleaved(
     """
     names = list(steps)
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    order = random.Random(0)  # noqa: S311
+    order = random.Random(0)  # noqa: S311 # nosec B311 # an order, not a secret
     for number in range(rounds):
         for name in order.sample(names, len(names)):
             seconds[name].append(timer(steps[name], calls[name]) / calls[name])

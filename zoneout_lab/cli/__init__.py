@@ -22,6 +22,8 @@ def main() -> NoReturn:
     code = _run()
     if (number := interrupts.asked()) is not None:
         interrupts.leave(number)  # whatever the command made of it
+    if code == 130:
+        print(interrupts.farewell(), file=sys.stderr)  # noqa: T201
     sys.exit(code)
 
 
@@ -29,11 +31,13 @@ def _run() -> int:
     from typer import exceptions as usage
 
     from zoneout_lab.cli.app import app
-    from zoneout_lab.cli.console import any_letters, errors, tell
+    from zoneout_lab.cli.console import any_letters, libraries_are_legible, tell
     from zoneout_lab.errors import LabError
     from zoneout_lab.passwords import scrubbed
+    from zoneout_lab.results.legible import printable
 
     any_letters()
+    libraries_are_legible()
     # recording runs must not report to MLflow's makers unless the user says so
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
@@ -44,13 +48,11 @@ def _run() -> int:
     except usage.Exit as error:
         return error.exit_code
     except usage.TyperException as error:
-        error.message = scrubbed(error.message)
+        error.message = printable(scrubbed(error.message))
         # those about the command line print themselves, with its usage
         getattr(error, "show", error.format_message)()
         return 2
     except (KeyboardInterrupt, usage.Abort):
-        if interrupts.asked() is None:  # the answer to a question of the command line's own
-            errors.print(interrupts.farewell(), markup=False, highlight=False, soft_wrap=True)
         return 130
     except Exception as error:  # noqa: BLE001 - the last resort: a message instead of a traceback
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):

@@ -227,20 +227,16 @@ def status(
 
 
 @app.command()
-def verify(folder: o.Folder) -> None:
-    """Check every file of a study against its manifest."""
-    from zoneout_lab import schema
-    from zoneout_lab.results import open_results
-    from zoneout_lab.study.store import TUNE, check_code, read_manifest
+def verify(
+    folder: o.Folder,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Rebuild what can be derived, and move aside what is to be trained again.")
+    ] = False,
+) -> None:
+    """Check every file of a study, and the databases beside it, against what was written."""
+    from zoneout_lab.cli.verify import show_verified
 
-    manifest = read_manifest(folder)
-    entries = manifest["runs"].values()
-    open_results(folder)
-    check_code(folder, manifest)
-    for entry in entries:
-        if entry["phase"] == TUNE:  # no result uses these, so opening the results does not read them
-            schema.read_tree(folder / entry["file"], entry["sha256"])
-    output.print(f"{len(entries)} runs are what was written.", highlight=False)
+    show_verified(folder, mend=repair)
 
 
 @app.command()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import logging
 import os
 import sys
 import textwrap
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +23,10 @@ from zoneout_lab.results.legible import printable
 
 
 class _Console(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich prints, but a text's own escape sequences, in a file's name for example, are shown and not obeyed."""
+        super().print(*(printable(each) if isinstance(each, str) else each for each in objects), **options)
+
     def on_broken_pipe(self) -> None:
         """The reader of our output has stopped reading: that is not a failure, and Python must not complain at exit."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
@@ -44,6 +51,33 @@ def _legible(error: UnicodeError) -> tuple[str | bytes, int]:
     with suppress(UnicodeEncodeError):
         return letter.encode("ascii", "surrogateescape"), error.start + 1
     return letter.encode("ascii", "backslashreplace"), error.start + 1
+
+
+def libraries_are_legible() -> None:
+    """Let warnings and log records, of libraries too, be text and no more: what they quote may come from anywhere."""
+    warnings.showwarning = _warned
+    logging.setLogRecordFactory(_recorded)
+
+
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    place = "" if "zoneout_lab" in Path(filename).parts else f" ({category.__name__}, {Path(filename).name}:{lineno})"
+    tell("Warning", f"{message}{place}")
+
+
+def _recorded(*arguments: Any, **more: Any) -> logging.LogRecord:
+    record = logging.LogRecord(*arguments, **more)
+    try:
+        record.msg, record.args = printable(record.getMessage()), ()
+    except Exception:  # noqa: BLE001 - a record that does not fit its arguments is logging's to report
+        return record
+    return record
 
 
 output = _Console()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
 import typer
 
-from zoneout_lab.cli.console import tell
-from zoneout_lab.errors import UsageError
+from zoneout_lab.cli.console import errors, tell
+from zoneout_lab.errors import UsageError, told
+from zoneout_lab.parts import private
 from zoneout_lab.settings import Model, Training
-from zoneout_lab.study import Study, load_study
+from zoneout_lab.study import Study, builtin_studies, load_study
 from zoneout_lab.study.catalogue import load_file
 from zoneout_lab.study.design import shortened
 from zoneout_lab.study.several import Part
@@ -54,7 +56,7 @@ def chosen_study(
     name: str, task: str | None, preset: str | None, seeds: int | None, seed: int | None, change: list[str] | None
 ) -> tuple[Study, Study, list[str], list[str]]:
     """The study to run, the study as declared, what differs in words, and the options that make the difference."""
-    declared = load_study(name)
+    declared = _loaded(name)
     if (alone := [on.label for on in declared.tasks].count(str(task))) == 1:
         return _alone(declared, str(task), preset, seeds, seed, change)
     if alone > 1:
@@ -62,6 +64,21 @@ def chosen_study(
             f"{declared.name} asks on {task} in {alone} settings, which --task cannot tell apart. Leave it out to run all."
         )
     return _changed(declared, task, preset, seeds, seed, change)
+
+
+def _loaded(name: str) -> Study:
+    """A study by name, and on stderr which files of the user's own it is made of, beside the one that was named."""
+    before = len(private.spaces())
+    study = load_study(name)
+    if name not in builtin_studies():
+        files = {f"./{file}" for space in private.spaces()[before:] for file in space.sources} - {
+            f"./{Path(name).name}"
+        }
+        names = sorted(files | set(study.code.digests()))
+        if names:
+            own = ", ".join(key.removeprefix("./") for key in names)
+            errors.print(f"Imports your code: {own}", markup=False, highlight=False, soft_wrap=True)
+    return study
 
 
 def _alone(
@@ -114,6 +131,8 @@ def _changed(
                 raise UsageError(
                     f"--set {path}: an option belongs to one task, and {declared.name} has {len(several)}. Name one with --task too."
                 )
+            if path == "model.cell":
+                _import_named(text)
             settings[path] = _typed(path, text, changes.get("task", declared.task))
             words.append(f"{path} set to {text}")
             options += ["--set", item]
@@ -162,11 +181,25 @@ def _task(name: str) -> str | type[Task]:
     """A task by name, or a user's own: ``./mine.py:MyTask``, ``mypkg.tasks:MyTask``."""
     file, colon, member = name.partition(":")
     if not colon or not file.endswith(".py"):
+        _import_named(name)
         return name
     found = getattr(load_file(Path(file)), member, None)
     if not isinstance(found, type):
         raise UsageError(f"{file} defines no task {member}.")
     return found
+
+
+def _import_named(name: str) -> None:
+    """Import the module of a part that was typed as ``mypkg.tasks:MyTask``; a name that was read from a file imports nothing.
+
+    Raises UsageError where it cannot be imported.
+    """
+    module, colon, _ = name.partition(":")
+    if colon and all(part.isidentifier() for part in module.split(".")):
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            raise UsageError(f"{name}: {module} cannot be imported: {told(error)}.") from error
 
 
 def again(data: Path | None, out: Path, usual: Path, device: str, *, force: bool) -> list[str]:

@@ -30,7 +30,12 @@ def check_class(cls: type, builtin: Mapping[str, type[P]], base: type[P]) -> Non
     """
     if any(member is cls for member in builtin.values()):
         return
-    name, noun = cls.__name__, base.__name__.lower()
+    noun = base.__name__.lower()
+    if not isinstance(cls, type):
+        raise InputRefusedError(
+            f"{str(cls)[:60]!r} is not a {noun}: it has to be a class that inherits from {base.__name__}."
+        )
+    name = cls.__name__
     if not issubclass(cls, base):
         raise InputRefusedError(f"{name} is not a {noun}: it has to inherit from {base.__name__}.")
     where = reference(cls, builtin)

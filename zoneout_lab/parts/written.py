@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -47,10 +46,10 @@ def reference(cls: type, builtin: Mapping[str, type]) -> str:
 def resolve(name: str, builtin: Mapping[str, type[P]], base: type[P]) -> type[P]:
     """The class that :func:`reference` named.
 
-    A file's class is looked up in the code that is in use (:meth:`zoneout_lab.parts.code.Code.in_use`), and otherwise among the study
-    files that this process has loaded.
+    It is looked up in the code that is in use (:meth:`zoneout_lab.parts.code.Code.in_use`), and otherwise among the files and modules that
+    this process has loaded. A name by itself imports nothing: it may come from a file that somebody else wrote.
 
-    Raises UsageError for an unknown name, InputRefusedError for a file or module that is missing, cannot be run or lacks the class.
+    Raises UsageError for an unknown name, InputRefusedError for a file or module that is not loaded, cannot be run or lacks the class.
     """
     if name in builtin:
         return builtin[name]
@@ -61,11 +60,16 @@ def resolve(name: str, builtin: Mapping[str, type[P]], base: type[P]) -> type[P]
     try:
         module = code.in_use().module(key)
         if module is None:
-            module = code.loaded(key.removeprefix("./")) if key.startswith("./") else importlib.import_module(key)
+            module = code.loaded(key.removeprefix("./")) if key.startswith("./") else sys.modules.get(key)
     except Exception as error:
         raise InputRefusedError(f"The {noun} {name} cannot be imported: {told(error)}.") from error
     if module is None:
-        raise InputRefusedError(f"The {noun} {name} comes from a file that is not loaded: load its study first.")
+        first = (
+            "a file that is not loaded: load its study"
+            if key.startswith("./")
+            else f"a module that is not loaded: import {key}"
+        )
+        raise InputRefusedError(f"The {noun} {name} comes from {first} first.")
     found = _member(module, qualname)
     if found is None:
         raise InputRefusedError(

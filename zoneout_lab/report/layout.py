@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from zoneout_lab import schema
+from zoneout_lab import schema, sealed
 from zoneout_lab.report import text
 from zoneout_lab.report.figures import swatch
 from zoneout_lab.report.verdicts import VERDICTS
@@ -19,14 +19,14 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def laid_out(template: str, **values: Any) -> str:
     """The page that a template in ``templates/`` makes of ``values``, ``title`` and ``sections`` among them, with the style inside it."""
-    style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - a file of this package
+    style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - a file of this package # nosec B704
     return _environment().get_template(template).render(style=style, **values)
 
 
 def write_page(path: Path, page: str) -> Path:
-    """Write a page, whole or not at all. Raises as :func:`zoneout_lab.schema.write_bytes` does."""
+    """Write a page, whole or not at all, sealed at its end. Raises as :func:`zoneout_lab.schema.write_bytes` does."""
     # a path may hold bytes that do not decode
-    schema.write_bytes(path, page.encode(errors="backslashreplace"))
+    schema.write_bytes(path, sealed.sealed(page.encode(errors="backslashreplace"), html=True))
     return path
 
 

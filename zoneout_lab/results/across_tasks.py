@@ -94,27 +94,28 @@ def across(sources: Sequence[xr.DataTree | str | Path]) -> Across:
                 f"{_start(name)} are of a study with looks, which end each task's runs for themselves: there is no verdict over all."
             )
         studies.append(study)
-    first = _asks(studies[0], trees[0])
+    first = studies[0]
+    asks = _asks(first, trees[0])
     for study, tree, name in zip(studies[1:], trees[1:], names[1:], strict=True):
         theirs = _asks(study, tree)
-        if differ := next((key for key in first if first[key] != theirs[key]), None):
+        if differ := next((key for key in asks if asks[key] != theirs[key]), None):
             raise InputRefusedError(
                 f"These are results of different studies: the {differ} of {names[0]} and of {name} are not the same. A verdict over tasks is about one study "
                 "that was run on each of them."
             )
     tasks = _labels(studies, names)
-    alpha, correction = float(studies[0]["alpha"]), studies[0].get("family", "holm")
+    alpha, correction = float(first["alpha"]), first.get("family", "holm")
     judged = [judge(tree) for tree in trees]
     for place in range(len(judged[0])):
         _check_same([of[place] for of in judged], tasks)
     return Across(
-        name=str(studies[0].get("name") or ""),
-        title=str(studies[0].get("title") or studies[0].get("name") or "Untitled study"),
-        question=str(studies[0].get("question") or ""),
+        name=str(first.get("name") or ""),
+        title=str(first.get("title") or first.get("name") or "Untitled study"),
+        question=str(first.get("question") or ""),
         tasks=tasks,
         alpha=alpha,
         correction=correction,
-        judgements=_over(judged, tasks, alpha, correction, labels_of(studies[0]), trees),
+        judgements=_over(judged, tasks, alpha, correction, labels_of(first), trees),
         studies=tuple(studies),
     )
 
@@ -252,8 +253,9 @@ def _check_same(judgements: Sequence[Judgement], tasks: Sequence[str]) -> None:
 def _noun(comparisons: Sequence[Comparison], trees: Sequence[xr.DataTree]) -> str:
     """What the metric is called on all tasks: its noun, or that it is the score of a split."""
     nouns = [described(tree, c.metric).noun or c.long_name for c, tree in zip(comparisons, trees, strict=True)]
-    if len(set(nouns)) == 1:
-        return nouns[0]
+    noun, *others = dict.fromkeys(nouns)
+    if not others:
+        return noun
     words = {"train_eval": "training", "valid": "validation", "test": "test"}
     split = next((split for split in SPLITS if comparisons[0].metric.startswith(f"{split}_")), "valid")
     return f"{words[split]} score"

@@ -57,11 +57,9 @@ def _touched(c: Comparison, near: float) -> str:
         ends = [(inner_high, bound), (inner_low, bound)]
     else:
         ends = [(low, bound), (high, -bound)]
-        if bound:
-            # one end at its margin matters where the other lies within its own
-            ends += [(inner_low, -bound)] * (inner_high < bound + near) + [(inner_high, bound)] * (
-                inner_low > -bound - near
-            )
+        # one end at its margin matters where the other lies within its own, or at it
+        if bound and inner_low > -bound - near and inner_high < bound + near:
+            ends += [(inner_low, -bound), (inner_high, bound)]
     if any(abs(end - mark) <= near for end, mark in ends):
         return "the margin" if bound else "zero" if c.scale == "linear" else "× 1"
     return ""

@@ -79,15 +79,6 @@ def full(value: float) -> str:
     return text if _typeset(f"{float(f'{value:.2e}'):.12g}") == _typeset(f"{value:.12g}") else _typeset(f"{value:.12g}")
 
 
-def sides(margin: float) -> tuple[float, float, float]:
-    """Zero and ± the margin, beside which bounds are printed: no rounding may hide on which side of them one lies.
-
-    >>> sides(0.5)
-    (-0.5, 0.0, 0.5)
-    """
-    return (-margin, 0.0, margin)
-
-
 def p_value(value: float | None, beside: Iterable[float] = ()) -> str:
     """A p value to three significant digits, or more where it would otherwise appear to reach a level ``beside`` it.
 

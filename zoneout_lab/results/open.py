@@ -10,10 +10,10 @@ from typing import Any
 
 import xarray as xr
 
-from zoneout_lab import guarded, schema
+from zoneout_lab import guarded, manifest, schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 
-MANIFEST = "MANIFEST.json"
+MANIFEST = manifest.FILE
 SPEC = "spec.json"
 EXPORT = "study.nc"
 
@@ -27,7 +27,7 @@ def open_results(path: str | Path) -> xr.DataTree:
     ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
     out) or a ``.nc`` file of a whole study; a folder without a manifest that holds ``study.nc``, as published results do, is that file. Planned runs that are not there are ``missing``. Provenance holds ``study``,
     ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any,
-    ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, ``written`` (when runs were, where the manifest says), ``reached`` (seeds) where the study declares looks, ``earlier_looks`` where its runs were judged before without
+    ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, ``written`` (when runs were, where the manifest says), ``reached`` (seeds) where the study declares looks, ``looks`` where it was judged, ``earlier_looks`` where its runs were judged before without
     that being declared, ``taken_over`` (folder → how many runs) where runs came from
     other folders, and lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences) and ``score`` (what the task
     is judged by) of the runs.
@@ -65,18 +65,18 @@ def open_quickly(path: str | Path) -> xr.DataTree:
     export = path / EXPORT
     if not export.is_file() or not (path / MANIFEST).is_file():
         return open_results(path)
-    manifest = guarded.read_json(path / MANIFEST)
+    recorded = manifest.read(path)
     try:
         tree = open_results(export)
     except IntegrityError:
         return open_results(path)  # it is made of the runs' files, and can be made again
-    return tree if _of_this(tree, manifest) else open_results(path)
+    return tree if of_this(tree, recorded) else open_results(path)
 
 
-def _of_this(tree: xr.DataTree, manifest: Mapping[str, Any]) -> bool:
+def of_this(tree: xr.DataTree, recorded: Mapping[str, Any]) -> bool:
     """True where a study's tree is made of the runs that its manifest has, of the study as it is there."""
     record = tree["provenance"].to_dataset() if "provenance" in tree.children else xr.Dataset()
-    runs, reached = manifest.get("runs"), manifest.get("reached")
+    runs, reached = recorded.get("runs"), recorded.get("reached")
     if "sha256" not in record or not isinstance(runs, dict):
         return False
     entries = [entry for entry in runs.values() if isinstance(entry, dict) and entry.get("phase") == "confirm"]
@@ -85,27 +85,25 @@ def _of_this(tree: xr.DataTree, manifest: Mapping[str, Any]) -> bool:
     written = {str(entry.get("sha256")) for entry in entries}
     return (
         {str(digest) for digest in record["sha256"].values.flat if digest} == written
-        and schema.study_of(tree) == manifest.get("study")
+        and schema.study_of(tree) == recorded.get("study")
         and schema.provenance(tree, "reached") == reached
     )
 
 
 def _open_folder(folder: Path) -> xr.DataTree:
-    if not (folder / MANIFEST).is_file():
-        raise InputRefusedError(f"{folder} is not a study's folder: it has no {MANIFEST}.")
-    manifest = guarded.read_json(folder / MANIFEST)
-    if manifest.get("schema") != schema.VERSION:
+    recorded = manifest.read(folder)
+    if recorded.get("schema") != schema.VERSION:
         raise IntegrityError(
-            f"{folder / MANIFEST} is not a manifest of this version (schema {manifest.get('schema')}, need {schema.VERSION})."
+            f"{folder / MANIFEST} is not a manifest of this version (schema {recorded.get('schema')}, need {schema.VERSION})."
         )
     try:
-        study = manifest["study"]
+        study = recorded["study"]
         arms = [str(arm["name"]) for arm in study["arms"]]
         # a study with declared looks has results up to the last that it reached
-        reached = int(manifest.get("reached", study["seeds"]))
+        reached = int(recorded.get("reached", study["seeds"]))
         planned = range(min(reached, int(study["seeds"])))
-        entries = {run_id: entry for run_id, entry in manifest["runs"].items() if entry["phase"] == "confirm"}
-        if "reached" in manifest:
+        entries = {run_id: entry for run_id, entry in recorded["runs"].items() if entry["phase"] == "confirm"}
+        if "reached" in recorded:
             entries = {run_id: entry for run_id, entry in entries.items() if int(entry["seed"]) < reached}
         cells = [(str(entry["arm"]), int(entry["seed"])) for entry in entries.values()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -123,9 +121,11 @@ def _open_folder(folder: Path) -> xr.DataTree:
     # seeds that tuning left fresh need not start at zero; then only those that ran are known
     if set(seeds) <= set(planned):
         seeds = list(planned)
-    record = {key: manifest.get(key) for key in ("study", "declared", "overrides", "command")}
+    record = {key: recorded.get(key) for key in ("study", "declared", "overrides", "command")}
     record |= {key: _distinct(schema.provenance(tree, key) for tree, _ in runs) for key in _OF_RUNS}
-    record |= {key: manifest[key] for key in ("tuning", "paper", "reached", "earlier_looks") if manifest.get(key)}
+    record |= {
+        key: recorded[key] for key in ("tuning", "paper", "reached", "looks", "earlier_looks") if recorded.get(key)
+    }
     if taken := Counter(str(entry["from"]) for entry in entries.values() if "from" in entry):
         record["taken_over"] = dict(sorted(taken.items()))
     if written := _distinct(entry.get("written") for entry in entries.values()):

@@ -40,12 +40,8 @@ def median_interval(differences: npt.ArrayLike, alpha: float = 0.05) -> tuple[fl
     check_alpha(alpha)
     values = np.sort(as_differences(differences))
     n = values.size
-    # the most values that may lie on one side of a median that is not rejected
-    k = int(stats.binom.ppf(alpha / 2, n, 0.5)) if n else 0
-    while k > 0 and 2 * stats.binom.cdf(k - 1, n, 0.5) > alpha:
-        k -= 1
-    while 2 * stats.binom.cdf(k, n, 0.5) <= alpha:
-        k += 1
+    # of the values, so many may be left out at either end: one side of a median that is not rejected has at least as many
+    k = int((2 * stats.binom.cdf(np.arange(n), n, 0.5) <= alpha).sum())
     if k == 0:
         return (-math.inf, math.inf)
     return float(values[k - 1]), float(values[n - k])

@@ -168,10 +168,13 @@ def _least(powers: Callable[[float], FloatArray], wanted: Iterable[int], m: int,
         low, high = 0.0, 1.25
         while high < 10 and at(high, k) < target:
             low, high = high, 2 * high
-        while high < 10 and high - low > 0.04 * high:
+        if at(high, k) < target:
+            found[k] = math.inf
+            continue
+        while high - low > 0.04 * high:
             middle = (low + high) / 2
             low, high = (low, middle) if at(middle, k) >= target else (middle, high)
-        found[k] = high if high < 10 else math.inf
+        found[k] = high
     return found
 
 

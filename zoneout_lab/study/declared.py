@@ -52,10 +52,17 @@ def _written(path: str, value: Any) -> Any:
     return cell_as_json(cell) if type(cell) in CELLS.values() else cell
 
 
+def _changes(change: Any) -> Any:
+    """Every value as it is kept; what is no mapping is left for pydantic to refuse."""
+    return (
+        {path: _written(str(path), value) for path, value in change.items()} if isinstance(change, Mapping) else change
+    )
+
+
 #: dotted field of the setting → value. A cell is given by name, as its class or as a value
 Change = Annotated[
     dict[str, Scalar | dict[str, Scalar] | InstanceOf[Cell]],
-    BeforeValidator(lambda change: {path: _written(path, value) for path, value in dict(change).items()}),
+    BeforeValidator(_changes),
     PlainSerializer(lambda change: {p: cell_as_json(v) if isinstance(v, Cell) else v for p, v in change.items()}),
 ]
 

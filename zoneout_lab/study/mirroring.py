@@ -1,4 +1,4 @@
-"""Optuna and MLflow as mirrors of results folders: brought up to date, compared with the files, and made again from them.
+"""Optuna and MLflow as mirrors of results folders: brought up to date, and made again from the files.
 
 The files are the truth. An outage of a mirror costs no run: a warning says so, the folder notes that the mirror is behind, and the next run
 publishes what is missing.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from zoneout_lab.errors import LabError, told
 from zoneout_lab.passwords import remember
 from zoneout_lab.study.databases import (
     may_pass,
+    quiet,
     reason,
     remedy,
     sqlite_path,
@@ -37,6 +39,7 @@ Name = Literal["Optuna", "MLflow"]
 _FILES: dict[Name, str] = {"Optuna": "optuna.db", "MLflow": "mlflow.db"}
 _OPTIONS: dict[Name, str] = {"Optuna": "--storage", "MLflow": "--tracking"}
 _NOTES = "mirrors.json"
+_LOGGERS = ("optuna", "mlflow", "alembic", "urllib3", "sqlalchemy")
 # what a database says whose contents are damaged where nobody had looked before
 _DAMAGED = ("malformed", "no such table", "no such column", "already exists")
 
@@ -74,8 +77,9 @@ class Mirror:
 
     def run(self, work: Callable[[Answered], Any]) -> Any:
         """Do some work on it; on a server only for as long as answers come."""
-        # SQLite's files answer, or say at once that they cannot; what waits for a lock there gives up by itself
-        return work(nobody_waits) if self.file is not None else with_patience(work)
+        with quiet(*_LOGGERS, level=logging.CRITICAL):  # what they have to say is in what they raise
+            # SQLite's files answer, or say at once that they cannot; what waits for a lock there gives up by itself
+            return work(nobody_waits) if self.file is not None else with_patience(work)
 
 
 def optuna_mirror(out: Path, storage: str | None = None) -> Mirror:
@@ -86,17 +90,6 @@ def optuna_mirror(out: Path, storage: str | None = None) -> Mirror:
 def mlflow_mirror(out: Path, tracking: str | None = None) -> Mirror:
     """MLflow's place: the URI named by ``--tracking``, or by $MLFLOW_TRACKING_URI, or the file in ``out``."""
     return Mirror("MLflow", tracking_uri(tracking, out), out)
-
-
-def mirrors_of(folder: Path) -> list[Mirror]:
-    """The mirrors that a study's folder notes, or that lie beside it as files. One whose URL had a password is not among them."""
-    out, notes = folder.absolute().parent, _notes(folder)
-    found = []
-    for name, file in _FILES.items():
-        url = notes.get(name, {}).get("url") or (sqlite_url(out / file) if (out / file).exists() else None)
-        if isinstance(url, str) and "***" not in url:
-            found.append(Mirror(name, url, out))
-    return found
 
 
 def update(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
@@ -117,24 +110,8 @@ def update(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
     return None
 
 
-def differences(mirror: Mirror, folder: Path) -> list[str]:
-    """How a mirror differs from a study's folder, a line for each difference; what hinders looking is one, too."""
-    path = mirror.file
-    try:
-        if path is not None and not path.exists():
-            return [f"{path} is missing"]
-        if path is not None and (wrong := fault(path, _module(mirror).half_made)):
-            return [f"{path} cannot be used: {wrong}"]
-        lines: list[str] = mirror.run(
-            lambda answered: _module(mirror).differences(folder, mirror.url, answered=answered)
-        )
-    except Exception as error:  # noqa: BLE001 - drivers raise their own kinds
-        return [f"{mirror.shown} cannot be read: {reason(error)}"]
-    return lines
-
-
 def rebuild(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
-    """Publish a study anew from its files, so that :func:`differences` finds none; returns what went wrong.
+    """Publish a study anew from its files, whatever it has of it; returns what went wrong.
 
     A file that nothing can use is moved aside, and every study of its folder is published anew.
     """
@@ -243,7 +220,7 @@ def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
     module = _module(mirror)
     # a server that hangs may be waited for by others, too
     seconds = -1 if mirror.file is not None else PATIENCE
-    with taking_turns(mirror.out, warn, seconds), interrupts.careful():
+    with taking_turns(mirror.out, warn, seconds), interrupts.careful(), quiet(*_LOGGERS, level=logging.CRITICAL):
         again = _prepare(mirror, folder, warn)
         try:
             mirror.run(lambda answered: module.publish(folder, mirror.url, answered=answered))
@@ -304,7 +281,7 @@ def _damaged(mirror: Mirror, error: BaseException) -> bool:
 
 
 def _module(mirror: Mirror) -> ModuleType:
-    """What knows the mirror: functions publish, differences, forget, make_database and half_made."""
+    """What knows the mirror: functions publish, forget, make_database and half_made."""
     if mirror.name == "Optuna":
         from zoneout_lab.study import trials
 

@@ -137,7 +137,7 @@ def _try_measures(
             found[measure.kind] = known[key]
         except LabError as error:
             raise type(error)(f"arm {run.arm!r}: {error}") from error
-        except Exception:  # noqa: BLE001, S110 - the machine's, not the study's
+        except Exception:  # noqa: BLE001, S110 - the machine's, not the study's # nosec B110
             pass
     return found
 

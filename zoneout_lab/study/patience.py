@@ -6,6 +6,7 @@ what it is sent, drivers wait in C. So the work is done in a thread, which is wa
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,9 @@ PATIENCE = 10.0
 #: bytes a second that an upload has at least
 _SLOWEST = 500_000
 _LOOK = 0.1
+
+# what keeps threads that are waited for no longer from waiting for minutes themselves; set where the user has not
+_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "9", "PGCONNECT_TIMEOUT": "9"}
 
 T = TypeVar("T")
 Answered = Callable[..., None]
@@ -72,6 +76,8 @@ def with_patience(work: Callable[[Answered], T]) -> T:
         if threading.current_thread() is thread:
             waiting.answered()
 
+    limits = {name: value for name, value in _LIMITS.items() if name not in os.environ}
+    os.environ.update(limits)
     event.listen(Engine, "after_cursor_execute", statement_done)
     try:
         thread.start()
@@ -82,6 +88,8 @@ def with_patience(work: Callable[[Answered], T]) -> T:
     finally:
         waiting.given_up = True
         event.remove(Engine, "after_cursor_execute", statement_done)
+        for name in limits:
+            os.environ.pop(name, None)
     if errors:
         raise errors[0]
     return results[0]

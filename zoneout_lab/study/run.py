@@ -20,7 +20,7 @@ from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
 from zoneout_lab.study.mirroring import Mirror, Mirrors, mlflow_mirror, optuna_mirror
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.spec import Study
-from zoneout_lab.study.store import Store, only_driver
+from zoneout_lab.study.store import Store, only_driver, sweep
 from zoneout_lab.study.takeover import Siblings
 from zoneout_lab.study.tuning import tune
 from zoneout_lab.tasks import load_task, make_task
@@ -128,6 +128,7 @@ def run_study(
                 siblings=Siblings(out, study.id, loaded.digest, watcher.warn),
                 checkpoints=Checkpoints(store.folder / "checkpoints", checkpoint_every),
             )
+            sweep(store.folder)
             driver.sweep(leftovers=True)
             summary = Summary(store.folder, len(planned), failed=driver.failed)
             tuned = tune(driver)

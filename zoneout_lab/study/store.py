@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +23,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from zoneout_lab import guarded, schema
-from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError
+from zoneout_lab import manifest as manifests
+from zoneout_lab import schema
+from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 from zoneout_lab.metrics import Score
 from zoneout_lab.parts import Code
 from zoneout_lab.settings import Run
@@ -33,6 +35,7 @@ from zoneout_lab.training import Outcome
 
 CONFIRM, TUNE = "confirm", "tune"
 Warn = Callable[[str], None]
+_HOUR = 3600.0
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
@@ -96,10 +99,10 @@ class Store:
         return store
 
     def save(self) -> None:
-        schema.write_bytes(self.folder / "MANIFEST.json", _json(self.manifest))
+        schema.write_bytes(self.folder / manifests.FILE, manifests.written(self.manifest))
 
     def save_spec(self) -> None:
-        schema.write_bytes(self.folder / "spec.json", _json(self.manifest["study"]))
+        schema.write_bytes(self.folder / "spec.json", spec_bytes(self.manifest))
 
     def keep(self, code: Code) -> None:
         """Copy the study's own files that are missing. A copy that differs only in its comments stays as it is."""
@@ -189,21 +192,7 @@ def outcome_tree(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a results folder. InputRefusedError where there is none, IntegrityError where it is damaged."""
-    path = folder / "MANIFEST.json"
-    if not path.is_file():
-        raise InputRefusedError(f"{folder} is not a results folder: it has no MANIFEST.json.")
-    try:
-        manifest = guarded.read_json(path)
-        manifest["study"].items()
-        if fault := guarded.fault_of_name(manifest["study"].get("name", "study")):
-            raise IntegrityError(f"the name of its study {fault}")
-        for entry in (*manifest["runs"].values(), *manifest.get("code", {}).values()):
-            guarded.inside(folder, entry["file"])
-    except (LabError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(
-            f"{path} cannot be read ({error}). Restore it, or move the folder away and run the study again."
-        ) from error
-    return manifest
+    return manifests.read(folder)
 
 
 def check_code(folder: Path, manifest: Mapping[str, Any], *, missing: bool = False) -> None:
@@ -219,13 +208,33 @@ def check_code(folder: Path, manifest: Mapping[str, Any], *, missing: bool = Fal
             )
 
 
+def sweep(folder: Path) -> list[Path]:
+    """Remove what a process that died left half-written in a study's folder, and return what it was. For the one that holds the folder.
+
+    A page or an export may be written by a command beside it that needs no lock, and takes seconds: those are left for an hour.
+    """
+    found = [path for path in sorted(folder.rglob(".*.part")) if path.is_file() and _is_left(path)]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return found
+
+
+def _is_left(path: Path) -> bool:
+    by_anyone = path.name.startswith((".report.html.", ".study.nc."))
+    return not by_anyone or time.time() - path.stat().st_mtime > _HOUR
+
+
+def only_driver(out: Path, study: Study, warn: Warn = warnings.warn) -> AbstractContextManager[None]:
+    """Hold the study's folder for this process, as :func:`holding` does; it is made where it does not exist."""
+    return holding(out / study.id, warn)
+
+
 @contextmanager
-def only_driver(out: Path, study: Study, warn: Warn = warnings.warn) -> Iterator[None]:
-    """Hold the study's folder for this process.
+def holding(folder: Path, warn: Warn = warnings.warn) -> Iterator[None]:
+    """Hold a study's folder for this process.
 
     Raises TryAgainError where another process holds it, InputRefusedError where it cannot be written to.
     """
-    folder = out / study.id
     lock = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -287,5 +296,6 @@ def _raise_unless_held(path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+def spec_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """What ``spec.json`` holds: the study that the manifest is of."""
+    return (json.dumps(manifest["study"], indent=1, sort_keys=True) + "\n").encode()

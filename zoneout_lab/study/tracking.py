@@ -6,7 +6,6 @@ Only the one driver writes, one run after another: several processes on a fresh 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import shlex
@@ -32,8 +31,6 @@ from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.sqlite_files import tables
 from zoneout_lab.study.store import read_manifest
 
-# what is set where the user has not
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "9", "PGCONNECT_TIMEOUT": "9"}
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH, _PAGE = 900, 1000  # MLflow takes up to 1000 metrics and parameters at once
 _FINISHED = "FINISHED"
@@ -78,27 +75,32 @@ def publish(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> int
         return _publish(client, folder, uri, answered)
 
 
-def differences(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> list[str]:
-    """How MLflow differs from a study's folder, a line for each difference.
+def told_of(uri: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """What MLflow has of a study's finished runs, by our ids: ``sha256`` and ``status`` as it was told, and ``metrics``, the last of each.
 
-    Raises whatever MLflow and its database raise.
+    Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
     """
-    manifest = read_manifest(folder)
-    with _client(uri) as client:
-        found = client.get_experiment_by_name(manifest["study"]["name"])
-        answered()
-        if found is None or found.lifecycle_stage == LifecycleStage.DELETED:
-            return [f"the experiment is {'missing' if found is None else 'deleted'}"] if manifest["runs"] else []
-        runs = _there(client, found.experiment_id, folder.name, answered)
-    many = {run: len(each) for run, each in runs.items()}
-    lines = [] if many.pop("", 0) == 1 else ["the parent of the runs is missing or there twice"]
-    for run, entry in manifest["runs"].items():
-        name = f"{entry['arm']} seed {entry['seed']}"
-        if many.get(run) != 1:
-            lines.append(f"{name} is {f'there {many[run]} times' if run in many else 'missing'}")
-        else:
-            lines += [f"{what} of {name} differ" for what in _wrong(runs[run][0], folder, entry)]
-    return lines
+    with quiet("mlflow", "alembic"), _client(uri) as client:
+        experiment = client.get_experiment_by_name(read_manifest(folder)["study"]["name"])
+        runs = {} if experiment is None else _there(client, experiment.experiment_id, folder.name, nobody_waits)
+    return {
+        run_id: [
+            {
+                "sha256": run.data.tags.get(_SHA256),
+                "status": run.data.tags.get("status"),
+                "metrics": dict(run.data.metrics),
+            }
+            for run in each
+            if run.info.status == _FINISHED
+        ]
+        for run_id, each in runs.items()
+        if run_id
+    }
+
+
+def last_metrics(file: Path, sha256: str) -> dict[str, float]:
+    """What MLflow is told last of each metric of a run's file: finite values only. Raises IntegrityError where the file is damaged."""
+    return {metric.key: metric.value for metric in _metrics(schema.read_tree(file, sha256))}
 
 
 def forget(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> None:
@@ -147,16 +149,15 @@ def _schema_versions() -> tuple[set[str], str] | None:
 
 @contextmanager
 def _client(uri: str) -> Iterator[MlflowClient]:
-    """A client that does not wait for minutes, and leaves no connection behind."""
-    with _impatient(), quiet("mlflow", "alembic", "urllib3", level=logging.ERROR):
-        try:
-            yield MlflowClient(tracking_uri=uri)
-        except MlflowException as error:
-            if (told := re.search(r"out-of-date database schema \(found version (\w+)", str(error))) is None:
-                raise
-            raise InputRefusedError(_other_schema(told[1], uri)) from error
-        finally:
-            _let_go(uri)
+    """A client that leaves no connection behind, and says what to do about tables of another MLflow."""
+    try:
+        yield MlflowClient(tracking_uri=uri)
+    except MlflowException as error:
+        if (told := re.search(r"out-of-date database schema \(found version (\w+)", str(error))) is None:
+            raise
+        raise InputRefusedError(_other_schema(told[1], uri)) from error
+    finally:
+        _let_go(uri)
 
 
 def _other_schema(version: str, uri: str) -> str:
@@ -180,18 +181,6 @@ def _let_go(uri: str) -> None:
 
             if (engine := SqlAlchemyStore._engine_map.get(uri)) is not None:
                 engine.dispose()
-
-
-@contextmanager
-def _impatient() -> Iterator[None]:
-    """MLflow's own defaults keep a finished study waiting four minutes for a server that is not there, and libpq's for ever."""
-    missing = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
-    os.environ.update(missing)
-    try:
-        yield
-    finally:
-        for name in missing:
-            os.environ.pop(name, None)
 
 
 def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -> int:
@@ -352,22 +341,6 @@ def _child(
 def _run_params(spec: dict[str, Any], entry: dict[str, Any]) -> list[Param]:
     values = {"arm": entry["arm"], "seed": entry["seed"], "task": spec["task"], "seeds": spec["seeds"]}
     return [*_params(values), *_params(spec["setting"]), *_params({"regularizer": spec["regularizer"]})]
-
-
-def _wrong(run: MlflowRun, folder: Path, entry: dict[str, Any]) -> list[str]:
-    """What of a published run is not what its file says."""
-    if not (folder / entry["file"]).exists():
-        return []
-    tree = schema.read_tree(folder / entry["file"], entry["sha256"])
-    last = {metric.key: metric for metric in sorted(_metrics(tree), key=lambda metric: metric.step)}
-    params = {param.key: param.value for param in _run_params(schema.provenance(tree, "spec"), entry)}
-    expected = {
-        "the digest": (_sha256(run), entry["sha256"]),
-        "the tags": ((run.data.tags.get("status"), run.data.tags.get("phase")), (entry["status"], entry["phase"])),
-        "the metrics": (run.data.metrics, {key: metric.value for key, metric in last.items()}),
-        "the parameters": (run.data.params, params),
-    }
-    return [what for what, (there, here) in expected.items() if there != here]
 
 
 def _metrics(tree: xr.DataTree) -> Iterator[Metric]:

@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,39 +88,6 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
         return len(missing)
 
 
-def differences(folder: Path, url: str, *, answered: Answered = nobody_waits) -> list[str]:
-    """How Optuna's database differs from a study's folder, a line for each difference.
-
-    Raises whatever Optuna and the database raise.
-    """
-    manifest = read_manifest(folder)
-    with _storage(url) as storage:
-        if folder.name not in optuna.get_all_study_names(storage):
-            return ["the study is missing"] if manifest["runs"] else []
-        trials = optuna.load_study(study_name=folder.name, storage=storage).get_trials(deepcopy=False)
-    answered()
-    found: dict[Any, list[FrozenTrial]] = {}
-    for trial in filter(_has_file, trials):
-        found.setdefault(_recorded(trial), []).append(trial)
-    lines = [f"trial {trial.number} is open" for trial in trials if not trial.state.is_finished()]
-    for run, entry in manifest["runs"].items():
-        there = found.get((run, entry["sha256"]), [])
-        name = f"{entry['arm']} seed {entry['seed']}"
-        if len(there) != 1:
-            lines.append(f"{name} is {'missing' if not there else f'there {len(there)} times'}")
-            continue
-        expected = _from_entry(folder, manifest["study"], run, entry)
-        for what, word in {
-            "state": "state",
-            "value": "score",
-            "params": "parameters",
-            "user_attrs": "attributes",
-        }.items():
-            if getattr(there[0], what) != getattr(expected, what):
-                lines.append(f"the {word} of {name} differ{'' if word.endswith('s') else 's'}")
-    return lines
-
-
 def forget(folder: Path, url: str, *, answered: Answered = nobody_waits) -> None:
     """Remove a study's trials from the database, so that they are recorded anew."""
     with _storage(url) as storage:
@@ -152,10 +120,8 @@ class Ledger:
         if (run.id, facts.get("sha256")) in self._known:
             return
         space = self._searched[run.arm] if facts["phase"] == TUNE else {}
-        with quiet(*_LOGGERS):
-            self._study.add_trial(
-                _trial(run.id, run.arm, run.seed, list(self._searched), space, run.regularizer, score, facts)
-            )
+        arms = list(self._searched)
+        self._study.add_trial(_trial(run.id, run.arm, run.seed, arms, space, run.regularizer, score, facts))
         self._known.add((run.id, facts.get("sha256")))
 
     def close(self) -> None:
@@ -165,13 +131,12 @@ class Ledger:
 
 @contextmanager
 def _storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
-    with quiet(*_LOGGERS):
-        storage = optuna.storages.RDBStorage(url)
-        try:
-            yield storage
-        finally:
-            storage.remove_session()
-            storage.engine.dispose()
+    storage = optuna.storages.RDBStorage(url)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _study(storage: optuna.storages.RDBStorage, name: str, better: Better) -> optuna.Study:
@@ -249,6 +214,33 @@ def _trial(
         distributions=space,
         user_attrs={"run": run_id, **facts},
     )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a database says of a finished run: the SHA-256 of its file, its status there, and its score (None where it has none)."""
+
+    sha256: str
+    status: str
+    score: float | None
+
+
+def told_of(storage: str, name: str) -> dict[str, list[Told]]:
+    """What Optuna's database has of a study's finished runs, by their ids; nothing where it does not have the study.
+
+    Raises what Optuna and the database's driver raise where it cannot be read.
+    """
+    with quiet(*_LOGGERS):
+        if name not in optuna.get_all_study_names(storage):
+            return {}
+        trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    found: dict[str, list[Told]] = {}
+    for trial in trials:
+        about = trial.user_attrs
+        if "sha256" in about and trial.state in (TrialState.COMPLETE, TrialState.FAIL):
+            told = Told(str(about["sha256"]), str(about.get("status")), trial.value)
+            found.setdefault(str(about.get("run")), []).append(told)
+    return found
 
 
 def sampler_name() -> str:

@@ -53,7 +53,7 @@ def task_class(name: str | type[Task]) -> type[Task]:
     ['laptop', 'paper']
     """
     found = parts.resolve(name, TASKS, Task) if isinstance(name, str) else name  # type: ignore[type-abstract]
-    if found not in TASKS.values():
+    if not any(found is task for task in TASKS.values()):
         parts.check_class(found, TASKS, Task)  # type: ignore[type-abstract]
         check_task_class(found)
     return found

@@ -31,7 +31,7 @@ from zoneout_lab.tasks.files import refusal, writable_cache
 
 PIECE = 1 << 20  # bytes
 #: of the codes in the cache; raised when they change
-VERSION = 2
+VERSION = 3
 EOS, UNKNOWN = "<eos>", "<unk>"
 # that of IBM's mainframes (NEL), Unicode's for lines and for paragraphs: beside \n, \r and the two together
 _LINE_ENDS = ("\x85", "\u2028", "\u2029")
@@ -250,6 +250,7 @@ def _bytes(path: Path, heard: Callable[[bytes], None]) -> Iterator[bytes]:
         zlib.error,
         lzma.LZMAError,
         EOFError,
+        LookupError,  # a member without a name
         RuntimeError,
     ) as error:  # the last: an encrypted archive
         raise refusal(path, f"is truncated or damaged ({error})") from error
@@ -283,7 +284,7 @@ def _cached(how: str, paths: Sequence[Path], cache: Path | None, code: Callable[
     try:
         part.mkdir(parents=True)
         about = code(part / "codes")
-        (part / "about.json").write_text(json.dumps(asdict(about)), encoding="utf-8")
+        (part / "about.json").write_bytes(_sealed(json.dumps(asdict(about)), part / "codes"))
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # another process was faster: its folder is as good
             part.rename(folder)
@@ -299,13 +300,34 @@ def _cached(how: str, paths: Sequence[Path], cache: Path | None, code: Callable[
     return found
 
 
+def damaged_codes() -> list[Path]:
+    """Codes of texts in the user's cache that are not what was written: folders that a task makes anew when it needs them."""
+    # those of other versions are of no use here, and no damage
+    folders = [folder for cache in cached("codes") for folder in sorted(cache.glob(f"{VERSION}-*"))]
+    return [folder for folder in folders if folder.suffix != ".part" and _kept(folder) is None]
+
+
+def _sealed(about: str, codes: Path) -> bytes:
+    """What is known of codes, and on a line of its own the SHA-256 of that and of them."""
+    return f"{about}\n{_digest(about, codes)}\n".encode()
+
+
+def _digest(about: str, codes: Path) -> str:
+    with codes.open("rb") as file:
+        of_codes = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(f"{about}\n{of_codes}".encode()).hexdigest()
+
+
 def _kept(folder: Path) -> Corpus | None:
+    """The codes in a folder; None where they are not what was written."""
     try:
-        values = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        about = About(**{name: tuple(value) for name, value in values.items()})
-        dtype, codes = np.dtype(about.dtype), folder / "codes"
-        if codes.stat().st_size != about.ends[-1] * dtype.itemsize:
+        sealed, codes = (folder / "about.json").read_bytes(), folder / "codes"
+        known = sealed.decode().partition("\n")[0]
+        if _sealed(known, codes) != sealed:
             return None
+        values = json.loads(known)
+        about = About(**{name: tuple(value) for name, value in values.items()})
+        dtype = np.dtype(about.dtype)
     except (OSError, ValueError, TypeError, IndexError):
         return None
     # copy on write: nothing that is written to the tensor goes to the file. (What torch.from_file maps cannot be sent to a worker.)
@@ -313,7 +335,7 @@ def _kept(folder: Path) -> Corpus | None:
 
 
 def _key(how: str, paths: Sequence[Path]) -> str:
-    """32 hexadecimal digits that change when a file does: its place, size or time of change."""
+    """The version of codes, and 32 hexadecimal digits that change when a file does: its place, size or time of change."""
     key = hashlib.sha256(f"{VERSION} {how}".encode())
     for path in paths:
         try:
@@ -321,4 +343,4 @@ def _key(how: str, paths: Sequence[Path]) -> str:
         except OSError as error:
             raise refusal(path, f"cannot be read ({error})") from error
         key.update(f"\n{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode(errors="surrogateescape"))
-    return key.hexdigest()[:32]
+    return f"{VERSION}-{key.hexdigest()[:32]}"

@@ -81,6 +81,8 @@ def _verdicts(data: ReportData) -> str:
 def _reading(data: ReportData) -> str:
     """What the intervals of all rows have in common."""
     rounded = "Differences are of unrounded values."
+    if any(each.comparison.scale == "log" for each in data.judgements):
+        rounded += " What is compared as a ratio is shown as geometric means."
     if len(data.judgements) < 2 or not any(_has_interval(each.comparison) for each in data.judgements):
         return rounded
     correction = " (Holm)" if data.judgements[0].comparison.correction == "holm" else ""

@@ -1,0 +1,97 @@
+"""The manifest of a results folder: what was written, and the SHA-256 of the manifest's own bytes in it.
+
+A manifest whose bytes are not those that its SHA-256 was made of is damaged, whichever bit it is and whether or not it is still JSON.
+Manifests that were written before there was one are read, and are known by their entries: a flipped bit in the name of the SHA-256 does
+not make a manifest an old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoneout_lab import guarded
+from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError
+from zoneout_lab.recorded import check_manifest
+
+FILE = "MANIFEST.json"
+#: where it goes among the entries of the outermost object, which alone are indented by one; no text in JSON has a line end in it
+_BEGIN = b'\n "sha256": "'
+_SEAL = re.compile(_BEGIN + rb'([0-9a-f]{64})"')
+_NONE = b"0" * 64
+#: entries of manifests without a SHA-256 of their own
+_OLD = frozenset(
+    ("schema", "study", "data", "declared", "overrides", "paper", "command", "runs", "code", "looks", "earlier_looks", "reached", "tuning")
+)  # fmt: skip
+
+
+def written(content: Mapping[str, Any]) -> bytes:
+    """A manifest's bytes, with the SHA-256 of them as they are with 64 zeros in its place.
+
+    >>> written({"runs": {}}).decode()[:22]
+    '{\\n "runs": {},\\n "sha25'
+    """
+    text = (json.dumps({**content, "sha256": _NONE.decode()}, indent=1, sort_keys=True) + "\n").encode()
+    before, _, after = text.partition(_BEGIN + _NONE)
+    return before + _BEGIN + hashlib.sha256(text).hexdigest().encode() + after
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest of a results folder, without its SHA-256.
+
+    Raises InputRefusedError where there is none or it cannot be read, IntegrityError where it is damaged, or a name in it leads out of the
+    folder.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise InputRefusedError(f"{folder} is not a results folder: it has no {FILE}.")
+    text = guarded.contents(path)
+    try:
+        content = guarded.as_object(path, text)
+        if fault := _fault(text, content):
+            raise IntegrityError(fault)
+        content.pop("sha256", None)
+        check_manifest(content, FILE)
+        if fault := guarded.fault_of_name(content["study"].get("name", "study")):
+            raise IntegrityError(f"the name of its study {fault}")
+        for entry in (*content["runs"].values(), *content.get("code", {}).values()):
+            guarded.inside(folder, entry["file"])
+    except (LabError, KeyError, TypeError, AttributeError) as error:
+        why = str(error) if isinstance(error, LabError) else f"it is damaged: {error!r}"
+        raise IntegrityError(
+            f"{path} cannot be read ({why}). To rebuild what can be rebuilt: zoneout-lab verify --repair {folder}"
+        ) from error
+    return content
+
+
+def is_sealed(folder: Path) -> bool:
+    """True where the manifest holds its own SHA-256; older ones do not."""
+    return _SEAL.search(guarded.contents(folder / FILE)) is not None
+
+
+def _fault(text: bytes, content: Mapping[str, Any]) -> str:
+    """What shows that a manifest is not as it was written; empty where nothing does."""
+    found = _SEAL.search(text)
+    if found is not None:
+        begin, end = found.span(1)
+        whole = hashlib.sha256(text[:begin] + _NONE + text[end:]).hexdigest().encode() == found[1]
+        return "" if whole else "it is not the file that was written: its SHA-256 differs from the one in it"
+    if strange := sorted(content.keys() - _OLD):
+        return f"it is damaged: nothing is written that has an entry {strange[0]!r} and no SHA-256 of its own"
+    try:
+        json.loads(text, object_pairs_hook=_once)
+    except ValueError as error:
+        return f"it is damaged: {error}"
+    return ""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it has two entries {next(name for name in names if names.count(name) > 1)!r}")
+    return content

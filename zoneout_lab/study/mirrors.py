@@ -1,0 +1,96 @@
+"""Whether Optuna and MLflow have of a study what its files have: the files are the truth, and a database can be made anew from them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoneout_lab.study.databases import sqlite_path, sqlite_url
+from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.trials import told_of
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """How a database differs from the files: ids of runs that it lacks, has more than once, or has otherwise than their files.
+
+    A run that was trained again has a record for each file; that of the file which is there counts.
+    """
+
+    runs: int
+    lacking: tuple[str, ...] = ()
+    doubled: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """True where the database has every run once, as its file has it."""
+        return not (self.lacking or self.doubled or self.wrong)
+
+
+def in_optuna(folder: Path, storage: str) -> Mirrored:
+    """How Optuna's database differs from a study's folder. Nothing is written: an SQLite file is copied and the copy is read.
+
+    Raises IntegrityError where the manifest is damaged, and what Optuna and the database's driver raise.
+    """
+    entries = read_manifest(folder)["runs"]
+    with _copied(storage) as url:
+        found = told_of(url, folder.name)
+    told = {run_id: [(each.sha256, each.status, each.score) for each in found.get(run_id, ())] for run_id in entries}
+    wanted = {run_id: (entry["sha256"], entry["status"], entry["score"]) for run_id, entry in entries.items()}
+    return _compared(wanted, told)
+
+
+def in_mlflow(folder: Path, tracking: str) -> Mirrored:
+    """How MLflow differs from a study's folder: the digest, the status and the last of each metric of every run. Nothing is written.
+
+    Raises IntegrityError where a file is damaged, and what MLflow and its database raise.
+    """
+    from zoneout_lab.study.tracking import last_metrics
+    from zoneout_lab.study.tracking import told_of as told_of_mlflow
+
+    entries = read_manifest(folder)["runs"]
+    with _copied(tracking) as uri:
+        found = told_of_mlflow(uri, folder)
+    wanted, told = {}, {}
+    for run_id, entry in entries.items():
+        there = found.get(run_id, ())
+        # reading a file takes time, and what is not there needs none
+        metrics = last_metrics(folder / entry["file"], entry["sha256"]) if there else {}
+        wanted[run_id] = (entry["sha256"], entry["status"], metrics)
+        told[run_id] = [(each["sha256"], each["status"], each["metrics"]) for each in there]
+    return _compared(wanted, told)
+
+
+def _compared(wanted: Mapping[str, tuple[Any, ...]], told: Mapping[str, list[tuple[Any, ...]]]) -> Mirrored:
+    lacking, doubled, wrong = [], [], []
+    for run_id, facts in wanted.items():
+        of_file = [each for each in told[run_id] if each[0] == facts[0]]
+        if not of_file:
+            lacking.append(run_id)
+        elif len(of_file) > 1:
+            doubled.append(run_id)
+        elif of_file[0] != facts:
+            wrong.append(run_id)
+    return Mirrored(len(wanted), tuple(lacking), tuple(doubled), tuple(wrong))
+
+
+@contextmanager
+def _copied(url: str) -> Iterator[str]:
+    """The URL of a copy where it is of an SQLite file: opening one may change it, or make it where there is none."""
+    path = sqlite_path(url)
+    if path is None:
+        yield url
+        return
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / path.name
+        for end in ("", "-wal", "-journal"):
+            beside = path.with_name(path.name + end)
+            if beside.is_file():
+                shutil.copyfile(beside, copy.with_name(copy.name + end))
+        yield sqlite_url(copy)

@@ -1,0 +1,253 @@
+"""Every file of a study checked against what was written, and what each damage calls for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from zoneout_lab import manifest as manifests
+from zoneout_lab import schema, sealed
+from zoneout_lab.errors import IntegrityError, LabError, told
+from zoneout_lab.report.text import count
+from zoneout_lab.results import open_results
+from zoneout_lab.results.open import EXPORT, SPEC, of_this
+from zoneout_lab.study.databases import reason, sqlite_url
+from zoneout_lab.study.mirrors import Mirrored, in_mlflow, in_optuna
+from zoneout_lab.study.store import read_manifest, spec_bytes
+from zoneout_lab.tasks.corpus import damaged_codes
+
+REPORT = "report.html"
+_DIFFERS = "is not the file that was written: its SHA-256 differs from the manifest"
+_AGAIN = "verify --repair writes it anew"
+_ASIDE = "verify --repair moves it aside, and the next run trains it again"
+_DATABASE = "Move it away; the next run makes it anew from the files"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not what was written, why, and what to do."""
+
+    path: Path
+    fault: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Some files of a study: how many were checked, which are damaged, and what else there is to say of them."""
+
+    what: str
+    count: int
+    damages: tuple[Damage, ...] = ()
+    note: str = ""
+
+
+@dataclass
+class _Looked:
+    count: int = 0
+    damages: list[Damage] = field(default_factory=list)
+    note: str = ""
+
+    def damaged(self, path: Path, fault: str, cure: str) -> None:
+        self.damages.append(Damage(path, fault, cure))
+
+
+def verify(folder: Path) -> list[Checked]:
+    """Check all files of a study's folder, the codes of texts in the user's cache, and the databases beside it. Changes nothing.
+
+    Raises InputRefusedError where there is no manifest, IntegrityError where it is damaged: it says what the other files have to be.
+    """
+    manifest = read_manifest(folder)
+    is_sealed = manifests.is_sealed(folder)
+    old = "" if is_sealed else "older than its own SHA-256: it is unprotected"
+    rows = [Checked("manifest", 1, note=old)]
+    for what, check in _CHECKS.items():
+        looked = _Looked()
+        check(looked, folder, manifest, is_sealed)
+        rows.append(Checked(what, looked.count, tuple(looked.damages), looked.note))
+    whole = not any(row.damages for row in rows)
+    if not is_sealed and whole:
+        rows[0] = _as_a_whole(folder, rows[0])
+    return rows
+
+
+def damaged_runs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, Damage]]:
+    """The ids of runs whose files are not what was written, each with what is wrong."""
+    for run_id, entry in manifest["runs"].items():
+        path = folder / entry["file"]
+        if not path.is_file():
+            yield run_id, Damage(path, "is in the manifest and not on disk", "The next run trains it again")
+        elif schema.digest(path) != entry.get("sha256"):
+            yield run_id, Damage(path, _DIFFERS, _ASIDE)
+
+
+def damaged_checkpoints(folder: Path) -> tuple[int, list[Path]]:
+    """How many files of checkpoints there are, and those that are not what was written."""
+    found, damaged = 0, []
+    for listed in sorted((folder / "checkpoints").glob("*/runs.json")):
+        files = sorted(listed.parent.glob("*.pt"))
+        bad = [file for file in files if schema.digest(file) != file.stem.partition("-")[2]]
+        whole = [file for file in files if file not in bad]
+        if whole and not _lists(listed, whole[-1]):
+            bad.append(listed)
+        found += 1 + len(files)
+        damaged += bad
+    return found, damaged
+
+
+def damage_of_output(path: Path, *, is_sealed: bool) -> str:
+    """What is wrong with ``study.nc`` or the report; empty where nothing is known to be. Since manifests have a SHA-256, these have one."""
+    whole = sealed.is_whole(path.read_bytes())
+    if whole is False:
+        return "is not the file that was written: its SHA-256 differs from the one at its end"
+    return "is not the file that was written: its end is gone" if whole is None and is_sealed else ""
+
+
+def _lists(listed: Path, checkpoint: Path) -> bool:
+    """True where the list of runs beside a checkpoint is the one that is in it."""
+    import torch
+
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return listed.read_bytes() == json.dumps({key: content[key] for key in ("runs", "computed_by")}).encode()
+    except Exception:  # noqa: BLE001 - of whatever kind, it cannot be used
+        return False
+
+
+def _check_spec(looked: _Looked, folder: Path, manifest: Mapping[str, Any], is_sealed: bool) -> None:
+    looked.count = 1
+    path = folder / SPEC
+    if not path.is_file():
+        looked.damaged(path, "is gone", _AGAIN)
+    elif path.read_bytes() != spec_bytes(manifest) and (is_sealed or not _holds(path, manifest["study"])):
+        looked.damaged(path, "is not the study that the manifest was written for", _AGAIN)
+
+
+def _holds(path: Path, value: Any) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes()) == value)
+    except ValueError:
+        return False
+
+
+def _check_code(looked: _Looked, folder: Path, manifest: Mapping[str, Any], _is_sealed: bool) -> None:
+    cure = "verify --repair moves it aside, and the next run copies it again"
+    for entry in manifest.get("code", {}).values():
+        looked.count += 1
+        path = folder / entry["file"]
+        if not path.is_file():
+            looked.damaged(path, "is gone", "The next run copies it again")
+        elif schema.digest(path) != entry.get("sha256"):
+            looked.damaged(path, _DIFFERS, cure)
+
+
+def _check_runs(looked: _Looked, folder: Path, manifest: Mapping[str, Any], _is_sealed: bool) -> None:
+    looked.count = len(manifest["runs"])
+    looked.damages = [damage for _, damage in damaged_runs(folder, manifest)]
+
+
+def _check_export(looked: _Looked, folder: Path, manifest: Mapping[str, Any], is_sealed: bool) -> None:
+    path = folder / EXPORT
+    if not path.is_file():
+        looked.note = "not there: the next run writes it"
+        return
+    looked.count = 1
+    if fault := damage_of_output(path, is_sealed=is_sealed):
+        looked.damaged(path, fault, _AGAIN)
+        return
+    try:
+        if not of_this(open_results(path), manifest):
+            looked.note = "of other runs than there are now: the next run writes it anew"
+    except LabError as error:
+        looked.damaged(path, f"cannot be opened ({error})", _AGAIN)
+
+
+def _check_report(looked: _Looked, folder: Path, _manifest: Mapping[str, Any], is_sealed: bool) -> None:
+    path = folder / REPORT
+    if not path.is_file():
+        looked.note = "not there: the next run writes it"
+        return
+    looked.count = 1
+    if fault := damage_of_output(path, is_sealed=is_sealed):
+        looked.damaged(path, fault, _AGAIN)
+
+
+def _check_checkpoints(looked: _Looked, folder: Path, _manifest: Mapping[str, Any], _is_sealed: bool) -> None:
+    looked.count, damaged = damaged_checkpoints(folder)
+    for path in damaged:
+        looked.damaged(path, "is not the file that was written", "verify --repair removes it; the one before serves")
+
+
+def _check_codes(looked: _Looked, _folder: Path, _manifest: Mapping[str, Any], _is_sealed: bool) -> None:
+    for path in damaged_codes():
+        looked.count += 1
+        looked.damaged(
+            path, "is not what was written", "verify --repair removes it; the text is coded again when it is used"
+        )
+
+
+def _check_optuna(looked: _Looked, folder: Path, _manifest: Mapping[str, Any], _is_sealed: bool) -> None:
+    _check_database(looked, folder, folder.absolute().parent / "optuna.db", in_optuna)
+
+
+def _check_mlflow(looked: _Looked, folder: Path, _manifest: Mapping[str, Any], _is_sealed: bool) -> None:
+    if find_spec("mlflow") is None:
+        looked.note = "not checked: MLflow is not installed"
+        return
+    _check_database(looked, folder, folder.absolute().parent / "mlflow.db", in_mlflow)
+
+
+def _check_database(looked: _Looked, folder: Path, path: Path, compare: Callable[[Path, str], Mirrored]) -> None:
+    if not path.is_file():
+        return
+    looked.count = 1
+    try:
+        mirrored = compare(folder, sqlite_url(path))
+    except IntegrityError:  # a run's file, which has a line of its own
+        looked.note = "not compared: a run's file is damaged"
+    except Exception as error:  # noqa: BLE001 - drivers raise their own kinds
+        looked.damaged(path, f"cannot be read ({reason(error)})", _DATABASE)
+    else:
+        if mirrored.wrong or mirrored.doubled:
+            fault = f"has {count(len(mirrored.wrong), 'run')} otherwise than the files, and {len(mirrored.doubled)} more than once"
+            looked.damaged(path, fault, _DATABASE)
+        elif mirrored.lacking:
+            looked.note = (
+                f"lacks {len(mirrored.lacking)} of {count(mirrored.runs, 'run')}: the next run brings it up to date"
+            )
+
+
+def _as_a_whole(folder: Path, row: Checked) -> Checked:
+    """What an unprotected manifest says of the runs, compared with what their files say."""
+    try:
+        tree = open_results(folder)
+        if (folder / EXPORT).is_file():
+            export = open_results(folder / EXPORT)
+            if of_this(export, read_manifest(folder)) and not export.identical(tree):
+                raise IntegrityError(f"{folder / EXPORT} has other numbers than the runs' files")
+    except (LabError, KeyError, TypeError, ValueError, AttributeError) as error:
+        why = str(error) if isinstance(error, LabError) else told(error)
+        return Checked(
+            row.what,
+            row.count,
+            (Damage(folder / manifests.FILE, f"does not fit the files: {why}", "verify --repair rebuilds it"),),
+            row.note,
+        )
+    return row
+
+
+_CHECKS: dict[str, Callable[[_Looked, Path, Mapping[str, Any], bool], None]] = {
+    "spec.json": _check_spec,
+    "copies of code": _check_code,
+    "runs": _check_runs,
+    "study.nc": _check_export,
+    "report.html": _check_report,
+    "checkpoints": _check_checkpoints,
+    "codes of texts": _check_codes,
+    "Optuna's database": _check_optuna,
+    "MLflow's database": _check_mlflow,
+}
