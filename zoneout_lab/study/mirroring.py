@@ -75,6 +75,11 @@ class Mirror:
         """True for the file that was made in ``out`` because no other place was named."""
         return self.url == sqlite_url(self.out / _FILES[self.name])
 
+    @property
+    def noted(self) -> str:
+        """Where it is, as a results folder notes it: the name of a file beside the folder, which may be moved with it, else a URL."""
+        return _FILES[self.name] if self.ours else self.shown
+
     def run(self, work: Callable[[Answered], Any]) -> Any:
         """Do some work on it; on a server only for as long as answers come."""
         with quiet(*_LOGGERS, level=logging.CRITICAL):  # what they have to say is in what they raise
@@ -130,9 +135,10 @@ def behind(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[str]
     runs = _digest(manifest or read_manifest(folder))
     found = []
     for name, note in _notes(folder).items():
-        path = sqlite_path(str(note.get("url", "")))
+        at = str(note.get("at"))
+        path = folder.absolute().parent / at if at == _FILES[name] else sqlite_path(at)
         if note.get("runs") != runs or (path is not None and not path.exists()):
-            found.append(f"{name} ({note.get('url')})")
+            found.append(f"{name} ({path or at})")
     return found
 
 
@@ -247,7 +253,7 @@ def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:
             return _anew(mirror, path, wrong, warn)
         return []
     if make_whole(path, _module(mirror).make_database):
-        return [each for each in _others(mirror) if _notes(each).get(mirror.name, {}).get("url") == mirror.shown]
+        return [each for each in _others(mirror) if _notes(each).get(mirror.name, {}).get("at") == mirror.noted]
     return []
 
 
@@ -307,7 +313,7 @@ def _notes(folder: Path) -> dict[Name, dict[str, Any]]:
 
 def _note(folder: Path, mirror: Mirror, runs: str | None) -> None:
     notes: dict[Name, dict[str, Any]] = _notes(folder)
-    note = {"url": mirror.shown, "runs": runs}
+    note = {"at": mirror.noted, "runs": runs}
     if notes.get(mirror.name) != note:
         with suppress(LabError):  # a disk that is full is told of by those who write what matters
             content = json.dumps({**notes, mirror.name: note}, indent=1, sort_keys=True) + "\n"

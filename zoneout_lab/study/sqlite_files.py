@@ -54,8 +54,10 @@ def make_whole(path: Path, make: Callable[[str], None]) -> bool:
         with made.open("rb+") as file:
             os.fsync(file.fileno())
         made.chmod(0o644)
-        path.unlink(missing_ok=True)
-        _move_beside(path, _free(path))
+        if path.exists() and not path.stat().st_size:
+            path.unlink()
+        if not path.exists():
+            _move_beside(path, _free(path))
         try:
             # unlike a rename this replaces nothing that another program has put there meanwhile
             os.link(made, path)
@@ -90,7 +92,7 @@ def fault(path: Path, half_made: HalfMade = lambda _: False) -> str | None:
         return "file is not a database"
     try:
         # to be written to: what a killed process was in the middle of is then undone first
-        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, timeout=5)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, timeout=1)) as connection:
             half = half_made(connection)
             found = "ok" if size > _CHECKED_WHOLE else connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError:
