@@ -8,7 +8,7 @@ import pytest
 
 from zoneout_lab.passwords import remember, scrubbed
 
-SECRET = "s3cr:t/p@ss&w"  # noqa: S105
+SECRET = "s3cr:t/p@ss&w"
 QUOTED = quote(SECRET, safe="")
 URLS = [
     f"postgresql://me:{QUOTED}@host:5432/db",

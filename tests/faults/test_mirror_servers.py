@@ -73,7 +73,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     if find_spec("psycopg") is None:
         pytest.skip("the driver of PostgreSQL is not installed: the extra [postgresql]")
-    folder, port = Path(shutil.os.path.realpath(tmp_path_factory.mktemp("pg"))), free_port()
+    folder, port = tmp_path_factory.mktemp("pg"), free_port()
     other: dict = {}
     if os.getuid() == 0:  # PostgreSQL refuses to run as root
         user = pwd.getpwnam("postgres" if "postgres" in {each.pw_name for each in pwd.getpwall()} else "nobody")

@@ -22,8 +22,13 @@ PATIENCE = 10.0
 _SLOWEST = 500_000
 _LOOK = 0.1
 
-# what keeps threads that are waited for no longer from waiting for minutes themselves; set where the user has not
-_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "9", "PGCONNECT_TIMEOUT": "9"}
+# set where the user has not: threads that are waited for no longer are not to wait for minutes themselves, and stdout is ours
+_LIMITS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "9",
+    "PGCONNECT_TIMEOUT": "9",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 
 T = TypeVar("T")
 Answered = Callable[..., None]

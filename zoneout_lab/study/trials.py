@@ -225,12 +225,12 @@ class Told:
     score: float | None
 
 
-def told_of(storage: str, name: str) -> dict[str, list[Told]]:
+def told_of(url: str, name: str) -> dict[str, list[Told]]:
     """What Optuna's database has of a study's finished runs, by their ids; nothing where it does not have the study.
 
     Raises what Optuna and the database's driver raise where it cannot be read.
     """
-    with quiet(*_LOGGERS):
+    with quiet(*_LOGGERS), _storage(url) as storage:
         if name not in optuna.get_all_study_names(storage):
             return {}
         trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
