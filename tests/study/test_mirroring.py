@@ -94,6 +94,7 @@ def test_a_damaged_database_is_moved_aside_and_made_again(copy, name, damage):
     assert_complete(copy.parent)
 
 
+@pytest.mark.slow
 def test_damage_that_shows_only_in_use_is_found_then(copy):
     with closing(sqlite3.connect(copy.parent / "mlflow.db")) as connection, connection:
         connection.execute("DROP TABLE params")
@@ -142,7 +143,7 @@ def test_a_database_half_made_by_mlflow_itself_is_made_again(copy):
     assert_complete(copy.parent)
 
 
-@pytest.mark.parametrize("name", ["optuna", "mlflow"])
+@pytest.mark.parametrize("name", ["optuna", pytest.param("mlflow", marks=pytest.mark.slow)])
 def test_a_database_that_is_lost_is_made_again(copy, name):
     (copy.parent / f"{name}.db").unlink()
     assert [each.split()[0].lower() for each in behind(copy)] == [name]

@@ -87,7 +87,7 @@ def test_what_a_dead_driver_left_is_closed_and_done(tmp_path, left):
 # where → what is said of it, and what to do
 FAULTS = {
     "sqlite:////proc/nowhere/optuna.db": ("cannot be used", "Put that right, or name another place with --storage"),
-    "postgresql://127.0.0.1:9/optuna": ("cannot be used", "Install the database's driver (psycopg"),
+    "oracle://127.0.0.1:9/optuna": ("cannot be used", "Install the database's driver (oracledb)"),
     "sqlite:///{tmp}/text.db": ("cannot be used", "Move that file away"),
     "sqlite:///{tmp}/locked.db?timeout=0": ("does not answer", "Run again later to record them"),
 }

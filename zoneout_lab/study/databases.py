@@ -158,7 +158,9 @@ def remedy(error: BaseException, option: str, then: str) -> str:
         return f"Run again later to {then}."
     chain = list(_chain(error))
     missing = [each.name for each in chain if isinstance(each, ModuleNotFoundError) and each.name]
-    if missing:
+    if "psycopg" in missing:
+        cure = 'To install what PostgreSQL needs: pip install "zoneout-lab[postgresql]"'
+    elif missing:
         cure = f"Install the database's driver ({missing[0]})"
     elif any("home directory" in str(each) for each in chain):
         return f"Set HOME to a folder of yours and run again to {then}."

@@ -136,9 +136,11 @@ def behind(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[str]
     found = []
     for name, note in _notes(folder).items():
         at = str(note.get("at"))
-        path = folder.absolute().parent / at if at == _FILES[name] else sqlite_path(at)
+        if at == _FILES[name]:
+            at = sqlite_url(folder.absolute().parent / at)
+        path = sqlite_path(at)
         if note.get("runs") != runs or (path is not None and not path.exists()):
-            found.append(f"{name} ({path or at})")
+            found.append(f"{name} ({at})")
     return found
 
 
