@@ -106,6 +106,18 @@ def test_careful_code_is_not_ended_in_the_middle():
     assert errors.startswith("Stopping; what is being trained is saved. Once more stops at once.\n")
 
 
+def test_a_second_signal_ends_it_at_once():
+    child = begun("interrupts.PATIENCE = 60" + STUBBORN)
+    try:
+        os.kill(child.pid, signal.SIGTERM)
+        assert child.stderr.readline() == "Stopping.\n"
+        os.kill(child.pid, signal.SIGINT)
+        _, errors = child.communicate(timeout=5)
+    finally:
+        child.kill()
+    assert (child.returncode, errors) == (143, "Stopped.\n")
+
+
 def test_ignored_signals_stay_ignored():
     """As under nohup."""
     child = subprocess.run(
@@ -117,16 +129,22 @@ def test_ignored_signals_stay_ignored():
     assert child.stdout == "1\n" or "SIG_IGN" in child.stdout
 
 
-def started(body: str, number: int) -> tuple[int, str, str]:
+def begun(body: str) -> subprocess.Popen[str]:
+    """A process that runs the body, once it is busy."""
     child = subprocess.Popen(
         [sys.executable, "-c", PROCESS.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "busy\n"
+    time.sleep(0.1)
+    return child
+
+
+def started(body: str, number: int) -> tuple[int, str, str]:
+    child = begun(body)
     try:
-        assert child.stdout
-        first = child.stdout.readline()
-        time.sleep(0.1)
         os.kill(child.pid, number)
         output, errors = child.communicate(timeout=20)
     finally:
         child.kill()
-    return child.returncode, first + output, errors
+    return child.returncode, "busy\n" + output, errors

@@ -55,9 +55,7 @@ class _Study(_Read):
     task: str | None = None
     preset: str | None = None
     authors: list[str] | None = None
-    arms: list[_Arm] | None = None
     baseline: str | None = None
-    seeds: Annotated[int, Field(ge=0, le=100_000)] | None = None
     seed: int | None = None
     hypotheses: list[_Hypothesis] | None = None
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -68,6 +66,11 @@ class _Study(_Read):
     vary: list[str] | None = None
     setting: dict[str, Any] | None = None
     code: dict[str, str] | None = None
+
+
+class _OwnStudy(_Study):
+    arms: list[_Arm]
+    seeds: Annotated[int, Field(ge=0, le=100_000)]
 
 
 class _Copy(_Read):
@@ -81,21 +84,19 @@ _ENTRIES, _CODE = TypeAdapter(dict[str, _Entry]), TypeAdapter(dict[str, _Copy])
 def check_study(study: Any, where: str) -> None:
     """Raise IntegrityError, which names the field, where a recorded study has not the shape of one; ``where`` says what records it.
 
-    >>> check_study({"name": "mine", "seeds": 8}, "MANIFEST.json")
-    >>> check_study({"name": "mine", "seeds": "many"}, "MANIFEST.json")
+    Arms and seeds may be written in other ways: whoever made results elsewhere may have done so.
+
+    >>> check_study({"name": "mine", "alpha": 0.05}, "study.nc")
+    >>> check_study({"name": "mine", "alpha": "small"}, "study.nc")
     Traceback (most recent call last):
-    zoneout_lab.errors.IntegrityError: MANIFEST.json is damaged: seeds of its study: Input should be a valid integer.
+    zoneout_lab.errors.IntegrityError: study.nc is damaged: alpha of its study: Input should be a valid number.
     """
     _check(lambda: _Study.model_validate(study), where, " of its study")
 
 
 def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
     """Raise IntegrityError where a manifest's study, entries of runs or copies of code have another shape than these have."""
-    study = manifest.get("study")
-    check_study(study, where)
-    assert study is not None
-    if absent := [name for name in ("arms", "seeds") if study.get(name) is None]:
-        raise IntegrityError(f"{where} is damaged: its study lacks {absent[0]}.")
+    _check(lambda: _OwnStudy.model_validate(manifest.get("study")), where, " of its study")
     _check(lambda: _ENTRIES.validate_python(manifest.get("runs")), where, " of its runs")
     _check(lambda: _CODE.validate_python(manifest.get("code", {})), where, " of its code")
 

@@ -138,7 +138,12 @@ def test_verify(command, finished, tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     done = command("verify", str(tmp_path / "copy"))
     assert done.code == 4
-    assert path.name in done.errors
+    assert f"Damaged: {path} is not the file that was written" in done.errors
+    assert [line.split()[1:3] for line in done.output.splitlines() if line.startswith("runs")] == [["6", "1"]]
+    mended = command("verify", str(tmp_path / "copy"), "--repair")
+    assert mended.code == 0
+    assert f"Moved {path} to {path.name}.damaged: the next run of the study trains it again." in mended.errors
+    assert mended.output.endswith("5 runs are what was written.\n")
 
 
 @pytest.mark.parametrize("phase", ["confirm", "tune"])

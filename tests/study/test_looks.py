@@ -152,7 +152,8 @@ LOOK = {
 def folder(out: Path, study: Study, *, runs: bool = True, **content: Any) -> Store:
     """A folder with entries and no files, which nothing here reads."""
     store = Store.open(out, study, data="d", declared=study, overrides=[], command="")
-    store.manifest["runs"] = {each.id: {} for each in study.runs()} if runs else {}
+    usual = {"file": "runs/x.nc", "sha256": "0", "phase": "confirm", "status": "finished"}
+    store.manifest["runs"] = {each.id: {"arm": each.arm, "seed": each.seed} | usual for each in study.runs() if runs}
     store.manifest |= content
     store.save()
     return store

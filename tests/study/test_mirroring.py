@@ -18,8 +18,9 @@ import pytest
 from small_study import listening, manifest, run, searching, small
 
 from zoneout_lab.study import patience
-from zoneout_lab.study.mirroring import behind, mlflow_mirror, optuna_mirror, rebuild, update
+from zoneout_lab.study.mirroring import behind, mlflow_mirror, optuna_mirror, update
 from zoneout_lab.study.mirrors import in_mlflow, in_optuna
+from zoneout_lab.study.repair import repair
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.sqlite_files import BEING_MADE
 
@@ -195,8 +196,12 @@ def test_doubled_and_wrong_records_are_put_right(copy):
         connection.execute("UPDATE latest_metrics SET value = value + 1")
         connection.execute("UPDATE metrics SET value = value + 1")
     assert len(in_mlflow(copy, mlflow_mirror(out).url).wrong) == 2
-    for mirror in (optuna_mirror(out), mlflow_mirror(out)):
-        assert rebuild(mirror, copy, print) is None
+    said: list[str] = []
+    repair(copy, said.append, said.append)
+    assert [f"{name}.db up to date" in each for name, each in zip(("optuna", "mlflow"), said, strict=True)] == [
+        True,
+        True,
+    ]
     assert in_optuna(copy, storage).agrees
     assert in_mlflow(copy, mlflow_mirror(out).url).agrees
 

@@ -11,7 +11,7 @@ from small_study import arrays, assert_same_bits, listening, run, small
 from zoneout_lab import interrupts
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.store import Store
-from zoneout_lab.training import workers
+from zoneout_lab.training import train, workers
 
 STUDY = small(gradient_epochs=(1,))
 UPDATES = 10  # of one batch of all four runs
@@ -71,7 +71,6 @@ def test_what_dies_between_two_files_of_a_batch_goes_on_with_the_others(ran, tmp
 
 
 def test_halves_of_what_does_not_fit_go_on_from_its_checkpoint(ran, tmp_path, monkeypatch):
-    real = workers.train
     sizes: list[int] = []
 
     def out_of_memory(runs, *arguments, report, **options):
@@ -82,7 +81,7 @@ def test_halves_of_what_does_not_fit_go_on_from_its_checkpoint(ran, tmp_path, mo
             if len(runs) == 4 and progress.done == 6:
                 raise MemoryError("no room")
 
-        return real(runs, *arguments, report=until, **options)
+        return train(runs, *arguments, report=until, **options)
 
     monkeypatch.setattr(workers, "train", out_of_memory)
     watcher, made, _ = watching()

@@ -14,7 +14,7 @@ import torch
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.tasks import corpus
-from zoneout_lab.tasks.corpus import Corpus, characters, training_end, words
+from zoneout_lab.tasks.corpus import Corpus, _kept, characters, damaged_codes, training_end, words
 
 TEXT = "Zoneout – ‘preserves’ hidden\tstates.\nnaïve 日本語 🙂 zone\r\n\n  out out <unk> zone\n" * 7
 
@@ -139,6 +139,39 @@ def test_damaged_codes_are_made_again(tmp_path: Path) -> None:
     about.write_text(json.dumps(values | {"new": [1]}))
     assert "".join(spelled(characters([path], cache=tmp_path))) == TEXT
     assert len(list((tmp_path / "codes").iterdir())) == 1
+
+
+def test_no_bit_of_the_codes_or_of_what_is_known_of_them_can_change(tmp_path: Path) -> None:
+    """Training on other data with exit code 0 was what each flipped bit led to: neither the size nor the JSON changes."""
+    path = tmp_path / "a.txt"
+    path.write_text("the zone is out and the zone is in\n" * 3, encoding="utf-8")
+    right = characters([path], tmp_path).symbols.tolist()
+    (codes,) = (tmp_path / "codes").glob("*/codes")
+    for file in (codes, codes.with_name("about.json"), codes.with_name("sha256")):
+        content = file.read_bytes()
+        for place in range(len(content)):
+            changed = bytearray(content)
+            changed[place] ^= 1 << place % 8
+            file.write_bytes(changed)
+            assert _kept(codes.parent) is None, (file, place)
+            file.write_bytes(content)
+        file.write_bytes(content[:-1])
+        assert _kept(codes.parent) is None
+        assert characters([path], tmp_path).symbols.tolist() == right
+        assert file.read_bytes() == content
+
+
+def test_damaged_codes_in_the_users_cache_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(f"zone {name}\n", encoding="utf-8")
+        characters([tmp_path / name])
+    assert damaged_codes() == []
+    first, second = sorted((tmp_path / "cache").glob("*/codes/*"))
+    (first / "codes").write_bytes(b"x" * len((first / "codes").read_bytes()))
+    (second.with_name("of-another-version")).mkdir()
+    (second.with_name(f"{second.name}.0.part")).mkdir()
+    assert damaged_codes() == [first]
 
 
 def test_writing_to_symbols_leaves_the_codes(tmp_path: Path) -> None:

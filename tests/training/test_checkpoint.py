@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import io
 import random
 import time
@@ -17,6 +17,8 @@ from zoneout_lab import interrupts
 from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.regularizers import WeightNoise, Zoneout
 from zoneout_lab.training import Checkpoints, checkpoint, train
+from zoneout_lab.training.packed import pack, unpack
+from zoneout_lab.training.replicas import Replicas
 
 REGULARIZERS = [None, Zoneout(cell=0.5, hidden=0.1), WeightNoise(sigma=0.05)]
 PLAIN = {"gradient_epochs": (0, -1), "gradient_examples": 2, "epochs": 2, "hidden": 4}
@@ -291,11 +293,27 @@ def test_rates_beyond_what_a_float_holds_diverge():
     for optimizer in ("adam", "rmsprop", "rmsprop_floored", "sgd"):
         for clip_what in ("gradient", "step"):
             for lr in (3e38, 1e39):
-                options = {"optimizer": optimizer, "lr": lr, "clip_what": clip_what, "gradient_epochs": (1,)}
+                options = {"optimizer": optimizer, "lr": lr, "clip_what": clip_what, "gradient_epochs": (-1,)}
                 (outcome,) = train([make_run(0, **options)], task, data)
                 assert outcome.status == "diverged", options
-                assert not outcome.unmeasured, outcome.unmeasured
+                assert (outcome.measured, outcome.unmeasured) == ({}, {})  # a diverged run's last epoch is not measured
                 assert outcome.best_epoch is None
+
+
+def test_between_two_epochs_too_all_is_in_what_is_packed():
+    task, data, runs = TinyExamples(), TinyExamples().load(), [make_run(seed, epochs=2) for seed in range(2)]
+    first = Replicas(runs, task, data, "cpu")
+    for index in first.begin_epoch():
+        first.train(index)
+    first.end_epoch()
+    second = Replicas(runs, task, data, "cpu")
+    unpack(copy.deepcopy(pack(first)), second, [0, 1])
+    assert pack(second)["about"] == pack(first)["about"]
+    for replicas in (first, second):
+        for index in replicas.begin_epoch():
+            replicas.train(index)
+        replicas.end_epoch()
+    assert outcome_bits(first.finish()) == outcome_bits(second.finish())
 
 
 def test_a_dataset_survives_to_the_bit():
@@ -318,4 +336,3 @@ def test_a_dataset_survives_to_the_bit():
     back = _dataset_from_json(json.loads(json.dumps(_dataset_to_json(dataset))))
     assert back.identical(dataset)
     assert {name: v.dtype for name, v in back.variables.items()} == {n: v.dtype for n, v in dataset.variables.items()}
-    assert dataclasses.is_dataclass(Checkpoints)

@@ -84,7 +84,7 @@ def short(c: Comparison, arm: str, against: str) -> str:
     else:
         head = _shift(c)
     looks = [", ".join(_LOOKS[each] for each in c.cautions)] if c.cautions else []
-    margin = [with_unit(each, unit_of(c.metric, c.units)[1]) if not is_ratio(c) else each for each in _margin(c)]
+    margin = [each if is_ratio(c) else f"{each} {unit.removeprefix('percentage ')}".rstrip() for each in _margin(c)]
     notes = [*_spoken_interval(c), *margin, *_short_of_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c)]
     return _end_short(f"{values}: {head}{', against the claim' * _against(c)}", notes) + _in_short(c)
 

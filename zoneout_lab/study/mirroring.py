@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -31,6 +32,7 @@ from zoneout_lab.study.databases import (
     tracking_uri,
     without_password,
 )
+from zoneout_lab.study.mirrors import in_mlflow, in_optuna
 from zoneout_lab.study.patience import PATIENCE, Answered, nobody_waits, with_patience
 from zoneout_lab.study.sqlite_files import fault, make_whole, move_aside
 from zoneout_lab.study.store import Warn, read_manifest, taking_turns
@@ -95,6 +97,24 @@ def optuna_mirror(out: Path, storage: str | None = None) -> Mirror:
 def mlflow_mirror(out: Path, tracking: str | None = None) -> Mirror:
     """MLflow's place: the URI named by ``--tracking``, or by $MLFLOW_TRACKING_URI, or the file in ``out``."""
     return Mirror("MLflow", tracking_uri(tracking, out), out)
+
+
+def files_beside(folder: Path) -> list[Mirror]:
+    """The mirrors that are files beside a study's folder; without MLflow's where MLflow is not installed."""
+    out = folder.absolute().parent
+    return [
+        Mirror(name, sqlite_url(out / file), out)
+        for name, file in _FILES.items()
+        if (out / file).is_file() and (name == "Optuna" or find_spec("mlflow") is not None)
+    ]
+
+
+def agrees(mirror: Mirror, folder: Path) -> bool:
+    """True where a mirror has every run of a study once, as its file has it. Nothing is written."""
+    try:
+        return (in_optuna if mirror.name == "Optuna" else in_mlflow)(folder, mirror.url).agrees
+    except Exception:  # noqa: BLE001 - drivers raise their own kinds for what is damaged
+        return False
 
 
 def update(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:

@@ -70,7 +70,7 @@ class Store:
                     "Runs on different data are never mixed: choose another folder with --out, or name the first data again."
                 )
             store = cls(folder, manifest)
-            check_code(folder, manifest, missing=True)
+            check_code(folder, manifest)
             store.keep(study.code)
             if not (folder / "spec.json").exists():
                 store.save_spec()
@@ -195,16 +195,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifests.read(folder)
 
 
-def check_code(folder: Path, manifest: Mapping[str, Any], *, missing: bool = False) -> None:
-    """Raise IntegrityError where a copy of a user's code is not the file that was written; ``missing``: it may be gone."""
+def check_code(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise IntegrityError where a copy of a user's code is not the file that was written. It may be gone: it is then copied again."""
     for entry in manifest.get("code", {}).values():
         path = folder / entry["file"]
-        if not path.exists() and missing:
-            continue
-        if not path.exists() or schema.digest(path) != entry["sha256"]:
+        if path.exists() and schema.digest(path) != entry["sha256"]:
             raise IntegrityError(
-                f"{path} is not the file that was written: {'its SHA-256 differs from the manifest' if path.exists() else 'it is gone'}. "
-                "Delete it and run the study again to write the copy anew."
+                f"{path} is not the file that was written: its SHA-256 differs from the manifest. Delete it and run the study again to write the copy anew."
             )
 
 

@@ -24,7 +24,7 @@ REPORT = "report.html"
 _DIFFERS = "is not the file that was written: its SHA-256 differs from the manifest"
 _AGAIN = "verify --repair writes it anew"
 _ASIDE = "verify --repair moves it aside, and the next run trains it again"
-_DATABASE = "Move it away; the next run makes it anew from the files"
+_DATABASE = "verify --repair makes it anew from the files"
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,14 @@ def verify(folder: Path) -> list[Checked]:
     is_sealed = manifests.is_sealed(folder)
     old = "" if is_sealed else "older than its own SHA-256: it is unprotected"
     rows = [Checked("manifest", 1, note=old)]
+    if not is_sealed and not any(damaged_runs(folder, manifest)):
+        rows = [_as_a_whole(folder, rows[0])]
+        if rows[0].damages:
+            return rows
     for what, check in _CHECKS.items():
         looked = _Looked()
         check(looked, folder, manifest, is_sealed)
         rows.append(Checked(what, looked.count, tuple(looked.damages), looked.note))
-    whole = not any(row.damages for row in rows)
-    if not is_sealed and whole:
-        rows[0] = _as_a_whole(folder, rows[0])
     return rows
 
 
@@ -90,9 +91,9 @@ def damaged_checkpoints(folder: Path) -> tuple[int, list[Path]]:
     found, damaged = 0, []
     for listed in sorted((folder / "checkpoints").glob("*/runs.json")):
         files = sorted(listed.parent.glob("*.pt"))
-        bad = [file for file in files if schema.digest(file) != file.stem.partition("-")[2]]
-        whole = [file for file in files if file not in bad]
-        if whole and not _lists(listed, whole[-1]):
+        bad = [file for file in files if not _is_named_for_itself(file)]
+        whole = [file for file in files if file not in bad and file.is_file()]
+        if whole and listed.is_file() and not _lists(listed, whole[-1]):
             bad.append(listed)
         found += 1 + len(files)
         damaged += bad
@@ -105,6 +106,14 @@ def damage_of_output(path: Path, *, is_sealed: bool) -> str:
     if whole is False:
         return "is not the file that was written: its SHA-256 differs from the one at its end"
     return "is not the file that was written: its end is gone" if whole is None and is_sealed else ""
+
+
+def _is_named_for_itself(checkpoint: Path) -> bool:
+    """True too where it is gone: a driver that trains meanwhile removes those that it needs no longer."""
+    try:
+        return schema.digest(checkpoint) == checkpoint.stem.partition("-")[2]
+    except FileNotFoundError:
+        return True
 
 
 def _lists(listed: Path, checkpoint: Path) -> bool:

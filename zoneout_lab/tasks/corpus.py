@@ -284,7 +284,8 @@ def _cached(how: str, paths: Sequence[Path], cache: Path | None, code: Callable[
     try:
         part.mkdir(parents=True)
         about = code(part / "codes")
-        (part / "about.json").write_bytes(_sealed(json.dumps(asdict(about)), part / "codes"))
+        (part / "about.json").write_text(json.dumps(asdict(about)), encoding="utf-8")
+        (part / "sha256").write_bytes(_digest(part))
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # another process was faster: its folder is as good
             part.rename(folder)
@@ -307,27 +308,22 @@ def damaged_codes() -> list[Path]:
     return [folder for folder in folders if folder.suffix != ".part" and _kept(folder) is None]
 
 
-def _sealed(about: str, codes: Path) -> bytes:
-    """What is known of codes, and on a line of its own the SHA-256 of that and of them."""
-    return f"{about}\n{_digest(about, codes)}\n".encode()
-
-
-def _digest(about: str, codes: Path) -> str:
-    with codes.open("rb") as file:
-        of_codes = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashlib.sha256(f"{about}\n{of_codes}".encode()).hexdigest()
+def _digest(folder: Path) -> bytes:
+    """A line with the SHA-256 of codes and of what is known of them."""
+    both = hashlib.sha256((folder / "about.json").read_bytes())
+    with (folder / "codes").open("rb") as file:
+        both.update(hashlib.file_digest(file, "sha256").digest())
+    return f"{both.hexdigest()}\n".encode()
 
 
 def _kept(folder: Path) -> Corpus | None:
     """The codes in a folder; None where they are not what was written."""
     try:
-        sealed, codes = (folder / "about.json").read_bytes(), folder / "codes"
-        known = sealed.decode().partition("\n")[0]
-        if _sealed(known, codes) != sealed:
+        if (folder / "sha256").read_bytes() != _digest(folder):
             return None
-        values = json.loads(known)
+        values = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         about = About(**{name: tuple(value) for name, value in values.items()})
-        dtype = np.dtype(about.dtype)
+        dtype, codes = np.dtype(about.dtype), folder / "codes"
     except (OSError, ValueError, TypeError, IndexError):
         return None
     # copy on write: nothing that is written to the tensor goes to the file. (What torch.from_file maps cannot be sent to a worker.)

@@ -27,6 +27,8 @@ import torch
 
 from zoneout_lab import schema
 from zoneout_lab.errors import told
+from zoneout_lab.ops.cells import as_cell
+from zoneout_lab.ops.engine import path
 from zoneout_lab.settings import Run
 from zoneout_lab.training.memory import out_of_memory
 from zoneout_lab.training.packed import FORMAT, pack, unpack
@@ -85,8 +87,7 @@ class Checkpoints:
 
     def usable(self, device: str) -> list[Saved]:
         """Those that training on a device can go on from."""
-        here = computed_by(torch.device(device).type)
-        return [each for each in self.saved() if each.computed_by == here]
+        return [each for each in self.saved() if each.computed_by == computed_by(torch.device(device).type)]
 
     def update_of(self, runs: Sequence[Run]) -> int:
         """After how many updates the last checkpoint with all of these runs is; 0 where there is none."""
@@ -99,8 +100,8 @@ class Checkpoints:
             if all(map(done, each.runs)):
                 shutil.rmtree(each.folder, ignore_errors=True)
             elif leftovers:
-                for path in each.folder.glob(".*.part"):
-                    path.unlink(missing_ok=True)
+                for part in each.folder.glob(".*.part"):
+                    part.unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()  # where it is empty
 
@@ -152,7 +153,7 @@ def key(ids: Sequence[str]) -> str:
     """The name of the folder with the checkpoints of some runs.
 
     >>> key(["0123456789abcdef"])
-    'c92b32c1c5d5e5f6'
+    '9f9f5111f7b27a78'
     """
     return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
 
@@ -177,15 +178,15 @@ def write(folder: Path, replicas: Replicas) -> Path:
             torch.save(content, cast(BinaryIO, hashing))
             file.flush()
             os.fsync(file.fileno())
-        path = folder / f"{replicas.update:09d}-{hashing.sha256.hexdigest()}.pt"
-        temporary.replace(path)
+        final = folder / f"{replicas.update:09d}-{hashing.sha256.hexdigest()}.pt"
+        temporary.replace(final)
         _sync(folder)
     finally:
         with suppress(OSError):
             temporary.unlink()
     for old in _files(folder)[_KEPT:]:
         old.unlink(missing_ok=True)
-    return path
+    return final
 
 
 def restore(folder: Path, replicas: Replicas, warn: Warn) -> bool:
@@ -193,6 +194,8 @@ def restore(folder: Path, replicas: Replicas, warn: Warn) -> bool:
 
     What is damaged, or was saved by other code, is named in a warning and passed over.
     """
+    if not folder.exists():
+        return False
     wanted, here = [run.id for run in replicas.runs], computed_by(replicas.step.losses.device.type)
     found = [each for each in _saved(folder) if set(wanted) <= set(each.runs) and _files(each.folder)]
     for each in found:
@@ -244,10 +247,16 @@ def computed_by(device: str) -> dict[str, str]:
     digest = hashlib.sha256()
     for name in _COMPUTES:
         top = root / name
-        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
-            if path.suffix in (".py", ".c", ".h"):
-                digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
-    return {"format": str(FORMAT), "torch": str(torch.__version__), "device": device, "code": digest.hexdigest()[:16]}
+        for file in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if file.suffix in (".py", ".c", ".h"):
+                digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
+    return {
+        "format": str(FORMAT),
+        "torch": str(torch.__version__),
+        "device": device,
+        "recurrences": path(as_cell("lstm"), device),  # compiled, or the slow loop where they cannot be
+        "code": digest.hexdigest()[:16],
+    }
 
 
 def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str:
@@ -269,12 +278,12 @@ def _saved(folder: Path) -> Iterator[Saved]:
 
 def _files(folder: Path) -> list[Path]:
     """Checkpoints in a folder, the last first."""
-    found = [path for path in folder.glob("*.pt") if _NAME.fullmatch(path.name)]
+    found = [file for file in folder.glob("*.pt") if _NAME.fullmatch(file.name)]
     return sorted(found, key=_update_of, reverse=True)
 
 
-def _update_of(path: Path) -> int:
-    return int(path.name.partition("-")[0])
+def _update_of(file: Path) -> int:
+    return int(file.name.partition("-")[0])
 
 
 def _named(runs: Iterable[Run]) -> str:

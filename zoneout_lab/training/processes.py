@@ -13,6 +13,7 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -222,6 +223,8 @@ def _work(pipe: Connection, task: Task | None, data: Data, code: Code, checkpoin
     with suppress(interrupts.Stopped, BrokenPipeError):
         while (batch := jobs.get()) is not None:
             pipe.send(("result", _trained(batch, pipe, task, data, checkpoints)))
+    with suppress(Exception):
+        sys.stdout.flush()  # what users' own code printed
     asked = interrupts.asked()
     os._exit(0 if asked is None else interrupts.exit_code(asked))  # threads and libraries have nothing left to do
 

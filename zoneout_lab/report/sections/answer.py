@@ -43,16 +43,16 @@ def build(data: ReportData) -> Section:
     )
 
 
-def _unasked(data: ReportData) -> str:
-    """The largest difference from the baseline on the study's score, where no hypothesis is about it."""
+def _unasked(data: ReportData) -> tuple[str, str] | None:
+    """The largest difference from the baseline on the study's score, where no hypothesis is about it, and how it is to be taken."""
     baseline = next((arm for arm in data.arms if arm.baseline), None)
     if baseline is None or data.score is None or not data.judgements:
-        return ""
+        return None
     largest = largest_difference(data.tree, data.score, baseline.name, float(data.study.get("alpha", 0.05)))
     if largest is None or any(_same(judgement.comparison, largest) for judgement in data.judgements):
-        return ""
+        return None
     chosen = "; its interval allows for having been chosen as the largest" if _has_interval(largest) else ""
-    return f"{largest.short} Nobody declared it before the runs, so it has no verdict{chosen}."
+    return largest.short, f"Nobody declared it before the runs, so it has no verdict{chosen}."
 
 
 def _same(one: Comparison, other: Comparison) -> bool:
