@@ -208,12 +208,16 @@ class Mirrors:
 
     def finish(self, say: Callable[[str], None]) -> list[str]:
         """Bring both up to date with the files; returns those that are not, each with where it is."""
+        manifest = read_manifest(self.folder)
+        runs = {run: entry["sha256"] for run, entry in manifest["runs"].items()}
+        followed = self._ledger is not None and self._ledger.has(runs)
         self._close()
         left = []
         for mirror in filter(None, (self.optuna, self.mlflow)):
-            if mirror is self.mlflow and _notes(self.folder).get(mirror.name, {}).get("runs") != _digest(
-                read_manifest(self.folder)
-            ):
+            if mirror is self.optuna and followed:
+                _note(self.folder, mirror, _digest(manifest))
+                continue
+            if mirror is self.mlflow and _notes(self.folder).get(mirror.name, {}).get("runs") != _digest(manifest):
                 say("Recording the runs in MLflow.")
             error = update(mirror, self.folder, self.warn)
             if error is not None:

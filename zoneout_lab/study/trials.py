@@ -64,21 +64,13 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
     if better is None:
         return 0  # nothing has run
     with _storage(url) as storage:
-        study = _study(storage, folder.name, better)
+        searches = any(arm.get("search") for arm in manifest["study"]["arms"])
+        study = _study(storage, folder.name, better, searches=searches)
         trials = study.get_trials(deepcopy=False)
         if any(many > 1 for many in Counter(map(_recorded, filter(_has_file, trials))).values()):
             optuna.delete_study(study_name=folder.name, storage=storage)
-            study, trials = _study(storage, folder.name, better), []
+            study, trials = _study(storage, folder.name, better, searches=searches), []
         answered()
-        searches = any(arm.get("search") for arm in manifest["study"]["arms"])
-        attributes = {
-            "sampler": sampler_name() if searches else "fixed arms, enqueued",
-            "optuna": optuna.__version__,
-        }
-        there = study.user_attrs
-        for name, value in attributes.items():
-            if there.get(name) != value:
-                study.set_user_attr(name, value)
         _close(study, trials)
         known = {_recorded(trial) for trial in trials if _has_file(trial)}
         missing = [(run, entry) for run, entry in manifest["runs"].items() if (run, entry["sha256"]) not in known]
@@ -111,8 +103,10 @@ class Ledger:
     def __init__(self, url: str, name: str, searched: Mapping[str, Space], better: Better) -> None:
         self._searched = searched
         self._storage = ExitStack()
-        self._study = _study(self._storage.enter_context(_storage(url)), name, better)
+        searches = any(searched.values())
+        self._study = _study(self._storage.enter_context(_storage(url)), name, better, searches=searches)
         trials = self._study.get_trials(deepcopy=False)
+        _close(self._study, trials)
         self._known = {_recorded(trial) for trial in trials if _has_file(trial)}
 
     def add(self, run: Run, score: float | None, facts: Mapping[str, Any]) -> None:
@@ -123,6 +117,10 @@ class Ledger:
         arms = list(self._searched)
         self._study.add_trial(_trial(run.id, run.arm, run.seed, arms, space, run.regularizer, score, facts))
         self._known.add((run.id, facts.get("sha256")))
+
+    def has(self, runs: Mapping[str, str]) -> bool:
+        """True where all of these runs, with the SHA-256 of their files, are recorded."""
+        return self._known >= set(runs.items())
 
     def close(self) -> None:
         """Let go of the database."""
@@ -139,14 +137,20 @@ def _storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         storage.engine.dispose()
 
 
-def _study(storage: optuna.storages.RDBStorage, name: str, better: Better) -> optuna.Study:
-    return optuna.create_study(
+def _study(storage: optuna.storages.RDBStorage, name: str, better: Better, *, searches: bool) -> optuna.Study:
+    study = optuna.create_study(
         storage=storage,
         study_name=name,
         sampler=optuna.samplers.RandomSampler(seed=0),
         direction=_DIRECTIONS[better],
         load_if_exists=True,
     )
+    attributes = {"sampler": sampler_name() if searches else "fixed arms, enqueued", "optuna": optuna.__version__}
+    there = study.user_attrs
+    for key, value in attributes.items():
+        if there.get(key) != value:
+            study.set_user_attr(key, value)
+    return study
 
 
 def _close(study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
