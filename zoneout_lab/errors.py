@@ -7,6 +7,7 @@
 | 3 | the study finished, with failed runs |
 | 4 | a file is not what was written |
 | 5 | input refused: nothing was changed |
+| 6 | the study finished, and Optuna or MLflow is not up to date with it |
 | 75 | try again: disk or database |
 | 129, 130, 143 | stopped by SIGHUP, SIGINT, SIGTERM (:mod:`zoneout_lab.interrupts`) |
 """

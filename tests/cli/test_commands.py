@@ -106,6 +106,7 @@ def test_status(command, finished, tmp_path):
         "done": 6,
         "missing": 0,
         "diverged": 0,
+        "behind": [],
         "report": str(folder / "report.html"),
     }
     assert json.loads(command("status", str(folder), "--json").output) == [expected]

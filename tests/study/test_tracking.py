@@ -20,9 +20,9 @@ from small_study import ARMS, DIVERGES, file_of, listening, manifest, run, small
 
 from zoneout_lab import schema
 from zoneout_lab.errors import UsageError
-from zoneout_lab.study.databases import sqlite_url
+from zoneout_lab.study.databases import sqlite_url, tracking_uri
 from zoneout_lab.study.run import Summary
-from zoneout_lab.study.tracking import publish, tracking_uri
+from zoneout_lab.study.tracking import publish
 
 STUDY = small(arms=(*ARMS, DIVERGES), seeds=1)
 OURS = "zoneout_lab.run"

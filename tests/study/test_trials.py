@@ -16,7 +16,8 @@ from small_study import listening, manifest, run, small
 
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study.databases import reason, without_password
-from zoneout_lab.study.trials import Ledger, suggest
+from zoneout_lab.study.mirroring import Mirrors, optuna_mirror
+from zoneout_lab.study.trials import suggest
 
 STUDY = small(gradient_epochs=(1,))
 
@@ -86,7 +87,7 @@ def test_what_a_dead_driver_left_is_closed_and_done(tmp_path, left):
 # where → what is said of it, and what to do
 FAULTS = {
     "sqlite:////proc/nowhere/optuna.db": ("cannot be used", "Put that right, or name another place with --storage"),
-    "postgresql://127.0.0.1:9/optuna": ("cannot be used", "Install the database's driver (psycopg"),
+    "oracle://127.0.0.1:9/optuna": ("cannot be used", "Install the database's driver (oracledb)"),
     "sqlite:///{tmp}/text.db": ("cannot be used", "Move that file away"),
     "sqlite:///{tmp}/locked.db?timeout=0": ("does not answer", "Run again later to record them"),
 }
@@ -203,12 +204,12 @@ def test_what_is_known_steers_where_to_look():
     assert sum(point["cell"] > 0.3 for point in points) > 14
 
 
-def test_a_ledger_gives_up_once(tmp_path):
+def test_it_is_given_up_once(tmp_path):
     heard: list[str] = []
-    ledger = Ledger("sqlite:////proc/nowhere/o.db", "study", ["lstm"], "none", heard.append)
+    mirrors = Mirrors(tmp_path, optuna_mirror(tmp_path, "sqlite:////proc/nowhere/o.db"), None, heard.append)
+    mirrors.begin({"lstm": {}, "zoneout": {}}, "lower")
     for each in small().runs():
-        ledger.begin(each)
-        ledger.end(each, 0.5, {"sha256": "0"})
+        mirrors.end(each, 0.5, {"sha256": "0", "phase": "confirm"})
     assert len(heard) == 1
 
 

@@ -1,7 +1,7 @@
 """The command line: ``zoneout-lab list · plan · run · power · status · verify · export · report · across · index · new · parts · bench · doctor``.
 
-Exit codes: 0 done · 1 internal · 2 usage · 3 finished with failed runs · 4 integrity failure · 5 refused input · 75 try again ·
-129 SIGHUP · 130 SIGINT · 143 SIGTERM. Data go to stdout, everything else to stderr.
+Exit codes: 0 done · 1 internal · 2 usage · 3 finished with failed runs · 4 integrity failure · 5 refused input ·
+6 finished, and Optuna or MLflow is not up to date with it · 75 try again · 129 SIGHUP · 130 SIGINT · 143 SIGTERM. Data go to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def _run() -> int:
     from zoneout_lab.cli.app import app
     from zoneout_lab.cli.console import any_letters, libraries_are_legible, tell
     from zoneout_lab.errors import LabError
+    from zoneout_lab.passwords import scrubbed
     from zoneout_lab.results.legible import printable
 
     any_letters()
@@ -42,12 +43,12 @@ def _run() -> int:
     try:
         return app(standalone_mode=False) or 0
     except LabError as error:
-        tell("Error", str(error))
+        tell("Error", scrubbed(str(error)))
         return error.exit_code
     except usage.Exit as error:
         return error.exit_code
     except usage.TyperException as error:
-        error.message = printable(error.message)
+        error.message = printable(scrubbed(error.message))
         # those about the command line print themselves, with its usage
         getattr(error, "show", error.format_message)()
         return 2
@@ -57,10 +58,10 @@ def _run() -> int:
         if os.environ.get("ZONEOUT_LAB_TRACEBACK"):
             import traceback
 
-            traceback.print_exc()
+            print(scrubbed(traceback.format_exc()), file=sys.stderr)  # noqa: T201
         kept = "; finished runs are kept" if interrupts.and_then else ""
         tell(
             "Internal error",
-            f"{type(error).__name__}: {error}\nThis is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where{kept}.",
+            f"{type(error).__name__}: {scrubbed(str(error))}\nThis is a fault of zoneout-lab's. ZONEOUT_LAB_TRACEBACK=1 shows where{kept}.",
         )
         return 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -150,13 +149,30 @@ def run(
     if page is not None:
         show_over_tasks([summary.folder for summary in summaries])
         output.print(f"Over all tasks: {page}", highlight=False, soft_wrap=True, markup=False)
+    behind = list(dict.fromkeys(mirror for summary in summaries for mirror in summary.behind))
+    if behind:
+        show_behind(behind)
     if any(summary.failed for summary in summaries):
         raise typer.Exit(3)
+    if behind:
+        raise typer.Exit(6)
 
 
 def _this_command() -> str:
     """What was typed, without the passwords in it."""
-    return shlex.join(["zoneout-lab", *(re.sub(r"(://[^\s/:@]*:)[^\s@]*@", r"\1***@", word) for word in sys.argv[1:])])
+    from zoneout_lab.passwords import scrubbed
+
+    return shlex.join(["zoneout-lab", *map(scrubbed, sys.argv[1:])])
+
+
+def show_behind(mirrors: Sequence[str]) -> None:
+    """Which of Optuna and MLflow are not up to date, and what to do."""
+    errors.print(
+        f"Not up to date: {', '.join(mirrors)}. The results are complete; the same command publishes what is missing there.",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def show_summary(summary: Summary, task: str = "") -> None:

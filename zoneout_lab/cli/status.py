@@ -10,6 +10,7 @@ from rich.table import Table
 from zoneout_lab.cli.console import output, plain, print_json
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.study.looks import stopped_at
+from zoneout_lab.study.mirroring import behind
 from zoneout_lab.study.store import CONFIRM, read_manifest
 
 
@@ -28,7 +29,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         print_json(rows)
         return
     table = Table(box=None, pad_edge=False)
-    columns = [name for name in rows[0] if name != "report"]
+    columns = [name for name in rows[0] if name not in ("report", "behind")]
     for name in columns:
         table.add_column(name, justify="left" if name in ("study", "task") else "right", overflow="fold")
     for row in rows:
@@ -37,6 +38,14 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     for row in rows:  # below the table: a path that is broken into lines cannot be clicked or copied
         if row["report"]:
             output.print(f"Report: {row['report']}", highlight=False, soft_wrap=True, markup=False)
+    for row in rows:
+        if row["behind"]:
+            output.print(
+                f"Not up to date with {plain(row['study'])}: {plain(', '.join(row['behind']))}. `run` brings it up to date.",
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
+            )
 
 
 def _count(folder: Path) -> dict[str, Any]:
@@ -52,5 +61,6 @@ def _count(folder: Path) -> dict[str, Any]:
         "done": len(runs),
         "missing": planned - len(runs),
         "diverged": sum(run["status"] == "diverged" for run in runs),
+        "behind": behind(folder, manifest),
         "report": str(report) if report.exists() else None,
     }

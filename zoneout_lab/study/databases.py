@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from zoneout_lab.errors import LabError, UsageError
+from zoneout_lab.passwords import scrubbed
+
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 
 _PASSING_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH)
 # what drivers say in words only
@@ -23,11 +27,6 @@ _PASSING = re.compile(
     r"|^(TEMPORARILY_UNAVAILABLE|REQUEST_LIMIT_EXCEEDED|RESOURCE_EXHAUSTED)",
     re.IGNORECASE,
 )
-
-
-# `//user:password@`, and what drivers take in the query, some of them with its `=` and `;` escaped
-_PASSWORD = re.compile(r"((?:^|/)[^\s/:@?#]*:)[^\s/?#]*@")
-_IN_QUERY = re.compile(r"((?:password|passwd|pwd|token|secret)(?:=|%3D))(?:(?!%3B)[^\s&;#'\"])+", re.IGNORECASE)
 
 
 def sqlite_url(path: Path) -> str:
@@ -44,6 +43,11 @@ def sqlite_url(path: Path) -> str:
         return f"sqlite:///{url.database}"
     # MLflow makes the folder of what looks like a path to it, escapes and all; not where the driver is named too
     return text if "%" not in text else url.set(drivername="sqlite+pysqlite").render_as_string()
+
+
+def tracking_uri(uri: str | None, out: Path) -> str:
+    """Where MLflow is: the URI given, else $MLFLOW_TRACKING_URI, else SQLite in ``out``."""
+    return uri or os.environ.get(TRACKING_VARIABLE) or sqlite_url(out / "mlflow.db")
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -69,11 +73,7 @@ def without_password(url: str) -> str:
         with suppress(ArgumentError, ValueError):
             parts = make_url(url)
             url = url if parts.password is None else parts.render_as_string(hide_password=True)
-    return _scrubbed(url)
-
-
-def _scrubbed(text: str) -> str:
-    return _IN_QUERY.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
+    return scrubbed(url)
 
 
 def check_database_url(url: str, option: str) -> None:
@@ -86,33 +86,33 @@ def check_database_url(url: str, option: str) -> None:
     """
     try:
         make_url(url).get_dialect()
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, ValueError):
         shown = without_password(url)
         file = shown if url and "://" not in url else "study.db"
         raise UsageError(
             f"{option} {shown!r} is not the URL of a database. For a file: {option} sqlite:///{file}; for a server: {option} "
             "postgresql://user:password@host/name."
-        ) from error
+        ) from None  # whose message may quote the password
     except ImportError:
         return  # its driver is not installed, which the caller reports
 
 
 @contextmanager
-def quiet(*loggers: str) -> Iterator[None]:
-    """These loggers pass on nothing below a warning while the ``with`` block runs, and are then as they were.
+def quiet(*loggers: str, level: int = logging.WARNING) -> Iterator[None]:
+    """These loggers pass on nothing below ``level`` while the ``with`` block runs, and are then as they were.
 
     >>> with quiet("mlflow"):
     ...     logging.getLogger("mlflow").isEnabledFor(logging.INFO)
     False
     """
     levels = {logger: logger.level for logger in map(logging.getLogger, loggers)}
-    for logger, level in levels.items():
-        logger.setLevel(max(level, logging.WARNING))
+    for logger, before in levels.items():
+        logger.setLevel(max(before, level))
     try:
         yield
     finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
+        for logger, before in levels.items():
+            logger.setLevel(before)
 
 
 def may_pass(error: BaseException) -> bool:
@@ -136,7 +136,7 @@ def reason(error: BaseException) -> str:
     'no such thing'
     """
     text = str(getattr(error, "orig", None) or error).strip()
-    return _scrubbed(text.splitlines()[0].rstrip(".")) if text else type(error).__name__
+    return scrubbed(text.splitlines()[0].rstrip(".")) if text else type(error).__name__
 
 
 def remedy(error: BaseException, option: str, then: str) -> str:
@@ -158,7 +158,9 @@ def remedy(error: BaseException, option: str, then: str) -> str:
         return f"Run again later to {then}."
     chain = list(_chain(error))
     missing = [each.name for each in chain if isinstance(each, ModuleNotFoundError) and each.name]
-    if missing:
+    if "psycopg" in missing:
+        cure = 'To install what PostgreSQL needs: pip install "zoneout-lab[postgresql]"'
+    elif missing:
         cure = f"Install the database's driver ({missing[0]})"
     elif any("home directory" in str(each) for each in chain):
         return f"Set HOME to a folder of yours and run again to {then}."

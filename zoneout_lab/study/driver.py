@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from zoneout_lab import interrupts
@@ -17,12 +16,11 @@ from zoneout_lab.report.text import count
 from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
 from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch, path_of
-from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.device import device_memory, give_back_memory
+from zoneout_lab.study.mirroring import Mirrors
 from zoneout_lab.study.spec import Study
-from zoneout_lab.study.store import Store, taking_turns
+from zoneout_lab.study.store import Store
 from zoneout_lab.study.takeover import Siblings, from_where, take_over
-from zoneout_lab.study.trials import Ledger, Space, sampler_name
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data
 from zoneout_lab.training import Checkpoints, Outcome, Progress, train_batches
@@ -50,7 +48,7 @@ class Driver:
     data: Data
     device: str
     watcher: Watcher
-    ledger: Ledger
+    mirrors: Mirrors
     workers: int
     origin: dict[str, Any]
     siblings: Siblings
@@ -59,9 +57,8 @@ class Driver:
     failed: list[str] = field(default_factory=list)
     taken: dict[str, str] = field(default_factory=dict)  # run id → name of the folder it was taken over from
 
-    def train_missing(self, runs: Iterable[Run], phase: str, spaces: dict[str, Space] | None = None) -> None:
+    def train_missing(self, runs: Iterable[Run], phase: str) -> None:
         """Train the runs whose files are missing and in no sibling, in batches, and write each batch's files as it ends."""
-        spaces = spaces or {}
         runs = list(runs)
         missing = [run for run in runs if not self.store.has(run)]
         taken = take_over(self.store, missing, self.siblings, self.study.score.name, phase=phase) if missing else {}
@@ -69,12 +66,9 @@ class Driver:
             self.taken.update(taken)
             self.watcher.say(f"{from_where(taken, len(runs))}.")
         missing = [run for run in missing if run.id not in taken]
-        trained = {run.id for run in missing}
-        for run in runs:
-            if run.id not in trained:
-                # the ledger may not have heard of it: its database was out of reach, or the driver died just then
-                with interrupts.careful():
-                    self.ledger.begin(run, spaces.get(run.arm))
+        with interrupts.careful():
+            for run in runs:
+                if run.id in taken:
                     self._tell(run)
         if not missing:
             return
@@ -90,8 +84,6 @@ class Driver:
             device=self.device,
         )
         with interrupts.careful():
-            for run in missing:
-                self.ledger.begin(run, spaces.get(run.arm), again=True)
             self._train(work, phase)
 
     def _saved(self, missing: Sequence[Run]) -> list[list[Run]]:
@@ -142,7 +134,7 @@ class Driver:
                 else:
                     if out_of_memory(result):
                         give_back_memory(result)
-                    self._fail(batch, result)
+                    self._fail(batch, result, phase)
         if again:
             self._train(again, phase)
 
@@ -176,15 +168,15 @@ class Driver:
 
     def _tell(self, run: Run) -> None:
         entry = self.store.entry(run)
-        self.ledger.end(run, entry["score"], {key: entry[key] for key in ("phase", "file", "sha256", "status")})
+        self.mirrors.end(run, entry["score"], {key: entry[key] for key in ("phase", "file", "sha256", "status")})
 
-    def _fail(self, batch: Sequence[Run], error: Exception) -> None:
+    def _fail(self, batch: Sequence[Run], error: Exception, phase: str) -> None:
         names = [f"{run.arm} seed {run.seed}" for run in batch]
         fits = f" {self._would_fit(batch[0])}" if out_of_memory(error) else ""
         self.watcher.warn(f"Failed: {', '.join(names)}: {told(error)}{fits}")
         self.failed += names
         for run in batch:
-            self.ledger.end(run, None, {"status": "failed"})
+            self.mirrors.end(run, None, {"status": "failed", "phase": phase})
 
     def _would_fit(self, run: Run) -> str:
         """What to do about a run that does not fit the memory by itself."""
@@ -217,12 +209,3 @@ def origin(data: Data, device: str, workers: int) -> dict[str, Any]:
 
 def _by_arm(batch: Sequence[Run]) -> list[list[Run]]:
     return [[run for run in batch if run.arm == arm] for arm in dict.fromkeys(run.arm for run in batch)]
-
-
-def ledger(study: Study, store: Store, out: Path, storage: str | None, watcher: Watcher) -> Ledger:
-    sampler = sampler_name() if any(arm.search for arm in study.arms) else "fixed arms, enqueued"
-    url = storage or sqlite_url(out / "optuna.db")
-    with taking_turns(out, watcher.warn), interrupts.careful():
-        return Ledger(
-            url, store.folder.name, [arm.name for arm in study.arms], sampler, watcher.warn, better=study.score.better
-        )

@@ -17,6 +17,8 @@ from zoneout_lab.errors import IntegrityError, LabError
 from zoneout_lab.report.text import listing
 from zoneout_lab.results import open_results
 from zoneout_lab.results.open import EXPORT, SPEC
+from zoneout_lab.study.databases import reason
+from zoneout_lab.study.mirroring import agrees, files_beside, rebuild
 from zoneout_lab.study.run import write_outputs
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, Warn, holding, read_manifest, spec_bytes, sweep
@@ -53,6 +55,14 @@ def repair(folder: Path, say: Callable[[str], None], warn: Warn) -> None:
         ):
             write_outputs(folder, again=True)
             say(f"Wrote {export} and {report} from the runs' files.")
+        for mirror in files_beside(folder):
+            if not agrees(mirror, folder):
+                error = rebuild(mirror, folder, warn)
+                say(
+                    f"Brought {mirror.file} up to date with the files."
+                    if error is None
+                    else f"{mirror.file} cannot be made anew: {reason(error)}."
+                )
     for place in damaged_codes():
         shutil.rmtree(place, ignore_errors=True)
         say(f"Removed {place}, the damaged codes of a text.")

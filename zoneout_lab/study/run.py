@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from zoneout_lab import interrupts, schema
+from zoneout_lab import schema
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study import provenance
-from zoneout_lab.study.databases import check_database_url, reason, remedy, without_password
+from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, without_password
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import check_device
-from zoneout_lab.study.driver import Driver, Watcher, ledger, origin
+from zoneout_lab.study.driver import Driver, Watcher, origin
 from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
+from zoneout_lab.study.mirroring import Mirror, Mirrors, mlflow_mirror, optuna_mirror
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.spec import Study
-from zoneout_lab.study.store import Store, only_driver, sweep, taking_turns
+from zoneout_lab.study.store import Store, only_driver, sweep
 from zoneout_lab.study.takeover import Siblings
 from zoneout_lab.study.tuning import tune
 from zoneout_lab.tasks import load_task, make_task
@@ -37,6 +38,7 @@ class Summary:
     taken: int = 0
     diverged: int = 0
     failed: list[str] = field(default_factory=list)
+    behind: list[str] = field(default_factory=list)  # mirrors that are not up to date, each with where it is
 
     @property
     def report(self) -> Path:
@@ -96,7 +98,7 @@ def run_study(
         planned = study.runs()
         check_metrics(study)
         problem = refuse_unless_forced(whole or study, force=force)
-        tracking = _check_mirrors(storage, tracking, watcher)
+        mlflow = _check_mirrors(out, storage, tracking, watcher)
         task = make_task(study.task, study.setting().options)
         loaded = load_task(task, data)
         if not (out / study.id / "MANIFEST.json").exists():
@@ -111,6 +113,8 @@ def run_study(
                 overrides=[*overrides, *([f"forced: {problem}"] if problem else [])],
                 command=command or provenance.command(study.name, []),
             )
+            mirrors = Mirrors(store.folder, optuna_mirror(out, storage), mlflow, watcher.warn)
+            mirrors.begin({arm.name: arm.search or {} for arm in study.arms}, study.score.better)
             driver = Driver(
                 study=study,
                 store=store,
@@ -119,7 +123,7 @@ def run_study(
                 device=device,
                 workers=workers,
                 watcher=watcher,
-                ledger=ledger(study, store, out, storage, watcher),
+                mirrors=mirrors,
                 origin=origin(loaded, device, workers),
                 siblings=Siblings(out, study.id, loaded.digest, watcher.warn),
                 checkpoints=Checkpoints(store.folder / "checkpoints", checkpoint_every),
@@ -136,16 +140,17 @@ def run_study(
             if changed:
                 watcher.say("Writing the report.")
             write_outputs(store.folder, again=changed)
-        if tracking is not None:
-            _publish(store.folder, out, tracking, watcher, say=changed)
+        summary.behind = mirrors.finish(watcher.say)
     return summary
 
 
-def _check_mirrors(storage: str | None, tracking: str | None, watcher: Watcher) -> str | None:
+def _check_mirrors(out: Path, storage: str | None, tracking: str | None, watcher: Watcher) -> Mirror | None:
     """Refuse places that runs cannot be mirrored in; return where MLflow is to record them, None where it is not to."""
     if storage is not None:
         check_database_url(storage, "--storage")
-    if tracking is not None and find_spec("mlflow") is None:
+    if tracking is None:
+        return None
+    if find_spec("mlflow") is None:
         install = 'pip install "zoneout-lab[tracking]"'
         if tracking != "default":
             raise UsageError(
@@ -154,28 +159,13 @@ def _check_mirrors(storage: str | None, tracking: str | None, watcher: Watcher) 
             )
         watcher.say(f"Runs are not recorded in MLflow, which is not installed. To install it: {install}.")
         return None
-    if tracking not in (None, "default") or (tracking == "default" and os.environ.get("MLFLOW_TRACKING_URI")):
+    uri = None if tracking == "default" else tracking
+    if uri is not None or os.environ.get(TRACKING_VARIABLE):
         with suppress(RuntimeError):  # MLflow itself cannot be imported, which must not stop a run
             from zoneout_lab.study.tracking import check_tracking
 
-            check_tracking(None if tracking == "default" else tracking)
-    return tracking
-
-
-def _publish(folder: Path, out: Path, tracking: str, watcher: Watcher, *, say: bool) -> None:
-    at = ""
-    try:
-        from zoneout_lab.study.tracking import publish, tracking_uri
-
-        uri = tracking_uri(None if tracking == "default" else tracking, out)
-        at = f" at {without_password(uri)}"
-        if say:
-            watcher.say("Recording the runs in MLflow.")
-        with taking_turns(out, watcher.warn), interrupts.careful():
-            publish(folder, uri)
-    except Exception as error:  # noqa: BLE001 - the files are the truth; an outage of the mirror costs no run
-        advice = remedy(error, "--tracking", "publish them")
-        watcher.warn(f"MLflow{at} was not updated: {reason(error)}. The results are complete. {advice}".rstrip())
+            check_tracking(uri)
+    return mlflow_mirror(out, uri)
 
 
 def write_outputs(folder: Path, *, again: bool) -> None:

@@ -249,9 +249,12 @@ def holding(folder: Path, warn: Warn = warnings.warn) -> Iterator[None]:
 
 
 @contextmanager
-def taking_turns(out: Path, warn: Warn) -> Iterator[None]:
-    """Wait until no other driver sets up or updates the databases in ``out``: two at once leave a fresh SQLite one unusable."""
-    with _locked(out / ".databases.lock", -1, warn):
+def taking_turns(out: Path, warn: Warn, seconds: float = -1) -> Iterator[None]:
+    """Wait until no other driver sets up or updates the databases in ``out``: two at once leave a fresh SQLite one unusable.
+
+    Raises TimeoutError where that takes longer than so many seconds; by default it is waited for as long as it takes.
+    """
+    with _locked(out / ".databases.lock", seconds, warn):
         yield
 
 

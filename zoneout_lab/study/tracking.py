@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,29 +21,28 @@ import numpy as np
 import xarray as xr
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param
+from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.study.databases import check_database_url, quiet, sqlite_path, sqlite_url, without_password
+from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, quiet, sqlite_path, without_password
+from zoneout_lab.study.patience import Answered, nobody_waits
+from zoneout_lab.study.sqlite_files import tables
 from zoneout_lab.study.store import read_manifest
 
-_VARIABLE, _RETRIES = "MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-_BATCH = 1000
+_BATCH, _PAGE = 900, 1000  # MLflow takes up to 1000 metrics and parameters at once
+_FINISHED = "FINISHED"
 _STUDY, _RUN, _SHA256 = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256"
-
-
-def tracking_uri(uri: str | None, out: Path) -> str:
-    """The URI given, else $MLFLOW_TRACKING_URI, else SQLite in ``out``."""
-    return uri or os.environ.get(_VARIABLE) or sqlite_url(out / "mlflow.db")
+_PARENT = "mlflow.parentRunId"
 
 
 def check_tracking(uri: str | None) -> None:
     """Raise UsageError where the URI given, or else $MLFLOW_TRACKING_URI, is not a URL that MLflow accepts. No server is
     contacted."""
-    origin = "--tracking" if uri else f"${_VARIABLE}"
-    uri = uri or os.environ.get(_VARIABLE)
+    origin = "--tracking" if uri else f"${TRACKING_VARIABLE}"
+    uri = uri or os.environ.get(TRACKING_VARIABLE)
     if not uri:
         return
     if uri.partition(":")[0].partition("+")[0] in _DATABASES:
@@ -60,55 +61,161 @@ def check_tracking(uri: str | None) -> None:
         )
 
 
-def publish(folder: Path, uri: str) -> int:
+def publish(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> int:
     """Bring MLflow up to date with a study's folder; returns how many runs were added. Again adds nothing.
 
     Args:
         folder: the study's results folder.
-        uri: tracking URI, see :func:`tracking_uri`.
+        uri: tracking URI, see :func:`~zoneout_lab.study.databases.tracking_uri`.
+        answered: is told of each answer of the server.
 
     Raises InputRefusedError where the study's experiment was deleted in MLflow, and whatever MLflow and its database raise.
     """
-    with _impatient(), quiet("mlflow", "alembic"):
-        return _publish(folder, uri)
+    with _client(uri) as client:
+        return _publish(client, folder, uri, answered)
+
+
+def told_of(uri: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """What MLflow has of a study's finished runs, by our ids: ``sha256`` and ``status`` as it was told, and ``metrics``, the last of each.
+
+    Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
+    """
+    with quiet("mlflow", "alembic"), _client(uri) as client:
+        experiment = client.get_experiment_by_name(read_manifest(folder)["study"]["name"])
+        runs = {} if experiment is None else _there(client, experiment.experiment_id, folder.name, nobody_waits)
+    return {
+        run_id: [
+            {
+                "sha256": run.data.tags.get(_SHA256),
+                "status": run.data.tags.get("status"),
+                "metrics": dict(run.data.metrics),
+            }
+            for run in each
+            if run.info.status == _FINISHED
+        ]
+        for run_id, each in runs.items()
+        if run_id
+    }
+
+
+def last_metrics(file: Path, sha256: str) -> dict[str, float]:
+    """What MLflow is told last of each metric of a run's file: finite values only. Raises IntegrityError where the file is damaged."""
+    return {metric.key: metric.value for metric in _metrics(schema.read_tree(file, sha256))}
+
+
+def forget(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> None:
+    """Delete a study's runs in MLflow, so that they are published anew."""
+    with _client(uri) as client:
+        found = client.get_experiment_by_name(read_manifest(folder)["study"]["name"])
+        if found is None or found.lifecycle_stage == LifecycleStage.DELETED:
+            return
+        for runs in _there(client, found.experiment_id, folder.name, answered).values():
+            for run in runs:
+                client.delete_run(run.info.run_id)
+                answered()
+
+
+def make_database(url: str) -> None:
+    """Make MLflow's tables in an empty database."""
+    with _client(url) as client:
+        client.search_experiments(max_results=1)
+
+
+def half_made(connection: sqlite3.Connection) -> bool:
+    """True where a process was killed while it made MLflow's tables, from which MLflow itself cannot go on."""
+    names = tables(connection)
+    if any(name.startswith("_alembic_tmp_") for name in names):
+        return True
+    if not names or ("runs" in names and connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone()):
+        return False  # whoever has runs in it had it made completely
+    versions = connection.execute("SELECT version_num FROM alembic_version") if "alembic_version" in names else ()
+    known = _schema_versions()
+    found = {version for (version,) in versions}
+    # the version before which there is none has tables of its own that this one lacks
+    return known is not None and (not found or (found < known[0] and found != {known[1]}))
+
+
+def _schema_versions() -> tuple[set[str], str] | None:
+    """All versions of MLflow's schema that the installed MLflow knows, and its own; None where it does not say."""
+    try:
+        from alembic.script import ScriptDirectory
+        from mlflow.store.db.utils import _get_alembic_config
+
+        script = ScriptDirectory.from_config(_get_alembic_config(""))  # type: ignore[no-untyped-call]
+        return {each.revision for each in script.walk_revisions()}, str(script.get_current_head())
+    except Exception:  # noqa: BLE001 - not what MLflow promises to have
+        return None
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
-    """MLflow's own default keeps a finished study waiting four minutes for a server that is not there."""
-    if _RETRIES in os.environ:
-        yield
-        return
-    os.environ[_RETRIES] = "2"
+def _client(uri: str) -> Iterator[MlflowClient]:
+    """A client that leaves no connection behind, and says what to do about tables of another MLflow."""
     try:
-        yield
+        yield MlflowClient(tracking_uri=uri)
+    except MlflowException as error:
+        if (told := re.search(r"out-of-date database schema \(found version (\w+)", str(error))) is None:
+            raise
+        raise InputRefusedError(_other_schema(told[1], uri)) from error
     finally:
-        os.environ.pop(_RETRIES, None)
+        _let_go(uri)
 
 
-def _publish(folder: Path, uri: str) -> int:
-    client = MlflowClient(tracking_uri=uri)
+def _other_schema(version: str, uri: str) -> str:
+    versions = _schema_versions()
+    if versions is not None and version not in versions[0]:
+        return (
+            f"a newer MLflow made its tables (schema {version}). It was left as it is. Install that version of MLflow, or name another place "
+            "with --tracking"
+        )
+    return (
+        f"an older MLflow made its tables (schema {version}). To bring them up to date, after a copy: mlflow db upgrade "
+        f"{shlex.quote(without_password(uri))}. Or name another place with --tracking"
+    )
+
+
+def _let_go(uri: str) -> None:
+    """Close MLflow's connections to a database: it keeps them for as long as the process lives, also to a file that was replaced."""
+    if uri.partition(":")[0].partition("+")[0] in _DATABASES:
+        with suppress(Exception):
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            if (engine := SqlAlchemyStore._engine_map.get(uri)) is not None:
+                engine.dispose()
+
+
+def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -> int:
     manifest = read_manifest(folder)
     study = manifest["study"]
     experiment = _experiment(client, study["name"], uri)
-    there = _there(client, experiment, folder.name)
-    parent = there.get("") or _parent(client, experiment, folder, manifest)
+    answered()
+    there = _only_one_each(client, _there(client, experiment, folder.name, answered), answered)
+    parent = _parent(client, experiment, folder, manifest, there.get(""))
+    answered()
     added = 0
     for run_id, entry in manifest["runs"].items():
-        if there.get(run_id, ("", ""))[1] == entry["sha256"] or not (folder / entry["file"]).exists():
-            if run_id in there and "" not in there:
-                client.set_tag(there[run_id][0], "mlflow.parentRunId", parent[0])  # whose own was deleted
+        found = there.get(run_id)
+        if (found is not None and _sha256(found) == entry["sha256"]) or not (folder / entry["file"]).exists():
+            if found is not None and found.data.tags.get(_PARENT) != parent.info.run_id:
+                client.set_tag(found.info.run_id, _PARENT, parent.info.run_id)  # whose own was deleted
+                answered()
             continue
-        if run_id in there:
-            client.delete_run(there[run_id][0])
-        _child(client, experiment, parent[0], folder, run_id, entry)
+        if found is not None:
+            client.delete_run(found.info.run_id)
+        _child(client, experiment, parent.info.run_id, folder, run_id, entry, answered)
         added += 1
     report = folder / "report.html"
-    if report.exists() and parent[1] != (sha256 := schema.digest(report)):
+    if report.exists() and _sha256(parent) != (sha256 := schema.digest(report)):
         for file in (report, folder / "study.nc", folder / "spec.json"):
-            client.log_artifact(parent[0], str(file))
-        client.set_tag(parent[0], _SHA256, sha256)
-    client.set_terminated(parent[0], "FINISHED")
+            answered(file.stat().st_size)
+            client.log_artifact(parent.info.run_id, str(file))
+        client.set_tag(parent.info.run_id, _SHA256, sha256)
+        answered()
+    if parent.info.status != _FINISHED:
+        client.set_terminated(parent.info.run_id, _FINISHED)
+        answered()
+    if added:
+        # by another driver, on another machine, at the same time: both keep the same ones
+        _only_one_each(client, _there(client, experiment, folder.name, answered), answered)
     return added
 
 
@@ -126,77 +233,80 @@ def _experiment(client: MlflowClient, name: str, uri: str) -> str:
     if database is not None:
         # otherwise artifacts go to a folder below wherever the command happened to be started
         location = (database.parent / "mlartifacts" / name).absolute().as_uri()
-    return str(client.create_experiment(name, artifact_location=location))
+    try:
+        return str(client.create_experiment(name, artifact_location=location))
+    except MlflowException:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return str(found.experiment_id)  # another driver's, made just now
 
 
-def _there(client: MlflowClient, experiment: str, study_id: str) -> dict[str, tuple[str, str]]:
-    """Finished runs of the study in MLflow: our run id (empty for the parent) → MLflow's run id and the file's digest."""
-    found: dict[str, tuple[str, str]] = {}
+def _there(client: MlflowClient, experiment: str, study_id: str, answered: Answered) -> dict[str, list[MlflowRun]]:
+    """Runs of the study in MLflow, by our run id (empty for the parent)."""
+    found: dict[str, list[MlflowRun]] = {}
     token = None
     while True:
-        page = client.search_runs([experiment], f"tags.`{_STUDY}` = '{study_id}'", max_results=1000, page_token=token)
+        page = client.search_runs([experiment], f"tags.`{_STUDY}` = '{study_id}'", max_results=_PAGE, page_token=token)
+        answered()
         for run in page:
-            tags = run.data.tags
-            complete = run.info.status == "FINISHED"
-            found[tags.get(_RUN, "")] = (run.info.run_id, tags.get(_SHA256, "") if complete else "incomplete")
+            found.setdefault(run.data.tags.get(_RUN, ""), []).append(run)
         token = page.token
         if not token:
             return found
 
 
-def told_of(uri: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """What MLflow has of a study's finished runs, by our ids: ``sha256`` and ``status`` as it was told, and ``metrics``, the last of each.
+def _only_one_each(client: MlflowClient, runs: dict[str, list[MlflowRun]], answered: Answered) -> dict[str, MlflowRun]:
+    """One of each, the others deleted: left by a driver that died, or made by two at once. Whoever looks keeps the same one."""
+    kept = {}
+    for run_id, each in runs.items():
+        first, *others = sorted(
+            each, key=lambda run: (run.info.status != _FINISHED, run.info.start_time, run.info.run_id)
+        )
+        kept[run_id] = first
+        for run in others:
+            client.delete_run(run.info.run_id)
+            answered()
+    return kept
 
-    Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
-    """
-    found: dict[str, list[dict[str, Any]]] = {}
-    with _impatient(), quiet("mlflow", "alembic"):
-        client = MlflowClient(tracking_uri=uri)
-        experiment = client.get_experiment_by_name(read_manifest(folder)["study"]["name"])
-        token, asked = None, experiment is not None
-        while asked and experiment is not None:
-            page = client.search_runs(
-                [experiment.experiment_id], f"tags.`{_STUDY}` = '{folder.name}'", max_results=1000, page_token=token
-            )
-            for run in page:
-                tags = run.data.tags
-                if tags.get(_RUN) and run.info.status == "FINISHED":
-                    about = {
-                        "sha256": tags.get(_SHA256),
-                        "status": tags.get("status"),
-                        "metrics": dict(run.data.metrics),
-                    }
-                    found.setdefault(tags[_RUN], []).append(about)
-            token = page.token
-            asked = bool(token)
+
+def _sha256(run: MlflowRun) -> str:
+    """The digest of the file that a run was published from; nothing where publishing it was cut off."""
+    return str(run.data.tags.get(_SHA256, "")) if run.info.status == _FINISHED else ""
+
+
+def _parent(
+    client: MlflowClient, experiment: str, folder: Path, manifest: dict[str, Any], found: MlflowRun | None
+) -> MlflowRun:
+    study = manifest["study"]
+    if found is not None and found.info.status == _FINISHED:
+        return found
+    if found is None:
+        tags = {
+            _STUDY: folder.name,
+            "mlflow.note.content": f"**{study['title']}**\n\n{study['question']}\n\n`{manifest['command']}`",
+        }
+        found = client.create_run(experiment, run_name=folder.name, tags=tags)
+    values = {"arms": len(study["arms"]), "seeds": study["seeds"], "alpha": study["alpha"], "task": study["task"]}
+    # the same values again are no fault
+    client.log_batch(found.info.run_id, params=[*_params(values), *_params(study["setting"])])
     return found
 
 
-def last_metrics(file: Path, sha256: str) -> dict[str, float]:
-    """What MLflow is told last of each metric of a run's file: finite values only. Raises IntegrityError where the file is damaged."""
-    return {metric.key: metric.value for metric in _metrics(schema.read_tree(file, sha256))}
-
-
-def _parent(client: MlflowClient, experiment: str, folder: Path, manifest: dict[str, Any]) -> tuple[str, str]:
-    study = manifest["study"]
-    tags = {
-        _STUDY: folder.name,
-        "mlflow.note.content": f"**{study['title']}**\n\n{study['question']}\n\n`{manifest['command']}`",
-    }
-    run_id = client.create_run(experiment, run_name=folder.name, tags=tags).info.run_id
-    values = {"arms": len(study["arms"]), "seeds": study["seeds"], "alpha": study["alpha"], "task": study["task"]}
-    client.log_batch(run_id, params=[*_params(values), *_params(study["setting"])])
-    return run_id, ""
-
-
 def _child(
-    client: MlflowClient, experiment: str, parent: str, folder: Path, run_id: str, entry: dict[str, Any]
+    client: MlflowClient,
+    experiment: str,
+    parent: str,
+    folder: Path,
+    run_id: str,
+    entry: dict[str, Any],
+    answered: Answered,
 ) -> None:
     file = folder / entry["file"]
     tree = schema.read_tree(file, entry["sha256"])
     spec = schema.provenance(tree, "spec")
     tags = {
-        "mlflow.parentRunId": parent,
+        _PARENT: parent,
         _STUDY: folder.name,
         _RUN: run_id,
         _SHA256: entry["sha256"],
@@ -206,13 +316,13 @@ def _child(
     }
     name = f"{entry['arm']} · seed {entry['seed']}"
     mlflow_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
-    values = {"arm": entry["arm"], "seed": entry["seed"], "task": spec["task"], "seeds": spec["seeds"]}
-    client.log_batch(
-        mlflow_id, params=[*_params(values), *_params(spec["setting"]), *_params({"regularizer": spec["regularizer"]})]
-    )
+    answered()
     metrics = list(_metrics(tree))
-    for k in range(0, len(metrics), _BATCH):
+    client.log_batch(mlflow_id, params=_run_params(spec, entry), metrics=metrics[:_BATCH])
+    answered()
+    for k in range(_BATCH, len(metrics), _BATCH):
         client.log_batch(mlflow_id, metrics=metrics[k : k + _BATCH])
+        answered()
     data = schema.provenance(tree, "data") or {}
     dataset = Dataset(
         name=spec["task"],
@@ -221,8 +331,16 @@ def _child(
         source=json.dumps({"task": spec["task"], "options": spec["setting"]["options"], "sha256": data.get("digest")}),
     )
     client.log_inputs(mlflow_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    answered(file.stat().st_size)
     client.log_artifact(mlflow_id, str(file))
-    client.set_terminated(mlflow_id, "FINISHED")
+    answered()
+    client.set_terminated(mlflow_id, _FINISHED)
+    answered()
+
+
+def _run_params(spec: dict[str, Any], entry: dict[str, Any]) -> list[Param]:
+    values = {"arm": entry["arm"], "seed": entry["seed"], "task": spec["task"], "seeds": spec["seeds"]}
+    return [*_params(values), *_params(spec["setting"]), *_params({"regularizer": spec["regularizer"]})]
 
 
 def _metrics(tree: xr.DataTree) -> Iterator[Metric]:

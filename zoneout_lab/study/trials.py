@@ -1,123 +1,223 @@
-"""Optuna: every run is a trial, asked for and told by the one driver; settings to try come from its sampler.
+"""Optuna: every finished run is a trial; settings to try come from its sampler.
 
-The ledger mirrors the result files. Without a database nothing is lost: a run goes on and the ledger says once that it is out of
-reach. Sampling happens in memory from the finished runs, so that an interrupted search goes on as if it had not been.
+The trials mirror the result files: each is written in one transaction when its run has a file, and those that are missing are written again
+from the manifest, as often as one likes. Sampling happens in memory from the finished runs, so that an interrupted search goes on as if it
+had not been.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from zoneout_lab import schema
 from zoneout_lab.metrics import Better
 from zoneout_lab.settings import Run
-from zoneout_lab.study.databases import may_pass, quiet, reason, remedy
+from zoneout_lab.study.databases import quiet
+from zoneout_lab.study.patience import Answered, nobody_waits
+from zoneout_lab.study.store import TUNE, read_manifest
 
 _LOGGERS = ("optuna", "alembic")  # they announce each study, trial and table, and the driver reports what matters of it
+_FACTS = ("phase", "file", "sha256", "status")
 
 Space = Mapping[str, tuple[float, float]]
 Params = dict[str, float]
 _DIRECTIONS: dict[Better, Literal["minimize", "maximize"]] = {"lower": "minimize", "higher": "maximize"}
 
 
-class Ledger:
-    """One Optuna study per study folder, with a trial for each run.
+def make_database(url: str) -> None:
+    """Make Optuna's tables in an empty database."""
+    with _storage(url):
+        pass
+
+
+def half_made(_: sqlite3.Connection) -> bool:
+    """False: Optuna itself goes on from wherever the making of its tables was cut off."""
+    return False
+
+
+def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int:
+    """Bring Optuna up to date with a study's folder; returns how many trials were added. Again adds nothing.
+
+    What a driver of an earlier version left open is closed as failed. A study in which a run is recorded twice, as by drivers on two
+    machines at once, is recorded anew.
 
     Args:
-        storage: database URL (SQLite or any server Optuna knows).
+        folder: the study's results folder; its trials are in Optuna's study of that name.
+        url: the database's.
+        answered: is told of each answer of the database.
+
+    Raises whatever Optuna and the database raise.
+    """
+    manifest = read_manifest(folder)
+    better = _better(folder, manifest)
+    if better is None:
+        return 0  # nothing has run
+    with _storage(url) as storage:
+        searches = any(arm.get("search") for arm in manifest["study"]["arms"])
+        study = _study(storage, folder.name, better, searches=searches)
+        trials = study.get_trials(deepcopy=False)
+        if any(many > 1 for many in Counter(map(_recorded, filter(_has_file, trials))).values()):
+            optuna.delete_study(study_name=folder.name, storage=storage)
+            study, trials = _study(storage, folder.name, better, searches=searches), []
+        answered()
+        _close(study, trials)
+        known = {_recorded(trial) for trial in trials if _has_file(trial)}
+        missing = [(run, entry) for run, entry in manifest["runs"].items() if (run, entry["sha256"]) not in known]
+        for run, entry in sorted(missing, key=lambda item: (item[1].get("written", ""), item[0])):
+            study.add_trial(_from_entry(folder, manifest["study"], run, entry))
+            answered()
+        return len(missing)
+
+
+def forget(folder: Path, url: str, *, answered: Answered = nobody_waits) -> None:
+    """Remove a study's trials from the database, so that they are recorded anew."""
+    with _storage(url) as storage:
+        if folder.name in optuna.get_all_study_names(storage):
+            optuna.delete_study(study_name=folder.name, storage=storage)
+        answered()
+
+
+class Ledger:
+    """Records a study's trials as its runs end, one transaction for each. Opened after :func:`publish`.
+
+    Args:
+        url: the database's.
         name: the study's id.
-        arms: names of all arms.
-        sampler: what the trials' settings came from, recorded with Optuna's version.
-        warn: told once where the database does not answer.
-        better: which scores are better, ``lower`` or ``higher``.
+        searched: each arm's search space, empty where it has none.
+        better: which scores are better.
+
+    What Optuna and the database raise, it raises.
     """
 
-    def __init__(
-        self,
-        storage: str,
-        name: str,
-        arms: Sequence[str],
-        sampler: str,
-        warn: Callable[[str], None],
-        *,
-        better: Better = "lower",
-    ) -> None:
-        self._warn = warn
-        self._arms = list(arms)
-        self._study: optuna.Study | None = None
-        self._trials: dict[str, optuna.Trial] = {}
-        self._done: set[str] = set()
-        with self._or_warn():
-            study = optuna.create_study(
-                storage=storage,
-                study_name=name,
-                sampler=optuna.samplers.RandomSampler(seed=0),
-                direction=_DIRECTIONS[better],
-                load_if_exists=True,
-            )
-            study.set_user_attr("sampler", sampler)
-            study.set_user_attr("optuna", optuna.__version__)
-            for trial in study.get_trials(deepcopy=False):
-                if trial.state == TrialState.RUNNING:
-                    # left behind by a driver that died: its runs are enqueued again
-                    study.tell(trial.number, state=TrialState.FAIL)
-                elif trial.state == TrialState.WAITING:
-                    # only a trial that was asked for can be told; the next one to be asked for is one that waits
-                    study.tell(study.ask(), state=TrialState.FAIL)
-                elif "sha256" in trial.user_attrs:
-                    self._done.add(trial.user_attrs["run"])
-            self._study = study
+    def __init__(self, url: str, name: str, searched: Mapping[str, Space], better: Better) -> None:
+        self._searched = searched
+        self._storage = ExitStack()
+        searches = any(searched.values())
+        self._study = _study(self._storage.enter_context(_storage(url)), name, better, searches=searches)
+        trials = self._study.get_trials(deepcopy=False)
+        _close(self._study, trials)
+        self._known = {_recorded(trial) for trial in trials if _has_file(trial)}
 
-    def begin(self, run: Run, searched: Space | None = None, *, again: bool = False) -> None:
-        """Enqueue a run and ask for its trial; unless ``again``, not where it has a finished one."""
-        with self._or_warn():
-            if self._study is not None and (again or run.id not in self._done):
-                params, space = self._point(run, searched or {})
-                self._study.enqueue_trial(params, user_attrs={"run": run.id})
-                self._trials[run.id] = self._study.ask(space)
+    def add(self, run: Run, score: float | None, facts: Mapping[str, Any]) -> None:
+        """Record a run with its score (None where it has none: the trial counts as failed) and what is known of its file."""
+        if (run.id, facts.get("sha256")) in self._known:
+            return
+        space = self._searched[run.arm] if facts["phase"] == TUNE else {}
+        arms = list(self._searched)
+        self._study.add_trial(_trial(run.id, run.arm, run.seed, arms, space, run.regularizer, score, facts))
+        self._known.add((run.id, facts.get("sha256")))
 
-    def end(self, run: Run, score: float | None, facts: Mapping[str, Any]) -> None:
-        """Tell a run's score (None where it has none: the trial counts as failed) and what is known of its file."""
-        with self._or_warn():
-            if self._study is None or run.id not in self._trials:
-                return
-            trial = self._trials.pop(run.id)
-            for name, value in facts.items():
-                trial.set_user_attr(name, value)
-            state = TrialState.FAIL if score is None else TrialState.COMPLETE
-            self._study.tell(trial, score, state=state)
-            self._done.add(run.id)
+    def has(self, runs: Mapping[str, str]) -> bool:
+        """True where all of these runs, with the SHA-256 of their files, are recorded."""
+        return self._known >= set(runs.items())
 
-    def _point(self, run: Run, searched: Space) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        space: dict[str, BaseDistribution] = {
-            "arm": CategoricalDistribution(self._arms),
-            "seed": IntDistribution(0, 2**31 - 1),
-        }
-        params: dict[str, Any] = {"arm": run.arm, "seed": run.seed}
-        for name, bounds in searched.items():
-            space[f"{run.arm}.{name}"] = FloatDistribution(*bounds)
-            params[f"{run.arm}.{name}"] = run.regularizer[name]
-        return params, space
+    def close(self) -> None:
+        """Let go of the database."""
+        self._storage.close()
 
-    @contextmanager
-    def _or_warn(self) -> Iterator[None]:
-        """Give up on the database for the rest of this process where it does not answer, saying so once."""
-        try:
-            with quiet(*_LOGGERS):
-                yield
-        except Exception as error:  # noqa: BLE001 - drivers raise their own kinds, and none may cost a run
-            self._study = None
-            fault = "does not answer" if may_pass(error) else "cannot be used"
-            self._warn(
-                f"Optuna's database {fault} ({reason(error)}); runs go on without it. {remedy(error, '--storage', 'record them')}"
-            )
+
+@contextmanager
+def _storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
+    storage = optuna.storages.RDBStorage(url)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _study(storage: optuna.storages.RDBStorage, name: str, better: Better, *, searches: bool) -> optuna.Study:
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        direction=_DIRECTIONS[better],
+        load_if_exists=True,
+    )
+    attributes = {"sampler": sampler_name() if searches else "fixed arms, enqueued", "optuna": optuna.__version__}
+    there = study.user_attrs
+    for key, value in attributes.items():
+        if there.get(key) != value:
+            study.set_user_attr(key, value)
+    return study
+
+
+def _close(study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
+    """Close the trials that a driver of an earlier version was killed in the middle of."""
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            study.tell(trial.number, state=TrialState.FAIL)
+        elif trial.state == TrialState.WAITING:
+            # only a trial that was asked for can be told; the next one to be asked for is one that waits
+            study.tell(study.ask(), state=TrialState.FAIL)
+
+
+def _has_file(trial: FrozenTrial) -> bool:
+    return trial.state.is_finished() and "sha256" in trial.user_attrs
+
+
+def _recorded(trial: FrozenTrial) -> tuple[Any, Any]:
+    return trial.user_attrs.get("run"), trial.user_attrs.get("sha256")
+
+
+def _better(folder: Path, manifest: Mapping[str, Any]) -> Better | None:
+    for entry in manifest["runs"].values():
+        if (folder / entry["file"]).exists():
+            score = schema.provenance(schema.read_tree(folder / entry["file"], entry["sha256"]), "score")
+            return "higher" if score["better"] == "higher" else "lower"
+    return None
+
+
+def _from_entry(folder: Path, study: Mapping[str, Any], run_id: str, entry: Mapping[str, Any]) -> FrozenTrial:
+    (arm,) = [arm for arm in study["arms"] if arm["name"] == entry["arm"]]
+    searched = (
+        {name: tuple(bounds) for name, bounds in (arm.get("search") or {}).items()} if entry["phase"] == TUNE else {}
+    )
+    regularizer = {}
+    if searched:
+        tree = schema.read_tree(folder / entry["file"], entry["sha256"])
+        regularizer = schema.provenance(tree, "spec")["regularizer"]
+    facts = {name: entry[name] for name in _FACTS}
+    arms = [arm["name"] for arm in study["arms"]]
+    return _trial(run_id, entry["arm"], entry["seed"], arms, searched, regularizer, entry["score"], facts)
+
+
+def _trial(
+    run_id: str,
+    arm: str,
+    seed: int,
+    arms: Sequence[str],
+    searched: Space,
+    regularizer: Mapping[str, Any],
+    score: float | None,
+    facts: Mapping[str, Any],
+) -> FrozenTrial:
+    space: dict[str, BaseDistribution] = {
+        "arm": CategoricalDistribution(arms),
+        "seed": IntDistribution(0, 2**31 - 1),
+    }
+    params: dict[str, Any] = {"arm": arm, "seed": seed}
+    for name, bounds in searched.items():
+        space[f"{arm}.{name}"] = FloatDistribution(*bounds)
+        params[f"{arm}.{name}"] = regularizer[name]
+    return create_trial(
+        state=TrialState.FAIL if score is None else TrialState.COMPLETE,
+        value=score,
+        params=params,
+        distributions=space,
+        user_attrs={"run": run_id, **facts},
+    )
 
 
 @dataclass(frozen=True)
@@ -129,12 +229,12 @@ class Told:
     score: float | None
 
 
-def told_of(storage: str, name: str) -> dict[str, list[Told]]:
+def told_of(url: str, name: str) -> dict[str, list[Told]]:
     """What Optuna's database has of a study's finished runs, by their ids; nothing where it does not have the study.
 
     Raises what Optuna and the database's driver raise where it cannot be read.
     """
-    with quiet(*_LOGGERS):
+    with quiet(*_LOGGERS), _storage(url) as storage:
         if name not in optuna.get_all_study_names(storage):
             return {}
         trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)

@@ -10,7 +10,7 @@ from zoneout_lab.study.declared import Arm
 from zoneout_lab.study.driver import Driver
 from zoneout_lab.study.spec import Study, derive
 from zoneout_lab.study.store import TUNE
-from zoneout_lab.study.trials import Params, Space, sampler_name, suggest
+from zoneout_lab.study.trials import Params, sampler_name, suggest
 
 
 def tune(driver: Driver) -> Study:
@@ -25,7 +25,6 @@ def tune(driver: Driver) -> Study:
     if tuning is None or not searched:
         return study
     finished: dict[str, list[tuple[Params, float]]] = {arm.name: [] for arm in searched}
-    spaces: dict[str, Space] = {arm.name: arm.search for arm in searched}
     for first in range(0, tuning.trials, tuning.at_once):
         count = min(tuning.at_once, tuning.trials - first)
         asked = {
@@ -43,7 +42,7 @@ def tune(driver: Driver) -> Study:
             for arm in searched
             for params in asked[arm.name]
         ]
-        driver.train_missing((run for _, _, runs in trials for run in runs), TUNE, spaces)
+        driver.train_missing((run for _, _, runs in trials for run in runs), TUNE)
         for arm, params, runs in trials:
             # without a score, a run counts as the worst possible
             scores = [store.score(run) for run in runs]

@@ -24,7 +24,7 @@ REPORT = "report.html"
 _DIFFERS = "is not the file that was written: its SHA-256 differs from the manifest"
 _AGAIN = "verify --repair writes it anew"
 _ASIDE = "verify --repair moves it aside, and the next run trains it again"
-_DATABASE = "Move it away; the next run makes it anew from the files"
+_DATABASE = "verify --repair makes it anew from the files"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,240 @@
+"""Mirrors are made whole, rebuilt from the files when nothing can use them, and said to be behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import optuna
+import pytest
+from small_study import listening, manifest, run, searching, small
+
+from zoneout_lab.study import patience
+from zoneout_lab.study.mirroring import behind, mlflow_mirror, optuna_mirror, update
+from zoneout_lab.study.mirrors import in_mlflow, in_optuna
+from zoneout_lab.study.repair import repair
+from zoneout_lab.study.run import Summary
+from zoneout_lab.study.sqlite_files import BEING_MADE
+
+STUDY = small(seeds=1)
+# SQLAlchemy deprecates what MLflow uses of it
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """Two studies in one folder, in both mirrors; the second is returned."""
+    out = tmp_path_factory.mktemp("mirrored")
+    run(searching(), out, tracking="default")
+    return run(STUDY, out, tracking="default")
+
+
+@pytest.fixture
+def copy(mirrored, tmp_path) -> Path:
+    shutil.copytree(mirrored.folder.parent, tmp_path / "copy")
+    return tmp_path / "copy" / mirrored.folder.name
+
+
+def assert_complete(out: Path) -> None:
+    """Both mirrors have every run of every study in the folder once."""
+    folders = [path.parent for path in out.glob("*/MANIFEST.json")]
+    assert len(folders) == 2
+    for folder in folders:
+        for found in (in_optuna(folder, f"sqlite:///{out}/optuna.db"), in_mlflow(folder, f"sqlite:///{out}/mlflow.db")):
+            assert found.agrees, (folder.name, found)
+            assert found.runs == len(manifest(folder)["runs"])
+        assert behind(folder) == []
+
+
+def test_a_run_leaves_both_up_to_date(mirrored):
+    assert mirrored.behind == []
+    assert_complete(mirrored.folder.parent)
+    assert not [path for path in mirrored.folder.parent.iterdir() if path.name.endswith(".making")]
+
+
+def test_trials_of_a_search_have_its_parameters(mirrored, tmp_path):
+    """Written run by run and again from the files, they are the same."""
+    (folder,) = mirrored.folder.parent.glob("searching-*")
+    live = optuna.load_study(study_name=folder.name, storage=f"sqlite:///{folder.parent}/optuna.db")
+    shutil.copytree(folder, tmp_path / folder.name)
+    mirror = optuna_mirror(tmp_path)
+    assert update(mirror, tmp_path / folder.name, print) is None
+    again = optuna.load_study(study_name=folder.name, storage=mirror.url)
+
+    def trials(study):
+        return {
+            (t.user_attrs["run"], t.value, t.state.name, *sorted(t.params.items()), *sorted(t.user_attrs.items()))
+            for t in study.trials
+        }
+
+    assert trials(again) == trials(live)
+    assert {len(trial.params) for trial in again.trials} == {2, 3, 4}
+    assert again.user_attrs == live.user_attrs
+    assert again.direction == live.direction
+
+
+@pytest.mark.parametrize(("name", "damage"), [("optuna", "text"), ("mlflow", "truncated")])
+def test_a_damaged_database_is_moved_aside_and_made_again(copy, name, damage):
+    path = copy.parent / f"{name}.db"
+    content = b"no database. " * 99 if damage == "text" else path.read_bytes()[: path.stat().st_size // 2]
+    path.write_bytes(content)
+    watcher, heard = listening()
+    assert run(STUDY, copy.parent, tracking="default", watcher=watcher).behind == []
+    (text,) = heard
+    assert f"{path} could not be used" in text
+    assert f"moved to {path}.unusable-1" in text
+    assert (copy.parent / f"{name}.db.unusable-1").read_bytes() == content
+    assert_complete(copy.parent)
+
+
+@pytest.mark.slow
+def test_damage_that_shows_only_in_use_is_found_then(copy):
+    with closing(sqlite3.connect(copy.parent / "mlflow.db")) as connection, connection:
+        connection.execute("DROP TABLE params")
+        connection.execute("CREATE TABLE params (x INTEGER)")
+    watcher, heard = listening()
+    shutil.rmtree(copy.parent / "mlartifacts")
+    next((copy / "runs").glob("*.nc")).unlink()  # so that something is written
+    assert run(STUDY, copy.parent, tracking="default", watcher=watcher).behind == []
+    assert "mlflow.db.unusable-1" in heard[0]
+    assert_complete(copy.parent)
+
+
+def half_made(path: Path) -> None:
+    """What MLflow leaves behind when it is killed while it makes its tables."""
+    script = (
+        "import os, sys, threading, sqlite3, time\n"
+        "path = sys.argv[1]\n"
+        "def watch():\n"
+        "    while True:\n"
+        "        try:\n"
+        "            with sqlite3.connect(f'file:{path}?mode=ro', uri=True) as c:\n"
+        "                names = {n for (n,) in c.execute('SELECT name FROM sqlite_master')}\n"
+        "            if 'registered_models' in names: os._exit(9)\n"
+        "        except sqlite3.Error: pass\n"
+        "threading.Thread(target=watch, daemon=True).start()\n"
+        "from mlflow import MlflowClient\n"
+        "MlflowClient(tracking_uri=f'sqlite:///{path}').search_experiments()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, check=False)
+    assert done.returncode == 9, done.stderr.decode()
+
+
+@pytest.mark.slow
+def test_a_database_half_made_by_mlflow_itself_is_made_again(copy):
+    """Protected by `tracking.half_made`: without it MLflow fails at every run from then on."""
+    path = copy.parent / "mlflow.db"
+    path.unlink()
+    half_made(path)
+    watcher, heard = listening()
+    assert len(run(STUDY, copy.parent, tracking="default", watcher=watcher).behind) == 1  # it may be in the making
+    assert "being made by another process" in heard.pop()
+    long_ago = time.time() - BEING_MADE - 1
+    os.utime(path, (long_ago, long_ago))
+    assert run(STUDY, copy.parent, tracking="default", watcher=watcher).behind == []
+    assert "half-made" in heard[0]
+    assert_complete(copy.parent)
+
+
+@pytest.mark.parametrize("name", ["optuna", pytest.param("mlflow", marks=pytest.mark.slow)])
+def test_a_database_that_is_lost_is_made_again(copy, name):
+    (copy.parent / f"{name}.db").unlink()
+    assert [each.split()[0].lower() for each in behind(copy)] == [name]
+    watcher, heard = listening()
+    assert run(STUDY, copy.parent, tracking="default", watcher=watcher).behind == []
+    assert heard == []
+    assert_complete(copy.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "advice"),
+    [
+        ("mlflow", "UPDATE alembic_version SET version_num = 'ffffffffffff'", "a newer MLflow made its tables"),
+        ("mlflow", "UPDATE alembic_version SET version_num = '451aebb31d03'", "mlflow db upgrade"),
+        ("optuna", "UPDATE alembic_version SET version_num = 'v9.9.9.a'", "another place with --storage"),
+    ],
+)
+def test_tables_of_another_version_are_left_alone(copy, name, change, advice):
+    path = copy.parent / f"{name}.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    before = path.read_bytes()
+    watcher, heard = listening()
+    (left,) = run(STUDY, copy.parent, tracking="default", watcher=watcher).behind
+    assert name in left.lower()
+    (text,) = heard
+    assert advice in text
+    assert path.read_bytes() == before
+
+
+def test_what_is_noted_has_no_password_and_says_what_is_behind(copy):
+    mirror = optuna_mirror(copy.parent, "postgresql://me:s3cret-word@127.0.0.1:9/db")
+    assert update(mirror, copy, print) is not None
+    assert behind(copy) == ["Optuna (postgresql://me:***@127.0.0.1:9/db)"]
+    assert "s3cret" not in (copy / "mirrors.json").read_text()
+    assert update(optuna_mirror(copy.parent), copy, print) is None
+    assert behind(copy) == []
+    (copy / "mirrors.json").write_text("damaged")
+    assert behind(copy) == []
+
+
+def test_doubled_and_wrong_records_are_put_right(copy):
+    out = copy.parent
+    storage = optuna_mirror(out).url
+    study = optuna.load_study(study_name=copy.name, storage=storage)
+    study.add_trial(study.trials[0])
+    assert len(in_optuna(copy, storage).doubled) == 1
+    with closing(sqlite3.connect(out / "mlflow.db")) as connection, connection:
+        connection.execute("UPDATE latest_metrics SET value = value + 1")
+        connection.execute("UPDATE metrics SET value = value + 1")
+    assert len(in_mlflow(copy, mlflow_mirror(out).url).wrong) == 2
+    said: list[str] = []
+    repair(copy, said.append, said.append)
+    assert [f"{name}.db up to date" in each for name, each in zip(("optuna", "mlflow"), said, strict=True)] == [
+        True,
+        True,
+    ]
+    assert in_optuna(copy, storage).agrees
+    assert in_mlflow(copy, mlflow_mirror(out).url).agrees
+
+
+@pytest.fixture
+def silent():
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_servers_that_hang_cost_a_bounded_time_and_no_run(copy, silent, monkeypatch):
+    """Protected by `patience.with_patience`: without it MLflow is waited for for minutes."""
+    monkeypatch.setattr(patience, "PATIENCE", 1.0)
+    watcher, heard = listening()
+    next((copy / "runs").glob("*.nc")).unlink()
+    began = time.monotonic()
+    tracking = f"http://me:s3cret-word@127.0.0.1:{silent}"
+    summary = run(STUDY, copy.parent, tracking=tracking, watcher=watcher)
+    assert time.monotonic() - began < 10
+    assert (summary.trained, summary.failed) == (1, [])
+    assert summary.behind == [f"MLflow (http://me:***@127.0.0.1:{silent})"] == behind(copy)
+    assert "no answer in 1 s" in heard[0]
+    assert "later" in heard[0]
+    assert "s3cret" not in "".join(heard)
+    monkeypatch.undo()
+    assert run(STUDY, copy.parent, tracking="default").behind == []
+    assert_complete(copy.parent)
+
+
+def test_notes_are_of_the_runs_they_were_made_with(copy):
+    notes = json.loads((copy / "mirrors.json").read_text())
+    assert set(notes) == {"Optuna", "MLflow"}
+    next((copy / "runs").glob("*.nc")).unlink()
+    run(STUDY, copy.parent)  # without MLflow
+    assert [each.split()[0] for each in behind(copy)] == ["MLflow"]

@@ -1,0 +1,346 @@
+"""Optuna and MLflow as mirrors of results folders: brought up to date, and made again from the files.
+
+The files are the truth. An outage of a mirror costs no run: a warning says so, the folder notes that the mirror is behind, and the next run
+publishes what is missing.
+
+``<folder>/mirrors.json`` holds, for each mirror, where it is and the digest of the runs that it was last brought up to date with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from zoneout_lab import interrupts, schema
+from zoneout_lab.errors import LabError, told
+from zoneout_lab.passwords import remember
+from zoneout_lab.study.databases import (
+    may_pass,
+    quiet,
+    reason,
+    remedy,
+    sqlite_path,
+    sqlite_url,
+    tracking_uri,
+    without_password,
+)
+from zoneout_lab.study.mirrors import in_mlflow, in_optuna
+from zoneout_lab.study.patience import PATIENCE, Answered, nobody_waits, with_patience
+from zoneout_lab.study.sqlite_files import fault, make_whole, move_aside
+from zoneout_lab.study.store import Warn, read_manifest, taking_turns
+
+Name = Literal["Optuna", "MLflow"]
+_FILES: dict[Name, str] = {"Optuna": "optuna.db", "MLflow": "mlflow.db"}
+_OPTIONS: dict[Name, str] = {"Optuna": "--storage", "MLflow": "--tracking"}
+_NOTES = "mirrors.json"
+_LOGGERS = ("optuna", "mlflow", "alembic", "urllib3", "sqlalchemy")
+# what a database says whose contents are damaged where nobody had looked before
+_DAMAGED = ("malformed", "no such table", "no such column", "already exists")
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A mirror of the studies in ``out``: Optuna or MLflow, at a URL."""
+
+    name: Name
+    url: str
+    out: Path
+
+    def __post_init__(self) -> None:
+        remember(self.url)
+
+    @property
+    def shown(self) -> str:
+        """The URL without a password."""
+        return without_password(self.url)
+
+    @property
+    def option(self) -> str:
+        """The option that names another place for it."""
+        return _OPTIONS[self.name]
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file it is; None for a server."""
+        return sqlite_path(self.url)
+
+    @property
+    def ours(self) -> bool:
+        """True for the file that was made in ``out`` because no other place was named."""
+        return self.url == sqlite_url(self.out / _FILES[self.name])
+
+    @property
+    def noted(self) -> str:
+        """Where it is, as a results folder notes it: the name of a file beside the folder, which may be moved with it, else a URL."""
+        return _FILES[self.name] if self.ours else self.shown
+
+    def run(self, work: Callable[[Answered], Any]) -> Any:
+        """Do some work on it; on a server only for as long as answers come."""
+        with quiet(*_LOGGERS, level=logging.CRITICAL):  # what they have to say is in what they raise
+            # SQLite's files answer, or say at once that they cannot; what waits for a lock there gives up by itself
+            return work(nobody_waits) if self.file is not None else with_patience(work)
+
+
+def optuna_mirror(out: Path, storage: str | None = None) -> Mirror:
+    """Optuna's database: the URL named by ``--storage``, or the file in ``out``."""
+    return Mirror("Optuna", storage or sqlite_url(out / _FILES["Optuna"]), out)
+
+
+def mlflow_mirror(out: Path, tracking: str | None = None) -> Mirror:
+    """MLflow's place: the URI named by ``--tracking``, or by $MLFLOW_TRACKING_URI, or the file in ``out``."""
+    return Mirror("MLflow", tracking_uri(tracking, out), out)
+
+
+def files_beside(folder: Path) -> list[Mirror]:
+    """The mirrors that are files beside a study's folder; without MLflow's where MLflow is not installed."""
+    out = folder.absolute().parent
+    return [
+        Mirror(name, sqlite_url(out / file), out)
+        for name, file in _FILES.items()
+        if (out / file).is_file() and (name == "Optuna" or find_spec("mlflow") is not None)
+    ]
+
+
+def agrees(mirror: Mirror, folder: Path) -> bool:
+    """True where a mirror has every run of a study once, as its file has it. Nothing is written."""
+    try:
+        return (in_optuna if mirror.name == "Optuna" else in_mlflow)(folder, mirror.url).agrees
+    except Exception:  # noqa: BLE001 - drivers raise their own kinds for what is damaged
+        return False
+
+
+def update(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
+    """Bring a mirror up to date with a study's folder, and make it again from all folders where nothing can use it any more.
+
+    Args:
+        mirror: what to bring up to date.
+        folder: a study's results folder in ``mirror.out``.
+        warn: is told of databases moved aside, and of other studies that could not be published again.
+
+    Returns what went wrong, None where nothing did. Either is noted in the folder.
+    """
+    try:
+        _update(mirror, folder, warn)
+    except Exception as error:  # noqa: BLE001 - the files are the truth: whatever a mirror raises costs no run
+        _note(folder, mirror, None)
+        return error
+    return None
+
+
+def rebuild(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
+    """Publish a study anew from its files, whatever it has of it; returns what went wrong.
+
+    A file that nothing can use is moved aside, and every study of its folder is published anew.
+    """
+    path = mirror.file
+    try:
+        if path is None or (path.exists() and fault(path, _module(mirror).half_made) is None):
+            mirror.run(lambda answered: _module(mirror).forget(folder, mirror.url, answered=answered))
+    except Exception as error:  # noqa: BLE001
+        if not _damaged(mirror, error):
+            return error
+    return update(mirror, folder, warn)
+
+
+def behind(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[str]:
+    """Mirrors that are not up to date with a study's folder, each with where it is; as noted there, without asking any of them."""
+    runs = _digest(manifest or read_manifest(folder))
+    found = []
+    for name, note in _notes(folder).items():
+        at = str(note.get("at"))
+        if at == _FILES[name]:
+            at = sqlite_url(folder.absolute().parent / at)
+        path = sqlite_path(at)
+        if note.get("runs") != runs or (path is not None and not path.exists()):
+            found.append(f"{name} ({at})")
+    return found
+
+
+def studies_in(out: Path) -> list[Path]:
+    """The results folders in a folder."""
+    return sorted(path.parent for path in out.glob("*/MANIFEST.json"))
+
+
+class Mirrors:
+    """The mirrors of one study while it runs: Optuna's is brought up to date at the start and follows run by run, and both are in the end.
+
+    Args:
+        folder: the study's results folder.
+        mirrors: Optuna's, and MLflow's where runs are recorded there.
+        warn: is told once of each mirror that fails.
+    """
+
+    def __init__(self, folder: Path, optuna: Mirror, mlflow: Mirror | None, warn: Warn) -> None:
+        self.folder, self.optuna, self.mlflow, self.warn = folder, optuna, mlflow, warn
+        self._ledger: Any = None
+        self._failed: set[str] = set()
+
+    def begin(self, searched: Mapping[str, Any], better: Any) -> None:
+        """Bring Optuna up to date, and open it for the trials to come: each arm's search space, and which scores are better."""
+        from zoneout_lab.study.trials import Ledger
+
+        error = update(self.optuna, self.folder, self.warn)
+        try:
+            if error is not None:
+                raise error
+            self._ledger = self.optuna.run(
+                lambda _: Ledger(self.optuna.url, self.folder.name, searched, better),
+            )
+        except Exception as failed:  # noqa: BLE001 - as in update
+            self._give_up(failed)
+
+    def end(self, run: Any, score: float | None, facts: Mapping[str, Any]) -> None:
+        """A run has ended: its score, None where it has none, and what is known of its file."""
+        if self._ledger is None:
+            return
+        try:
+            self.optuna.run(lambda _: self._ledger.add(run, score, facts))
+        except Exception as error:  # noqa: BLE001 - as in update
+            self._give_up(error)
+
+    def finish(self, say: Callable[[str], None]) -> list[str]:
+        """Bring both up to date with the files; returns those that are not, each with where it is."""
+        manifest = read_manifest(self.folder)
+        runs = {run: entry["sha256"] for run, entry in manifest["runs"].items()}
+        followed = self._ledger is not None and self._ledger.has(runs)
+        self._close()
+        left = []
+        for mirror in filter(None, (self.optuna, self.mlflow)):
+            if mirror is self.optuna and followed:
+                _note(self.folder, mirror, _digest(manifest))
+                continue
+            if mirror is self.mlflow and _notes(self.folder).get(mirror.name, {}).get("runs") != _digest(manifest):
+                say("Recording the runs in MLflow.")
+            error = update(mirror, self.folder, self.warn)
+            if error is not None:
+                left.append(f"{mirror.name} ({mirror.shown})")
+                if mirror.name not in self._failed:
+                    self._tell(mirror, error)
+        return left
+
+    def _give_up(self, error: Exception) -> None:
+        """Leave Optuna alone until the end of the study, saying so once."""
+        self._failed.add(self.optuna.name)
+        self._close()
+        wrong = "does not answer" if may_pass(error) else "cannot be used"
+        advice = remedy(error, self.optuna.option, "record them")
+        self.warn(f"Optuna's database {wrong} ({reason(error)}); runs go on without it. {advice}".rstrip())
+
+    def _tell(self, mirror: Mirror, error: Exception) -> None:
+        advice = remedy(error, mirror.option, "publish them")
+        self.warn(
+            f"{mirror.name} at {mirror.shown} was not updated: {reason(error)}. The results are complete. {advice}".rstrip()
+        )
+
+    def _close(self) -> None:
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            with suppress(Exception):
+                self.optuna.run(lambda _: ledger.close())
+
+
+def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
+    runs = _digest(read_manifest(folder))
+    module = _module(mirror)
+    # a server that hangs may be waited for by others, too
+    seconds = -1 if mirror.file is not None else PATIENCE
+    with taking_turns(mirror.out, warn, seconds), interrupts.careful(), quiet(*_LOGGERS, level=logging.CRITICAL):
+        again = _prepare(mirror, folder, warn)
+        try:
+            mirror.run(lambda answered: module.publish(folder, mirror.url, answered=answered))
+        except Exception as error:
+            path = mirror.file
+            if path is None or not path.exists() or not _damaged(mirror, error):
+                raise
+            again = _anew(mirror, path, reason(error), warn)
+            module.publish(folder, mirror.url)
+        for other in again:
+            if other != folder.absolute():
+                _publish_other(mirror, other, warn)
+    _note(folder, mirror, runs)
+
+
+def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:
+    """Make an SQLite file where there is none or an unusable one; returns the folders of which it has lost what it held."""
+    path = mirror.file
+    if path is None:
+        return []
+    if (wrong := fault(path, _module(mirror).half_made)) is not None:
+        # a file that a user named, and that never was a database, is left to its owner
+        if mirror.ours or "not a database" not in wrong:
+            return _anew(mirror, path, wrong, warn)
+        return []
+    if make_whole(path, _module(mirror).make_database):
+        return [each for each in _others(mirror) if _notes(each).get(mirror.name, {}).get("at") == mirror.noted]
+    return []
+
+
+def _anew(mirror: Mirror, path: Path, wrong: str, warn: Warn) -> list[Path]:
+    aside = move_aside(path)
+    warn(
+        f"{mirror.name}'s database {path} could not be used ({wrong}). It was moved to {aside}, and {path} is made again from the results of "
+        f"all studies in {mirror.out}."
+    )
+    make_whole(path, _module(mirror).make_database)
+    return _others(mirror)
+
+
+def _others(mirror: Mirror) -> list[Path]:
+    return [each.absolute() for each in studies_in(mirror.out)]
+
+
+def _publish_other(mirror: Mirror, folder: Path, warn: Warn) -> None:
+    try:
+        runs = _digest(read_manifest(folder))
+        _module(mirror).publish(folder, mirror.url)
+        _note(folder, mirror, runs)
+    except LabError as error:
+        warn(f"{folder.name} is not in {mirror.name}'s new database: {told(error)}")
+
+
+def _damaged(mirror: Mirror, error: BaseException) -> bool:
+    """True where an error says that an SQLite file is damaged."""
+    text = reason(error)
+    return any(word in text for word in _DAMAGED) or (mirror.ours and "not a database" in text)
+
+
+def _module(mirror: Mirror) -> ModuleType:
+    """What knows the mirror: functions publish, forget, make_database and half_made."""
+    if mirror.name == "Optuna":
+        from zoneout_lab.study import trials
+
+        return trials
+    from zoneout_lab.study import tracking
+
+    return tracking
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """A digest of which runs there are, and from which files."""
+    runs = {run: entry["sha256"] for run, entry in manifest["runs"].items()}
+    return hashlib.sha256(json.dumps(runs, sort_keys=True).encode()).hexdigest()
+
+
+def _notes(folder: Path) -> dict[Name, dict[str, Any]]:
+    try:
+        notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
+        return {name: dict(notes[name]) for name in _FILES if name in notes}
+    except (OSError, ValueError, TypeError):
+        return {}  # what is not known to be up to date is brought up to date by the next run
+
+
+def _note(folder: Path, mirror: Mirror, runs: str | None) -> None:
+    notes: dict[Name, dict[str, Any]] = _notes(folder)
+    note = {"at": mirror.noted, "runs": runs}
+    if notes.get(mirror.name) != note:
+        with suppress(LabError):  # a disk that is full is told of by those who write what matters
+            content = json.dumps({**notes, mirror.name: note}, indent=1, sort_keys=True) + "\n"
+            schema.write_bytes(folder / _NOTES, content.encode())
