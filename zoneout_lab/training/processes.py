@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import pickle
+import pickle  # nosec B403 - of errors that our own processes pass on
 import queue
 import signal
 import sys
