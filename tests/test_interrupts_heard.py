@@ -129,10 +129,20 @@ def test_ignored_signals_stay_ignored():
     assert child.stdout == "1\n" or "SIG_IGN" in child.stdout
 
 
+def heard() -> None:
+    """No signal is ignored, as one is below nohup."""
+    for number in interrupts.SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def begun(body: str) -> subprocess.Popen[str]:
     """A process that runs the body, once it is busy."""
     child = subprocess.Popen(
-        [sys.executable, "-c", PROCESS.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROCESS.format(body=body)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heard,
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "busy\n"

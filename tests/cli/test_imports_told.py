@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from zoneout_lab.manifest import written
+
 HALF = '''
 from dataclasses import dataclass
 from zoneout_lab.regularizers import Zoneout
@@ -71,7 +73,7 @@ def trapped(finished, tmp_path, monkeypatch):
             arm["change"] = {"model.cell": {"kind": name}}
         study["measures"] = [{"kind": name}]
         study["code"] = {"trap": "0" * 64, "./trap.py": "0" * 64}
-    (folder / "MANIFEST.json").write_text(json.dumps(manifest))
+    (folder / "MANIFEST.json").write_bytes(written(manifest))
     (folder / "spec.json").unlink()
     (folder / "study.nc").unlink()
     monkeypatch.syspath_prepend(str(tmp_path))

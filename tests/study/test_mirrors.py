@@ -96,4 +96,4 @@ def test_what_cannot_be_read_is_damage(folder, name):
     (damage,) = (damage for row in verify(folder) for damage in row.damages)
     assert damage.path == folder.parent / name
     assert "cannot be read" in damage.fault
-    assert damage.cure.startswith("Move it away")
+    assert damage.cure.startswith("verify --repair makes it anew")

@@ -25,7 +25,7 @@ def test_every_file_and_its_digest(ran):
     for path, digest in listed.items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
     assert {path.name for path in ran.folder.iterdir()} == {
-        "runs", "spec.json", "MANIFEST.json", "study.nc", "report.html", ".lock"
+        "runs", "spec.json", "MANIFEST.json", "study.nc", "report.html", "mirrors.json", ".lock"
     }  # fmt: skip
     assert json.loads((ran.folder / "spec.json").read_text()) == content["study"] == STUDY.resolved().to_json()
     assert (ran.trained, ran.planned, ran.failed, ran.diverged) == (4, 4, [], 0)
