@@ -175,6 +175,8 @@ def test_postgresql_stops_in_the_middle_and_comes_back(postgresql, tmp_path, how
     summary = run(small(seeds=1), tmp_path, watcher=watcher, **places)
     assert (summary.behind, heard) == ([], [])
     assert_in(summary.folder, *mirrors)
+    assert list((tmp_path / "mlartifacts").rglob("report.html"))
+    assert not Path("mlruns").exists()
 
     study = small(seeds=3)
     begun = []

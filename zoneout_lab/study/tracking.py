@@ -45,7 +45,7 @@ def check_tracking(uri: str | None) -> None:
     uri = uri or os.environ.get(TRACKING_VARIABLE)
     if not uri:
         return
-    if uri.partition(":")[0].partition("+")[0] in _DATABASES:
+    if _is_database(uri):
         check_database_url(uri, origin)
         return
     try:
@@ -175,7 +175,7 @@ def _other_schema(version: str, uri: str) -> str:
 
 def _let_go(uri: str) -> None:
     """Close MLflow's connections to a database: it keeps them for as long as the process lives, also to a file that was replaced."""
-    if uri.partition(":")[0].partition("+")[0] in _DATABASES:
+    if _is_database(uri):
         with suppress(Exception):
             from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -186,7 +186,7 @@ def _let_go(uri: str) -> None:
 def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -> int:
     manifest = read_manifest(folder)
     study = manifest["study"]
-    experiment = _experiment(client, study["name"], uri)
+    experiment = _experiment(client, study["name"], uri, folder.parent)
     answered()
     there = _only_one_each(client, _there(client, experiment, folder.name, answered), answered)
     parent = _parent(client, experiment, folder, manifest, there.get(""))
@@ -219,7 +219,12 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
     return added
 
 
-def _experiment(client: MlflowClient, name: str, uri: str) -> str:
+def _is_database(uri: str) -> bool:
+    """True where MLflow writes to a database by itself, and no server stands between."""
+    return uri.partition(":")[0].partition("+")[0] in _DATABASES
+
+
+def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None and found.lifecycle_stage == LifecycleStage.DELETED:
         at = shlex.quote(without_password(uri))
@@ -230,9 +235,10 @@ def _experiment(client: MlflowClient, name: str, uri: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     location, database = None, sqlite_path(uri)
-    if database is not None:
-        # otherwise artifacts go to a folder below wherever the command happened to be started
-        location = (database.parent / "mlartifacts" / name).absolute().as_uri()
+    if database is not None or _is_database(uri):
+        # otherwise artifacts go to a folder below wherever the command happened to be started; a server has a place of its own
+        beside = database.parent if database is not None else out
+        location = (beside / "mlartifacts" / name).absolute().as_uri()
     try:
         return str(client.create_experiment(name, artifact_location=location))
     except MlflowException:
