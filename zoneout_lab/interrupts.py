@@ -52,6 +52,12 @@ def ask(number: int) -> None:
     _asked = number
 
 
+def take_back() -> None:
+    """Forget a request that :func:`ask` noted for something which has ended."""
+    global _asked
+    _asked = None
+
+
 def exit_code(number: int) -> int:
     """What a shell expects of a process that a signal stopped: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
     return 128 + number
