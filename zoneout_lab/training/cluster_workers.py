@@ -107,6 +107,9 @@ class Workers:
                 "The connection to the Dask scheduler is lost. Finished runs are kept, and what was being trained goes on from its last "
                 "checkpoint: see that the scheduler and its workers run, and start the same command again."
             )
+        for member in list(self.members.values()):
+            if not member.about and member.hello.done():
+                self._take_in(member)
         now = time.monotonic()
         if self.client.status != "running" or (now < self._looked + _LOOKS_EVERY and not at_once):
             return []
@@ -123,9 +126,6 @@ class Workers:
                 self.members[address].takes_tasks = state["status"] == "running"
             elif (address, state["local_directory"]) not in self._unfit:
                 self._greet(address, state)
-        for member in list(self.members.values()):
-            if not member.about and member.hello.done():
-                self._take_in(member)
         self._say_if_none(found)
         return lost
 

@@ -27,7 +27,16 @@ class DaskCluster:
 
     def start_scheduler(self, port: int = 0) -> None:
         self.file.unlink(missing_ok=True)
-        self._start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--scheduler-file", str(self.file))
+        self._start(
+            "scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--no-dashboard",
+            "--scheduler-file",
+            str(self.file),
+        )
         until = time.monotonic() + 60
         while not self.file.exists():
             assert time.monotonic() < until, (self.folder / "scheduler.log").read_text()
@@ -57,6 +66,7 @@ class DaskCluster:
                 [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments],
                 stdout=log,
                 stderr=log,
+                cwd=self.folder,
                 env=os.environ | {"OMP_NUM_THREADS": "1"} | (env or {}),
                 start_new_session=True,
             )
