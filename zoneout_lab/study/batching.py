@@ -48,9 +48,10 @@ def batches(
     return out
 
 
-def memory_for_batches() -> int:
-    """Bytes of this machine's memory that batches may use: a fraction of what is free."""
-    return int(memory_available() * _SHARE_OF_MEMORY)
+def memory_for_batches(limit: int | None = None) -> int:
+    """Bytes of this machine's memory that batches may use: a fraction of what is free, and of a ``limit`` to this process."""
+    free = memory_available()
+    return int((free if limit is None else min(free, limit)) * _SHARE_OF_MEMORY)
 
 
 def path_of(run: Run) -> str:

@@ -195,11 +195,8 @@ class Driver:
 
     def _would_fit(self, run: Run) -> str:
         """What to do about a run that does not fit the memory by itself."""
-        free = (
-            self.cluster().workers.memory()
-            if self.cluster
-            else device_memory(self.device) or provenance.memory_available()
-        )
+        free = self.cluster().workers.memory() if self.cluster else device_memory(self.device)
+        free = free or provenance.memory_available()
         steps, reads = self.data.train.steps, self.data.train.reads or 1
         needed = bytes_per_replica(run, steps, self.device, reads=reads)
         most = largest_batch(run, steps, free // 2, self.device, reads=reads)

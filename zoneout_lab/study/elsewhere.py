@@ -86,11 +86,13 @@ def of_this_machine(device: str) -> dict[str, Any]:
     """
     if (missing := why_missing(device)) is not None:
         return {"missing": missing}
+    from distributed.system import MEMORY_LIMIT  # in a container, or as a batch system sets it
+
     if device.startswith("cuda"):
         torch.cuda.empty_cache()  # of an earlier study
     return {
         "missing": "",
-        "memory": device_memory(device) or memory_for_batches(),
+        "memory": device_memory(device) or memory_for_batches(MEMORY_LIMIT),
         "origin": {
             "versions": provenance.versions(),
             "machine": provenance.machine(device),

@@ -152,8 +152,8 @@ class _Crew:
     def _done(self, member: Member) -> Iterator[tuple[int, Result]]:
         """What a worker has finished; it is given the next batch first, to train it while the results are written."""
         job, number = member.job, member.number
-        assert job is not None
-        assert number is not None
+        if job is None or number is None:
+            return  # it was seen to be lost with another
         if job.status == "finished":
             try:
                 result = _result(job, _TRANSFER)

@@ -93,9 +93,10 @@ class Workers:
             self._news.clear()
 
     def memory(self) -> int:
-        """Bytes that each of the ready workers can use at least: those on one host share its memory."""
+        """Bytes that each of the ready workers can use at least: those on one host share its memory. 0 where none is ready."""
         beside = Counter(member.host for member in self.ready)
-        return min(int(member.about["memory"]) // (1 if self._on_gpu else beside[member.host]) for member in self.ready)
+        free = (int(each.about["memory"]) // (1 if self._on_gpu else beside[each.host]) for each in self.ready)
+        return min(free, default=0)
 
     def look(self, *, at_once: bool = False) -> list[Member]:
         """See which workers there are, ``at_once`` or if the last time was a second ago; those that are lost are returned.
