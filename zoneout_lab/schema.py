@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, interrupts, profiles, sealed
+from zoneout_lab import guarded, hdf5, interrupts, netcdf_written, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
 from zoneout_lab.recorded import check_study
@@ -263,16 +263,22 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
 
 def write_tree(tree: xr.DataTree, path: Path) -> str:
     """Write a tree as netCDF-4, its profiles compressed and sealed at its end, and return the file's SHA-256."""
-    packed = {"zlib": True, "complevel": 4, "shuffle": True}
-    encoding = {
-        node.path: {
-            name: packed for name, v in node.data_vars.items() if v.dtype.kind == "f" and v.size > _WORTH_PACKING
+    try:
+        content = netcdf_written.written(tree, _worth_packing)
+    except netcdf_written.UnfamiliarError:
+        packed = {"zlib": True, "complevel": 4, "shuffle": True}
+        encoding = {
+            node.path: {name: packed for name, v in node.data_vars.items() if _worth_packing(v.variable)}
+            for node in tree.subtree
         }
-        for node in tree.subtree
-    }
-    content = sealed.sealed(bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding)))
+        content = bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
+    content = sealed.sealed(content)
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
+
+
+def _worth_packing(variable: xr.Variable) -> bool:
+    return variable.dtype.kind == "f" and variable.size > _WORTH_PACKING
 
 
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
