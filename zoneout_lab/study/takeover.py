@@ -143,7 +143,7 @@ def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: st
         except OSError:  # another file system, or one without links; or a leftover is in the way
             schema.write_bytes(part, file.read_bytes())
         tree = schema.read_tree(part, sha256)
-        about = _about(tree, run, score)
+        about = about(tree, run, score)
         part.replace(target)
     except (OSError, InputRefusedError) as error:
         raise IntegrityError(f"{file.name} can be neither linked nor copied ({error}).") from error
@@ -153,8 +153,8 @@ def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: st
     return {"file": name, "sha256": sha256, "arm": run.arm, "seed": run.seed, "phase": phase} | about
 
 
-def _about(tree: xr.DataTree, run: Run, score: str) -> dict[str, Any]:
-    """A run's status and best validation score, read off its file."""
+def about(tree: xr.DataTree, run: Run, score: str) -> dict[str, Any]:
+    """A run's status and best validation score, read off its file. Raises IntegrityError where it is another run's."""
     spec = schema.provenance(tree, "spec") if "provenance" in tree.children else None
     if spec != run.model_dump(mode="json") or tree.attrs.get("run_id") != run.id:
         raise IntegrityError(f"what it calls run {run.id} is another one.")
