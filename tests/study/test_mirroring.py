@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -17,7 +16,7 @@ import optuna
 import pytest
 from small_study import listening, manifest, run, searching, small
 
-from zoneout_lab.study import patience
+from zoneout_lab.study import mirror_notes, patience
 from zoneout_lab.study.mirroring import behind, mlflow_mirror, optuna_mirror, update
 from zoneout_lab.study.mirrors import in_mlflow, in_optuna
 from zoneout_lab.study.repair import repair
@@ -182,8 +181,6 @@ def test_what_is_noted_has_no_password_and_says_what_is_behind(copy):
     assert "s3cret" not in (copy / "mirrors.json").read_text()
     assert update(optuna_mirror(copy.parent), copy, print) is None
     assert behind(copy) == []
-    (copy / "mirrors.json").write_text("damaged")
-    assert behind(copy) == []
 
 
 def test_doubled_and_wrong_records_are_put_right(copy):
@@ -232,9 +229,29 @@ def test_servers_that_hang_cost_a_bounded_time_and_no_run(copy, silent, monkeypa
     assert_complete(copy.parent)
 
 
+def test_a_damaged_note_says_nothing_and_is_written_again(copy):
+    """A bit that makes it say that MLflow is elsewhere, or has other runs, makes it say nothing."""
+    path = copy / "mirrors.json"
+    whole = path.read_bytes()
+    assert set(mirror_notes.read(copy)) == {"Optuna", "MLflow"}
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        assert mirror_notes.read(copy) == {}, changed
+        assert mirror_notes.is_damaged(copy)
+        assert behind(copy) == []
+    assert run(STUDY, copy.parent, tracking="default").behind == []
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[:-9])
+    said: list[str] = []
+    repair(copy, said.append, said.append)
+    assert [f"Removed {path}" in each for each in said] == [True]
+    assert not path.exists()
+    assert behind(copy) == []
+
+
 def test_notes_are_of_the_runs_they_were_made_with(copy):
-    notes = json.loads((copy / "mirrors.json").read_text())
-    assert set(notes) == {"Optuna", "MLflow"}
     next((copy / "runs").glob("*.nc")).unlink()
     run(STUDY, copy.parent)  # without MLflow
     assert [each.split()[0] for each in behind(copy)] == ["MLflow"]

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from zoneout_lab import interrupts, schema
-from zoneout_lab.errors import LabError, told
+from zoneout_lab import interrupts
+from zoneout_lab.errors import LabError, UsageError, told
 from zoneout_lab.passwords import remember
+from zoneout_lab.study import mirror_notes
 from zoneout_lab.study.databases import (
+    check_database_url,
     may_pass,
     quiet,
     reason,
@@ -32,15 +34,17 @@ from zoneout_lab.study.databases import (
     tracking_uri,
     without_password,
 )
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
+from zoneout_lab.study.mirrors import Mirrored, in_mlflow, in_optuna
 from zoneout_lab.study.patience import PATIENCE, Answered, nobody_waits, with_patience
 from zoneout_lab.study.sqlite_files import fault, make_whole, move_aside
 from zoneout_lab.study.store import Warn, read_manifest, taking_turns
 
 Name = Literal["Optuna", "MLflow"]
-_FILES: dict[Name, str] = {"Optuna": "optuna.db", "MLflow": "mlflow.db"}
-_OPTIONS: dict[Name, str] = {"Optuna": "--storage", "MLflow": "--tracking"}
-_NOTES = "mirrors.json"
+#: the files in --out that they are, and the options that name other places
+FILES: dict[Name, str] = {"Optuna": "optuna.db", "MLflow": "mlflow.db"}
+OPTIONS: dict[Name, str] = {"Optuna": "--storage", "MLflow": "--tracking"}
+#: what installs MLflow
+INSTALL = 'pip install "zoneout-lab[tracking]"'
 _LOGGERS = ("optuna", "mlflow", "alembic", "urllib3", "sqlalchemy")
 # what a database says whose contents are damaged where nobody had looked before
 _DAMAGED = ("malformed", "no such table", "no such column", "already exists")
@@ -65,7 +69,7 @@ class Mirror:
     @property
     def option(self) -> str:
         """The option that names another place for it."""
-        return _OPTIONS[self.name]
+        return OPTIONS[self.name]
 
     @property
     def file(self) -> Path | None:
@@ -75,12 +79,12 @@ class Mirror:
     @property
     def ours(self) -> bool:
         """True for the file that was made in ``out`` because no other place was named."""
-        return self.url == sqlite_url(self.out / _FILES[self.name])
+        return self.url == sqlite_url(self.out / FILES[self.name])
 
     @property
     def noted(self) -> str:
         """Where it is, as a results folder notes it: the name of a file beside the folder, which may be moved with it, else a URL."""
-        return _FILES[self.name] if self.ours else self.shown
+        return FILES[self.name] if self.ours else self.shown
 
     def run(self, work: Callable[[Answered], Any]) -> Any:
         """Do some work on it; on a server only for as long as answers come."""
@@ -91,7 +95,7 @@ class Mirror:
 
 def optuna_mirror(out: Path, storage: str | None = None) -> Mirror:
     """Optuna's database: the URL named by ``--storage``, or the file in ``out``."""
-    return Mirror("Optuna", storage or sqlite_url(out / _FILES["Optuna"]), out)
+    return Mirror("Optuna", storage or sqlite_url(out / FILES["Optuna"]), out)
 
 
 def mlflow_mirror(out: Path, tracking: str | None = None) -> Mirror:
@@ -99,22 +103,48 @@ def mlflow_mirror(out: Path, tracking: str | None = None) -> Mirror:
     return Mirror("MLflow", tracking_uri(tracking, out), out)
 
 
-def files_beside(folder: Path) -> list[Mirror]:
-    """The mirrors that are files beside a study's folder; without MLflow's where MLflow is not installed."""
+def named(folder: Path, storage: str | None = None, tracking: str | None = None) -> list[Mirror]:
+    """A study's mirrors: those at the URLs that are named, else the files beside its folder; without MLflow's where MLflow is not installed.
+
+    Raises UsageError where a URL is not one of a database or of MLflow, or is MLflow's and MLflow is not installed.
+    """
+    check_named(storage, tracking)
     out = folder.absolute().parent
+    places = {"Optuna": storage, "MLflow": tracking}
     return [
-        Mirror(name, sqlite_url(out / file), out)
-        for name, file in _FILES.items()
-        if (out / file).is_file() and (name == "Optuna" or find_spec("mlflow") is not None)
+        Mirror(name, places[name] or sqlite_url(out / file), out)
+        for name, file in FILES.items()
+        if places[name] or ((out / file).is_file() and (name == "Optuna" or find_spec("mlflow") is not None))
     ]
 
 
-def agrees(mirror: Mirror, folder: Path) -> bool:
-    """True where a mirror has every run of a study once, as its file has it. Nothing is written."""
-    try:
-        return (in_optuna if mirror.name == "Optuna" else in_mlflow)(folder, mirror.url).agrees
-    except Exception:  # noqa: BLE001 - drivers raise their own kinds for what is damaged
-        return False
+def check_named(storage: str | None, tracking: str | None) -> None:
+    """Raise UsageError for a place that no study can be mirrored in. No server is contacted."""
+    if storage is not None:
+        check_database_url(storage, OPTIONS["Optuna"])
+    if tracking is None:
+        return
+    if find_spec("mlflow") is None:
+        raise UsageError(
+            f"--tracking {without_password(tracking)!r} needs MLflow, which is not installed. To install it: {INSTALL}. Or leave "
+            "--tracking out: runs are then not recorded in MLflow."
+        )
+    with suppress(RuntimeError):  # MLflow itself cannot be imported, which must not stop a run
+        from zoneout_lab.study.tracking import check_tracking
+
+        check_tracking(tracking)
+
+
+def compared(mirror: Mirror, folder: Path) -> Mirrored:
+    """How a mirror differs from a study's folder. Nothing is written.
+
+    Raises IntegrityError where a run's file is damaged, TimeoutError where a server does not answer, and what its driver raises.
+    """
+    if mirror.name == "Optuna":
+        found = mirror.run(lambda _: in_optuna(folder, mirror.url))
+    else:
+        found = mirror.run(lambda answered: in_mlflow(folder, mirror.url, answered))
+    return cast(Mirrored, found)
 
 
 def update(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
@@ -130,7 +160,7 @@ def update(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
     try:
         _update(mirror, folder, warn)
     except Exception as error:  # noqa: BLE001 - the files are the truth: whatever a mirror raises costs no run
-        _note(folder, mirror, None)
+        mirror_notes.write(folder, mirror.name, mirror.noted, None)
         return error
     return None
 
@@ -153,10 +183,13 @@ def rebuild(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
 def behind(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[str]:
     """Mirrors that are not up to date with a study's folder, each with where it is; as noted there, without asking any of them."""
     runs = _digest(manifest or read_manifest(folder))
-    found = []
-    for name, note in _notes(folder).items():
+    found, notes = [], mirror_notes.read(folder)
+    for name in FILES:
+        note = notes.get(name)
+        if note is None:
+            continue
         at = str(note.get("at"))
-        if at == _FILES[name]:
+        if at == FILES[name]:
             at = sqlite_url(folder.absolute().parent / at)
         path = sqlite_path(at)
         if note.get("runs") != runs or (path is not None and not path.exists()):
@@ -215,9 +248,11 @@ class Mirrors:
         left = []
         for mirror in filter(None, (self.optuna, self.mlflow)):
             if mirror is self.optuna and followed:
-                _note(self.folder, mirror, _digest(manifest))
+                mirror_notes.write(self.folder, mirror.name, mirror.noted, _digest(manifest))
                 continue
-            if mirror is self.mlflow and _notes(self.folder).get(mirror.name, {}).get("runs") != _digest(manifest):
+            if mirror is self.mlflow and mirror_notes.read(self.folder).get(mirror.name, {}).get("runs") != _digest(
+                manifest
+            ):
                 say("Recording the runs in MLflow.")
             error = update(mirror, self.folder, self.warn)
             if error is not None:
@@ -265,7 +300,7 @@ def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
         for other in again:
             if other != folder.absolute():
                 _publish_other(mirror, other, warn)
-    _note(folder, mirror, runs)
+    mirror_notes.write(folder, mirror.name, mirror.noted, runs)
 
 
 def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:
@@ -279,7 +314,9 @@ def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:
             return _anew(mirror, path, wrong, warn)
         return []
     if make_whole(path, _module(mirror).make_database):
-        return [each for each in _others(mirror) if _notes(each).get(mirror.name, {}).get("at") == mirror.noted]
+        return [
+            each for each in _others(mirror) if mirror_notes.read(each).get(mirror.name, {}).get("at") == mirror.noted
+        ]
     return []
 
 
@@ -301,7 +338,7 @@ def _publish_other(mirror: Mirror, folder: Path, warn: Warn) -> None:
     try:
         runs = _digest(read_manifest(folder))
         _module(mirror).publish(folder, mirror.url)
-        _note(folder, mirror, runs)
+        mirror_notes.write(folder, mirror.name, mirror.noted, runs)
     except LabError as error:
         warn(f"{folder.name} is not in {mirror.name}'s new database: {told(error)}")
 
@@ -327,20 +364,3 @@ def _digest(manifest: Mapping[str, Any]) -> str:
     """A digest of which runs there are, and from which files."""
     runs = {run: entry["sha256"] for run, entry in manifest["runs"].items()}
     return hashlib.sha256(json.dumps(runs, sort_keys=True).encode()).hexdigest()
-
-
-def _notes(folder: Path) -> dict[Name, dict[str, Any]]:
-    try:
-        notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
-        return {name: dict(notes[name]) for name in _FILES if name in notes}
-    except (OSError, ValueError, TypeError):
-        return {}  # what is not known to be up to date is brought up to date by the next run
-
-
-def _note(folder: Path, mirror: Mirror, runs: str | None) -> None:
-    notes: dict[Name, dict[str, Any]] = _notes(folder)
-    note = {"at": mirror.noted, "runs": runs}
-    if notes.get(mirror.name) != note:
-        with suppress(LabError):  # a disk that is full is told of by those who write what matters
-            content = json.dumps({**notes, mirror.name: note}, indent=1, sort_keys=True) + "\n"
-            schema.write_bytes(folder / _NOTES, content.encode())

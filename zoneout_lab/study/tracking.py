@@ -75,14 +75,14 @@ def publish(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> int
         return _publish(client, folder, uri, answered)
 
 
-def told_of(uri: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
+def told_of(uri: str, folder: Path, answered: Answered = nobody_waits) -> dict[str, list[dict[str, Any]]]:
     """What MLflow has of a study's finished runs, by our ids: ``sha256`` and ``status`` as it was told, and ``metrics``, the last of each.
 
     Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
     """
     with quiet("mlflow", "alembic"), _client(uri) as client:
         experiment = client.get_experiment_by_name(read_manifest(folder)["study"]["name"])
-        runs = {} if experiment is None else _there(client, experiment.experiment_id, folder.name, nobody_waits)
+        runs = {} if experiment is None else _there(client, experiment.experiment_id, folder.name, answered)
     return {
         run_id: [
             {
