@@ -263,22 +263,23 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
 
 def write_tree(tree: xr.DataTree, path: Path) -> str:
     """Write a tree as netCDF-4, its profiles compressed and sealed at its end, and return the file's SHA-256."""
-    try:
-        content = netcdf_written.written(tree, _worth_packing)
-    except netcdf_written.UnfamiliarError:
-        packed = {"zlib": True, "complevel": 4, "shuffle": True}
-        encoding = {
-            node.path: {name: packed for name, v in node.data_vars.items() if _worth_packing(v.variable)}
-            for node in tree.subtree
-        }
-        content = bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
-    content = sealed.sealed(content)
+    content = sealed.sealed(_content(tree))
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
-def _worth_packing(variable: xr.Variable) -> bool:
-    return variable.dtype.kind == "f" and variable.size > _WORTH_PACKING
+def _content(tree: xr.DataTree) -> bytes:
+    if tree.attrs.get("kind") == "run":  # there may be thousands of them
+        with contextlib.suppress(netcdf_written.UnfamiliarError):
+            return netcdf_written.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
+    packed = {"zlib": True, "complevel": 4, "shuffle": True}
+    encoding = {
+        node.path: {
+            name: packed for name, v in node.data_vars.items() if v.dtype.kind == "f" and v.size > _WORTH_PACKING
+        }
+        for node in tree.subtree
+    }
+    return bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
 
 
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:

@@ -40,7 +40,10 @@ def whole(tmp_path_factory):
 def killed(out: Path) -> Path:
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     ended = subprocess.run(
-        [sys.executable, "-c", KILLED, str(out)], env=os.environ | {"PYTHONPATH": path}, check=False, capture_output=True
+        [sys.executable, "-c", KILLED, str(out)],
+        env=os.environ | {"PYTHONPATH": path},
+        check=False,
+        capture_output=True,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     return out / STUDY.resolved().id
