@@ -143,14 +143,14 @@ def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: st
         except OSError:  # another file system, or one without links; or a leftover is in the way
             schema.write_bytes(part, file.read_bytes())
         tree = schema.read_tree(part, sha256)
-        about = about(tree, run, score)
+        found = about(tree, run, score)
         part.replace(target)
     except (OSError, InputRefusedError) as error:
         raise IntegrityError(f"{file.name} can be neither linked nor copied ({error}).") from error
     finally:
         with suppress(OSError):  # a rename onto another link to the same file leaves it
             part.unlink()
-    return {"file": name, "sha256": sha256, "arm": run.arm, "seed": run.seed, "phase": phase} | about
+    return {"file": name, "sha256": sha256, "arm": run.arm, "seed": run.seed, "phase": phase} | found
 
 
 def about(tree: xr.DataTree, run: Run, score: str) -> dict[str, Any]:
