@@ -28,7 +28,7 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
     return {}
 
 
-def write(folder: Path, name: str, at: str, runs: str | None, records: list[int] | None = None) -> None:
+def write(folder: Path, name: str, at: str, runs: str | None, records: list[int | str] | None = None) -> None:
     """Note of one mirror that it is up to date with these runs, or, with None, that it is not."""
     notes, note = read(folder), {"at": at, "runs": runs} | ({} if records is None else {"records": records})
     if notes.get(name) != note:

@@ -333,7 +333,7 @@ def _note(mirror: Mirror, folder: Path, runs: str) -> None:
     mirror_notes.write(folder, mirror.name, mirror.noted, runs, _records(mirror, folder))
 
 
-def _records(mirror: Mirror, folder: Path) -> list[int] | None:
+def _records(mirror: Mirror, folder: Path) -> records.Records | None:
     if mirror.file is None:
         return None
     return (records.in_optuna if mirror.name == "Optuna" else records.in_mlflow)(mirror.file, folder)

@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 from zoneout_lab import schema
 
+Records = list[int | str]
+
 _TRIALS = "SELECT COUNT(*), COUNT(DISTINCT state) FROM trials JOIN studies USING (study_id) WHERE study_name = ?"
 _RUNS = """
 SELECT COUNT(*) FROM tags JOIN runs USING (run_uuid)
@@ -26,21 +28,26 @@ AND NOT EXISTS (SELECT 1 FROM tags AS one WHERE one.run_uuid = study.run_uuid AN
 """
 
 
-def in_optuna(path: Path, folder: Path) -> list[int] | None:
-    """How many trials of a study's folder there are, and in how many states; None where the file does not say."""
+def in_optuna(path: Path, folder: Path) -> Records | None:
+    """Versions of the tables, and how many trials of a study's folder there are, in how many states; None where the file does not say."""
     with suppress(sqlite3.Error), closing(_opened(path)) as connection:
-        return list(connection.execute(_TRIALS, (folder.name,)).fetchone())
+        return [*_versions(connection, "version_info"), *connection.execute(_TRIALS, (folder.name,)).fetchone()]
     return None
 
 
-def in_mlflow(path: Path, folder: Path) -> list[int] | None:
-    """How many finished runs of a study's folder there are; None where the file does not say, or has another report than the folder."""
+def in_mlflow(path: Path, folder: Path) -> Records | None:
+    """The version of the tables, and how many finished runs of a study's folder there are; None where the file does not say, or has another
+    report than the folder."""
     report = folder / "report.html"
     with suppress(sqlite3.Error, OSError), closing(_opened(path)) as connection:
         published = [sha256 for (sha256,) in connection.execute(_REPORT, (folder.name,))]
         if published == ([schema.digest(report)] if report.is_file() else []):
-            return list(connection.execute(_RUNS, (folder.name,)).fetchone())
+            return [*_versions(connection), *connection.execute(_RUNS, (folder.name,)).fetchone()]
     return None
+
+
+def _versions(connection: sqlite3.Connection, *tables: str) -> Records:
+    return [str(row) for table in ("alembic_version", *tables) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608
 
 
 def _opened(path: Path) -> sqlite3.Connection:
