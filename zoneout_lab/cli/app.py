@@ -239,11 +239,17 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Rebuild what can be derived, and move aside what is to be trained again.")
     ] = False,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna database URL. Default: optuna.db beside the folder, where there is one.")
+    ] = None,
+    tracking: Annotated[
+        str | None, typer.Option(help="MLflow tracking URI. Default: mlflow.db beside the folder, where there is one.")
+    ] = None,
 ) -> None:
-    """Check every file of a study, and the databases beside it, against what was written."""
+    """Check every file of a study, and Optuna's and MLflow's copies of it, against what was written."""
     from zoneout_lab.cli.verify import show_verified
 
-    show_verified(folder, mend=repair)
+    show_verified(folder, mend=repair, storage=storage, tracking=tracking)
 
 
 @app.command()

@@ -24,6 +24,7 @@ from zoneout_lab.study.takeover import Siblings, found, from_where
 from zoneout_lab.tasks import load_task, make_task, task_name
 from zoneout_lab.training import default_workers
 
+_MOST_LISTED = 20
 _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as they could be
 
 
@@ -139,10 +140,14 @@ def _plan(
     loaded = load_task(task, data)
     warnings = check_parts(study, task, loaded)
     there = manifest["runs"] if manifest else {}
-    missing = [run for run in runs if run.id not in there or not (folder / there[run.id]["file"]).exists()]
+    left = {
+        run_id: run
+        for run_id, run in ((run.id, run) for run in runs)
+        if run_id not in there or not (folder / there[run_id]["file"]).exists()
+    }
     siblings = Siblings(out, study.id, loaded.digest, warnings.append)
-    taken = found(missing, siblings)
-    missing = [run for run in missing if run.id not in taken]
+    taken = found(left, siblings)
+    missing = [run for run_id, run in left.items() if run_id not in taken]
     work = batches(
         [*tuning_runs, *missing] if missing else [],
         loaded.train.steps,
@@ -182,7 +187,7 @@ def _plan(
         "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {len(runs) // len(study.arms)} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
-        "missing": f"{len(missing)}, trained in batches of {'at most ' if expected is None else ''}{', '.join(str(len(b)) for b in work)}" if work else "none",
+        "missing": f"{len(missing)}, trained in batches of {'at most ' if expected is None else ''}{in_words([len(b) for b in work])}" if work else "none",
         **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
         **({"power": f"{line}; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
@@ -214,6 +219,17 @@ def hypotheses(study: Study) -> str:
         return "none"
     corrected = (", Holm" if study.family == "holm" else ", flipped jointly") if m > 1 else ""
     return f"{m} at α = {study.alpha}{corrected}: {seeds_needed(study)} seeds can decide, {study.seeds} are run"
+
+
+def in_words(sizes: Sequence[int]) -> str:
+    """Sizes of batches in their order; how many there are of each where they are more than can be read.
+
+    >>> in_words([6, 6, 5]), in_words([16] * 624 + [12])
+    ('6, 6, 5', '16 (624 times), 12')
+    """
+    if len(sizes) <= _MOST_LISTED:
+        return ", ".join(map(str, sizes))
+    return ", ".join(f"{size} ({many} times)" if many > 1 else str(size) for size, many in Counter(sizes).items())
 
 
 def _cells(study: Study) -> str:
