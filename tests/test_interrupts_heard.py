@@ -12,7 +12,6 @@ import pytest
 
 from zoneout_lab import interrupts
 
-
 # sends itself a signal at the {at}-th line of that function
 AT_A_LINE = """
 import os, signal, sys, time
