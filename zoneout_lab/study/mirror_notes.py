@@ -1,5 +1,7 @@
 """What a results folder notes of its mirrors: where each is, and a digest of the runs that it was last brought up to date with.
 
+Of an SQLite file it notes, too, how many records there were then.
+
 The file holds its own SHA-256. A damaged one says nothing: what is not known to be up to date is brought up to date by the next run.
 """
 
@@ -17,7 +19,7 @@ _SEAL = "sha256"
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
-    """By the name of a mirror: ``at``, where it is, and ``runs``, the digest. Empty where there is no such file, or a damaged one."""
+    """By the name of a mirror: ``at``, where it is, ``runs``, the digest, and ``records`` where they are known. Empty where there is no such file, or a damaged one."""
     path = folder / FILE
     with suppress(LabError, ValueError, TypeError):
         content = guarded.contents(path)
@@ -26,9 +28,9 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
     return {}
 
 
-def write(folder: Path, name: str, at: str, runs: str | None) -> None:
+def write(folder: Path, name: str, at: str, runs: str | None, records: list[int] | None = None) -> None:
     """Note of one mirror that it is up to date with these runs, or, with None, that it is not."""
-    notes, note = read(folder), {"at": at, "runs": runs}
+    notes, note = read(folder), {"at": at, "runs": runs} | ({} if records is None else {"records": records})
     if notes.get(name) != note:
         with suppress(LabError):  # a disk that is full is told of by those who write what matters
             schema.write_bytes(folder / FILE, sealed.sealed_json({**notes, name: note}))

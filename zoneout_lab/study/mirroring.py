@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any, Literal, cast
 from zoneout_lab import interrupts
 from zoneout_lab.errors import LabError, UsageError, told
 from zoneout_lab.passwords import remember
-from zoneout_lab.study import mirror_notes
+from zoneout_lab.study import mirror_notes, records
 from zoneout_lab.study.databases import (
     check_database_url,
     may_pass,
@@ -36,7 +36,7 @@ from zoneout_lab.study.databases import (
 )
 from zoneout_lab.study.mirrors import Mirrored, in_mlflow, in_optuna
 from zoneout_lab.study.patience import PATIENCE, Allowance, Answered, nobody_waits, with_patience
-from zoneout_lab.study.sqlite_files import fault, make_whole, move_aside
+from zoneout_lab.study.sqlite_files import fault, flushed_once, make_whole, move_aside
 from zoneout_lab.study.store import Warn, read_manifest, taking_turns
 
 Name = Literal["Optuna", "MLflow"]
@@ -89,7 +89,11 @@ class Mirror:
 
     def run(self, work: Callable[[Answered], Any]) -> Any:
         """Do some work on it; on a server only for as long as answers come."""
-        with quiet(*_LOGGERS, level=logging.CRITICAL):  # what they have to say is in what they raise
+        # what they have to say is in what they raise
+        with (
+            quiet(*_LOGGERS, level=logging.CRITICAL),
+            flushed_once(self.file) if self.ours and self.file else nullcontext(),
+        ):
             # SQLite's files answer, or say at once that they cannot; what waits for a lock there gives up by itself
             return work(nobody_waits) if self.file is not None else with_patience(work, self.allowance)
 
@@ -167,6 +171,22 @@ def update(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
     return None
 
 
+def is_as_noted(mirror: Mirror, folder: Path) -> bool:
+    """True where a mirror that is a file has what it had when it was last brought up to date, and the folder has no other runs since.
+
+    Nothing is read but how many records there are. False of a server, which is asked for all it has.
+    """
+    path, note = mirror.file, mirror_notes.read(folder).get(mirror.name, {})
+    return (
+        path is not None
+        and note.get("at") == mirror.noted
+        and note.get("runs") == _digest(read_manifest(folder))
+        and fault(path) is None
+        and (found := _records(mirror, folder)) is not None
+        and note.get("records") == found
+    )
+
+
 def rebuild(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
     """Publish a study anew from its files, whatever it has of it; returns what went wrong.
 
@@ -216,27 +236,31 @@ class Mirrors:
     def __init__(self, folder: Path, optuna: Mirror, mlflow: Mirror | None, warn: Warn) -> None:
         self.folder, self.optuna, self.mlflow, self.warn = folder, optuna, mlflow, warn
         self._ledger: Any = None
+        self._waits: Callable[[], Any] | None = None  # opens Optuna's when the first run ends: most often none does
         self._failed: set[str] = set()
 
     def begin(self, searched: Mapping[str, Any], better: Any) -> None:
-        """Bring Optuna up to date, and open it for the trials to come: each arm's search space, and which scores are better."""
-        from zoneout_lab.study.trials import Ledger
+        """Bring Optuna up to date, for the trials to come: each arm's search space, and which scores are better."""
 
-        error = update(self.optuna, self.folder, self.warn)
-        try:
-            if error is not None:
-                raise error
-            self._ledger = self.optuna.run(
-                lambda _: Ledger(self.optuna.url, self.folder.name, searched, better),
-            )
-        except Exception as failed:  # noqa: BLE001 - as in update
-            self._give_up(failed)
+        def ledger() -> Any:
+            from zoneout_lab.study.trials import Ledger
+
+            return self.optuna.run(lambda _: Ledger(self.optuna.url, self.folder.name, searched, better))
+
+        error = None if is_as_noted(self.optuna, self.folder) else update(self.optuna, self.folder, self.warn)
+        if error is None:
+            self._waits = ledger
+        else:
+            self._give_up(error)
 
     def end(self, run: Any, score: float | None, facts: Mapping[str, Any]) -> None:
         """A run has ended: its score, None where it has none, and what is known of its file."""
-        if self._ledger is None:
-            return
         try:
+            if self._waits is not None:
+                opens, self._waits = self._waits, None
+                self._ledger = opens()
+            if self._ledger is None:
+                return
             self.optuna.run(lambda _: self._ledger.add(run, score, facts))
         except Exception as error:  # noqa: BLE001 - as in update
             self._give_up(error)
@@ -245,17 +269,19 @@ class Mirrors:
         """Bring both up to date with the files; returns those that are not, each with where it is."""
         manifest = read_manifest(self.folder)
         runs = {run: entry["sha256"] for run, entry in manifest["runs"].items()}
-        followed = self._ledger is not None and self._ledger.has(runs)
+        # no run has ended since it was brought up to date, or it followed all of them
+        followed = self._waits is not None or (self._ledger is not None and self._ledger.has(runs))
         self._close()
         left = []
         for mirror in filter(None, (self.optuna, self.mlflow)):
             if mirror is self.optuna and followed:
-                mirror_notes.write(self.folder, mirror.name, mirror.noted, _digest(manifest))
+                _note(mirror, self.folder, _digest(manifest))
                 continue
-            if mirror is self.mlflow and mirror_notes.read(self.folder).get(mirror.name, {}).get("runs") != _digest(
-                manifest
-            ):
-                say("Recording the runs in MLflow.")
+            if mirror is self.mlflow:
+                if is_as_noted(mirror, self.folder):
+                    continue
+                if mirror_notes.read(self.folder).get(mirror.name, {}).get("runs") != _digest(manifest):
+                    say("Recording the runs in MLflow.")
             error = update(mirror, self.folder, self.warn)
             if error is not None:
                 left.append(f"{mirror.name} ({mirror.shown})")
@@ -278,7 +304,7 @@ class Mirrors:
         )
 
     def _close(self) -> None:
-        ledger, self._ledger = self._ledger, None
+        ledger, self._ledger, self._waits = self._ledger, None, None
         if ledger is not None:
             with suppress(Exception):
                 self.optuna.run(lambda _: ledger.close())
@@ -302,7 +328,17 @@ def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
         for other in again:
             if other != folder.absolute():
                 _publish_other(mirror, other, warn)
-    mirror_notes.write(folder, mirror.name, mirror.noted, runs)
+    _note(mirror, folder, runs)
+
+
+def _note(mirror: Mirror, folder: Path, runs: str) -> None:
+    mirror_notes.write(folder, mirror.name, mirror.noted, runs, _records(mirror, folder))
+
+
+def _records(mirror: Mirror, folder: Path) -> list[int] | None:
+    if mirror.file is None:
+        return None
+    return (records.in_optuna if mirror.name == "Optuna" else records.in_mlflow)(mirror.file, folder)
 
 
 def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:
@@ -340,7 +376,7 @@ def _publish_other(mirror: Mirror, folder: Path, warn: Warn) -> None:
     try:
         runs = _digest(read_manifest(folder))
         _module(mirror).publish(folder, mirror.url)
-        mirror_notes.write(folder, mirror.name, mirror.noted, runs)
+        _note(mirror, folder, runs)
     except LabError as error:
         warn(f"{folder.name} is not in {mirror.name}'s new database: {told(error)}")
 
