@@ -107,11 +107,12 @@ def test_a_librarys_warning_says_where_it_is_from(capsys):
 
 
 def test_a_scores_name_in_the_progress_bar_is_shown_and_not_obeyed(monkeypatch):
-    shown = console._Console(file=io.StringIO(), force_terminal=True, width=200, color_system="standard")
-    monkeypatch.setattr(progress, "errors", shown)
+    shown = io.StringIO()
+    terminal = console._Console(file=shown, force_terminal=True, width=200, color_system="standard")
+    monkeypatch.setattr(progress, "errors", terminal)
     with progress.watching(f"[red]x[/]{HOSTILE}") as watcher:
         watcher.begin(2)
         watcher.progress(0, 1, Progress(epoch=1, epochs=2, done=1, total=2, score=0.5))
-    assert "best [red]x[/]" in shown.file.getvalue()
-    assert not {"\x07", "\u202e", "\x9b"} & set(shown.file.getvalue())
-    assert "\x1b]0" not in shown.file.getvalue()
+    assert "best [red]x[/]" in shown.getvalue()
+    assert not {"\x07", "\u202e", "\x9b"} & set(shown.getvalue())
+    assert "\x1b]0" not in shown.getvalue()

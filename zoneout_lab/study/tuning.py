@@ -84,7 +84,7 @@ def searched(study: Study, tuned: Mapping[str, Any] | None) -> list[Run]:
     """The runs of the study's search: those that a finished one recorded, else as many of each arm as there will be, all at its own setting."""
     if study.tuning is None:
         return []
-    none = [{"params": {}}] * study.tuning.trials
+    none: list[dict[str, Any]] = [{"params": {}}] * study.tuning.trials
     return [
         study.run(_with(arm, trial["params"]), seed, phase="tune/")
         for arm in study.arms
