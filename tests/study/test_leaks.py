@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from small_study import run, small
+from sqlalchemy.pool import QueuePool
 
 STUDY = small(seeds=1)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -22,7 +23,9 @@ def held() -> dict[str, int]:
     gc.collect()
     this = psutil.Process()
     connections = [
-        engine.pool.checkedin() + engine.pool.checkedout() for engine in SqlAlchemyStore._engine_map.values()
+        pool.checkedin() + pool.checkedout()
+        for engine in SqlAlchemyStore._engine_map.values()
+        if isinstance(pool := engine.pool, QueuePool)
     ]
     return {
         "descriptors": this.num_fds(),
