@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess  # nosec B404 - this package's own command, with arguments from below
+import subprocess  # nosec B404 # this package's own command, with arguments from below
 import sys
 import time
 from pathlib import Path

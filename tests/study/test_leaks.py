@@ -21,7 +21,9 @@ def held() -> dict[str, int]:
 
     gc.collect()
     this = psutil.Process()
-    connections = [engine.pool.checkedin() + engine.pool.checkedout() for engine in SqlAlchemyStore._engine_map.values()]
+    connections = [
+        engine.pool.checkedin() + engine.pool.checkedout() for engine in SqlAlchemyStore._engine_map.values()
+    ]
     return {
         "descriptors": this.num_fds(),
         "processes": len(this.children(recursive=True)),

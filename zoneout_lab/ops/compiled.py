@@ -128,7 +128,8 @@ def _compiler() -> list[str] | None:
 @functools.cache
 def _version(compiler: tuple[str, ...]) -> str:
     command = [*compiler, "--version"]
-    return subprocess.run(command, check=True, capture_output=True, timeout=20).stdout.decode(errors="replace")  # noqa: S603 # nosec B603 # as above
+    done = subprocess.run(command, check=True, capture_output=True, timeout=20)  # noqa: S603 # nosec B603 # as above
+    return done.stdout.decode(errors="replace")
 
 
 @functools.cache

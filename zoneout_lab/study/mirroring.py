@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -35,7 +35,7 @@ from zoneout_lab.study.databases import (
     without_password,
 )
 from zoneout_lab.study.mirrors import Mirrored, in_mlflow, in_optuna
-from zoneout_lab.study.patience import PATIENCE, Answered, nobody_waits, with_patience
+from zoneout_lab.study.patience import PATIENCE, Allowance, Answered, nobody_waits, with_patience
 from zoneout_lab.study.sqlite_files import fault, flushed_once, make_whole, move_aside
 from zoneout_lab.study.store import Warn, read_manifest, taking_turns
 
@@ -57,6 +57,7 @@ class Mirror:
     name: Name
     url: str
     out: Path
+    allowance: Allowance = field(default_factory=Allowance, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         remember(self.url)
@@ -94,7 +95,7 @@ class Mirror:
             flushed_once(self.file) if self.ours and self.file else nullcontext(),
         ):
             # SQLite's files answer, or say at once that they cannot; what waits for a lock there gives up by itself
-            return work(nobody_waits) if self.file is not None else with_patience(work)
+            return work(nobody_waits) if self.file is not None else with_patience(work, self.allowance)
 
 
 def optuna_mirror(out: Path, storage: str | None = None) -> Mirror:
@@ -144,6 +145,7 @@ def compared(mirror: Mirror, folder: Path) -> Mirrored:
 
     Raises IntegrityError where a run's file is damaged, TimeoutError where a server does not answer, and what its driver raises.
     """
+    _module(mirror)  # importing it takes a while, and is not the server's
     if mirror.name == "Optuna":
         found = mirror.run(lambda _: in_optuna(folder, mirror.url))
     else:
@@ -190,10 +192,10 @@ def rebuild(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
 
     A file that nothing can use is moved aside, and every study of its folder is published anew.
     """
-    path = mirror.file
+    path, module = mirror.file, _module(mirror)
     try:
-        if path is None or (path.exists() and fault(path, _module(mirror).half_made) is None):
-            mirror.run(lambda answered: _module(mirror).forget(folder, mirror.url, answered=answered))
+        if path is None or (path.exists() and fault(path, module.half_made) is None):
+            mirror.run(lambda answered: module.forget(folder, mirror.url, answered=answered))
     except Exception as error:  # noqa: BLE001
         if not _damaged(mirror, error):
             return error

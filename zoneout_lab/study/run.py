@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from zoneout_lab.errors import UsageError
 from zoneout_lab.study import provenance
 from zoneout_lab.study.databases import TRACKING_VARIABLE
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
-from zoneout_lab.study.device import check_device
+from zoneout_lab.study.device import check_device, why_missing
 from zoneout_lab.study.driver import Driver, Watcher, origin
+from zoneout_lab.study.elsewhere import check_scheduler, on_cluster
 from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
 from zoneout_lab.study.mirroring import INSTALL, Mirror, Mirrors, check_named, mlflow_mirror, optuna_mirror
 from zoneout_lab.study.parts import check_parts
@@ -61,6 +63,7 @@ def run_study(
     command: str | None = None,
     watcher: Watcher | None = None,
     whole: Study | None = None,
+    scheduler: str | None = None,
 ) -> Summary:
     """Run what is missing of a study; the same call again does nothing.
 
@@ -71,7 +74,7 @@ def run_study(
         study: what to run.
         out: folder of results folders.
         data: folder with the task's data, where it does not come with a package.
-        device: ``cpu`` or ``cuda[:n]``.
+        device: ``cpu`` or ``cuda[:n]``; with a scheduler, of the workers.
         workers: processes that train at once; by default one for each core, and one on a GPU. More than one needs the usual
             ``if __name__ == "__main__":`` in a script that calls this. Results do not depend on it.
         storage: Optuna database URL; by default SQLite in ``out``.
@@ -82,6 +85,8 @@ def run_study(
             update.
         declared, overrides, command: the study as its file declares it, what was changed, and how to run it again.
         watcher: is told what happens.
+        scheduler: address or scheduler file of a Dask cluster, whose workers train instead of this machine. ``workers`` is then how many of them
+            at once; by default all.
         whole: the study of several tasks that this one is a part of: its seeds over all tasks have to suffice, and not those of this task.
 
     Raises InputRefusedError, IntegrityError, TryAgainError or UsageError before anything is lost.
@@ -91,10 +96,16 @@ def run_study(
             f"{study.name} asks on {len(study.tasks)} tasks: run_tasks(study), or run_study of each in study.each()."
         )
     watcher = watcher or Watcher()
-    workers = workers or default_workers(device)
     study = study.resolved()
-    with study.code.in_use():
-        check_device(device)
+    with ExitStack() as stack, study.code.in_use():
+        cluster = None
+        if scheduler is None:
+            check_device(device)
+        else:
+            check_scheduler(scheduler)
+            why_missing(device)
+            cluster = cache(lambda: stack.enter_context(on_cluster(scheduler, device, workers, watcher.warn)))
+        here = 0 if cluster else workers or default_workers(device)
         planned = study.runs()
         check_metrics(study)
         problem = refuse_unless_forced(whole or study, force=force)
@@ -121,12 +132,13 @@ def run_study(
                 task=task,
                 data=loaded,
                 device=device,
-                workers=workers,
+                workers=here,
                 watcher=watcher,
                 mirrors=mirrors,
-                origin=origin(loaded, device, workers),
+                origin=origin(loaded, device, here),
                 siblings=Siblings(out, study.id, loaded.digest, watcher.warn),
                 checkpoints=Checkpoints(store.folder / "checkpoints", checkpoint_every),
+                cluster=cluster,
             )
             sweep(store.folder)
             driver.sweep(leftovers=True)
