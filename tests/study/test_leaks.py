@@ -6,6 +6,7 @@ import gc
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
