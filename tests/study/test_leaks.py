@@ -6,7 +6,6 @@ import gc
 import shutil
 import threading
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
