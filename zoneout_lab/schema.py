@@ -31,10 +31,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, interrupts, profiles, sealed
+from zoneout_lab import guarded, hdf5, interrupts, netcdf, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
+from zoneout_lab.netcdf import Group
 from zoneout_lab.recorded import check_study
+from zoneout_lab.stacked import stack
 
 VERSION = 1
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
@@ -127,38 +129,33 @@ def run_tree(
 
 
 def study_tree(
-    runs: Iterable[tuple[xr.DataTree, str]], *, arms: Sequence[str], seeds: Sequence[int], provenance: Mapping[str, Any]
+    runs: Iterable[tuple[xr.DataTree | Groups, str]],
+    *,
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    provenance: Mapping[str, Any],
 ) -> xr.DataTree:
-    """Stack run trees, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``."""
-    cells = {(str(tree.attrs["arm"]), int(tree.attrs["seed"])): (tree, digest) for tree, digest in runs}
-    groups: dict[str, xr.Dataset] = {}
-    measured = dict.fromkeys(group for tree, _ in cells.values() for group in tree.children)
-    for group in dict.fromkeys(("metrics", *(m for m in (*MEASURED, *measured) if m != "provenance"), "provenance")):
-        rows = []
-        for arm in arms:
-            row = []
-            for seed in seeds:
-                if (arm, seed) in cells and group in cells[arm, seed][0].children:
-                    tree, digest = cells[arm, seed]
-                    dataset = tree[group].to_dataset()
-                    if group == "provenance":
-                        dataset = dataset.assign(sha256=digest)
-                    row.append(dataset.expand_dims(arm=[arm], seed=[seed]))
-            if row:
-                rows.append(xr.concat(row, "seed", join="outer", data_vars="all", combine_attrs="override"))
-        if rows:
-            whole = xr.concat(rows, "arm", join="outer", data_vars="all", combine_attrs="override")
-            groups[f"/{group}"] = whole.reindex(arm=list(arms), seed=list(seeds))
-    metrics = groups.setdefault("/metrics", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
+    """Stack runs, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``."""
+    cells: dict[str, dict[tuple[str, int], Group]] = {name: {} for name in ("metrics", *MEASURED)}
+    for run, sha256 in runs:
+        groups = netcdf.groups(run) if isinstance(run, xr.DataTree) else run
+        cell = str(groups["/"].attrs["arm"]), int(groups["/"].attrs["seed"])
+        for name in [path[1:] for path in groups if path.rfind("/") == 0 and path != "/"]:
+            cells.setdefault(name, {})[cell] = groups[f"/{name}"]
+        if "/provenance" in groups:
+            cells["provenance"][cell].variables["sha256"] = (), np.array(sha256), {}
+    cells["provenance"] = cells.pop("provenance", {})  # the last one
+    stacked = {f"/{name}": stack(group, arms, seeds) for name, group in cells.items() if group}
+    metrics = stacked.setdefault("/metrics", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
     status = metrics.get("status", xr.DataArray(np.full((len(arms), len(seeds)), None), dims=("arm", "seed")))
     metrics["status"] = status.where(status.isin(STATUSES), "missing").astype(str)
-    record = groups.setdefault("/provenance", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
+    record = stacked.setdefault("/provenance", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
     for name in ("run_id", "sha256"):
         if name in record:
             record[name] = record[name].where(record[name].notnull(), "").astype(str)
     record.attrs = {key: json.dumps(value, sort_keys=True) for key, value in provenance.items()}
     own = _own(provenance.get("score") or [])
-    tree = xr.DataTree.from_dict({name: describe(dataset, own) for name, dataset in groups.items()})
+    tree = xr.DataTree.from_dict({name: describe(dataset, own) for name, dataset in stacked.items()})
     tree.attrs.update(schema=VERSION, kind="study")
     return tree
 
@@ -280,6 +277,11 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
 
     A file without one, from elsewhere or from before files had them, is read as it is. Raises IntegrityError where the file differs from what was written or is not a result file.
     """
+    return netcdf.tree(read_groups(path, sha256))
+
+
+def read_groups(path: Path, sha256: str | None = None) -> dict[str, Group]:
+    """The groups of a file by their paths: what :func:`read_tree` reads, in a tenth of its time. Raises what it raises."""
     if not path.is_file():
         raise InputRefusedError(f"There is no result file at {path}.")
     try:
@@ -301,18 +303,24 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
             "study's runs."
         )
     try:
+        groups = _groups(content)
+    except Exception as error:  # a file that was made or damaged by others may raise anything in HDF5 and xarray
+        raise IntegrityError(f"{path} cannot be read as netCDF: {told(error)}") from error
+    if groups["/"].attrs.get("schema") != VERSION:
+        raise IntegrityError(
+            f"{path} is not a result file of this version (schema {groups['/'].attrs.get('schema')}, need {VERSION})."
+        )
+    return groups
+
+
+def _groups(content: bytes) -> dict[str, Group]:
+    try:
+        return netcdf.read(content)
+    except netcdf.UnfamiliarError:
         file = io.BytesIO(content)
         hdf5.check_contents(file, len(content))
         with xr.open_datatree(file, engine="h5netcdf") as lazy:
-            # DataTree.load() leaves out a variable that is called like its group
-            tree = xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in lazy.subtree})
-    except Exception as error:  # a file that was made or damaged by others may raise anything in HDF5 and xarray
-        raise IntegrityError(f"{path} cannot be read as netCDF: {told(error)}") from error
-    if tree.attrs.get("schema") != VERSION:
-        raise IntegrityError(
-            f"{path} is not a result file of this version (schema {tree.attrs.get('schema')}, need {VERSION})."
-        )
-    return tree
+            return netcdf.groups(lazy)
 
 
 def _fault_of_seal(content: bytes) -> str:
