@@ -28,30 +28,32 @@ class Found(NamedTuple):
     shape: tuple[int, ...] | None
 
 
-def check_contents(file: BinaryIO, size: int) -> None:
+def check_contents(file: BinaryIO, size: int, *, in_memory: bool = True) -> None:
     """Raise ValueError, with the fault, where a file cannot be what this package writes; the file is left to be read from its start.
 
     Args:
         file: of HDF5.
         size: bytes that it has.
+        in_memory: all of it is to be read into memory.
 
     Refused is what :func:`walk` refuses. Raises what h5py raises where it is no HDF5.
     """
     with h5py.File(file, "r") as opened:
-        for _ in walk(opened.id, size):
+        for _ in walk(opened.id, size, in_memory=in_memory):
             pass
     file.seek(0)
 
 
-def walk(file: h5f.FileID, size: int) -> Iterator[Found]:
+def walk(file: h5f.FileID, size: int, *, in_memory: bool = True) -> Iterator[Found]:
     """Every object of an open file, each checked before it is given.
 
     Args:
         file: as h5py opened it.
         size: bytes that it has.
+        in_memory: all of it is to be read into memory.
 
     Raises ValueError for links and data that lie in other files, groups that are inside themselves, more than 10,000 groups and
-    variables, more numbers than so many bytes can hold, and more than fit the free memory.
+    variables, more numbers than so many bytes can hold, and, where that is where they go, more than fit the free memory.
     """
     root, declared = h5g.open(file, b"/"), 0
     left = [("/", root, 0)]
@@ -74,14 +76,14 @@ def walk(file: h5f.FileID, size: int) -> Iterator[Found]:
             elif isinstance(found, h5d.DatasetID):
                 shape = found.shape
                 declared += _bytes_of(found, name, shape)
-                _refuse_too_much(declared, size)
+                _refuse_too_much(declared, size, in_memory=in_memory)
             yield Found(path, name, found, shape)
 
 
-def _refuse_too_much(declared: int, size: int) -> None:
+def _refuse_too_much(declared: int, size: int, *, in_memory: bool) -> None:
     if declared > size * PACKED + _SLACK:
         raise ValueError(f"it declares {gigabytes(declared)} of numbers, which {size:,} bytes cannot hold")
-    if declared > _SLACK and declared > (free := bytes_free()):
+    if in_memory and declared > _SLACK and declared > (free := bytes_free()):
         raise ValueError(f"it holds {gigabytes(declared)} of numbers, and {gigabytes(free)} of memory are free")
 
 

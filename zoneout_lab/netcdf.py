@@ -6,10 +6,11 @@ reads that file.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -25,7 +26,10 @@ Variable = tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]
 _TEXT = h5py.string_dtype()
 _SIZE_OF_TEXT = 16
 _TEXTS = h5t.py_create(_TEXT)
-_NUMBERS = {np.dtype(each): h5t.py_create(np.dtype(each)) for each in "i1 i2 i4 i8 u1 u2 u4 u8 f4 f8".split()}
+_NUMBERS = {
+    np.dtype(each): h5t.py_create(np.dtype(each))
+    for each in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
+}
 #: how netCDF-4 keeps its dimensions in HDF5
 _OF_DIMENSIONS = frozenset(
     (b"CLASS", b"NAME", b"REFERENCE_LIST", b"DIMENSION_LIST", b"_Netcdf4Dimid", b"_Netcdf4Coordinates", b"_NCProperties")
@@ -75,18 +79,58 @@ def read(content: bytes) -> dict[str, Group]:
     return groups
 
 
-def groups(tree: xr.DataTree) -> dict[str, Group]:
-    """The same of a tree in memory."""
+def groups(content: bytes) -> dict[str, Group]:
+    """What :func:`read` gives, also of a file that xarray has to read; of other coordinates than a dimension's labels, variables.
+
+    Raises what :func:`read` and xarray raise of a file that is hostile or damaged.
+    """
+    try:
+        return read(content)
+    except UnfamiliarError:
+        return groups_of(_by_xarray(content))
+
+
+def tree(content: bytes) -> xr.DataTree:
+    """The same as a tree in memory, with all coordinates."""
+    try:
+        return tree_of(read(content))
+    except UnfamiliarError:
+        return _by_xarray(content)
+
+
+def lazy_tree(file: BinaryIO, size: int) -> xr.DataTree:
+    """A tree of an open file of so many bytes, from which numbers are read when they are first used. Raises as :func:`groups` does."""
+    hdf5.check_contents(file, size, in_memory=False)
+    opened = xr.open_datatree(file, engine="h5netcdf")
+    for node in opened.subtree:
+        for variable in node.dataset.variables.values():
+            variable.encoding.clear()  # of this file, and not of what is made of it
+    return opened
+
+
+def _by_xarray(content: bytes) -> xr.DataTree:
+    file = io.BytesIO(content)
+    hdf5.check_contents(file, len(content))
+    with xr.open_datatree(file, engine="h5netcdf") as lazy:
+        # DataTree.load() leaves out a variable that is called like its group
+        return xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in lazy.subtree})
+
+
+def groups_of(tree: xr.DataTree) -> dict[str, Group]:
+    """The groups of a tree in memory."""
     return {
         node.path: Group(
             dict(node.attrs),
-            {str(name): (tuple(map(str, each.dims)), each.values, dict(each.attrs)) for name, each in node.to_dataset(inherit=False).variables.items()},
+            {
+                str(name): (tuple(map(str, each.dims)), each.values, dict(each.attrs))
+                for name, each in node.to_dataset(inherit=False).variables.items()
+            },
         )
         for node in tree.subtree
     }
 
 
-def tree(groups: Mapping[str, Group]) -> xr.DataTree:
+def tree_of(groups: Mapping[str, Group]) -> xr.DataTree:
     """Groups as a tree of xarray; a variable that is called like its dimension is a coordinate."""
     return xr.DataTree.from_dict({path: _dataset(group) for path, group in groups.items()})
 
@@ -110,13 +154,15 @@ def _dimensions(variables: list[hdf5.Found]) -> dict[int, tuple[str, int]]:
 
 
 def _variable(of: h5d.DatasetID, shape: tuple[int, ...], dims: Mapping[int, tuple[str, int]]) -> Variable:
-    along = [dims.get(number, ("", -1)) for number in (_numbers(of, b"_Netcdf4Coordinates", len(shape)) if shape else ())]
+    along = [
+        dims.get(number, ("", -1)) for number in (_numbers(of, b"_Netcdf4Coordinates", len(shape)) if shape else ())
+    ]
     if [length for _, length in along] != list(shape):
         raise UnfamiliarError(f"dimensions {along}")
     values, attrs = _values(of, shape), _attributes(of)
     fill = attrs.pop("_FillValue", np.nan)
     units = attrs.get("units", "")
-    if fill == fill or not _CODED.isdisjoint(attrs) or units in _SPANS or " since " in str(units):  # noqa: PLR0124 - NaN is not itself
+    if not np.isnan(fill) or not _CODED.isdisjoint(attrs) or units in _SPANS or " since " in str(units):
         raise UnfamiliarError(f"coded values: {attrs}")
     return tuple(name for name, _ in along), values, attrs
 

@@ -23,9 +23,9 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +37,11 @@ from zoneout_lab.metrics import METRICS, Metric, Score
 from zoneout_lab.netcdf import Group
 from zoneout_lab.recorded import check_study
 from zoneout_lab.stacked import stack
+from zoneout_lab.steady import SteadyFile
 
 VERSION = 1
+_SMALL = 1 << 26  # bytes of a file that is read whole
+_SUPERBLOCK = 64  # bytes
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
 #: groups of measurements, in the order in which files have had them; those of other measures follow
 MEASURED = (profiles.GRADIENTS, profiles.DYNAMICS)
@@ -115,7 +118,7 @@ def run_tree(
         "/provenance": describe(
             xr.Dataset(
                 {"run_id": ((), run_id), "seconds": ((), float(seconds))},
-                attrs={key: json.dumps(value, sort_keys=True) for key, value in provenance.items()},
+                attrs=encoded(provenance),
             )
         ),
     }
@@ -129,7 +132,7 @@ def run_tree(
 
 
 def study_tree(
-    runs: Iterable[tuple[xr.DataTree | Groups, str]],
+    runs: Iterable[tuple[xr.DataTree | Mapping[str, Group], str]],
     *,
     arms: Sequence[str],
     seeds: Sequence[int],
@@ -138,7 +141,7 @@ def study_tree(
     """Stack runs, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``."""
     cells: dict[str, dict[tuple[str, int], Group]] = {name: {} for name in ("metrics", *MEASURED)}
     for run, sha256 in runs:
-        groups = netcdf.groups(run) if isinstance(run, xr.DataTree) else run
+        groups = netcdf.groups_of(run) if isinstance(run, xr.DataTree) else run
         cell = str(groups["/"].attrs["arm"]), int(groups["/"].attrs["seed"])
         for name in [path[1:] for path in groups if path.rfind("/") == 0 and path != "/"]:
             cells.setdefault(name, {})[cell] = groups[f"/{name}"]
@@ -153,7 +156,7 @@ def study_tree(
     for name in ("run_id", "sha256"):
         if name in record:
             record[name] = record[name].where(record[name].notnull(), "").astype(str)
-    record.attrs = {key: json.dumps(value, sort_keys=True) for key, value in provenance.items()}
+    record.attrs = encoded(provenance)
     own = _own(provenance.get("score") or [])
     tree = xr.DataTree.from_dict({name: describe(dataset, own) for name, dataset in stacked.items()})
     tree.attrs.update(schema=VERSION, kind="study")
@@ -198,11 +201,21 @@ def by_arm_and_seed(tree: xr.DataTree) -> xr.DataTree:
 
 def provenance(tree: xr.DataTree, key: str) -> Any:
     """One provenance attribute, decoded from JSON; None where it was not recorded."""
-    text = tree["provenance"].attrs.get(key)
+    return decoded(tree["provenance"].attrs, key)
+
+
+def decoded(attrs: Mapping[Any, Any], key: str) -> Any:
+    """One of the attributes of a provenance, decoded from JSON; None where it was not recorded."""
+    text = attrs.get(key)
     try:
         return None if text is None else guarded.loads(text)
     except (ValueError, TypeError) as error:
         raise IntegrityError(f"What the results record of {key!r} cannot be read: {error}.") from error
+
+
+def encoded(record: Mapping[str, Any]) -> dict[str, str]:
+    """The attributes of a provenance, as JSON."""
+    return {key: json.dumps(value, sort_keys=True) for key, value in record.items()}
 
 
 def study_of(tree: xr.DataTree) -> dict[str, Any] | None:
@@ -277,56 +290,96 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
 
     A file without one, from elsewhere or from before files had them, is read as it is. Raises IntegrityError where the file differs from what was written or is not a result file.
     """
-    return netcdf.tree(read_groups(path, sha256))
+    content = _checked(path, sha256)
+    with _netcdf(path):
+        tree = netcdf.tree(content)
+    _check_version(path, tree.attrs)
+    return tree
 
 
 def read_groups(path: Path, sha256: str | None = None) -> dict[str, Group]:
-    """The groups of a file by their paths: what :func:`read_tree` reads, in a tenth of its time. Raises what it raises."""
-    if not path.is_file():
-        raise InputRefusedError(f"There is no result file at {path}.")
-    try:
-        guarded.refuse_too_large(path, path.stat().st_size)
-        # opened from memory: HDF5 would lock the file, which some file systems cannot
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputRefusedError(
-            f"{path} cannot be read: {error.strerror}. Make it readable, or copy it to another place."
-        ) from error
+    """The groups of a file by their paths: what :func:`read_tree` reads, before it is made a tree. Raises what it raises."""
+    content = _checked(path, sha256)
+    with _netcdf(path):
+        groups = netcdf.groups(content)
+    _check_version(path, groups["/"].attrs)
+    return groups
+
+
+def _checked(path: Path, sha256: str | None) -> bytes:
+    """The bytes of a file that is what was written."""
+    # opened from memory: HDF5 would lock the file, which some file systems cannot
+    with _open(path) as file:
+        guarded.refuse_too_large(path, file.size)
+        content = file.at(0, file.size)
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise IntegrityError(
             f"{path} is not the file that was written: its SHA-256 differs from the manifest. "
             "Delete it and run the study again to redo this run."
         )
-    if sha256 is None and (fault := _fault_of_seal(content)):
-        raise IntegrityError(
-            f"{path} is not the file that was written: {fault}. Get it again, or make it anew: zoneout-lab export FOLDER, with the folder of the "
-            "study's runs."
-        )
+    if sha256 is None:
+        _check_seal(path, io.BytesIO(content), len(content))
+    return content
+
+
+def open_tree(path: Path) -> xr.DataTree:
+    """What :func:`read_tree` gives; of a file of more than 64 MiB, numbers are read when they are first used.
+
+    Its SHA-256 is checked now. Where it is written to later, using numbers not read before raises IntegrityError; another file under its
+    name is not noticed. Raises as :func:`read_tree` does.
+    """
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(_open(path))
+        if file.size <= _SMALL:
+            return read_tree(path)
+        _check_seal(path, file, file.size)
+        with _netcdf(path):
+            tree = netcdf.lazy_tree(file, file.size)
+        _check_version(path, tree.attrs)
+        opened.pop_all()  # it is closed with the last array that needs it
+    return tree
+
+
+def is_sealed(path: Path) -> bool:
+    """True where a file has a SHA-256 of its own at its end, right or wrong. Raises InputRefusedError where it cannot be read."""
+    with _open(path) as file:
+        return sealed.seal_of(file, file.size) is not None
+
+
+def _open(path: Path) -> SteadyFile:
+    if not path.is_file():
+        raise InputRefusedError(f"There is no result file at {path}.")
     try:
-        groups = _groups(content)
+        return SteadyFile(path)
+    except OSError as error:
+        raise InputRefusedError(
+            f"{path} cannot be read: {error.strerror}. Make it readable, or copy it to another place."
+        ) from error
+
+
+def _check_seal(path: Path, file: BinaryIO, size: int) -> None:
+    """Raise IntegrityError where a file is not as it was sealed."""
+    whole = sealed.is_whole_file(file, size)
+    file.seek(0)
+    end = hdf5.end(file.read(_SUPERBLOCK)) if whole is None else None
+    file.seek(0)
+    if whole is False or (end is not None and size > end):  # what is there beyond the end was a seal
+        raise IntegrityError(
+            f"{path} is not the file that was written: its SHA-256 differs from the one at its end. Get it again, or make it anew: zoneout-lab "
+            "export FOLDER, with the folder of the study's runs."
+        )
+
+
+@contextlib.contextmanager
+def _netcdf(path: Path) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # a file that was made or damaged by others may raise anything in HDF5 and xarray
         raise IntegrityError(f"{path} cannot be read as netCDF: {told(error)}") from error
-    if groups["/"].attrs.get("schema") != VERSION:
+
+
+def _check_version(path: Path, attrs: Mapping[Any, Any]) -> None:
+    if attrs.get("schema") != VERSION:
         raise IntegrityError(
-            f"{path} is not a result file of this version (schema {groups['/'].attrs.get('schema')}, need {VERSION})."
+            f"{path} is not a result file of this version (schema {attrs.get('schema')}, need {VERSION})."
         )
-    return groups
-
-
-def _groups(content: bytes) -> dict[str, Group]:
-    try:
-        return netcdf.read(content)
-    except netcdf.UnfamiliarError:
-        file = io.BytesIO(content)
-        hdf5.check_contents(file, len(content))
-        with xr.open_datatree(file, engine="h5netcdf") as lazy:
-            return netcdf.groups(lazy)
-
-
-def _fault_of_seal(content: bytes) -> str:
-    """What shows that a file is not as it was sealed; empty where nothing does."""
-    whole = sealed.is_whole(content)
-    end = hdf5.end(content) if whole is None else None
-    if whole is False or (end is not None and len(content) > end):  # what is there beyond the end was a seal
-        return "its SHA-256 differs from the one at its end"
-    return ""

@@ -6,11 +6,14 @@ Readers of netCDF and browsers pass over it. A file without that line is one fro
 from __future__ import annotations
 
 import hashlib
+import io
 import re
+from typing import BinaryIO
 
 #: what may stand on both sides of the SHA-256: in netCDF a line of its own, in HTML a comment
 _LINE = re.compile(rb"(?:\n|<!-- )SHA-256 of all bytes before this line: ([0-9a-f]{64})(?: -->)?\n\Z")
 _LONGEST = 128
+_PIECE = 1 << 20
 
 
 def sealed(content: bytes, *, html: bool = False) -> bytes:
@@ -30,7 +33,24 @@ def is_whole(content: bytes) -> bool | None:
     >>> is_whole(sealed(b"zone")), is_whole(sealed(b"zone").replace(b"zone", b"zoom")), is_whole(b"zone")
     (True, False, None)
     """
-    found = _LINE.search(content, max(0, len(content) - _LONGEST))
+    return is_whole_file(io.BytesIO(content), len(content))
+
+
+def is_whole_file(file: BinaryIO, size: int) -> bool | None:
+    """The same of an open file of so many bytes, which is read in pieces."""
+    found = seal_of(file, size)
     if found is None:
         return None
-    return hashlib.sha256(memoryview(content)[: found.start()]).hexdigest().encode() == found[1]
+    left = max(0, size - _LONGEST) + found.start()
+    file.seek(0)
+    sha256 = hashlib.sha256()
+    while left and (piece := file.read(min(left, _PIECE))):
+        sha256.update(piece)
+        left -= len(piece)
+    return sha256.hexdigest().encode() == found[1]
+
+
+def seal_of(file: BinaryIO, size: int) -> re.Match[bytes] | None:
+    """The line at the end of an open file of so many bytes; None where it has none."""
+    file.seek(max(0, size - _LONGEST))
+    return _LINE.search(file.read(_LONGEST))

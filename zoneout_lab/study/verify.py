@@ -14,7 +14,7 @@ from zoneout_lab import schema, sealed
 from zoneout_lab.errors import IntegrityError, LabError, told
 from zoneout_lab.report.text import count
 from zoneout_lab.results import open_results
-from zoneout_lab.results.open import EXPORT, SPEC, of_this
+from zoneout_lab.results.open import EXPORT, SPEC, of_this, open_runs
 from zoneout_lab.study.databases import reason, sqlite_url
 from zoneout_lab.study.mirrors import Mirrored, in_mlflow, in_optuna
 from zoneout_lab.study.store import read_manifest, spec_bytes
@@ -102,7 +102,8 @@ def damaged_checkpoints(folder: Path) -> tuple[int, list[Path]]:
 
 def damage_of_output(path: Path, *, is_sealed: bool) -> str:
     """What is wrong with ``study.nc`` or the report; empty where nothing is known to be. Since manifests have a SHA-256, these have one."""
-    whole = sealed.is_whole(path.read_bytes())
+    with path.open("rb") as file:
+        whole = sealed.is_whole_file(file, path.stat().st_size)
     if whole is False:
         return "is not the file that was written: its SHA-256 differs from the one at its end"
     return "is not the file that was written: its end is gone" if whole is None and is_sealed else ""
@@ -233,7 +234,7 @@ def _check_database(looked: _Looked, folder: Path, path: Path, compare: Callable
 def _as_a_whole(folder: Path, row: Checked) -> Checked:
     """What an unprotected manifest says of the runs, compared with what their files say."""
     try:
-        tree = open_results(folder)
+        tree = open_runs(folder)
         if (folder / EXPORT).is_file():
             export = open_results(folder / EXPORT)
             if of_this(export, read_manifest(folder)) and not export.identical(tree):
