@@ -127,7 +127,11 @@ def test_dimensions_are_not_taken_for_others() -> None:
     content = bytes(tree.to_netcdf(None, engine="h5netcdf"))
     assert_same(netcdf.tree_of(netcdf.read(content)), with_xarray(content))
     file.write(content)
-    with h5py.File(file, "r+") as opened:
-        opened["a/x"].attrs["_Netcdf4Coordinates"] = np.array([7, 8], "i4")
-    with pytest.raises(netcdf.UnfamiliarError):
-        netcdf.read(file.getvalue())
+    for other in (np.array([7, 8], "i4"), np.array([0], "i4"), None):
+        with h5py.File(file, "r+") as opened:
+            del opened["a/x"].attrs["_Netcdf4Coordinates"]
+            if other is not None:
+                opened["a/x"].attrs["_Netcdf4Coordinates"] = other
+        with pytest.raises(netcdf.UnfamiliarError):
+            netcdf.read(file.getvalue())
+    assert_same(netcdf.tree(file.getvalue()), with_xarray(content))

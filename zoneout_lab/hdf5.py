@@ -63,10 +63,11 @@ def walk(file: h5f.FileID, size: int, *, in_memory: bool = True) -> Iterator[Fou
         links = group.links
         for raw in group:
             name, shape = raw.decode("utf-8", "surrogateescape"), None
-            if links.get_info(raw).type != h5l.TYPE_HARD:
+            link = links.get_info(raw)
+            if link.type != h5l.TYPE_HARD:
                 raise ValueError(f"{name!r} is a link to something else")
             found = h5o.open(group, raw)
-            seen.add(h5o.get_info(found).addr)
+            seen.add(link.u)  # its address
             if len(seen) > _MOST_OBJECTS:
                 raise ValueError(f"it has more than {_MOST_OBJECTS:,} groups and variables")
             if isinstance(found, h5g.GroupID):

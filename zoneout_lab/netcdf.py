@@ -145,7 +145,7 @@ def _dimensions(variables: list[hdf5.Found]) -> dict[int, tuple[str, int]]:
     dims: dict[int, tuple[str, int]] = {}
     for _, name, each, shape in variables:
         if h5a.exists(each, b"CLASS"):
-            (number,) = _numbers(each, b"_Netcdf4Dimid", 1)
+            number = int(_numbers(each, b"_Netcdf4Dimid", ()))
             # a dimension without labels is there as one with a longer name
             if len(shape) != 1 or number in dims or h5a.get_info(each, b"NAME").data_size >= _LONGEST:
                 raise UnfamiliarError(name)
@@ -154,12 +154,12 @@ def _dimensions(variables: list[hdf5.Found]) -> dict[int, tuple[str, int]]:
 
 
 def _variable(of: h5d.DatasetID, shape: tuple[int, ...], dims: Mapping[int, tuple[str, int]]) -> Variable:
-    along = [
-        dims.get(number, ("", -1)) for number in (_numbers(of, b"_Netcdf4Coordinates", len(shape)) if shape else ())
-    ]
+    numbers = _numbers(of, b"_Netcdf4Coordinates", (len(shape),)).tolist() if shape else ()
+    along = [dims.get(number, ("", -1)) for number in numbers]
     if [length for _, length in along] != list(shape):
         raise UnfamiliarError(f"dimensions {along}")
-    values, attrs = _values(of, shape), _attributes(of)
+    values = _values(of, shape)
+    attrs = _attributes(of, values.dtype)
     fill = attrs.pop("_FillValue", np.nan)
     units = attrs.get("units", "")
     if not np.isnan(fill) or not _CODED.isdisjoint(attrs) or units in _SPANS or " since " in str(units):
@@ -181,17 +181,24 @@ def _values(of: h5d.DatasetID, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     return values
 
 
-def _attributes(of: h5g.GroupID | h5d.DatasetID) -> dict[str, Any]:
+def _attributes(of: h5g.GroupID | h5d.DatasetID, of_type: np.dtype[Any] | None = None) -> dict[str, Any]:
     listed: list[tuple[bytes, int]] = []
     h5a.iterate(of, lambda name, info: listed.append((name, info.data_size)), info=True)
     return {
-        name.decode("utf-8", "surrogateescape"): _attribute(h5a.open(of, name), size)
+        name.decode("utf-8", "surrogateescape"): _attribute(
+            h5a.open(of, name), size, of_type if name == b"_FillValue" else None
+        )
         for name, size in listed
         if name not in _OF_DIMENSIONS
     }
 
 
-def _attribute(of: h5a.AttrID, size: int) -> Any:
+def _attribute(of: h5a.AttrID, size: int, of_type: np.dtype[Any] | None) -> Any:
+    if of_type in _NUMBERS and of_type is not None and size == of_type.itemsize:
+        value = np.empty(1, of_type)
+        with suppress(OSError, TypeError):
+            of.read(value, _NUMBERS[of_type])  # asking for its type takes longer
+            return value[0]
     if size == _SIZE_OF_TEXT:
         text = np.empty((), _TEXT)
         with suppress(OSError, TypeError):  # other things may have that size
@@ -204,10 +211,12 @@ def _attribute(of: h5a.AttrID, size: int) -> Any:
     return values.flat[0]
 
 
-def _numbers(of: h5d.DatasetID, name: bytes, count: int) -> list[int]:
-    attribute = h5a.open(of, name)
-    numbers = np.empty(count, np.int32)
-    if attribute.get_storage_size() != numbers.nbytes:
+def _numbers(of: h5d.DatasetID, name: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    numbers = np.empty(shape, np.int32)
+    if not h5a.exists(of, name) or h5a.get_info(of, name).data_size != numbers.nbytes:
         raise UnfamiliarError(name.decode())
-    attribute.read(numbers.reshape(attribute.shape), _NUMBERS[numbers.dtype])
-    return numbers.tolist()
+    try:
+        h5a.open(of, name).read(numbers, _NUMBERS[numbers.dtype])
+    except TypeError as error:  # of another shape
+        raise UnfamiliarError(name.decode()) from error
+    return numbers
