@@ -81,6 +81,18 @@ def test_what_is_written_here_is_read_as_xarray_reads_it(case: str, tmp_path: Pa
     assert found.identical(tree)
 
 
+def test_of_files_that_are_alike_the_first_is_asked() -> None:
+    """Values and dimensions are each file's own; what says more, or under other names, is read."""
+    alike: netcdf.Described = {}
+    trees = [run(), run(seed=4, by_epoch={"train_loss": [5.0], "valid_error": [0.125]})]
+    trees[1]["metrics/valid_error"].attrs["noun"] = "the error"
+    trees[1]["metrics/test_error"].attrs["units"] = "another"
+    first, second = (netcdf.read(bytes(tree.to_netcdf(None, engine="h5netcdf")), alike) for tree in trees)
+    xr.testing.assert_identical(netcdf.tree_of(first), trees[0])
+    trees[1]["metrics/test_error"].attrs["units"] = "1"
+    xr.testing.assert_identical(netcdf.tree_of(second), trees[1])
+
+
 @pytest.mark.parametrize("published", sorted((Path(__file__).parents[1] / "reports").glob("*/study.nc")), ids=str)
 def test_what_older_versions_wrote_too(published: Path) -> None:
     content = published.read_bytes()

@@ -312,11 +312,14 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
     return tree
 
 
-def read_groups(path: Path, sha256: str | None = None) -> dict[str, Group]:
-    """The groups of a file by their paths: what :func:`read_tree` reads, before it is made a tree. Raises what it raises."""
+def read_groups(path: Path, sha256: str | None = None, alike: netcdf.Described | None = None) -> dict[str, Group]:
+    """The groups of a file by their paths: what :func:`read_tree` reads, before it is made a tree. Raises what it raises.
+
+    ``alike``, of files to be stacked, is what :func:`~zoneout_lab.netcdf.read` takes: of a variable's descriptions, the first counts.
+    """
     content = _checked(path, sha256)
     with _netcdf(path):
-        groups = netcdf.groups(content)
+        groups = netcdf.groups(content, alike)
     _check_version(path, groups["/"].attrs)
     return groups
 

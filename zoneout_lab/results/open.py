@@ -12,7 +12,7 @@ import xarray as xr
 
 from zoneout_lab import guarded, manifest, schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError
-from zoneout_lab.netcdf import Group
+from zoneout_lab.netcdf import Described, Group
 
 MANIFEST = manifest.FILE
 SPEC = "spec.json"
@@ -55,7 +55,8 @@ def open_runs(folder: Path) -> xr.DataTree:
     if not (folder / MANIFEST).is_file():
         return open_results(folder)
     recorded, entries = _recorded(folder)
-    runs = [(_read_run(folder, run_id, entry), str(entry["sha256"])) for run_id, entry in entries.items()]
+    alike: Described = {}
+    runs = [(_read_run(folder, run_id, entry, alike), str(entry["sha256"])) for run_id, entry in entries.items()]
     said = {key: _distinct(_said(run, key) for run, _ in runs) for key in (*_OF_RUNS, "score")}
     said["unmeasured"] = [
         {"arm": run["/"].attrs["arm"], "seed": int(run["/"].attrs["seed"])} | each
@@ -194,7 +195,7 @@ def _file(folder: Path, entry: Mapping[str, Any]) -> Path:
     return file
 
 
-def _read_run(folder: Path, run_id: str, entry: Mapping[str, Any]) -> dict[str, Group]:
+def _read_run(folder: Path, run_id: str, entry: Mapping[str, Any], alike: Described) -> dict[str, Group]:
     try:
         digest, expected = (
             str(entry["sha256"]),
@@ -203,7 +204,7 @@ def _read_run(folder: Path, run_id: str, entry: Mapping[str, Any]) -> dict[str, 
         file = _file(folder, entry)
     except (KeyError, TypeError) as error:
         raise IntegrityError(f"The entry of run {run_id} in {folder / MANIFEST} is damaged: {error!r}.") from error
-    run = schema.read_groups(file, digest)
+    run = schema.read_groups(file, digest, alike)
     status = run["/metrics"].variables["status"][1].item() if "/metrics" in run else None
     found = {key: run["/"].attrs.get(key) for key in ("kind", "run_id", "arm", "seed")} | {"status": status}
     for key, value in ({"kind": "run"} | expected).items():
