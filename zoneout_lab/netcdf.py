@@ -127,7 +127,7 @@ def groups_of(tree: xr.DataTree) -> dict[str, Group]:
     """The groups of a tree in memory."""
     return {
         node.path: Group(
-            dict(node.attrs),
+            {str(name): value for name, value in node.attrs.items()},
             {
                 str(name): (tuple(map(str, each.dims)), each.values, dict(each.attrs))
                 for name, each in node.to_dataset(inherit=False).variables.items()
@@ -155,7 +155,7 @@ def _dimensions(variables: list[hdf5.Found]) -> dict[int, tuple[str, int]]:
     """The names and lengths of a group's dimensions, by their numbers in the file."""
     dims: dict[int, tuple[str, int]] = {}
     for _, name, each, shape in variables:
-        if h5a.exists(each, b"CLASS"):
+        if shape is not None and h5a.exists(each, b"CLASS"):
             number = int(_numbers(each, b"_Netcdf4Dimid", ()))
             # a dimension without labels is there as one with a longer name
             if len(shape) != 1 or number in dims or h5a.get_info(each, b"NAME").data_size >= _LONGEST:

@@ -26,7 +26,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -350,9 +350,10 @@ def open_tree(path: Path) -> xr.DataTree:
         file = opened.enter_context(_open(path))
         if file.size <= _SMALL:
             return read_tree(path)
-        _check_seal(path, file, file.size)
+        stream = cast("BinaryIO", file)
+        _check_seal(path, stream, file.size)
         with _netcdf(path):
-            tree = netcdf.lazy_tree(file, file.size)
+            tree = netcdf.lazy_tree(stream, file.size)
         _check_version(path, tree.attrs)
         opened.pop_all()  # it is closed with the last array that needs it
     return tree
@@ -361,7 +362,7 @@ def open_tree(path: Path) -> xr.DataTree:
 def is_sealed(path: Path) -> bool:
     """True where a file has a SHA-256 of its own at its end, right or wrong. Raises InputRefusedError where it cannot be read."""
     with _open(path) as file:
-        return sealed.seal_of(file, file.size) is not None
+        return sealed.seal_of(cast("BinaryIO", file), file.size) is not None
 
 
 def _open(path: Path) -> SteadyFile:
