@@ -12,11 +12,13 @@ from typing import BinaryIO, NamedTuple
 import h5py
 from h5py import h5d, h5f, h5g, h5l, h5o, h5t
 
+from zoneout_lab import sealed
 from zoneout_lab.guarded import PACKED, bytes_free, gigabytes
 
 _MOST_OBJECTS = 10_000
 _DEEPEST = 16
 _SLACK = 1 << 26
+_SUPERBLOCK = 64  # bytes
 
 
 class Found(NamedTuple):
@@ -86,6 +88,15 @@ def _refuse_too_much(declared: int, size: int, *, in_memory: bool) -> None:
         raise ValueError(f"it declares {gigabytes(declared)} of numbers, which {size:,} bytes cannot hold")
     if in_memory and declared > _SLACK and declared > (free := bytes_free()):
         raise ValueError(f"it holds {gigabytes(declared)} of numbers, and {gigabytes(free)} of memory are free")
+
+
+def is_as_sealed(file: BinaryIO, size: int) -> bool:
+    """False where an open file is not as it was sealed: its SHA-256 differs, or what is there beyond the end of HDF5 was a seal."""
+    whole = sealed.is_whole_file(file, size)
+    file.seek(0)
+    ends = end(file.read(_SUPERBLOCK)) if whole is None else None
+    file.seek(0)
+    return whole is not False and (ends is None or size <= ends)
 
 
 def end(content: bytes) -> int | None:

@@ -32,17 +32,16 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, interrupts, netcdf, profiles, sealed
+from zoneout_lab import guarded, hdf5, interrupts, netcdf, netcdf_written, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
 from zoneout_lab.netcdf import Group
 from zoneout_lab.recorded import check_study
-from zoneout_lab.stacked import stack
-from zoneout_lab.steady import SteadyFile
+from zoneout_lab.stacked import stacked_group
+from zoneout_lab.steady import opened
 
 VERSION = 1
 _SMALL = 1 << 26  # bytes of a file that is read whole
-_SUPERBLOCK = 64  # bytes
 _PIECE = 1 << 20  # bytes of numbers that are compressed together
 _PACKED = {"zlib": True, "complevel": 4, "shuffle": True}
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
@@ -151,7 +150,7 @@ def study_tree(
         if "/provenance" in groups:
             cells["provenance"][cell].variables["sha256"] = (), np.array(sha256), {}
     cells["provenance"] = cells.pop("provenance", {})  # the last one
-    stacked = {f"/{name}": stack(group, arms, seeds) for name, group in cells.items() if group}
+    stacked = {f"/{name}": stacked_group(group, arms, seeds) for name, group in cells.items() if group}
     metrics = stacked.setdefault("/metrics", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
     status = metrics.get("status", xr.DataArray(np.full((len(arms), len(seeds)), None), dims=("arm", "seed")))
     metrics["status"] = status.where(status.isin(STATUSES), "missing").astype(str)
@@ -276,6 +275,15 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
 
 def write_tree(tree: xr.DataTree, path: Path) -> str:
     """Write a tree as netCDF-4, its profiles compressed and sealed at its end, and return the file's SHA-256."""
+    content = sealed.sealed(_content(tree))
+    write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _content(tree: xr.DataTree) -> bytes:
+    if tree.attrs.get("kind") == "run":  # there may be thousands of them
+        with contextlib.suppress(netcdf_written.UnfamiliarError):
+            return netcdf_written.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
     encoding = {
         node.path: {
             name: _PACKED | _in_pieces(each)
@@ -284,9 +292,7 @@ def write_tree(tree: xr.DataTree, path: Path) -> str:
         }
         for node in tree.subtree
     }
-    content = sealed.sealed(bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding)))
-    write_bytes(path, content)
-    return hashlib.sha256(content).hexdigest()
+    return bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
 
 
 def _in_pieces(values: xr.DataArray) -> dict[str, Any]:
@@ -327,7 +333,7 @@ def read_groups(path: Path, sha256: str | None = None, alike: netcdf.Described |
 def _checked(path: Path, sha256: str | None) -> bytes:
     """The bytes of a file that is what was written."""
     # opened from memory: HDF5 would lock the file, which some file systems cannot
-    with _open(path) as file:
+    with opened(path) as file:
         guarded.refuse_too_large(path, file.size)
         content = file.at(0, file.size)
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
@@ -346,8 +352,8 @@ def open_tree(path: Path) -> xr.DataTree:
     Its SHA-256 is checked now. Where it is written to later, using numbers not read before raises IntegrityError; another file under its
     name is not noticed. Raises as :func:`read_tree` does.
     """
-    with contextlib.ExitStack() as opened:
-        file = opened.enter_context(_open(path))
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(opened(path))
         if file.size <= _SMALL:
             return read_tree(path)
         stream = cast("BinaryIO", file)
@@ -355,34 +361,18 @@ def open_tree(path: Path) -> xr.DataTree:
         with _netcdf(path):
             tree = netcdf.lazy_tree(stream, file.size)
         _check_version(path, tree.attrs)
-        opened.pop_all()  # it is closed with the last array that needs it
+        stack.pop_all()  # it is closed with the last array that needs it
     return tree
 
 
 def is_sealed(path: Path) -> bool:
     """True where a file has a SHA-256 of its own at its end, right or wrong. Raises InputRefusedError where it cannot be read."""
-    with _open(path) as file:
+    with opened(path) as file:
         return sealed.seal_of(cast("BinaryIO", file), file.size) is not None
 
 
-def _open(path: Path) -> SteadyFile:
-    if not path.is_file():
-        raise InputRefusedError(f"There is no result file at {path}.")
-    try:
-        return SteadyFile(path)
-    except OSError as error:
-        raise InputRefusedError(
-            f"{path} cannot be read: {error.strerror}. Make it readable, or copy it to another place."
-        ) from error
-
-
 def _check_seal(path: Path, file: BinaryIO, size: int) -> None:
-    """Raise IntegrityError where a file is not as it was sealed."""
-    whole = sealed.is_whole_file(file, size)
-    file.seek(0)
-    end = hdf5.end(file.read(_SUPERBLOCK)) if whole is None else None
-    file.seek(0)
-    if whole is False or (end is not None and size > end):  # what is there beyond the end was a seal
+    if not hdf5.is_as_sealed(file, size):
         raise IntegrityError(
             f"{path} is not the file that was written: its SHA-256 differs from the one at its end. Get it again, or make it anew: zoneout-lab "
             "export FOLDER, with the folder of the study's runs."

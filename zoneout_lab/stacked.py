@@ -16,7 +16,7 @@ from zoneout_lab.errors import IntegrityError
 from zoneout_lab.netcdf import Group, Variable
 
 
-def stack(cells: Mapping[tuple[str, int], Group], arms: Sequence[str], seeds: Sequence[int]) -> xr.Dataset:
+def stacked_group(cells: Mapping[tuple[str, int], Group], arms: Sequence[str], seeds: Sequence[int]) -> xr.Dataset:
     """One group of all runs as a dataset [arm, seed, …], NaN where a run is missing or has no value.
 
     The labels of a dimension are those of any run. Integers become floats, and texts objects, where something has to be NaN. Variables are
@@ -30,7 +30,7 @@ def stack(cells: Mapping[tuple[str, int], Group], arms: Sequence[str], seeds: Se
     Raises IntegrityError where a variable has other dimensions in one run than in another, or a dimension without labels another length.
 
     >>> loss = Group({}, {"loss": (("epoch",), np.array([2.0, 1.0]), {}), "epoch": (("epoch",), np.array([1, 2]), {})})
-    >>> stack({("lstm", 1): loss}, ["lstm"], [0, 1])["loss"].values
+    >>> stacked_group({("lstm", 1): loss}, ["lstm"], [0, 1])["loss"].values
     array([[[nan, nan],
             [ 2.,  1.]]])
     """

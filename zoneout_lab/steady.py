@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from zoneout_lab.errors import IntegrityError
+from zoneout_lab.errors import InputRefusedError, IntegrityError
 
 
 class SteadyFile(io.RawIOBase):
@@ -67,3 +67,15 @@ class SteadyFile(io.RawIOBase):
     def _now(self) -> tuple[int, int]:
         status = os.fstat(self._descriptor)
         return status.st_size, status.st_mtime_ns
+
+
+def opened(path: Path) -> SteadyFile:
+    """A file of results, open. Raises InputRefusedError where there is none or it cannot be read."""
+    if not path.is_file():
+        raise InputRefusedError(f"There is no result file at {path}.")
+    try:
+        return SteadyFile(path)
+    except OSError as error:
+        raise InputRefusedError(
+            f"{path} cannot be read: {error.strerror}. Make it readable, or copy it to another place."
+        ) from error

@@ -74,6 +74,26 @@ def open_runs(folder: Path) -> xr.DataTree:
     )
 
 
+def from_export(folder: Path, *, hashed: bool) -> xr.DataTree | None:
+    """A folder's results from its ``study.nc``; None where that is not whole, or not of just the runs in the manifest."""
+    recorded, entries = _recorded(folder)
+    export = folder / EXPORT
+    try:
+        # what another program has written there has no SHA-256 of its own
+        if not export.is_file() or not schema.is_sealed(export):
+            return None
+        tree = _opened(export, hashed=False)
+        if not of_this(tree, recorded):
+            return None
+    except LabError:
+        return None  # it is made of the runs' files, and can be made again
+    if hashed and any(schema.digest(_file(folder, entry)) != entry["sha256"] for entry in entries.values()):
+        return None  # reading it names the one that is damaged
+    said = {key: schema.provenance(tree, key) or [] for key in (*_OF_RUNS, "score", "unmeasured")}
+    tree["provenance"].attrs = schema.encoded(_record(recorded, entries, said))
+    return tree
+
+
 def holds_results(folder: Path) -> bool:
     """True for a study's folder: it has a manifest, or all results as one file."""
     return (folder / MANIFEST).is_file() or (folder / EXPORT).is_file()
@@ -108,32 +128,12 @@ def _opened(path: Path, *, hashed: bool) -> xr.DataTree:
     if path.is_dir() and not (path / MANIFEST).is_file() and (path / EXPORT).is_file():
         path = path / EXPORT
     if path.is_dir():
-        return _from_export(path, hashed=hashed) or open_runs(path)
+        return from_export(path, hashed=hashed) or open_runs(path)
     if not path.exists():
         raise InputRefusedError(f"There are no results at {path}.")
     tree = schema.open_tree(path)
     if tree.attrs.get("kind") != "study":
         raise InputRefusedError(f"{path} holds a single run: open its study's folder, or the study's own file.")
-    return tree
-
-
-def _from_export(folder: Path, *, hashed: bool) -> xr.DataTree | None:
-    """A folder's results from its ``study.nc``; None where that is not whole, or not of just the runs in the manifest."""
-    recorded, entries = _recorded(folder)
-    export = folder / EXPORT
-    try:
-        # what another program has written there has no SHA-256 of its own
-        if not export.is_file() or not schema.is_sealed(export):
-            return None
-        tree = _opened(export, hashed=False)
-        if not of_this(tree, recorded):
-            return None
-    except LabError:
-        return None  # it is made of the runs' files, and can be made again
-    if hashed and any(schema.digest(_file(folder, entry)) != entry["sha256"] for entry in entries.values()):
-        return None  # reading it names the one that is damaged
-    said = {key: schema.provenance(tree, key) or [] for key in (*_OF_RUNS, "score", "unmeasured")}
-    tree["provenance"].attrs = schema.encoded(_record(recorded, entries, said))
     return tree
 
 
