@@ -49,6 +49,9 @@ def main() -> None:
         "plan, none there": ("plan", STUDY, *seeds, "--out", empty),
         "plan, all there": ("plan", STUDY, *seeds, "--out", str(full)),
         "status": ("status", str(full)),
+        "export, from the runs' files": ("export", str(folder)),
+        "verify": ("verify", str(folder)),
+        "report": ("report", str(folder), "--to", str(given.out / "report.html")),
     }
     for what, arguments in commands.items():
         wall, used = timed(*arguments)
