@@ -336,7 +336,13 @@ def _child(
         source_type="zoneout_lab",
         source=json.dumps({"task": spec["task"], "options": spec["setting"]["options"], "sha256": data.get("digest")}),
     )
-    client.log_inputs(mlflow_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+    try:
+        client.log_inputs(mlflow_id, inputs)
+    except (
+        MlflowException
+    ):  # another driver recorded the same data for the first time just now; it is there the second time
+        client.log_inputs(mlflow_id, inputs)
     answered(file.stat().st_size)
     client.log_artifact(mlflow_id, str(file))
     answered()
