@@ -19,8 +19,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ALL = [*map(Requirement, chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()))]
 DISTRIBUTIONS = packages_distributions()
 
-#: extra → the part of the package that may import what it installs, and nothing else may
-OPTIONAL = {"tracking": "zoneout_lab/study/tracking.py", "gpu": "zoneout_lab/ops/triton/"}
+#: extra → the parts of the package that may import what it installs, and nothing else may
+OPTIONAL = {
+    "tracking": ("zoneout_lab/study/tracking.py",),
+    "gpu": ("zoneout_lab/ops/triton/",),
+    "cluster": ("zoneout_lab/training/cluster", "zoneout_lab/study/elsewhere.py"),
+}
 #: installed with the package and imported by another one: who needs it
 INDIRECT = {"h5netcdf": "xarray, to read and write netCDF"}
 #: commands, stubs and plug-ins, which no file imports
@@ -76,7 +80,7 @@ def distributions(package: str) -> set[str]:
 def test_what_the_package_imports_is_a_dependency_or_an_extra_of_that_part():
     undeclared = []
     for package, file in imports("zoneout_lab"):
-        allowed = declared().union(*(declared(extra) for extra, part in OPTIONAL.items() if file.startswith(part)))
+        allowed = declared().union(*(declared(extra) for extra, parts in OPTIONAL.items() if file.startswith(parts)))
         if not distributions(package) & allowed:
             undeclared.append(f"{file} imports {package}")
     assert undeclared == []

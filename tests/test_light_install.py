@@ -11,7 +11,7 @@ import pytest
 # what only the extras bring: every import of these fails, as where they are not installed
 WITHOUT = """
 import sys
-for name in ("mlflow", "optuna_dashboard", "triton", "seaborn", "statsmodels", "hypothesis", "pytest"):
+for name in ("mlflow", "optuna_dashboard", "distributed", "dask", "triton", "seaborn", "statsmodels", "hypothesis", "pytest"):
     sys.modules[name] = None
 sys.argv = ["zoneout-lab", *sys.argv[1:]]
 from zoneout_lab.cli import main
@@ -45,4 +45,12 @@ def test_a_tracking_server_named_on_the_command_line_is_refused_before_training(
     assert done.returncode == 2
     assert "--tracking 'http://me:***@localhost:5000' needs MLflow, which is not installed." in done.stderr
     assert 'pip install "zoneout-lab[tracking]"' in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scheduler_is_refused_before_training(without_extras, tmp_path: Path):
+    done = without_extras("run", "quickstart", *TINY, "--scheduler", "tcp://localhost:8786")
+    assert done.returncode == 2
+    assert "--scheduler needs Dask, which is not installed here; workers need it too." in done.stderr
+    assert 'pip install "zoneout-lab[cluster]"' in done.stderr
     assert list(tmp_path.iterdir()) == []

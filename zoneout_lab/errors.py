@@ -8,7 +8,7 @@
 | 4 | a file is not what was written |
 | 5 | input refused: nothing was changed |
 | 6 | the study finished, and Optuna or MLflow is not up to date with it |
-| 75 | try again: disk or database |
+| 75 | try again: disk, database or cluster |
 | 129, 130, 143 | stopped by SIGHUP, SIGINT, SIGTERM (:mod:`zoneout_lab.interrupts`) |
 """
 
@@ -43,7 +43,7 @@ class InputRefusedError(LabError, ValueError):
 
 
 class TryAgainError(LabError):
-    """Disk or database did not answer; nothing was lost, and the same command may succeed later."""
+    """Disk, database or cluster did not answer; nothing was lost, and the same command may succeed later."""
 
     exit_code = 75
 

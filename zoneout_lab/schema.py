@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, interrupts, profiles, sealed
+from zoneout_lab import guarded, hdf5, interrupts, netcdf_written, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
 from zoneout_lab.recorded import check_study
@@ -263,6 +263,15 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
 
 def write_tree(tree: xr.DataTree, path: Path) -> str:
     """Write a tree as netCDF-4, its profiles compressed and sealed at its end, and return the file's SHA-256."""
+    content = sealed.sealed(_content(tree))
+    write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _content(tree: xr.DataTree) -> bytes:
+    if tree.attrs.get("kind") == "run":  # there may be thousands of them
+        with contextlib.suppress(netcdf_written.UnfamiliarError):
+            return netcdf_written.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
     packed = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {
         node.path: {
@@ -270,9 +279,7 @@ def write_tree(tree: xr.DataTree, path: Path) -> str:
         }
         for node in tree.subtree
     }
-    content = sealed.sealed(bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding)))
-    write_bytes(path, content)
-    return hashlib.sha256(content).hexdigest()
+    return bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
 
 
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:

@@ -18,11 +18,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import optuna
 import pytest
 from small_study import listening, run, small
 
 from zoneout_lab.study.mirroring import Mirror, behind, mlflow_mirror, optuna_mirror, update
 from zoneout_lab.study.mirrors import in_mlflow, in_optuna
+from zoneout_lab.study.repair import repair
+from zoneout_lab.study.verify import verify
 
 # of a connection whose server is gone, psycopg says that nobody closed it
 UNCLOSED = ("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -188,6 +191,11 @@ def assert_in(folder: Path, *mirrors: Mirror) -> None:
     for mirror in mirrors:
         found = (in_optuna if mirror.name == "Optuna" else in_mlflow)(folder, mirror.url)
         assert found.agrees, (mirror.name, found)
+    places = {"Optuna": "storage", "MLflow": "tracking"}
+    rows = verify(folder, **{places[mirror.name]: mirror.url for mirror in mirrors})
+    for mirror in mirrors:
+        (row,) = (row for row in rows if row.what == f"{mirror.name}'s database")
+        assert (row.count, row.damages, row.note, row.unknown) == (1, (), "", None)
     assert behind(folder) == []
 
 
@@ -203,6 +211,12 @@ def test_postgresql_stops_in_the_middle_and_comes_back(postgresql, tmp_path, how
     assert_in(summary.folder, *mirrors)
     assert list((tmp_path / "mlartifacts").rglob("report.html"))
     assert not Path("mlruns").exists()
+    kept = optuna.load_study(study_name=summary.folder.name, storage=mirrors[0].url)
+    kept.add_trial(kept.trials[0])
+    said: list[str] = []
+    repair(summary.folder, said.append, said.append, **places)
+    assert said == [f"Brought Optuna at {mirrors[0].shown} up to date with the files."]
+    assert_in(summary.folder, *mirrors)
 
     study = small(seeds=3)
     begun = []

@@ -105,6 +105,7 @@ def run(
     out: o.Out = RUNS,
     device: o.Device = "cpu",
     workers: o.Workers = None,
+    scheduler: o.Scheduler = None,
     storage: Annotated[str | None, typer.Option(help="Optuna database URL. Default: SQLite in --out.")] = None,
     tracking: Annotated[
         str | None, typer.Option(help="MLflow tracking URI. Default: $MLFLOW_TRACKING_URI, or SQLite in --out.")
@@ -118,12 +119,17 @@ def run(
     """Run what is missing of a study and write its report. The same command again does what is still missing."""
     from zoneout_lab.cli.progress import watching
     from zoneout_lab.study import provenance
-    from zoneout_lab.study.device import check_device
+    from zoneout_lab.study.device import check_device, why_missing
+    from zoneout_lab.study.elsewhere import check_scheduler
     from zoneout_lab.study.several import run_tasks
     from zoneout_lab.tasks import task_name
 
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)
-    check_device(device)
+    if scheduler is None:
+        check_device(device)
+    else:
+        why_missing(device)  # the device is a worker's; its name is checked
+        check_scheduler(scheduler)
     command = provenance.command(study, flags + o.again(data, out, RUNS, device, force=force))
     parts = o.parts_of(chosen, declared, words, command)
     tasks = iter(part.study.task for part in parts)
@@ -137,6 +143,7 @@ def run(
         after=lambda summary: show_summary(summary, task_name(next(tasks)) if len(parts) > 1 else ""),
         device=device,
         workers=workers,
+        scheduler=scheduler,
         storage=storage,
         tracking=None if no_tracking else tracking or "default",
         checkpoint_every=checkpoint_every,
@@ -220,11 +227,17 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Rebuild what can be derived, and move aside what is to be trained again.")
     ] = False,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna database URL. Default: optuna.db beside the folder, where there is one.")
+    ] = None,
+    tracking: Annotated[
+        str | None, typer.Option(help="MLflow tracking URI. Default: mlflow.db beside the folder, where there is one.")
+    ] = None,
 ) -> None:
-    """Check every file of a study, and the databases beside it, against what was written."""
+    """Check every file of a study, and Optuna's and MLflow's copies of it, against what was written."""
     from zoneout_lab.cli.verify import show_verified
 
-    show_verified(folder, mend=repair)
+    show_verified(folder, mend=repair, storage=storage, tracking=tracking)
 
 
 @app.command()

@@ -38,6 +38,14 @@ Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes that train at once. Default: one for each core.")
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Train on a Dask cluster: tcp://HOST:8786, or a scheduler file. --workers: at most so many.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Go on with a design that cannot reach a verdict.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 

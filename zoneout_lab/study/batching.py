@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from zoneout_lab.ops.cells import as_cell
@@ -31,14 +32,18 @@ def batches(
         steps: timesteps of a training sequence.
         reads: how many of them have a prediction.
         workers: batches that train at once.
-        memory: bytes that may be used in all; by default a fraction of what is free, and small batches, which suit a CPU.
-        device: where they will train.
+        memory: bytes that may be used in all; by default :func:`memory_for_batches`.
+        device: where they will train. On a CPU, batches are small.
     """
-    most_on_cpu = _REPLICAS_ON_CPU if memory is None else len(runs)
-    memory = memory or int(memory_available() * _SHARE_OF_MEMORY)
+    most_on_cpu = len(runs) if device.startswith("cuda") else _REPLICAS_ON_CPU
+    memory = memory or memory_for_batches()
     groups: dict[tuple[str, str], list[Run]] = {}
+    paths: dict[str, str] = {}  # of a few arms, and there may be many runs
     for run in runs:
-        groups.setdefault((run.shape, path_of(run)), []).append(run)
+        made_of = json.dumps([run.setting.model.cell, run.regularizer])
+        if made_of not in paths:
+            paths[made_of] = path_of(run)
+        groups.setdefault((run.shape, paths[made_of]), []).append(run)
     out = []
     for group in groups.values():
         most = max(1, min(most_on_cpu, memory // workers // bytes_per_replica(group[0], steps, device, reads=reads)))
@@ -46,6 +51,12 @@ def batches(
         size = -(-len(group) // (rounds * workers))
         out += [group[k : k + size] for k in range(0, len(group), size)]
     return out
+
+
+def memory_for_batches(limit: int | None = None) -> int:
+    """Bytes of this machine's memory that batches may use: a fraction of what is free, and of a ``limit`` to this process."""
+    free = memory_available()
+    return int((free if limit is None else min(free, limit)) * _SHARE_OF_MEMORY)
 
 
 def path_of(run: Run) -> str:

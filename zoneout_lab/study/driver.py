@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoneout_lab import interrupts
 from zoneout_lab.errors import told
@@ -15,6 +15,7 @@ from zoneout_lab.ops.engine import describe
 from zoneout_lab.report.text import count
 from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
+from zoneout_lab.study.adopted import adopt
 from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch, path_of
 from zoneout_lab.study.device import device_memory, give_back_memory
 from zoneout_lab.study.mirroring import Mirrors
@@ -25,6 +26,9 @@ from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data
 from zoneout_lab.training import Checkpoints, Outcome, Progress, train_batches
 from zoneout_lab.training.memory import out_of_memory
+
+if TYPE_CHECKING:
+    from zoneout_lab.training.cluster import OnCluster
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Driver:
     origin: dict[str, Any]
     siblings: Siblings
     checkpoints: Checkpoints
+    cluster: Callable[[], OnCluster] | None = None  # which is connected to when there is something to train
     trained: int = 0
     failed: list[str] = field(default_factory=list)
     taken: dict[str, str] = field(default_factory=dict)  # run id → name of the folder it was taken over from
@@ -66,25 +71,42 @@ class Driver:
             self.taken.update(taken)
             self.watcher.say(f"{from_where(taken, len(runs))}.")
         missing = [run for run in missing if run.id not in taken]
+        self.store.forget(missing)
+        adopted = adopt(self.store, missing, self.study.score.name, self.watcher.warn, phase=phase)
+        if adopted:
+            self.trained += len(adopted)
+            self.watcher.say(f"{count(len(adopted), 'run')} had been trained by a driver that came no further.")
+        found = {*taken, *(run.id for run in adopted)}
         with interrupts.careful():
             for run in runs:
-                if run.id in taken:
+                if run.id in found:
                     self._tell(run)
+        missing = [run for run in missing if run.id not in found]
         if not missing:
             return
         self.watcher.begin(len(missing))
         resumed = self._saved(missing)
         saved = {run.id for batch in resumed for run in batch}
+        workers, memory = self._workers_and_memory()
         work = resumed + batches(
             [run for run in missing if run.id not in saved],
             self.data.train.steps,
             reads=self.data.train.reads or 1,
-            workers=self.workers,
-            memory=device_memory(self.device),
+            workers=workers,
+            memory=memory,
             device=self.device,
         )
-        with interrupts.careful():
+        with interrupts.careful(), self.store.settled():
             self._train(work, phase)
+
+    def _workers_and_memory(self) -> tuple[int, int | None]:
+        """How many batches train at once, and the bytes that they may use in all; None: what is free here. Waits for a cluster's first worker."""
+        if self.cluster is None:
+            return self.workers, device_memory(self.device)
+        cluster = self.cluster()
+        cluster.workers.wait()
+        at_once = cluster.most or len(cluster.workers.ready)
+        return at_once, cluster.workers.memory() * at_once
 
     def _saved(self, missing: Sequence[Run]) -> list[list[Run]]:
         """The missing runs that have checkpoints, as they were batched: each goes on from the one that is furthest."""
@@ -110,6 +132,7 @@ class Driver:
             report=lambda number, progress: self.watcher.progress(number, sizes[number], progress),
             checkpoints=self.checkpoints,
             warn=self.watcher.warn,
+            engine=self.cluster and self.cluster(),
         )
         again: list[list[Run]] = []
         # closed here and now, whatever ends the loop: Python would wait at exit for workers that still train
@@ -139,7 +162,7 @@ class Driver:
             self._train(again, phase)
 
     def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
-        record = self._record([outcome.run for outcome in outcomes])
+        record = self._record(outcomes)
         for outcome in outcomes:
             self.store.add(outcome, self.study.score, record, phase=phase)
             self._tell(outcome.run)
@@ -180,7 +203,8 @@ class Driver:
 
     def _would_fit(self, run: Run) -> str:
         """What to do about a run that does not fit the memory by itself."""
-        free = device_memory(self.device) or provenance.memory_available()
+        free = self.cluster().workers.memory() if self.cluster else device_memory(self.device)
+        free = free or provenance.memory_available()
         steps, reads = self.data.train.steps, self.data.train.reads or 1
         needed = bytes_per_replica(run, steps, self.device, reads=reads)
         most = largest_batch(run, steps, free // 2, self.device, reads=reads)
@@ -190,18 +214,23 @@ class Driver:
             f"{free / 2**30:.1f} GiB that are free. {advice} fit."
         )
 
-    def _record(self, batch: Sequence[Run]) -> dict[str, Any]:
-        cell, device = as_cell(batch[0].setting.model.cell), self.device.partition(":")[0]
-        engine = describe(cell, device) if path_of(batch[0]) == "fast" else "reference"
+    def _record(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        run, there = outcomes[0].run, outcomes[0].origin
+        here = {} if there else {"engine": describe(as_cell(run.setting.model.cell), self.device.partition(":")[0])}
+        slow = {} if path_of(run) == "fast" else {"engine": "reference"}
         finished = datetime.now(UTC).isoformat(timespec="seconds")
-        return {**self.origin, "engine": engine, "replicas": len(batch), "finished": finished}
+        return {**self.origin, **here, **there, **slow, "replicas": len(outcomes), "finished": finished}
 
 
 def origin(data: Data, device: str, workers: int) -> dict[str, Any]:
-    """Where every run of this driver comes from; read once, so that a later commit is not recorded by mistake."""
+    """Where every run of this driver comes from; read once, so that a later commit is not recorded by mistake.
+
+    ``workers`` are those of this machine; with none, the machine is left out, since others train.
+    """
+    machine = {"machine": provenance.machine(device) | {"workers": workers}} if workers else {}
     return {
         "versions": provenance.versions(),
-        "machine": provenance.machine(device) | {"workers": workers},
+        **machine,
         "git": provenance.git_commit(),
         "data": {"digest": data.digest, "notes": list(data.notes)},
     }

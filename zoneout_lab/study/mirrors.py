@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zoneout_lab.study.databases import sqlite_path, sqlite_url
+from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.study.trials import told_of
 
@@ -46,8 +47,10 @@ def in_optuna(folder: Path, storage: str) -> Mirrored:
     return _compared(wanted, told)
 
 
-def in_mlflow(folder: Path, tracking: str) -> Mirrored:
+def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) -> Mirrored:
     """How MLflow differs from a study's folder: the digest, the status and the last of each metric of every run. Nothing is written.
+
+    ``answered`` is called whenever there is progress.
 
     Raises IntegrityError where a file is damaged, and what MLflow and its database raise.
     """
@@ -56,7 +59,7 @@ def in_mlflow(folder: Path, tracking: str) -> Mirrored:
 
     entries = read_manifest(folder)["runs"]
     with _copied(tracking) as uri:
-        found = told_of_mlflow(uri, folder)
+        found = told_of_mlflow(uri, folder, answered)
     wanted, told = {}, {}
     for run_id, entry in entries.items():
         there = found.get(run_id, ())
@@ -64,6 +67,7 @@ def in_mlflow(folder: Path, tracking: str) -> Mirrored:
         metrics = last_metrics(folder / entry["file"], entry["sha256"]) if there else {}
         wanted[run_id] = (entry["sha256"], entry["status"], metrics)
         told[run_id] = [(each["sha256"], each["status"], each["metrics"]) for each in there]
+        answered()
     return _compared(wanted, told)
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from zoneout_lab import schema
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study import provenance
-from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, without_password
+from zoneout_lab.study.databases import TRACKING_VARIABLE
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
-from zoneout_lab.study.device import check_device
+from zoneout_lab.study.device import check_device, why_missing
 from zoneout_lab.study.driver import Driver, Watcher, origin
+from zoneout_lab.study.elsewhere import check_scheduler, on_cluster
 from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
-from zoneout_lab.study.mirroring import Mirror, Mirrors, mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirroring import INSTALL, Mirror, Mirrors, check_named, mlflow_mirror, optuna_mirror
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store, only_driver, sweep
@@ -61,6 +63,7 @@ def run_study(
     command: str | None = None,
     watcher: Watcher | None = None,
     whole: Study | None = None,
+    scheduler: str | None = None,
 ) -> Summary:
     """Run what is missing of a study; the same call again does nothing.
 
@@ -71,7 +74,7 @@ def run_study(
         study: what to run.
         out: folder of results folders.
         data: folder with the task's data, where it does not come with a package.
-        device: ``cpu`` or ``cuda[:n]``.
+        device: ``cpu`` or ``cuda[:n]``; with a scheduler, of the workers.
         workers: processes that train at once; by default one for each core, and one on a GPU. More than one needs the usual
             ``if __name__ == "__main__":`` in a script that calls this. Results do not depend on it.
         storage: Optuna database URL; by default SQLite in ``out``.
@@ -82,6 +85,8 @@ def run_study(
             update.
         declared, overrides, command: the study as its file declares it, what was changed, and how to run it again.
         watcher: is told what happens.
+        scheduler: address or scheduler file of a Dask cluster, whose workers train instead of this machine. ``workers`` is then how many of them
+            at once; by default all.
         whole: the study of several tasks that this one is a part of: its seeds over all tasks have to suffice, and not those of this task.
 
     Raises InputRefusedError, IntegrityError, TryAgainError or UsageError before anything is lost.
@@ -91,10 +96,16 @@ def run_study(
             f"{study.name} asks on {len(study.tasks)} tasks: run_tasks(study), or run_study of each in study.each()."
         )
     watcher = watcher or Watcher()
-    workers = workers or default_workers(device)
     study = study.resolved()
-    with study.code.in_use():
-        check_device(device)
+    with ExitStack() as stack, study.code.in_use():
+        cluster = None
+        if scheduler is None:
+            check_device(device)
+        else:
+            check_scheduler(scheduler)
+            why_missing(device)
+            cluster = cache(lambda: stack.enter_context(on_cluster(scheduler, device, workers, watcher.warn)))
+        here = 0 if cluster else workers or default_workers(device)
         planned = study.runs()
         check_metrics(study)
         problem = refuse_unless_forced(whole or study, force=force)
@@ -121,12 +132,13 @@ def run_study(
                 task=task,
                 data=loaded,
                 device=device,
-                workers=workers,
+                workers=here,
                 watcher=watcher,
                 mirrors=mirrors,
-                origin=origin(loaded, device, workers),
+                origin=origin(loaded, device, here),
                 siblings=Siblings(out, study.id, loaded.digest, watcher.warn),
                 checkpoints=Checkpoints(store.folder / "checkpoints", checkpoint_every),
+                cluster=cluster,
             )
             sweep(store.folder)
             driver.sweep(leftovers=True)
@@ -146,25 +158,18 @@ def run_study(
 
 def _check_mirrors(out: Path, storage: str | None, tracking: str | None, watcher: Watcher) -> Mirror | None:
     """Refuse places that runs cannot be mirrored in; return where MLflow is to record them, None where it is not to."""
-    if storage is not None:
-        check_database_url(storage, "--storage")
+    uri = None if tracking == "default" else tracking
+    check_named(storage, uri)
     if tracking is None:
         return None
     if find_spec("mlflow") is None:
-        install = 'pip install "zoneout-lab[tracking]"'
-        if tracking != "default":
-            raise UsageError(
-                f"--tracking {without_password(tracking)!r} needs MLflow, which is not installed. To install it: {install}. Or leave "
-                "--tracking out: runs are then not recorded in MLflow."
-            )
-        watcher.say(f"Runs are not recorded in MLflow, which is not installed. To install it: {install}.")
+        watcher.say(f"Runs are not recorded in MLflow, which is not installed. To install it: {INSTALL}.")
         return None
-    uri = None if tracking == "default" else tracking
-    if uri is not None or os.environ.get(TRACKING_VARIABLE):
-        with suppress(RuntimeError):  # MLflow itself cannot be imported, which must not stop a run
+    if uri is None and os.environ.get(TRACKING_VARIABLE):
+        with suppress(RuntimeError):  # as in check_named
             from zoneout_lab.study.tracking import check_tracking
 
-            check_tracking(uri)
+            check_tracking(None)
     return mlflow_mirror(out, uri)
 
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -173,7 +174,8 @@ def write(folder: Path, replicas: Replicas) -> Path:
         for old in _files(folder):
             old.unlink(missing_ok=True)  # of other code, and of no use
         schema.write_bytes(folder / "runs.json", about)
-    temporary = folder / f".{replicas.update}-{os.getpid()}.part"
+    # on another machine, a process that was given up for lost may write the same, under the same number
+    temporary = folder / f".{replicas.update}-{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
         with temporary.open("wb") as file:
             hashing = _Hashing(file)
@@ -203,7 +205,7 @@ def restore(folder: Path, replicas: Replicas, warn: Warn) -> bool:
     for each in found:
         if each.computed_by != here:
             warn(
-                f"The checkpoints in {each.folder} were computed by {_difference(each.computed_by, here)} and are not used."
+                f"The checkpoints in {each.folder} were computed by {difference(each.computed_by, here)} and are not used."
             )
     files = sorted(
         (file for each in found if each.computed_by == here for file in _files(each.folder)),
@@ -228,7 +230,7 @@ def _restored(file: Path, replicas: Replicas, wanted: Sequence[str], here: Mappi
             return "is not the file that was written: its SHA-256 differs from its name. It was removed"
         content = torch.load(file, map_location="cpu", weights_only=True)
         if content["computed_by"] != here:
-            return f"was computed by {_difference(content['computed_by'], here)}. It is not used"
+            return f"was computed by {difference(content['computed_by'], here)}. It is not used"
         unpack(content, replicas, [content["runs"].index(each) for each in wanted])
     except OSError as error:
         return f"cannot be read ({told(error)})"
@@ -261,7 +263,12 @@ def computed_by(device: str) -> dict[str, str]:
     }
 
 
-def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str:
+def difference(there: Mapping[str, str], here: Mapping[str, str]) -> str:
+    """What of :func:`computed_by` differs, in words; empty where nothing does.
+
+    >>> difference({"torch": "2.12.0", "code": "a"}, {"torch": "2.13.0", "code": "a"})
+    'torch 2.12.0 (here 2.13.0)'
+    """
     words = {"format": "another version of this package", "code": "other code of this package"}
     names = [name for name in here if there.get(name) != here[name]]
     return " and ".join(words.get(name) or f"{name} {there.get(name)} (here {here[name]})" for name in names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoneout_lab.settings import Run
 
@@ -17,7 +17,7 @@ class Outcome:
 
     ``best_epoch`` is the epoch of the selected checkpoint, ``improved_epoch`` the last that improved on the best validation score,
     which patience counts from. ``measured`` maps a measure's group to the epochs and what was measured after each, ``unmeasured`` to the
-    epochs after which the measure failed, and why.
+    epochs after which the measure failed, and why. ``origin`` is what another machine that trained the run says of itself.
     """
 
     run: Run
@@ -29,6 +29,7 @@ class Outcome:
     measured: dict[str, dict[int, xr.Dataset]] = field(default_factory=dict)
     unmeasured: dict[str, dict[int, str]] = field(default_factory=dict)
     seconds: float = 0.0
+    origin: dict[str, Any] = field(default_factory=dict)
 
     @property
     def active(self) -> bool:

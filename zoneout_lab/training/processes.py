@@ -8,16 +8,15 @@ A process that dies takes nothing with it but its place: another is started ther
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
-import pickle  # nosec B403 - of errors that our own processes pass on
+import pickle  # nosec B403 # what our own processes say
 import queue
 import signal
 import sys
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,19 +25,17 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from zoneout_lab import interrupts
-from zoneout_lab.errors import told
 from zoneout_lab.parts.code import Code, in_use
-from zoneout_lab.parts.private import is_private
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task, make_task
 from zoneout_lab.tasks.base import Data
 from zoneout_lab.training.checkpoint import Checkpoints
 from zoneout_lab.training.engine import Batches, Result, Work
+from zoneout_lab.training.failures import Deaths, given_up, named, to_be_sent
 from zoneout_lab.training.loop import train
 from zoneout_lab.training.prepared import prepare_process
 from zoneout_lab.training.replicas import Progress
 
-_MOST_DEATHS = 3  # processes that one batch may take with it without coming any further
 _PATIENCE = 7.0  # seconds for processes to save what they train; the driver's own are few more
 _REPORTS_EVERY = 0.05
 
@@ -75,12 +72,12 @@ class _Crew:
     work: Work
     workers: list[_Worker] = field(default_factory=list)
     waiting: deque[int] = field(init=False)
-    deaths: Counter[int] = field(default_factory=Counter)  # of each batch, since its last checkpoint
-    saved: dict[int, int] = field(default_factory=dict)
+    deaths: Deaths = field(init=False)
     any_ready: bool = False
 
     def __post_init__(self) -> None:
         self.waiting = deque(range(len(self.batches)))
+        self.deaths = Deaths(self.batches, self.work.checkpoints)
 
     def start(self) -> None:
         """Start a process on the next batch, if any waits."""
@@ -142,14 +139,11 @@ class _Crew:
         number = worker.number
         assert number is not None
         self._end(worker)
-        batch, how = self.batches[number], _how(worker.process.exitcode)
-        saved = self.work.checkpoints.update_of(batch) if self.work.checkpoints is not None else 0
-        self.deaths[number] = 1 + (self.deaths[number] if saved <= self.saved.get(number, 0) else 0)
-        self.saved[number] = saved
-        if self.deaths[number] < _MOST_DEATHS:
+        how = _how(worker.process.exitcode)
+        if not self.deaths.too_many(number):
             if worker.ready:
                 self.work.warn(
-                    f"A process {how} while it trained {_named(batch)}; another takes its place, and goes on from their last "
+                    f"A process {how} while it trained {named(self.batches[number])}; another takes its place, and goes on from their last "
                     "checkpoint if there is one."
                 )
             self.waiting.appendleft(number)
@@ -165,9 +159,8 @@ class _Crew:
                 f"no process could be started to train in; each {how}. In a script, what calls run_study has to stand under "
                 'if __name__ == "__main__":'
             )
-        text = f"{_MOST_DEATHS} processes in a row that trained this {how}"
         # Linux ends a process like this when memory runs out
-        return MemoryError(f"{text}, as when memory runs out") if code == -signal.SIGKILL else RuntimeError(text)
+        return given_up("processes", how, by_memory=code == -signal.SIGKILL)
 
     def stop(self) -> list[tuple[int, Result]]:
         """End all processes: at once those with nothing to save, and the others when it is saved. What they had finished is returned."""
@@ -206,10 +199,6 @@ def _how(code: int) -> str:
         with suppress(ValueError):
             return f"died of {signal.Signals(-code).name}"
     return f"ended with code {code}"
-
-
-def _named(batch: Sequence[Run]) -> str:
-    return f"{batch[0].arm} seed {batch[0].seed}" + (f" and {len(batch) - 1} more" if len(batch) > 1 else "")
 
 
 def _work(pipe: Connection, task: Task | None, data: Data, code: Code, checkpoints: Checkpoints | None) -> None:
@@ -258,17 +247,4 @@ def _trained(
             batch, task, data, report=report, checkpoints=checkpoints, warn=lambda text: pipe.send(("warning", text))
         )
     except Exception as error:  # noqa: BLE001 - an error ends its batch and no other
-        # what its traceback holds, such as a model that did not fit, must not stay beside the next batch
-        error.__traceback__ = error.__context__ = error.__cause__ = None
-        gc.collect()
-        return error if _can_be_sent(error) else RuntimeError(told(error))
-
-
-def _can_be_sent(error: Exception) -> bool:
-    """True where the driver can read an error: its class is not a user's own, and it survives being copied."""
-    if type(error).__module__ == "__mp_main__" or is_private(type(error)):
-        return False
-    try:
-        return isinstance(pickle.loads(pickle.dumps(error)), type(error))  # noqa: S301  # nosec B301 - written here just now
-    except Exception:  # noqa: BLE001
-        return False
+        return to_be_sent(error)

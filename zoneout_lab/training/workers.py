@@ -10,7 +10,7 @@ from functools import partial
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data
 from zoneout_lab.training.checkpoint import Checkpoints
-from zoneout_lab.training.engine import Batches, Report, Result, Work
+from zoneout_lab.training.engine import Batches, Engine, Report, Result, Work
 from zoneout_lab.training.loop import train
 from zoneout_lab.training.prepared import prepared_process
 from zoneout_lab.training.processes import in_processes
@@ -26,6 +26,7 @@ def train_batches(
     report: Report,
     checkpoints: Checkpoints | None = None,
     warn: Callable[[str], None] = warnings.warn,
+    engine: Engine | None = None,
 ) -> Iterator[tuple[int, Result]]:
     """Train batches and yield each one's number with its outcomes, or the error that ended it, as it ends.
 
@@ -34,9 +35,12 @@ def train_batches(
         workers: processes; with one, everything happens in this process, which is as it was once all is trained. More than one are for
             the CPU.
         task, data, device, checkpoints, report, warn: as for :class:`~zoneout_lab.training.engine.Work`.
+        engine: what trains instead of this machine, such as :class:`~zoneout_lab.training.cluster.OnCluster`.
     """
     work = Work(task, data, device, checkpoints, report, warn)
-    if workers <= 1 or len(batches) <= 1:
+    if engine is not None:
+        yield from engine(batches, work)
+    elif workers <= 1 or len(batches) <= 1:
         yield from in_this_process(batches, work)
     else:
         yield from in_processes(batches, work, min(workers, len(batches)))

@@ -1,0 +1,163 @@
+"""A Dask cluster of two workers: the same bits as here, workers that cannot be used are told, and what is stopped is saved."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from dask_cluster import DaskCluster
+from test_workers import RUNS, digits, same, trained  # noqa: F401
+
+from zoneout_lab.errors import TryAgainError, UsageError
+from zoneout_lab.study import elsewhere
+from zoneout_lab.study.elsewhere import check_scheduler, on_cluster
+from zoneout_lab.training import Checkpoints, cluster_workers, train_batches
+
+LONG = [
+    run.model_copy(update={"setting": run.setting.model_copy(update={"training": run.setting.training.model_copy(update={"epochs": 10**6})})})
+    for run in RUNS[:2]
+]  # fmt: skip
+
+
+def on(cluster, batches, digits, *, report=lambda *_: None, checkpoints=None, most=None):  # noqa: F811
+    warnings: list[str] = []
+    with on_cluster(cluster.address, "cpu", most, warnings.append) as engine:
+        engine.workers.wait()
+        results = train_batches(
+            batches, *digits, device="cpu", workers=1, report=report, checkpoints=checkpoints, warn=warnings.append, engine=engine
+        )  # fmt: skip
+        return dict(results), warnings
+
+
+def test_the_bits_of_this_process_and_a_failure_costs_its_batch(cluster, digits):  # noqa: F811
+    here = trained([RUNS], digits, 1)[0]
+    mixed = [RUNS[0], RUNS[1].model_copy(update={"gradient_epochs": ()})]  # two shapes in one batch are refused
+    heard = set()
+    there, warnings = on(
+        cluster, [RUNS[:2], mixed, RUNS[2:]], digits, report=lambda n, progress: heard.add(progress.total)
+    )
+    assert isinstance(there[1], ValueError)
+    assert len(there) == 3
+    for one, other in zip(here, there[0] + there[2], strict=True):
+        same(one, other)
+    assert heard <= {5}
+    assert there[0][0].origin["engine"].startswith("cpu")
+    assert there[0][0].origin["machine"]["device"] == "cpu"
+    assert not warnings
+    # the scheduler knows nothing of what is sent through it, and needs none of this installed
+    assert "libtorch" not in Path(f"/proc/{cluster.processes['scheduler'].pid}/maps").read_text()
+
+
+def test_what_is_stopped_is_saved_and_gone_on_with(cluster, digits, tmp_path):  # noqa: F811
+    seen = set()
+
+    def report(number, progress):
+        seen.add(number)
+        if seen == {0, 1}:
+            raise ZeroDivisionError
+
+    checkpoints = Checkpoints(tmp_path)  # every five minutes, and when it is stopped
+    with pytest.raises(ZeroDivisionError):
+        on(cluster, [LONG[:1], LONG[1:]], digits, report=report, checkpoints=checkpoints)
+    found = {each.runs: each.update for each in checkpoints.usable("cpu")}
+    assert found.keys() == {(run.id,) for run in LONG}
+    assert all(found.values())
+    there, _ = on(cluster, [RUNS[:2]], digits)  # the workers have nothing left to do
+    assert len(there[0]) == 2
+
+
+def test_at_most_so_many_at_once(cluster, digits, tmp_path):  # noqa: F811
+    seen = set()
+
+    def report(number, progress):
+        seen.add(number)
+        if progress.done > 30:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        on(cluster, [LONG[:1], LONG[1:]], digits, report=report, checkpoints=Checkpoints(tmp_path), most=1)
+    assert seen == {0}
+
+
+def test_a_folder_that_a_worker_does_not_see(cluster, digits, tmp_path):  # noqa: F811
+    there, warnings = on(
+        cluster, [RUNS[:2], RUNS[2:]], digits, checkpoints=Checkpoints(tmp_path / "not here" / "checkpoints")
+    )
+    assert all(len(result) == 2 for result in there.values())
+    assert warnings
+    assert all(f"does not see {tmp_path / 'not here'}: what it trains is saved nowhere" in text for text in warnings)
+    assert not list(tmp_path.iterdir())
+
+
+def refusing(cluster, device="cpu", until="Waiting for one"):
+    """What is said where no worker can be used."""
+    told: list[str] = []
+
+    def warn(text):
+        told.append(text)
+        if until in text:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), on_cluster(cluster.address, device, None, warn) as engine:
+        engine.workers.wait()
+    return told
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(cluster_workers, "_SILENT", 0.1)
+
+
+def test_no_gpu_is_offered(cluster, impatient):
+    (text,) = refusing(cluster, "cuda")
+    address = cluster.address
+    assert text == (
+        f"None of the workers of the scheduler {address} offers a GPU. Waiting for one; this starts one: dask worker {address} "
+        "--nthreads 1 --resources GPU=1"
+    )
+
+
+def test_workers_that_would_compute_other_bits_are_not_used(cluster, impatient, monkeypatch):
+    real = cluster_workers.computed_by
+    monkeypatch.setattr(cluster_workers, "computed_by", lambda device: real(device) | {"torch": "2.1.0"})
+    *each, last = refusing(cluster)
+    version = real("cpu")["torch"]
+    assert len(each) == 2
+    for text in each:
+        assert text.startswith("The worker tcp://127.0.0.1:")
+        assert text.endswith(f"is not used: its numbers may be others, since it has torch {version} (here 2.1.0).")
+    assert "can be used. Waiting for one" in last
+
+
+def test_workers_without_the_package_and_no_workers(tmp_path, impatient):
+    bare = DaskCluster(tmp_path)
+    try:
+        (text,) = refusing(bare)
+        assert text.startswith(
+            f"The scheduler {bare.address} has no workers. Waiting for one; this starts one: dask worker"
+        )
+        hidden = tmp_path / "zoneout_lab"
+        hidden.mkdir()
+        (hidden / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'zoneout_lab'\")")
+        bare.start_worker("bare", env={"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"})
+        *_, text = refusing(bare, until="is not used")
+        assert text.endswith("is not used: zoneout_lab is not installed there.")
+    finally:
+        bare.close()
+
+
+def test_no_scheduler(monkeypatch):
+    monkeypatch.setattr(elsewhere, "_ANSWER", 0.5)
+    with pytest.raises(UsageError, match="neither an address, such as tcp://host:8786, nor the file"):
+        check_scheduler("nowhere")
+    with pytest.raises(UsageError, match="the protocol 'ftp' is not known"):
+        check_scheduler("ftp://host:8786")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        with (
+            pytest.raises(TryAgainError, match="No Dask scheduler answers at tcp:"),
+            on_cluster(f"tcp://127.0.0.1:{taken.getsockname()[1]}", "cpu", None, print),
+        ):
+            pass

@@ -1,0 +1,141 @@
+"""What a worker of a Dask cluster does with a batch of runs: it trains it as any process does, says how far it is, and stops when told to.
+
+A worker runs its tasks in a thread, and the signals are Dask's. So a second thread watches: it passes on the progress, and notes the
+request to stop where the worker is closed, or where nobody waits for the batch any more, as when the driver was killed.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, replace
+from typing import Any
+
+import torch
+from distributed import Worker, get_worker
+
+from zoneout_lab import interrupts
+from zoneout_lab.ops.cells import as_cell
+from zoneout_lab.ops.engine import describe
+from zoneout_lab.parts.code import Code
+from zoneout_lab.settings import Run
+from zoneout_lab.tasks import make_task
+from zoneout_lab.tasks.base import Data
+from zoneout_lab.training.checkpoint import Checkpoints, computed_by
+from zoneout_lab.training.engine import Result
+from zoneout_lab.training.failures import to_be_sent
+from zoneout_lab.training.loop import train
+from zoneout_lab.training.prepared import prepared_process
+from zoneout_lab.training.replicas import Progress
+
+#: seconds between two looks of the watching thread, and two reports of progress
+EVERY = 0.5
+
+_turn = (
+    threading.Lock()
+)  # a worker with several threads trains one batch at a time: what training sets is the process's
+_change = threading.Lock()
+_training = ""  # key of the batch in training
+_told = False  # it was told to stop
+
+
+@dataclass(frozen=True)
+class Job:
+    """A batch of runs for a worker.
+
+    Args:
+        key: of its task on the cluster, unlike any other.
+        topic: of the events that tell the driver what happens.
+        batch, code: the runs, and the user's own files that they need.
+        device, checkpoints: as for :class:`~zoneout_lab.training.engine.Work`.
+    """
+
+    key: str
+    topic: str
+    batch: Sequence[Run]
+    code: Code
+    device: str
+    checkpoints: Checkpoints | None
+
+
+def about(device: str, saying: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
+    """What a worker is: what computes there, to be compared with the driver's, and what ``saying`` says of the device there."""
+    return {"computed_by": computed_by(torch.device(device).type), **saying(device)}
+
+
+def perform(job: Job, data: Data) -> Result | None:
+    """Train a batch here: its outcomes or the error that ended it; None where it was stopped, and saved."""
+    worker, run = get_worker(), job.batch[0]
+    checkpoints = job.checkpoints
+    if checkpoints is not None and not checkpoints.folder.parent.is_dir():
+        _tell(
+            worker,
+            job,
+            "warning",
+            f"{worker.address} does not see {checkpoints.folder.parent}: what it trains is saved nowhere.",
+        )
+        checkpoints = None
+    with _turn, _watched(worker, job) as now, prepared_process(job.device), job.code.in_use():
+        try:
+            outcomes = train(
+                job.batch,
+                make_task(run.task, run.setting.options),
+                data,
+                device=job.device,
+                report=now.append,
+                checkpoints=checkpoints,
+                warn=lambda text: _tell(worker, job, "warning", text),
+            )
+            engine = describe(as_cell(run.setting.model.cell), torch.device(job.device).type)
+            return [replace(outcome, origin={"engine": engine}) for outcome in outcomes]
+        except interrupts.Stopped:
+            return None
+        except Exception as error:  # noqa: BLE001 - an error ends its batch and no other
+            return to_be_sent(error)
+
+
+def stop(keys: Sequence[str]) -> None:
+    """Stop what this worker trains, if it is one of these batches. It is saved first."""
+    global _told
+    with _change:
+        if _training in keys and interrupts.asked() is None:
+            _told = True
+            interrupts.ask(signal.SIGTERM)
+
+
+@contextmanager
+def _watched(worker: Worker, job: Job) -> Iterator[list[Progress]]:
+    """While this is open, the last in the list is told to the driver, and the request to stop is noted where there is reason to stop."""
+    global _training, _told
+    now: list[Progress] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(EVERY):
+            task = worker.state.tasks.get(job.key)
+            closing = worker.status.name not in ("running", "paused")
+            if closing or task is None or task.state == "cancelled":
+                stop([job.key])
+            if now:
+                _tell(worker, job, "progress", *astuple(now[-1]))
+                now.clear()
+
+    with _change:
+        _training, _told = job.key, False
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield now
+    finally:
+        over.set()
+        thread.join()
+        with _change:
+            _training = ""
+            if _told:
+                interrupts.take_back()
+
+
+def _tell(worker: Worker, job: Job, kind: str, *what: Any) -> None:
+    worker.log_event(job.topic, [kind, job.key, *what])
