@@ -90,8 +90,8 @@ def process(file: Path, out: Path, *before: str, limit: int | None = None) -> su
     )
 
 
-def assert_loud_and_whole(done: Done, out: Path) -> None:
-    """It says what was wrong, and every file that has its final name is all of that file."""
+def assert_loud_and_whole(done: Done, out: Path, *gone: str) -> None:
+    """It says what was wrong, and every file that has its final name is all of that file; some may be gone."""
     assert "Traceback" not in done.errors
     if done.code == 6:  # the results themselves are complete
         assert done.errors.splitlines()[-1].startswith("Not up to date: ")
@@ -103,7 +103,7 @@ def assert_loud_and_whole(done: Done, out: Path) -> None:
         for path in folder.glob("runs/*.nc"):
             schema.read_tree(path)
         if (folder / "MANIFEST.json").exists():
-            assert [damage for row in verify(folder) for damage in row.damages] == []
+            assert {damage.path.name for row in verify(folder) for damage in row.damages} <= set(gone)
     if done.code in (0, 6):
         (folder,) = out.glob("small-*")
         assert (folder / "study.nc").exists()
@@ -122,7 +122,7 @@ def assert_as_if_nothing_had_happened(done: Done, out: Path, whole: Path) -> Non
 
 
 def test_a_disk_that_is_full_at_any_write(command, whole, mounted, rounds):
-    """Protected by the renames in `schema.write_bytes` and `sqlite_files.make_whole`."""
+    """Seen to fail where `schema.write_bytes` writes in place."""
     used = sum(path.stat().st_blocks * 512 for path in whole.parent.rglob("*"))
     draw = random.Random(SEED)
     codes = []
@@ -144,7 +144,7 @@ def test_a_disk_that_is_full_at_any_write(command, whole, mounted, rounds):
 
 
 def test_files_that_may_not_grow(file, command, whole, tmp_path, rounds):
-    """Protected by the same as above."""
+    """Protected by the renames in `schema.write_bytes` and `sqlite_files.make_whole`."""
     largest = max(path.stat().st_size for path in whole.parent.rglob("*"))
     draw = random.Random(SEED + 1)
     codes = []
@@ -201,7 +201,7 @@ def allow(out: Path, writing: bool) -> None:
 
 @pytest.mark.parametrize("what", ["the study", "everything"])
 def test_a_folder_that_is_deleted(command, whole, tmp_path, rounds, what):
-    """Protected by each write making the folders it needs, and by `Store.has` looking for the file."""
+    """Each write makes the folders that it needs. What is written once, at the start, is written again by the next run."""
     draw = random.Random(SEED + 3)
     codes = []
     for k in range(rounds):
@@ -211,7 +211,7 @@ def test_a_folder_that_is_deleted(command, whole, tmp_path, rounds, what):
         done = command(out)
         gone.cancel()
         gone.join()
-        assert_loud_and_whole(done, out)
+        assert_loud_and_whole(done, out, "spec.json")
         codes.append(done.code)
         assert_as_if_nothing_had_happened(command(out), out, whole)
     assert set(codes) <= {0, 5, 6, 75}

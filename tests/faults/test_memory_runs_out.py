@@ -68,7 +68,7 @@ def trained(*words: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory that a process may ask for")
 def test_a_batch_that_does_not_fit_is_halved(tmp_path: Path) -> None:
-    """Protected by `Driver._train`, which trains the halves of what ran out of memory."""
+    """Seen to fail where `Driver._train` does not train the halves of what ran out of memory."""
     whole = trained(str(tmp_path / "whole"))
     assert whole["warnings"] == []
     halved = trained(str(tmp_path / "halved"), str(int(whole["asked"][0] * 0.75)))

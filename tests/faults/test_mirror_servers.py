@@ -201,7 +201,7 @@ def assert_in(folder: Path, *mirrors: Mirror) -> None:
 
 @pytest.mark.parametrize("how", ["hangs", "gone"])
 def test_postgresql_stops_in_the_middle_and_comes_back(postgresql, tmp_path, how):
-    """Protected by `patience.with_patience` (hangs) and `Mirrors._give_up`: without the first the study waits for ever."""
+    """Protected by `patience.with_patience`, where it hangs, and by `Mirrors._give_up`."""
     url = f"postgresql://me:s3cret-word@127.0.0.1:{postgresql.port}"
     places = {"storage": f"{url}/optuna", "tracking": f"{url}/mlflow"}
     mirrors = optuna_mirror(tmp_path, places["storage"]), mlflow_mirror(tmp_path, places["tracking"])
@@ -269,7 +269,8 @@ def test_mlflows_server_stops_hangs_and_loses_everything(mlflow_server, tmp_path
 
 
 def test_two_drivers_publish_to_one_server_at_once(mlflow_server, tmp_path):
-    """The same study from copies of its folder, so that no lock keeps them apart. Protected by `tracking._only_one_each`."""
+    """The same study from copies of its folder, so that no lock keeps them apart. Protected by `tracking._only_one_each`; seen to fail where what
+    all three record of the data is tried once (`tracking._parent`)."""
     first = run(small(seeds=3), tmp_path / "0").folder
     copies = [first]
     for k in (1, 2):

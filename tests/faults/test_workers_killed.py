@@ -36,7 +36,7 @@ def train(task, data, folder: Path, workers: int, report=lambda *_: None, every:
 
 
 def test_one_of_two_workers_is_killed(data, tmp_path):
-    """Protected by `_Crew._lost`, which starts another: without it the batch's results never come."""
+    """Seen to fail where `_Crew._lost` does not put the batch back, and where checkpoints are not read."""
     task, loaded, deadly = data
     whole, _ = train(task, loaded, tmp_path / "a", 1)
     deadly.write_text("SIGKILL")
@@ -51,7 +51,7 @@ def test_one_of_two_workers_is_killed(data, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGSEGV"])
 def test_what_kills_every_worker_is_reported(data, tmp_path, number):
-    """Protected by the count of deaths in `_Crew._lost`: without it, workers are started for ever."""
+    """Protected by the count of deaths in `_Crew._lost`."""
     task, loaded, deadly = data
     deadly.write_text(f"{number}\n" * 12)
     found, warnings = train(task, loaded, tmp_path, 2)
@@ -64,7 +64,7 @@ def test_what_kills_every_worker_is_reported(data, tmp_path, number):
 
 @pytest.mark.slow
 def test_a_batch_that_comes_further_each_time_is_not_given_up(data, tmp_path):
-    """Four deaths, each after another checkpoint: protected by the comparison with what was saved at the last death."""
+    """Four deaths, each after another checkpoint: seen to fail where what was saved at the last one is not compared."""
     task, loaded, _ = data
     runs = [make_run(seed, epochs=40, patience=None) for seed in range(2)]
     killed: list[int] = []
