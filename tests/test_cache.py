@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import pwd
+import time
 from pathlib import Path
 
 import pytest
 
 from zoneout_lab.cache import cache_folder, cached, code_folder
+from zoneout_lab.errors import TryAgainError
+from zoneout_lab.ops.compiled import library
+from zoneout_lab.tasks.corpus import characters
+from zoneout_lab.tasks.download import fetch
 
 
 @pytest.fixture
@@ -164,3 +169,37 @@ def test_code_is_never_kept_among_the_temporary_files(nobody: Path) -> None:
     assert cache_folder().parent == nobody
     with pytest.raises(OSError, match="no home"):
         code_folder()
+
+
+@pytest.mark.parametrize("what", ["codes", "download", "compiled"])
+def test_what_a_killed_process_left_is_removed_by_the_next_that_writes_there(tmp_path, monkeypatch, what) -> None:
+    """Left an hour ago, it goes; what is younger, or has something in it that is, may be in the making."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    here = cache_folder()
+    place = here / "codes" if what == "codes" else here
+    place.mkdir(exist_ok=True)
+    end = "compiling-{}" if what == "compiled" else "{}.part"
+    names = ("file", "folder", "young", "at_work", "link")
+    file, folder, young, at_work, link = (place / end.format(name) for name in names)
+    file.write_text("half")
+    young.write_text("half")
+    link.symlink_to(tmp_path)
+    for each in (folder, at_work):
+        each.mkdir()
+        (each / "codes").write_text("half")
+    long_ago = time.time() - 3700
+    for each in (file, folder / "codes", folder, at_work, link):
+        os.utime(each, (long_ago, long_ago), follow_symlinks=False)
+    if what == "codes":
+        text = tmp_path / "text.txt"
+        text.write_text("zone")
+        characters([text])
+    elif what == "download":
+        with pytest.raises(TryAgainError):
+            fetch("http://127.0.0.1:9/x", place / "x", "")
+    else:
+        library.__wrapped__("philox")
+    assert [each.is_symlink() or each.exists() for each in (file, folder, young, at_work, link)] == [
+        False, False, True, True, False,
+    ]  # fmt: skip
+    assert tmp_path.is_dir()

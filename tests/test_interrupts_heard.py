@@ -12,6 +12,54 @@ import pytest
 
 from zoneout_lab import interrupts
 
+# sends itself a signal at the {at}-th line of that function
+AT_A_LINE = """
+import os, signal, sys, time
+from zoneout_lab import interrupts
+lines = {at}
+def trace(frame, event, _):
+    global lines
+    if frame.f_code.co_filename == interrupts.__file__ and frame.f_code.co_name == "{function}" and event == "line":
+        lines -= 1
+        if lines == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+    return trace
+sys.settrace(trace)
+interrupts.{call}
+sys.settrace(None)
+time.sleep(20 if lines <= 0 else 0)
+sys.exit(7)  # it has fewer lines
+"""
+
+
+@pytest.mark.parametrize("call", ["listen()", "listen_quietly(interrupts.leave)"])
+def test_no_signal_is_lost_while_handlers_are_set(call):
+    """At whatever line it comes, the process ends by it: at once, or as soon as it listens."""
+    for at in range(1, 100):
+        words = AT_A_LINE.format(at=at, call=call, function=call.partition("(")[0])
+        done = subprocess.run([sys.executable, "-c", words], capture_output=True, timeout=60)
+        if done.returncode == 7:
+            break
+        assert done.returncode in (-signal.SIGTERM, 143), (at, done.stderr.decode())
+    assert at > 8
+
+
+AS_IT_STARTS = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "zoneout_lab.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from zoneout_lab.__main__ import main
+"""
+
+
+def test_ctrl_c_before_anything_listens_prints_no_traceback():
+    """As the installed command starts; before its first line it is Python's own start that is interrupted."""
+    done = subprocess.run([sys.executable, "-c", AS_IT_STARTS], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
 
 def test_in_a_callers_process_ctrl_c_is_put_off_and_comes_in_the_end():
     done = []

@@ -1,4 +1,4 @@
-"""``python -m zoneout_lab`` is ``zoneout-lab``."""
+"""``python -m zoneout_lab`` is ``zoneout-lab``, and where that starts."""
 
 import _signal  # type: ignore[import-not-found]  # the part of signal that Python has loaded already
 
@@ -6,4 +6,5 @@ _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # until main() listens: the she
 
 from zoneout_lab.cli import main  # noqa: E402
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,8 +7,10 @@ files into it or another folder in its place: it is this user's, and so is every
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +18,8 @@ import platformdirs
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _PRIVATE = 0o700
+#: seconds without a change after which what is half-written is left by a process that died
+_LEFT = 3600
 
 
 def cache_folder() -> Path:
@@ -66,6 +70,30 @@ def cached(*parts: str) -> list[Path]:
             check_private(temporary)
             folders.append(temporary)
     return [folder.joinpath(*parts) for folder in folders]
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove what processes that were killed left half-written: files and folders of such names, unchanged for an hour with all that is in them.
+
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     old, new = Path(name) / "a.part", Path(name) / "b.part"
+    ...     for path in (old, new):
+    ...         path.touch()
+    ...     os.utime(old, (0, 0))
+    ...     sweep(Path(name), "*.part")
+    ...     old.exists(), new.exists()
+    (False, True)
+    """
+    for path in folder.glob(pattern):
+        with suppress(OSError):
+            within = list(path.iterdir()) if path.is_dir() and not path.is_symlink() else None
+            changed = max(each.lstat().st_mtime for each in (path, *(within or ())))
+            if time.time() - changed < _LEFT:
+                continue
+            if within is None:
+                path.unlink()
+            else:
+                shutil.rmtree(path)
 
 
 def check_private(folder: Path) -> None:

@@ -109,24 +109,24 @@ def listen() -> None:
     """
     global _pipe, _asked, _careful, and_then
     _asked, _careful, and_then = None, 0, ""
-    for number in SIGNALS:
-        # what nohup or a shell's background job ignores stays ignored
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _noted)
     if _pipe is None:
         _pipe = os.pipe()
         os.set_blocking(_pipe[1], False)
         threading.Thread(target=_read, args=(_pipe[0], _heard), daemon=True).start()
     signal.set_wakeup_fd(_pipe[1], warn_on_full_buffer=False)
+    for number in SIGNALS:  # last: one that came before somebody reads the pipe would be lost
+        # what nohup or a shell's background job ignores stays ignored
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _noted)
 
 
 def listen_quietly(act: Callable[[int], None]) -> None:
     """In a worker process: SIGINT, which reaches all of a terminal's processes, is left to the driver; ``act`` hears the others."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else _noted)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in SIGNALS:  # after it, as in listen
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else _noted)
     threading.Thread(target=_read, args=(reader, act), daemon=True).start()
 
 

@@ -7,22 +7,16 @@ not make a manifest an old one.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoneout_lab import guarded
+from zoneout_lab import guarded, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError
 from zoneout_lab.recorded import check_manifest
 
 FILE = "MANIFEST.json"
-#: where it goes among the entries of the outermost object, which alone are indented by one; no text in JSON has a line end in it
-_BEGIN = b'\n "sha256": "'
-_SEAL = re.compile(_BEGIN + rb'([0-9a-f]{64})"')
-_NONE = b"0" * 64
 #: entries of manifests without a SHA-256 of their own
 _OLD = frozenset(
     ("schema", "study", "data", "declared", "overrides", "paper", "command", "runs", "code", "looks", "earlier_looks", "reached", "tuning")
@@ -30,14 +24,8 @@ _OLD = frozenset(
 
 
 def written(content: Mapping[str, Any]) -> bytes:
-    """A manifest's bytes, with the SHA-256 of them as they are with 64 zeros in its place.
-
-    >>> written({"runs": {}}).decode()[:22]
-    '{\\n "runs": {},\\n "sha25'
-    """
-    text = (json.dumps({**content, "sha256": _NONE.decode()}, indent=1, sort_keys=True) + "\n").encode()
-    before, _, after = text.partition(_BEGIN + _NONE)
-    return before + _BEGIN + hashlib.sha256(text).hexdigest().encode() + after
+    """A manifest's bytes, with its SHA-256 in them."""
+    return sealed.sealed_json(content)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -70,15 +58,13 @@ def read(folder: Path) -> dict[str, Any]:
 
 def is_sealed(folder: Path) -> bool:
     """True where the manifest holds its own SHA-256; older ones do not."""
-    return _SEAL.search(guarded.contents(folder / FILE)) is not None
+    return sealed.is_whole_json(guarded.contents(folder / FILE)) is not None
 
 
 def _fault(text: bytes, content: Mapping[str, Any]) -> str:
     """What shows that a manifest is not as it was written; empty where nothing does."""
-    found = _SEAL.search(text)
-    if found is not None:
-        begin, end = found.span(1)
-        whole = hashlib.sha256(text[:begin] + _NONE + text[end:]).hexdigest().encode() == found[1]
+    whole = sealed.is_whole_json(text)
+    if whole is not None:
         return "" if whole else "it is not the file that was written: its SHA-256 differs from the one in it"
     if strange := sorted(content.keys() - _OLD):
         return f"it is damaged: nothing is written that has an entry {strange[0]!r} and no SHA-256 of its own"

@@ -43,9 +43,11 @@ class Frozen(BaseModel):
     @model_serializer(mode="wrap")
     def _without_later(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         out: dict[str, Any] = serialize(self)
-        fields = type(self).model_fields
-        same = [name for name in self.later if getattr(self, name) == fields[name].get_default()]
-        return {name: value for name, value in out.items() if info.mode != "json" or name not in same}
+        if info.mode == "json":
+            for name in self.later:
+                if getattr(self, name) == type(self).model_fields[name].get_default():
+                    out.pop(name, None)
+        return out
 
 
 def _cell_as_json(value: Any) -> Any:

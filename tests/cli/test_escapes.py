@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import shutil
@@ -11,7 +12,8 @@ import warnings
 import pytest
 
 from zoneout_lab import cli
-from zoneout_lab.cli import console
+from zoneout_lab.cli import console, progress
+from zoneout_lab.training import Progress
 
 # sets the window's title, writes red, writes what follows from right to left, rings, and goes to the start of the line
 HOSTILE = "\x1b]0;mine\x07\x1b[31m\u202e\x07\r\x9b2J"
@@ -102,3 +104,15 @@ def test_a_librarys_warning_says_where_it_is_from(capsys):
     assert told[0].endswith("(UserWarning, library.py:7)")
     assert told[1] == "Warning: ours"
     assert not obeyed("".join(told))
+
+
+def test_a_scores_name_in_the_progress_bar_is_shown_and_not_obeyed(monkeypatch):
+    shown = io.StringIO()
+    terminal = console._Console(file=shown, force_terminal=True, width=200, color_system="standard")
+    monkeypatch.setattr(progress, "errors", terminal)
+    with progress.watching(f"[red]x[/]{HOSTILE}") as watcher:
+        watcher.begin(2)
+        watcher.progress(0, 1, Progress(epoch=1, epochs=2, done=1, total=2, score=0.5))
+    assert "best [red]x[/]" in shown.getvalue()
+    assert not {"\x07", "\u202e", "\x9b"} & set(shown.getvalue())
+    assert "\x1b]0" not in shown.getvalue()

@@ -182,7 +182,7 @@ def test_the_command_is_installed():
     from importlib.metadata import entry_points
 
     (script,) = [point for point in entry_points(group="console_scripts") if point.name == "zoneout-lab"]
-    assert script.value == "zoneout_lab.cli:main"
+    assert script.value == "zoneout_lab.__main__:main"
 
 
 def test_width_of_a_process_of_its_own():

@@ -6,7 +6,7 @@ import pytest
 from small_study import ARMS, small
 
 from zoneout_lab import Arm, Study, Zoneout
-from zoneout_lab.study.batching import batches, bytes_per_replica
+from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch
 
 
 def shapes_of_three(seeds=6):
@@ -71,3 +71,26 @@ def test_memory_counts_the_timesteps_that_are_read(reads):
     classes, batch = 10, run.setting.training.batch
     logits = 4 * 4 * batch * classes  # bytes of a timestep: the logits, their logarithms and two gradients
     assert bytes_per_replica(run, 64, reads=reads) - bytes_per_replica(run, 64) == (reads - 1) * logits
+
+
+def test_of_a_batch_that_does_not_fit_the_largest_half_that_does_is_named():
+    run = small(gradient_epochs=()).runs()[0]  # of 256
+
+    def needed(batch: int) -> int:
+        return bytes_per_replica(small({"training.batch": batch}, gradient_epochs=()).runs()[0], 64, reads=3)
+
+    for memory, largest in (
+        (needed(256), 128),
+        (needed(64), 64),
+        (needed(64) - 1, 32),
+        (needed(1), 1),
+        (needed(1) - 1, 0),
+    ):
+        assert largest_batch(run, 64, memory, reads=3) == largest, memory
+
+
+def test_one_timestep_is_read_unless_it_is_said_how_many():
+    run, memory = small().runs()[0], 7 * bytes_per_replica(small().runs()[0], 64, reads=1)
+    assert bytes_per_replica(run, 64) == memory // 7
+    assert [len(batch) for batch in batches([run] * 14, 64, memory=memory)] == [7, 7]
+    assert [len(batch) for batch in batches([run] * 14, 64, memory=memory, reads=2)] == [5, 5, 4]

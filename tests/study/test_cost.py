@@ -48,3 +48,9 @@ def test_cost_grows_with_the_passes_that_are_averaged():
     (updates, one), (same, seven) = (_amount(runs[how], data) for how in ("sampled", "monte_carlo"))
     assert updates == same
     assert seven == pytest.approx(7 * one)
+
+
+def test_the_amount_of_work_by_hand():
+    """1,097 images train in batches of 256, the last one smaller; 350 validate after each of 2 epochs, as often as on the other pass; 350 test."""
+    data = make_task("digits").load()
+    assert _amount(small().runs()[0], data) == (2 * 5, 2 * 2 * 350 / 256 + 350 / 256)

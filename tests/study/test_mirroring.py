@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -15,10 +14,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+from mlflow import MlflowClient
 from small_study import listening, manifest, run, searching, small
 
-from zoneout_lab.study import patience
-from zoneout_lab.study.mirroring import behind, mlflow_mirror, optuna_mirror, update
+from zoneout_lab import sealed
+from zoneout_lab.study import mirror_notes, mirroring, patience
+from zoneout_lab.study.mirroring import behind, is_as_noted, mlflow_mirror, optuna_mirror, update
 from zoneout_lab.study.mirrors import in_mlflow, in_optuna
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.run import Summary
@@ -182,8 +183,6 @@ def test_what_is_noted_has_no_password_and_says_what_is_behind(copy):
     assert "s3cret" not in (copy / "mirrors.json").read_text()
     assert update(optuna_mirror(copy.parent), copy, print) is None
     assert behind(copy) == []
-    (copy / "mirrors.json").write_text("damaged")
-    assert behind(copy) == []
 
 
 def test_doubled_and_wrong_records_are_put_right(copy):
@@ -232,9 +231,70 @@ def test_servers_that_hang_cost_a_bounded_time_and_no_run(copy, silent, monkeypa
     assert_complete(copy.parent)
 
 
+def test_a_damaged_note_says_nothing_and_is_written_again(copy):
+    """A bit that makes it say that MLflow is elsewhere, or has other runs, makes it say nothing."""
+    path = copy / "mirrors.json"
+    whole = path.read_bytes()
+    assert set(mirror_notes.read(copy)) == {"Optuna", "MLflow"}
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        assert mirror_notes.read(copy) == {}, changed
+        assert mirror_notes.is_damaged(copy)
+        assert behind(copy) == []
+    assert run(STUDY, copy.parent, tracking="default").behind == []
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[:-9])
+    said: list[str] = []
+    repair(copy, said.append, said.append)
+    assert [f"Removed {path}" in each for each in said] == [True]
+    assert not path.exists()
+    assert behind(copy) == []
+
+
 def test_notes_are_of_the_runs_they_were_made_with(copy):
-    notes = json.loads((copy / "mirrors.json").read_text())
-    assert set(notes) == {"Optuna", "MLflow"}
     next((copy / "runs").glob("*.nc")).unlink()
     run(STUDY, copy.parent)  # without MLflow
     assert [each.split()[0] for each in behind(copy)] == ["MLflow"]
+
+
+def _lose_the_trials(out: Path) -> None:
+    (folder,) = out.glob("small-*")
+    optuna.delete_study(study_name=folder.name, storage=optuna_mirror(out).url)
+
+
+def _double_a_trial(out: Path) -> None:
+    (folder,) = out.glob("small-*")
+    study = optuna.load_study(study_name=folder.name, storage=optuna_mirror(out).url)
+    study.add_trial(study.trials[0])
+
+
+def _delete_a_run(out: Path) -> None:
+    client = MlflowClient(tracking_uri=mlflow_mirror(out).url)
+    found = client.search_runs([client.get_experiment_by_name("small").experiment_id], "tags.phase = 'confirm'")
+    client.delete_run(found[0].info.run_id)
+
+
+def _write_the_report_again(out: Path) -> None:
+    (folder,) = out.glob("small-*")
+    report = folder / "report.html"
+    report.write_bytes(sealed.sealed(b"Another page.", html=True))
+
+
+@pytest.mark.parametrize("change", [_lose_the_trials, _double_a_trial, _delete_a_run, _write_the_report_again])
+def test_a_database_that_has_other_records_than_it_had_is_brought_up_to_date(copy, change):
+    """Where nothing is to train, all that is asked of a file is how many records it has."""
+    change(copy.parent)
+    mirrors = (optuna_mirror(copy.parent), mlflow_mirror(copy.parent))
+    assert sorted(is_as_noted(mirror, copy) for mirror in mirrors) == [False, True]
+    assert run(STUDY, copy.parent, tracking="default").trained == 0
+    assert_complete(copy.parent)
+    assert all(is_as_noted(mirror, copy) for mirror in mirrors)
+
+
+def test_where_nothing_is_to_do_neither_optuna_nor_mlflow_is_read(copy, monkeypatch):
+    monkeypatch.setattr(mirroring, "_module", lambda mirror: pytest.fail(f"{mirror.name} is read"))
+    watcher, heard = listening()
+    summary = run(STUDY, copy.parent, tracking="default", watcher=watcher)
+    assert (summary.trained, summary.behind, heard) == (0, [], [])

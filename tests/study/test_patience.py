@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from zoneout_lab.study import patience
-from zoneout_lab.study.patience import GivenUpError, with_patience
+from zoneout_lab.study.patience import Allowance, GivenUpError, with_patience
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +58,50 @@ def test_answers_give_it_more_time():
         return "done"
 
     assert with_patience(slow) == "done"
+
+
+def answers(count, seconds):
+    """Work whose answers take so long each, and how many came."""
+    came = []
+
+    def work(answered):
+        for _ in range(count):
+            time.sleep(seconds)
+            answered()
+            came.append(seconds)
+        return "done"
+
+    return work, came
+
+
+@pytest.fixture
+def a_second_in_all(monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE", 2.0)
+    monkeypatch.setattr(patience, "QUICK", 0.5)
+    monkeypatch.setattr(patience, "SLOW", 1.0)
+
+
+@pytest.mark.usefixtures("a_second_in_all")
+def test_slow_answers_have_so_much_time_in_all_and_quick_ones_any():
+    """A server that always answers just in time would otherwise hold a study for ever."""
+    slow, came = answers(50, 0.9)
+    with pytest.raises(TimeoutError, match=r"no answer in \d s, after many slow ones"):
+        with_patience(slow)
+    assert 1 <= len(came) <= 3
+    quick, came = answers(60, 0.02)
+    assert with_patience(quick) == "done"
+    assert len(came) == 60
+
+
+@pytest.mark.usefixtures("a_second_in_all")
+def test_what_slow_answers_take_is_counted_over_all_of_a_study():
+    kept = Allowance()
+    for _ in range(2):
+        assert with_patience(answers(1, 0.9)[0], kept) == "done"
+    with pytest.raises(TimeoutError):
+        with_patience(answers(2, 0.9)[0], kept)
+    assert kept.left == 0
+    assert with_patience(answers(1, 0.02)[0], kept) == "done"  # it is quick again
 
 
 def test_so_do_statements_and_an_upload(tmp_path):

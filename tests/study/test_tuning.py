@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import pytest
 from small_study import ARMS, DIVERGES, arrays, assert_same_bits, manifest, run, searching, small
 
+from zoneout_lab import manifest as manifests
 from zoneout_lab import schema
 from zoneout_lab.regularizers import to_json
 from zoneout_lab.results import open_results
@@ -115,3 +120,37 @@ def test_a_run_that_diverged_has_no_score_to_win_with(tmp_path):
     store = Store(folder, manifest(folder))
     runs = small(arms=(*ARMS, DIVERGES)).resolved().runs()
     assert {run.arm: store.score(run) is None for run in runs} == {"lstm": False, "zoneout": False, "diverges": True}
+
+
+def planned(out, study=STUDY):
+    from zoneout_lab.cli.plan import show_plan
+
+    with redirect_stdout(StringIO()) as shown:
+        show_plan(study, data=None, out=out, device="cpu", workers=1, force=False, as_json=True)
+    facts = json.loads(shown.getvalue())
+    return facts["tuning_runs"], facts["tuning_missing"], facts["runs"], facts["missing"], sum(facts["batches"])
+
+
+def test_a_plan_knows_what_a_search_has_done_and_chosen(tuned, copy_of, tmp_path):
+    """What run ids are depends on what was chosen, which the manifest records."""
+    assert planned(tmp_path / "nothing") == (16, 16, 6, 6, 22)
+    folder = copy_of(tuned)
+    assert planned(folder.parent) == (16, 0, 6, 0, 0)
+    of = {phase: [entry for _, entry in specs(folder, phase)] for phase in ("tune", "confirm")}
+    (folder / of["confirm"][-1]["file"]).unlink()
+    assert planned(folder.parent) == (16, 0, 6, 1, 1)
+    for entry in of["tune"][:3]:
+        (folder / entry["file"]).unlink()
+    assert planned(folder.parent) == (16, 3, 6, 1, 4)
+
+
+def test_a_plan_counts_what_is_left_of_a_search_that_was_stopped(tuned, copy_of):
+    folder = copy_of(tuned)
+    content = manifests.read(folder)
+    del content["tuning"]
+    content["runs"] = dict(
+        [each for each in content["runs"].items() if each[1]["phase"] == "tune" and each[1]["arm"] == "zoneout"][:5]
+    )
+    (folder / manifests.FILE).write_bytes(manifests.written(content))
+    shutil.copytree(folder, folder.parent / "alone" / folder.name)
+    assert planned(folder.parent / "alone") == (16, 11, 6, 6, 17)

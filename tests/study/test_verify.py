@@ -56,7 +56,7 @@ def test_a_whole_study(ran):
     once = (1, "")
     assert rows == {
         "manifest": once, "spec.json": once, "copies of code": (0, ""), "runs": (4, ""), "study.nc": once, "report.html": once,
-        "checkpoints": (0, ""), "codes of texts": (0, ""), "Optuna's database": once, "MLflow's database": (0, ""),
+        "checkpoints": (0, ""), "codes of texts": (0, ""), "notes of mirrors": once, "Optuna's database": once, "MLflow's database": (0, ""),
     }  # fmt: skip
     assert damages(ran.folder) == []
 
@@ -65,7 +65,7 @@ def test_flipped_bits_and_cuts_at_random_places(ran, copy_of):
     """40 in all files; 1,000 in tests/faults."""
     folder, rng = copy_of(ran), np.random.default_rng(3)
     (folder.parent / "optuna.db").unlink()
-    files = [folder / name for name in ("MANIFEST.json", "spec.json", "study.nc", "report.html")]
+    files = [folder / name for name in ("MANIFEST.json", "spec.json", "study.nc", "report.html", "mirrors.json")]
     files += sorted((folder / "runs").iterdir())
     for number in range(40):
         path = files[number % len(files)]

@@ -161,3 +161,11 @@ def test_no_scheduler(monkeypatch):
             on_cluster(f"tcp://127.0.0.1:{taken.getsockname()[1]}", "cpu", None, print),
         ):
             pass
+
+
+def test_no_certificate():
+    with (
+        pytest.raises(UsageError, match="Dask is not set up for TLS here"),
+        on_cluster("tls://127.0.0.1:9", "cpu", None, print),
+    ):
+        pass

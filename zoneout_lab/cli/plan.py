@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from zoneout_lab.cli.console import duration, output, print_facts, print_json, s
 from zoneout_lab.cli.power import in_one_line
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.report.text import count, listing
+from zoneout_lab.settings import Run
 from zoneout_lab.study import Study
 from zoneout_lab.study.batching import batches
 from zoneout_lab.study.cost import cost
@@ -19,11 +20,13 @@ from zoneout_lab.study.device import device_memory, why_missing
 from zoneout_lab.study.looks import stopped_at
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.several import Part, page_of
-from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.store import TUNE, read_manifest
 from zoneout_lab.study.takeover import Siblings, found, from_where
+from zoneout_lab.study.tuning import chosen, searched
 from zoneout_lab.tasks import load_task, make_task, task_name
 from zoneout_lab.training import default_workers
 
+_MOST_LISTED = 20
 _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as they could be
 
 
@@ -122,29 +125,25 @@ def _plan(
     workers = workers or default_workers(device)
     folder = out / study.id
     manifest = read_manifest(folder) if (folder / "MANIFEST.json").exists() else None
-    runs = study.runs(stopped_at(manifest) if manifest else None)
+    # once an arm is tuned, its runs are those at the setting that was chosen
+    tuned = manifest.get("tuning") if manifest else None
+    runs = chosen(study, tuned).runs(stopped_at(manifest) if manifest else None)
     check_metrics(study)
     # with several tasks it is all of them that have to be able to answer
     problem = None if whole else refuse_unless_forced(study, force=force)
-    tuning_runs = []
-    if study.tuning is not None:
-        searched = [arm for arm in study.arms if arm.search]
-        tuning_runs = [
-            study.run(arm, seed, phase="tune/")
-            for arm in searched
-            for _ in range(study.tuning.trials)
-            for seed in range(study.tuning.seeds)
-        ]
     task = make_task(study.task, study.setting().options)
     loaded = load_task(task, data)
     warnings = check_parts(study, task, loaded)
     there = manifest["runs"] if manifest else {}
-    missing = [run for run in runs if run.id not in there or not (folder / there[run.id]["file"]).exists()]
+    tuning_runs = searched(study, tuned)
+    left = _not_there(runs, there, folder)
+    # before it has come to its end, nobody knows which settings a search will try, but how many it has tried
+    to_tune = _not_there(tuning_runs, there, folder) if tuned else dict(enumerate(_beyond(tuning_runs, there)))
     siblings = Siblings(out, study.id, loaded.digest, warnings.append)
-    taken = found(missing, siblings)
-    missing = [run for run in missing if run.id not in taken]
+    taken = found(left, siblings)
+    missing = [run for run_id, run in left.items() if run_id not in taken]
     work = batches(
-        [*tuning_runs, *missing] if missing else [],
+        [*to_tune.values(), *missing],
         loaded.train.steps,
         reads=loaded.train.reads or 1,
         workers=workers,
@@ -160,6 +159,7 @@ def _plan(
         "runs": len(runs),
         "tuning_runs": len(tuning_runs),
         "missing": len(missing),
+        "tuning_missing": len(to_tune),
         "taken_over": dict(Counter(taken.values())),
         "batches": [len(batch) for batch in work],
         "seconds": None if expected is None else round(expected.seconds, 1),
@@ -182,7 +182,7 @@ def _plan(
         "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {len(runs) // len(study.arms)} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
-        "missing": f"{len(missing)}, trained in batches of {'at most ' if expected is None else ''}{', '.join(str(len(b)) for b in work)}" if work else "none",
+        "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, trained in batches of {'at most ' if expected is None else ''}{in_words([len(b) for b in work])}" if work else "none",
         **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
         **({"power": f"{line}; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
@@ -197,6 +197,24 @@ def _plan(
     for warning in filter(None, (*warnings, problem)):
         tell("Warning", warning)
     return facts
+
+
+def _not_there(runs: Iterable[Run], there: Mapping[str, Any], folder: Path) -> dict[str, Run]:
+    """Runs by id that the manifest does not list, or whose file is gone."""
+    return {
+        run_id: run
+        for run_id, run in ((run.id, run) for run in runs)
+        if run_id not in there or not (folder / there[run_id]["file"]).exists()
+    }
+
+
+def _beyond(runs: Iterable[Run], there: Mapping[str, Any]) -> Iterator[Run]:
+    """Runs of a search without the first of each arm, as many as there are already."""
+    done = Counter(entry["arm"] for entry in there.values() if entry["phase"] == TUNE)
+    for run in runs:
+        done[run.arm] -= 1
+        if done[run.arm] < 0:
+            yield run
 
 
 def hypotheses(study: Study) -> str:
@@ -214,6 +232,17 @@ def hypotheses(study: Study) -> str:
         return "none"
     corrected = (", Holm" if study.family == "holm" else ", flipped jointly") if m > 1 else ""
     return f"{m} at α = {study.alpha}{corrected}: {seeds_needed(study)} seeds can decide, {study.seeds} are run"
+
+
+def in_words(sizes: Sequence[int]) -> str:
+    """Sizes of batches in their order; how many there are of each where they are more than can be read.
+
+    >>> in_words([6, 6, 5]), in_words([16] * 624 + [12])
+    ('6, 6, 5', '16 (624 times), 12')
+    """
+    if len(sizes) <= _MOST_LISTED:
+        return ", ".join(map(str, sizes))
+    return ", ".join(f"{size} ({many} times)" if many > 1 else str(size) for size, many in Counter(sizes).items())
 
 
 def _cells(study: Study) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from zoneout_lab.cli.console import errors, tell
+from zoneout_lab.cli.console import errors, plain, tell
 from zoneout_lab.report.text import count
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.training import Progress as Where
@@ -46,7 +46,7 @@ def watching(score: str) -> Iterator[Watcher]:
 
     def progress(batch: int, runs: int, where: Where) -> None:
         shares[batch] = runs * where.done / where.total
-        best = "" if math.isinf(where.score) else f" · best {score} {where.score:.3f}"
+        best = "" if math.isinf(where.score) else f" · best {plain(score)} {where.score:.3f}"
         bar.update(bars[0], completed=sum(shares.values()), now=f"epoch {where.epoch}/{where.epochs}{best}")
 
     def done(batch: int, runs: int) -> None:

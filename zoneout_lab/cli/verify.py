@@ -13,14 +13,17 @@ from zoneout_lab.study.repair import repair
 from zoneout_lab.study.verify import verify
 
 
-def show_verified(folder: Path, *, mend: bool) -> None:
-    """Print what was checked. Exits with 4 where anything is damaged (after ``mend``: still)."""
+def show_verified(folder: Path, *, mend: bool, storage: str | None = None, tracking: str | None = None) -> None:
+    """Print what was checked. Exits with 4 where anything is damaged (after ``mend``: still).
+
+    Raises TryAgainError or InputRefusedError where nothing is, and a mirror that was named could not be checked.
+    """
     if mend:
         done: list[str] = []
-        repair(folder, done.append, lambda text: tell("Warning", text))
+        repair(folder, done.append, lambda text: tell("Warning", text), storage, tracking)
         for text in done or ["There is nothing to repair."]:
             errors.print(plain(text), highlight=False, soft_wrap=True)
-    rows = verify(folder)
+    rows = verify(folder, storage, tracking)
     table = Table(box=None, pad_edge=False)
     table.add_column("what")
     table.add_column("checked", justify="right")
@@ -35,5 +38,8 @@ def show_verified(folder: Path, *, mend: bool) -> None:
         tell("Damaged", f"{damage.path} {damage.fault.rstrip('.')}. {damage.cure}.")
     if damages:
         raise typer.Exit(4)
+    for row in rows:
+        if row.unknown is not None:
+            raise row.unknown
     runs = next(row.count for row in rows if row.what == "runs")
     output.print(f"{count(runs, 'run')} {'is' if runs == 1 else 'are'} what was written.", highlight=False)

@@ -23,11 +23,12 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
-from zoneout_lab.cache import code_folder
+from zoneout_lab.cache import code_folder, sweep
 
 _SOURCES = Path(__file__).parent / "native"
 _FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fno-tree-slp-vectorize",
           "-shared", "-fPIC")  # fmt: skip
+_COMPILING = "compiling-"
 _ATTEMPTS = (("-fopenmp",), ())  # without OpenMP one thread does all
 
 
@@ -92,7 +93,8 @@ def _built(folder: Path, name: str, command: list[str]) -> Path:
             return kept
         with suppress(OSError):
             kept.unlink()
-    with tempfile.TemporaryDirectory(dir=folder) as place:
+    sweep(folder, f"{_COMPILING}*")
+    with tempfile.TemporaryDirectory(prefix=_COMPILING, dir=folder) as place:
         # under a name of its own first: several workers may compile at once
         made = Path(place) / "made.so"
         run = [*command, str(_SOURCES / f"{name}.c"), "-o", str(made), "-lm"]
@@ -126,7 +128,8 @@ def _compiler() -> list[str] | None:
 @functools.cache
 def _version(compiler: tuple[str, ...]) -> str:
     command = [*compiler, "--version"]
-    return subprocess.run(command, check=True, capture_output=True, timeout=20).stdout.decode(errors="replace")  # noqa: S603 # nosec B603 # as above
+    done = subprocess.run(command, check=True, capture_output=True, timeout=20)  # noqa: S603 # nosec B603 # as above
+    return done.stdout.decode(errors="replace")
 
 
 @functools.cache

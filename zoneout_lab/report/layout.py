@@ -19,7 +19,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def laid_out(template: str, **values: Any) -> str:
     """The page that a template in ``templates/`` makes of ``values``, ``title`` and ``sections`` among them, with the style inside it."""
-    style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - a file of this package # nosec B704
+    text = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+    style = Markup(text)  # noqa: S704 # nosec B704 # a file of this package
     return _environment().get_template(template).render(style=style, **values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from zoneout_lab.ops.cells import as_cell
@@ -37,8 +38,12 @@ def batches(
     most_on_cpu = len(runs) if device.startswith("cuda") else _REPLICAS_ON_CPU
     memory = memory or memory_for_batches()
     groups: dict[tuple[str, str], list[Run]] = {}
+    paths: dict[str, str] = {}  # of a few arms, and there may be many runs
     for run in runs:
-        groups.setdefault((run.shape, path_of(run)), []).append(run)
+        made_of = json.dumps([run.setting.model.cell, run.regularizer])
+        if made_of not in paths:
+            paths[made_of] = path_of(run)
+        groups.setdefault((run.shape, paths[made_of]), []).append(run)
     out = []
     for group in groups.values():
         most = max(1, min(most_on_cpu, memory // workers // bytes_per_replica(group[0], steps, device, reads=reads)))

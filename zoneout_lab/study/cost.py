@@ -32,15 +32,17 @@ def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str =
     """Time and memory of batches, from a few timesteps of each shape timed on this machine."""
     steps, memory = data.train.steps, 0
     timed: dict[tuple[str, str, int], float] = {}
+    keys = [_key(batch) for batch in work]
     with prepared_process():
-        for batch in work:
-            run, key = batch[0], _key(batch)
+        for batch, key in zip(work, keys, strict=True):
+            run = batch[0]
             if key not in timed:
                 updates, evaluated = _amount(run, data)
                 forward, step = _time_per_timestep(batch, task, data, device)
                 timed[key] = steps * (updates * step + evaluated * forward)
-            memory = max(memory, len(batch) * bytes_per_replica(run, steps, device, reads=data.train.reads or 1))
-    seconds = sum(timed[_key(batch)] for batch in work)
+                needed = len(batch) * bytes_per_replica(run, steps, device, reads=data.train.reads or 1)
+                memory = max(memory, needed)
+    seconds = sum(timed[key] for key in keys)
     at_once = max(1, min(workers, len(work)))
     return Cost(seconds / at_once, memory * at_once)
 

@@ -15,6 +15,7 @@ from zoneout_lab.ops.engine import describe
 from zoneout_lab.report.text import count
 from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
+from zoneout_lab.study.adopted import adopt
 from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch, path_of
 from zoneout_lab.study.device import device_memory, give_back_memory
 from zoneout_lab.study.mirroring import Mirrors
@@ -70,10 +71,17 @@ class Driver:
             self.taken.update(taken)
             self.watcher.say(f"{from_where(taken, len(runs))}.")
         missing = [run for run in missing if run.id not in taken]
+        self.store.forget(missing)
+        adopted = adopt(self.store, missing, self.study.score.name, self.watcher.warn, phase=phase)
+        if adopted:
+            self.trained += len(adopted)
+            self.watcher.say(f"{count(len(adopted), 'run')} had been trained by a driver that came no further.")
+        found = {*taken, *(run.id for run in adopted)}
         with interrupts.careful():
             for run in runs:
-                if run.id in taken:
+                if run.id in found:
                     self._tell(run)
+        missing = [run for run in missing if run.id not in found]
         if not missing:
             return
         self.watcher.begin(len(missing))
@@ -88,7 +96,7 @@ class Driver:
             memory=memory,
             device=self.device,
         )
-        with interrupts.careful():
+        with interrupts.careful(), self.store.settled():
             self._train(work, phase)
 
     def _workers_and_memory(self) -> tuple[int, int | None]:

@@ -12,17 +12,19 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from zoneout_lab import interrupts, schema
-from zoneout_lab.errors import LabError, told
+from zoneout_lab import interrupts
+from zoneout_lab.errors import LabError, UsageError, told
 from zoneout_lab.passwords import remember
+from zoneout_lab.study import mirror_notes, records
 from zoneout_lab.study.databases import (
+    check_database_url,
     may_pass,
     quiet,
     reason,
@@ -32,15 +34,17 @@ from zoneout_lab.study.databases import (
     tracking_uri,
     without_password,
 )
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
-from zoneout_lab.study.patience import PATIENCE, Answered, nobody_waits, with_patience
-from zoneout_lab.study.sqlite_files import fault, make_whole, move_aside
+from zoneout_lab.study.mirrors import Mirrored, in_mlflow, in_optuna
+from zoneout_lab.study.patience import PATIENCE, Allowance, Answered, nobody_waits, with_patience
+from zoneout_lab.study.sqlite_files import fault, flushed_once, make_whole, move_aside
 from zoneout_lab.study.store import Warn, read_manifest, taking_turns
 
 Name = Literal["Optuna", "MLflow"]
-_FILES: dict[Name, str] = {"Optuna": "optuna.db", "MLflow": "mlflow.db"}
-_OPTIONS: dict[Name, str] = {"Optuna": "--storage", "MLflow": "--tracking"}
-_NOTES = "mirrors.json"
+#: the files in --out that they are, and the options that name other places
+FILES: dict[Name, str] = {"Optuna": "optuna.db", "MLflow": "mlflow.db"}
+OPTIONS: dict[Name, str] = {"Optuna": "--storage", "MLflow": "--tracking"}
+#: what installs MLflow
+INSTALL = 'pip install "zoneout-lab[tracking]"'
 _LOGGERS = ("optuna", "mlflow", "alembic", "urllib3", "sqlalchemy")
 # what a database says whose contents are damaged where nobody had looked before
 _DAMAGED = ("malformed", "no such table", "no such column", "already exists")
@@ -53,6 +57,7 @@ class Mirror:
     name: Name
     url: str
     out: Path
+    allowance: Allowance = field(default_factory=Allowance, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         remember(self.url)
@@ -65,7 +70,7 @@ class Mirror:
     @property
     def option(self) -> str:
         """The option that names another place for it."""
-        return _OPTIONS[self.name]
+        return OPTIONS[self.name]
 
     @property
     def file(self) -> Path | None:
@@ -75,23 +80,27 @@ class Mirror:
     @property
     def ours(self) -> bool:
         """True for the file that was made in ``out`` because no other place was named."""
-        return self.url == sqlite_url(self.out / _FILES[self.name])
+        return self.url == sqlite_url(self.out / FILES[self.name])
 
     @property
     def noted(self) -> str:
         """Where it is, as a results folder notes it: the name of a file beside the folder, which may be moved with it, else a URL."""
-        return _FILES[self.name] if self.ours else self.shown
+        return FILES[self.name] if self.ours else self.shown
 
     def run(self, work: Callable[[Answered], Any]) -> Any:
         """Do some work on it; on a server only for as long as answers come."""
-        with quiet(*_LOGGERS, level=logging.CRITICAL):  # what they have to say is in what they raise
+        # what they have to say is in what they raise
+        with (
+            quiet(*_LOGGERS, level=logging.CRITICAL),
+            flushed_once(self.file) if self.ours and self.file else nullcontext(),
+        ):
             # SQLite's files answer, or say at once that they cannot; what waits for a lock there gives up by itself
-            return work(nobody_waits) if self.file is not None else with_patience(work)
+            return work(nobody_waits) if self.file is not None else with_patience(work, self.allowance)
 
 
 def optuna_mirror(out: Path, storage: str | None = None) -> Mirror:
     """Optuna's database: the URL named by ``--storage``, or the file in ``out``."""
-    return Mirror("Optuna", storage or sqlite_url(out / _FILES["Optuna"]), out)
+    return Mirror("Optuna", storage or sqlite_url(out / FILES["Optuna"]), out)
 
 
 def mlflow_mirror(out: Path, tracking: str | None = None) -> Mirror:
@@ -99,22 +108,49 @@ def mlflow_mirror(out: Path, tracking: str | None = None) -> Mirror:
     return Mirror("MLflow", tracking_uri(tracking, out), out)
 
 
-def files_beside(folder: Path) -> list[Mirror]:
-    """The mirrors that are files beside a study's folder; without MLflow's where MLflow is not installed."""
+def named(folder: Path, storage: str | None = None, tracking: str | None = None) -> list[Mirror]:
+    """A study's mirrors: those at the URLs that are named, else the files beside its folder; without MLflow's where MLflow is not installed.
+
+    Raises UsageError where a URL is not one of a database or of MLflow, or is MLflow's and MLflow is not installed.
+    """
+    check_named(storage, tracking)
     out = folder.absolute().parent
+    places = {"Optuna": storage, "MLflow": tracking}
     return [
-        Mirror(name, sqlite_url(out / file), out)
-        for name, file in _FILES.items()
-        if (out / file).is_file() and (name == "Optuna" or find_spec("mlflow") is not None)
+        Mirror(name, places[name] or sqlite_url(out / file), out)
+        for name, file in FILES.items()
+        if places[name] or ((out / file).is_file() and (name == "Optuna" or find_spec("mlflow") is not None))
     ]
 
 
-def agrees(mirror: Mirror, folder: Path) -> bool:
-    """True where a mirror has every run of a study once, as its file has it. Nothing is written."""
-    try:
-        return (in_optuna if mirror.name == "Optuna" else in_mlflow)(folder, mirror.url).agrees
-    except Exception:  # noqa: BLE001 - drivers raise their own kinds for what is damaged
-        return False
+def check_named(storage: str | None, tracking: str | None) -> None:
+    """Raise UsageError for a place that no study can be mirrored in. No server is contacted."""
+    if storage is not None:
+        check_database_url(storage, OPTIONS["Optuna"])
+    if tracking is None:
+        return
+    if find_spec("mlflow") is None:
+        raise UsageError(
+            f"--tracking {without_password(tracking)!r} needs MLflow, which is not installed. To install it: {INSTALL}. Or leave "
+            "--tracking out: runs are then not recorded in MLflow."
+        )
+    with suppress(RuntimeError):  # MLflow itself cannot be imported, which must not stop a run
+        from zoneout_lab.study.tracking import check_tracking
+
+        check_tracking(tracking)
+
+
+def compared(mirror: Mirror, folder: Path) -> Mirrored:
+    """How a mirror differs from a study's folder. Nothing is written.
+
+    Raises IntegrityError where a run's file is damaged, TimeoutError where a server does not answer, and what its driver raises.
+    """
+    _module(mirror)  # importing it takes a while, and is not the server's
+    if mirror.name == "Optuna":
+        found = mirror.run(lambda _: in_optuna(folder, mirror.url))
+    else:
+        found = mirror.run(lambda answered: in_mlflow(folder, mirror.url, answered))
+    return cast(Mirrored, found)
 
 
 def update(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
@@ -130,9 +166,25 @@ def update(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
     try:
         _update(mirror, folder, warn)
     except Exception as error:  # noqa: BLE001 - the files are the truth: whatever a mirror raises costs no run
-        _note(folder, mirror, None)
+        mirror_notes.write(folder, mirror.name, mirror.noted, None)
         return error
     return None
+
+
+def is_as_noted(mirror: Mirror, folder: Path) -> bool:
+    """True where a mirror that is a file has what it had when it was last brought up to date, and the folder has no other runs since.
+
+    Nothing is read but how many records there are. False of a server, which is asked for all it has.
+    """
+    path, note = mirror.file, mirror_notes.read(folder).get(mirror.name, {})
+    return (
+        path is not None
+        and note.get("at") == mirror.noted
+        and note.get("runs") == _digest(read_manifest(folder))
+        and fault(path) is None
+        and (found := _records(mirror, folder)) is not None
+        and note.get("records") == found
+    )
 
 
 def rebuild(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
@@ -140,10 +192,10 @@ def rebuild(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
 
     A file that nothing can use is moved aside, and every study of its folder is published anew.
     """
-    path = mirror.file
+    path, module = mirror.file, _module(mirror)
     try:
-        if path is None or (path.exists() and fault(path, _module(mirror).half_made) is None):
-            mirror.run(lambda answered: _module(mirror).forget(folder, mirror.url, answered=answered))
+        if path is None or (path.exists() and fault(path, module.half_made) is None):
+            mirror.run(lambda answered: module.forget(folder, mirror.url, answered=answered))
     except Exception as error:  # noqa: BLE001
         if not _damaged(mirror, error):
             return error
@@ -153,10 +205,13 @@ def rebuild(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
 def behind(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[str]:
     """Mirrors that are not up to date with a study's folder, each with where it is; as noted there, without asking any of them."""
     runs = _digest(manifest or read_manifest(folder))
-    found = []
-    for name, note in _notes(folder).items():
+    found, notes = [], mirror_notes.read(folder)
+    for name in FILES:
+        note = notes.get(name)
+        if note is None:
+            continue
         at = str(note.get("at"))
-        if at == _FILES[name]:
+        if at == FILES[name]:
             at = sqlite_url(folder.absolute().parent / at)
         path = sqlite_path(at)
         if note.get("runs") != runs or (path is not None and not path.exists()):
@@ -181,27 +236,31 @@ class Mirrors:
     def __init__(self, folder: Path, optuna: Mirror, mlflow: Mirror | None, warn: Warn) -> None:
         self.folder, self.optuna, self.mlflow, self.warn = folder, optuna, mlflow, warn
         self._ledger: Any = None
+        self._waits: Callable[[], Any] | None = None  # opens Optuna's when the first run ends: most often none does
         self._failed: set[str] = set()
 
     def begin(self, searched: Mapping[str, Any], better: Any) -> None:
-        """Bring Optuna up to date, and open it for the trials to come: each arm's search space, and which scores are better."""
-        from zoneout_lab.study.trials import Ledger
+        """Bring Optuna up to date, for the trials to come: each arm's search space, and which scores are better."""
 
-        error = update(self.optuna, self.folder, self.warn)
-        try:
-            if error is not None:
-                raise error
-            self._ledger = self.optuna.run(
-                lambda _: Ledger(self.optuna.url, self.folder.name, searched, better),
-            )
-        except Exception as failed:  # noqa: BLE001 - as in update
-            self._give_up(failed)
+        def ledger() -> Any:
+            from zoneout_lab.study.trials import Ledger
+
+            return self.optuna.run(lambda _: Ledger(self.optuna.url, self.folder.name, searched, better))
+
+        error = None if is_as_noted(self.optuna, self.folder) else update(self.optuna, self.folder, self.warn)
+        if error is None:
+            self._waits = ledger
+        else:
+            self._give_up(error)
 
     def end(self, run: Any, score: float | None, facts: Mapping[str, Any]) -> None:
         """A run has ended: its score, None where it has none, and what is known of its file."""
-        if self._ledger is None:
-            return
         try:
+            if self._waits is not None:
+                opens, self._waits = self._waits, None
+                self._ledger = opens()
+            if self._ledger is None:
+                return
             self.optuna.run(lambda _: self._ledger.add(run, score, facts))
         except Exception as error:  # noqa: BLE001 - as in update
             self._give_up(error)
@@ -210,15 +269,19 @@ class Mirrors:
         """Bring both up to date with the files; returns those that are not, each with where it is."""
         manifest = read_manifest(self.folder)
         runs = {run: entry["sha256"] for run, entry in manifest["runs"].items()}
-        followed = self._ledger is not None and self._ledger.has(runs)
+        # no run has ended since it was brought up to date, or it followed all of them
+        followed = self._waits is not None or (self._ledger is not None and self._ledger.has(runs))
         self._close()
         left = []
         for mirror in filter(None, (self.optuna, self.mlflow)):
             if mirror is self.optuna and followed:
-                _note(self.folder, mirror, _digest(manifest))
+                _note(mirror, self.folder, _digest(manifest))
                 continue
-            if mirror is self.mlflow and _notes(self.folder).get(mirror.name, {}).get("runs") != _digest(manifest):
-                say("Recording the runs in MLflow.")
+            if mirror is self.mlflow:
+                if is_as_noted(mirror, self.folder):
+                    continue
+                if mirror_notes.read(self.folder).get(mirror.name, {}).get("runs") != _digest(manifest):
+                    say("Recording the runs in MLflow.")
             error = update(mirror, self.folder, self.warn)
             if error is not None:
                 left.append(f"{mirror.name} ({mirror.shown})")
@@ -241,7 +304,7 @@ class Mirrors:
         )
 
     def _close(self) -> None:
-        ledger, self._ledger = self._ledger, None
+        ledger, self._ledger, self._waits = self._ledger, None, None
         if ledger is not None:
             with suppress(Exception):
                 self.optuna.run(lambda _: ledger.close())
@@ -265,7 +328,17 @@ def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
         for other in again:
             if other != folder.absolute():
                 _publish_other(mirror, other, warn)
-    _note(folder, mirror, runs)
+    _note(mirror, folder, runs)
+
+
+def _note(mirror: Mirror, folder: Path, runs: str) -> None:
+    mirror_notes.write(folder, mirror.name, mirror.noted, runs, _records(mirror, folder))
+
+
+def _records(mirror: Mirror, folder: Path) -> records.Records | None:
+    if mirror.file is None:
+        return None
+    return (records.in_optuna if mirror.name == "Optuna" else records.in_mlflow)(mirror.file, folder)
 
 
 def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:
@@ -279,7 +352,9 @@ def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:
             return _anew(mirror, path, wrong, warn)
         return []
     if make_whole(path, _module(mirror).make_database):
-        return [each for each in _others(mirror) if _notes(each).get(mirror.name, {}).get("at") == mirror.noted]
+        return [
+            each for each in _others(mirror) if mirror_notes.read(each).get(mirror.name, {}).get("at") == mirror.noted
+        ]
     return []
 
 
@@ -301,7 +376,7 @@ def _publish_other(mirror: Mirror, folder: Path, warn: Warn) -> None:
     try:
         runs = _digest(read_manifest(folder))
         _module(mirror).publish(folder, mirror.url)
-        _note(folder, mirror, runs)
+        _note(mirror, folder, runs)
     except LabError as error:
         warn(f"{folder.name} is not in {mirror.name}'s new database: {told(error)}")
 
@@ -327,20 +402,3 @@ def _digest(manifest: Mapping[str, Any]) -> str:
     """A digest of which runs there are, and from which files."""
     runs = {run: entry["sha256"] for run, entry in manifest["runs"].items()}
     return hashlib.sha256(json.dumps(runs, sort_keys=True).encode()).hexdigest()
-
-
-def _notes(folder: Path) -> dict[Name, dict[str, Any]]:
-    try:
-        notes = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
-        return {name: dict(notes[name]) for name in _FILES if name in notes}
-    except (OSError, ValueError, TypeError):
-        return {}  # what is not known to be up to date is brought up to date by the next run
-
-
-def _note(folder: Path, mirror: Mirror, runs: str | None) -> None:
-    notes: dict[Name, dict[str, Any]] = _notes(folder)
-    note = {"at": mirror.noted, "runs": runs}
-    if notes.get(mirror.name) != note:
-        with suppress(LabError):  # a disk that is full is told of by those who write what matters
-            content = json.dumps({**notes, mirror.name: note}, indent=1, sort_keys=True) + "\n"
-            schema.write_bytes(folder / _NOTES, content.encode())

@@ -18,6 +18,9 @@ from zoneout_lab import interrupts
 
 #: seconds that one answer may take. Optuna and MLflow are each given as many at a time, so that two servers that hang cost twice this
 PATIENCE = 10.0
+#: seconds that any answer may take. What slower ones take beyond it is counted: a server is given :data:`SLOW` seconds of that in all,
+#: after which it has to be quick, so that one that takes nine seconds for each of a thousand answers holds no study for hours
+QUICK, SLOW = 1.0, 60.0
 #: bytes a second that an upload has at least
 _SLOWEST = 500_000
 _LOOK = 0.1
@@ -38,31 +41,52 @@ class GivenUpError(Exception):
     """Raised in the thread of work that is waited for no longer, when an answer comes after all: so that it writes nothing more."""
 
 
-class _Waiting:
+class Allowance:
+    """What is left of the seconds that a server's answers may take beyond quick ones; to be kept for as long as a study runs."""
+
     def __init__(self) -> None:
-        self.until = time.monotonic() + PATIENCE
+        self.left = SLOW
+
+
+class _Waiting:
+    def __init__(self, allowance: Allowance) -> None:
+        self.allowance = allowance
         self.given_up = False
+        self.wait(0)
+
+    def wait(self, sending: int) -> None:
+        self.since = time.monotonic() + sending / _SLOWEST
+        self.seconds = min(PATIENCE, QUICK + self.allowance.left)
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() > self.since + self.seconds
+
+    def count(self) -> None:
+        self.allowance.left = max(0.0, self.allowance.left - max(0.0, time.monotonic() - self.since - QUICK))
 
     def answered(self, sending: int = 0) -> None:
         """An answer came; the next is to a request of so many bytes."""
         if self.given_up:
             raise GivenUpError
-        self.until = time.monotonic() + PATIENCE + sending / _SLOWEST
+        self.count()
+        self.wait(sending)
 
 
 def nobody_waits(sending: int = 0) -> None:
     """What is called at each answer where nobody waits for it."""
 
 
-def with_patience(work: Callable[[Answered], T]) -> T:
+def with_patience(work: Callable[[Answered], T], allowance: Allowance | None = None) -> T:
     """What ``work`` returns; it calls what it is given whenever an answer has come, which SQL statements do by themselves.
 
-    Raises TimeoutError where no answer comes for :data:`PATIENCE` seconds, and what ``work`` raises.
+    Raises TimeoutError where no answer comes for :data:`PATIENCE` seconds, or for less where the ``allowance`` is used up, and what ``work``
+    raises.
 
     >>> with_patience(lambda answered: 3)
     3
     """
-    waiting = _Waiting()
+    waiting = _Waiting(allowance or Allowance())
     done = threading.Event()
     results: list[T] = []
     errors: list[BaseException] = []
@@ -88,8 +112,10 @@ def with_patience(work: Callable[[Answered], T]) -> T:
         thread.start()
         while not done.wait(_LOOK):
             interrupts.check()
-            if time.monotonic() > waiting.until:
-                raise TimeoutError(f"no answer in {PATIENCE:.0f} s")
+            if waiting.over:
+                waiting.count()
+                slow = ", after many slow ones" if waiting.seconds < PATIENCE else ""
+                raise TimeoutError(f"no answer in {waiting.seconds:.0f} s{slow}")
     finally:
         waiting.given_up = True
         event.remove(Engine, "after_cursor_execute", statement_done)

@@ -16,9 +16,10 @@ from zoneout_lab import manifest as manifests
 from zoneout_lab.errors import IntegrityError, LabError
 from zoneout_lab.report.text import listing
 from zoneout_lab.results import open_results
-from zoneout_lab.results.open import EXPORT, SPEC
+from zoneout_lab.results.open import EXPORT, SPEC, open_runs
+from zoneout_lab.study import mirror_notes
 from zoneout_lab.study.databases import reason
-from zoneout_lab.study.mirroring import agrees, files_beside, rebuild
+from zoneout_lab.study.mirroring import Mirror, compared, named, rebuild
 from zoneout_lab.study.run import write_outputs
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, Warn, holding, read_manifest, spec_bytes, sweep
@@ -29,15 +30,23 @@ from zoneout_lab.tasks.corpus import damaged_codes
 _SAID = ("declared", "overrides", "command", "paper", "tuning", "reached", "looks", "earlier_looks")
 
 
-def repair(folder: Path, say: Callable[[str], None], warn: Warn) -> None:
+def repair(
+    folder: Path,
+    say: Callable[[str], None],
+    warn: Warn,
+    storage: str | None = None,
+    tracking: str | None = None,
+) -> None:
     """Make anew what can be derived in a study's folder, and move aside what cannot be: ``NAME.damaged``. ``say`` is told of each thing done.
 
     Derived are the manifest (from ``study.nc``, ``spec.json`` and the runs' files), ``spec.json``, ``study.nc`` and the report. Runs whose
-    files are damaged leave the manifest, and the next run of the study trains them again.
+    files are damaged leave the manifest, and the next run of the study trains them again. Optuna's and MLflow's copies are those at the URLs
+    ``storage`` and ``tracking``, by default the files beside the folder.
 
     Raises InputRefusedError where there is no study, TryAgainError where a process is running it, IntegrityError where nothing says for
     sure which study it was.
     """
+    mirrors = named(folder, storage, tracking)
     if not (folder / manifests.FILE).is_file() and not (folder / SPEC).is_file():
         read_manifest(folder)  # says what is missing
     with holding(folder, warn):
@@ -55,17 +64,32 @@ def repair(folder: Path, say: Callable[[str], None], warn: Warn) -> None:
         ):
             write_outputs(folder, again=True)
             say(f"Wrote {export} and {report} from the runs' files.")
-        for mirror in files_beside(folder):
-            if not agrees(mirror, folder):
-                error = rebuild(mirror, folder, warn)
-                say(
-                    f"Brought {mirror.file} up to date with the files."
-                    if error is None
-                    else f"{mirror.file} cannot be made anew: {reason(error)}."
-                )
+        if mirror_notes.is_damaged(folder):
+            (folder / mirror_notes.FILE).unlink()
+            say(
+                f"Removed {folder / mirror_notes.FILE}, which was damaged: the next run brings Optuna and MLflow up to date."
+            )
+        for mirror in mirrors:
+            _repair_mirror(mirror, folder, say, warn)
     for place in damaged_codes():
         shutil.rmtree(place, ignore_errors=True)
         say(f"Removed {place}, the damaged codes of a text.")
+
+
+def _repair_mirror(mirror: Mirror, folder: Path, say: Callable[[str], None], warn: Warn) -> None:
+    """Publish a study anew where a mirror differs from its files; on a server only where it can be compared with them."""
+    place = mirror.file or f"{mirror.name} at {mirror.shown}"
+    try:
+        if compared(mirror, folder).agrees:
+            return
+    except Exception as error:  # noqa: BLE001 - drivers raise their own kinds for what is damaged
+        if mirror.file is None:
+            say(f"{place} was not compared with the files: {reason(error)}.")
+            return
+    if failed := rebuild(mirror, folder, warn):
+        say(f"{place} cannot be made anew: {reason(failed)}.")
+    else:
+        say(f"Brought {place} up to date with the files.")
 
 
 def _repair_manifest(folder: Path, say: Callable[[str], None]) -> bool:
@@ -73,7 +97,7 @@ def _repair_manifest(folder: Path, say: Callable[[str], None]) -> bool:
     try:
         manifest, changed = read_manifest(folder), False
         if not manifests.is_sealed(folder):
-            open_results(folder)  # what it says of the runs is what their files say
+            open_runs(folder)  # what it says of the runs is what their files say
             changed = True
             say(f"Wrote {folder / manifests.FILE} with its SHA-256.")
     except LabError:
@@ -82,7 +106,7 @@ def _repair_manifest(folder: Path, say: Callable[[str], None]) -> bool:
     for run_id, damage in list(damaged_runs(folder, manifest)):
         del manifest["runs"][run_id]
         changed = True
-        aside = _aside(damage.path)
+        aside = _aside(Path(damage.path))
         say(
             f"{f'Moved {damage.path} to {aside.name}' if aside else f'{damage.path} is gone'}: the next run of the study trains it again."
         )

@@ -13,13 +13,13 @@ from pathlib import Path
 from zoneout_lab import schema
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study import provenance
-from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, without_password
+from zoneout_lab.study.databases import TRACKING_VARIABLE
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import check_device, why_missing
 from zoneout_lab.study.driver import Driver, Watcher, origin
 from zoneout_lab.study.elsewhere import check_scheduler, on_cluster
 from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
-from zoneout_lab.study.mirroring import Mirror, Mirrors, mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirroring import INSTALL, Mirror, Mirrors, check_named, mlflow_mirror, optuna_mirror
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store, only_driver, sweep
@@ -158,25 +158,18 @@ def run_study(
 
 def _check_mirrors(out: Path, storage: str | None, tracking: str | None, watcher: Watcher) -> Mirror | None:
     """Refuse places that runs cannot be mirrored in; return where MLflow is to record them, None where it is not to."""
-    if storage is not None:
-        check_database_url(storage, "--storage")
+    uri = None if tracking == "default" else tracking
+    check_named(storage, uri)
     if tracking is None:
         return None
     if find_spec("mlflow") is None:
-        install = 'pip install "zoneout-lab[tracking]"'
-        if tracking != "default":
-            raise UsageError(
-                f"--tracking {without_password(tracking)!r} needs MLflow, which is not installed. To install it: {install}. Or leave "
-                "--tracking out: runs are then not recorded in MLflow."
-            )
-        watcher.say(f"Runs are not recorded in MLflow, which is not installed. To install it: {install}.")
+        watcher.say(f"Runs are not recorded in MLflow, which is not installed. To install it: {INSTALL}.")
         return None
-    uri = None if tracking == "default" else tracking
-    if uri is not None or os.environ.get(TRACKING_VARIABLE):
-        with suppress(RuntimeError):  # MLflow itself cannot be imported, which must not stop a run
+    if uri is None and os.environ.get(TRACKING_VARIABLE):
+        with suppress(RuntimeError):  # as in check_named
             from zoneout_lab.study.tracking import check_tracking
 
-            check_tracking(uri)
+            check_tracking(None)
     return mlflow_mirror(out, uri)
 
 

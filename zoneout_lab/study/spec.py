@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -214,14 +214,19 @@ class Study(Frozen):
 
     def runs(self, seeds: int | None = None) -> list[Run]:
         """Every arm × seed, seed by seed; of the first ``seeds`` alone where a number is given."""
-        return [self.run(arm, seed) for seed in range(self.seeds if seeds is None else seeds) for arm in self.arms]
+        of_arms = [self._of_arm(arm) for arm in self.arms]
+        return [of(seed) for seed in range(self.seeds if seeds is None else seeds) for of in of_arms]
 
     def run(self, arm: Arm, seed: int, *, phase: str = "") -> Run:
         """One arm at one seed. Arms of one seed share their initial weights and data order; ``phase`` gives other seeds.
 
         What the arm does not vary is drawn as at seed 0.
         """
-        setting, varied = self.setting(arm), self.varied(arm)
+        return self._of_arm(arm, phase)(seed)
+
+    def _of_arm(self, arm: Arm, phase: str = "") -> Callable[[int], Run]:
+        """What makes an arm's runs of their seeds. What they share is checked and worked out once."""
+        varied = self.varied(arm)
         try:
             trained_for(arm.regularizer, 1).masks(self.cell(arm))
         except LabError:
@@ -231,18 +236,23 @@ class Study(Frozen):
             raise InputRefusedError(
                 f"arm {arm.name!r}: {kind} failed when asked for its masks: {told(error)}."
             ) from error
-        return Run(
+
+        def seeds(seed: int) -> Seeds:
+            return Seeds(**{kind: derive(self.seed, seed if kind in varied else 0, phase + kind) for kind in KINDS})
+
+        shared = Run(
             arm=arm.name,
-            seed=seed,
+            seed=0,
             task=task_name(self.task),
-            setting=setting,
+            setting=self.setting(arm),
             regularizer=to_json(arm.regularizer),
-            seeds=Seeds(**{kind: derive(self.seed, seed if kind in varied else 0, phase + kind) for kind in KINDS}),
+            seeds=seeds(0),
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
             measures=tuple(measure_to_json(measure) for measure in self.measures),
             code=Code.of(self.classes(arm)).digests(),
         )
+        return lambda seed: shared.model_copy(update={"seed": seed, "seeds": seeds(seed)})
 
     def to_json(self) -> dict[str, Any]:
         """The study as JSON, with the setting that results from its task, preset and changes (``settings``, one for each, where it has several tasks), and the digests of its own code, if any."""

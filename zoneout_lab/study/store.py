@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from zoneout_lab import manifest as manifests
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
+from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError
 from zoneout_lab.metrics import Score
 from zoneout_lab.parts import Code
 from zoneout_lab.settings import Run
@@ -36,6 +37,8 @@ from zoneout_lab.training import Outcome
 CONFIRM, TUNE = "confirm", "tune"
 Warn = Callable[[str], None]
 _HOUR = 3600.0
+#: how many times longer than writing the manifest takes it is not written again
+_RARER = 50
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
@@ -45,6 +48,9 @@ class Store:
 
     folder: Path
     manifest: dict[str, Any]
+    _lags: bool = field(default=False, init=False)  # the manifest on the disk lacks lines
+    _saved: float = field(default=-math.inf, init=False)  # when, and in how many seconds
+    _took: float = field(default=0.0, init=False)
 
     @classmethod
     def open(
@@ -99,7 +105,36 @@ class Store:
         return store
 
     def save(self) -> None:
+        """Write the manifest."""
+        started = time.monotonic()
         schema.write_bytes(self.folder / manifests.FILE, manifests.written(self.manifest))
+        self._saved, self._lags = time.monotonic(), False
+        self._took = self._saved - started
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Write what the manifest lacks when the ``with`` block ends, however it ends."""
+        try:
+            yield
+        except BaseException:
+            with suppress(
+                LabError
+            ):  # what ended it is to be told of; a run that has its file and no line has it at the next start
+                self._settle()
+            raise
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._lags:
+            self.save()
+
+    def forget(self, runs: Iterable[Run]) -> None:
+        """Take runs whose files are gone out of the manifest, so that files they are given later are not held against these lines."""
+        gone = [run.id for run in runs if run.id in self.manifest["runs"]]
+        for run_id in gone:
+            del self.manifest["runs"][run_id]
+        if gone:
+            self.save()
 
     def save_spec(self) -> None:
         schema.write_bytes(self.folder / "spec.json", spec_bytes(self.manifest))
@@ -141,7 +176,10 @@ class Store:
         return f"runs/{'tune-' if phase == TUNE else ''}{run.arm}-s{run.seed:03d}-{run.id[:8]}.nc"
 
     def add(self, outcome: Outcome, score: Score, provenance: Mapping[str, Any], *, phase: str = CONFIRM) -> None:
-        """Write a run's file, then its line in the manifest."""
+        """Write a run's file, then its line in the manifest: at once where that is quick, else with those of the next runs.
+
+        Writing all lines takes longer the more there are, and is to take a fiftieth of the time. To be called in :meth:`settled`.
+        """
         run = outcome.run
         tree = outcome_tree(outcome, {**provenance, "score": score.to_json()})
         file = self.file_of(run, phase)
@@ -157,7 +195,9 @@ class Store:
             "score": None if best is None else outcome.by_epoch[f"valid_{score.name}"][best - 1],
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self.save()
+        self._lags = True
+        if time.monotonic() - self._saved > _RARER * self._took:
+            self.save()
 
 
 def _paper_setting(study: Study) -> dict[str, Any] | None:

@@ -49,10 +49,10 @@ class Siblings:
             self._found = dict(self._read())
         return self._found
 
-    def holding(self, run: Run) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def holding(self, run_id: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """The folders that have a run's file as it was written, each with its line in the manifest."""
         for name, manifest in self.manifests.items():
-            entry = manifest["runs"].get(run.id)
+            entry = manifest["runs"].get(run_id)
             if entry is None:
                 continue
             folder = self.out / name
@@ -62,7 +62,7 @@ class Siblings:
                     continue
                 whole = schema.digest(file) == entry["sha256"]
             except (OSError, KeyError, TypeError) as error:
-                self.damaged(folder, f"the entry of run {run.id} is {entry!r} ({error!r})")
+                self.damaged(folder, f"the entry of run {run_id} is {entry!r} ({error!r})")
                 continue
             if whole:
                 yield folder, dict(entry)
@@ -106,7 +106,7 @@ def take_over(store: Store, runs: Iterable[Run], siblings: Siblings, score: str,
     taken: dict[str, str] = {}
     try:
         for run in runs:
-            for folder, entry in siblings.holding(run):
+            for folder, entry in siblings.holding(run.id):
                 try:
                     found = _take(store, run, folder / entry["file"], str(entry["sha256"]), score, phase)
                 except IntegrityError as error:
@@ -122,10 +122,10 @@ def take_over(store: Store, runs: Iterable[Run], siblings: Siblings, score: str,
     return taken
 
 
-def found(runs: Iterable[Run], siblings: Siblings) -> dict[str, str]:
-    """Run id → name of the folder that it would be taken over from, of those runs that a sibling has. Writes nothing."""
-    first = ((run, next(siblings.holding(run), None)) for run in runs)
-    return {run.id: there[0].name for run, there in first if there is not None}
+def found(runs: Iterable[str], siblings: Siblings) -> dict[str, str]:
+    """Id of a run → name of the folder that it would be taken over from, of those runs that a sibling has. Writes nothing."""
+    first = ((run_id, next(siblings.holding(run_id), None)) for run_id in runs)
+    return {run_id: there[0].name for run_id, there in first if there is not None}
 
 
 def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: str) -> dict[str, Any]:
@@ -143,18 +143,18 @@ def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: st
         except OSError:  # another file system, or one without links; or a leftover is in the way
             schema.write_bytes(part, file.read_bytes())
         tree = schema.read_tree(part, sha256)
-        about = _about(tree, run, score)
+        found = about(tree, run, score)
         part.replace(target)
     except (OSError, InputRefusedError) as error:
         raise IntegrityError(f"{file.name} can be neither linked nor copied ({error}).") from error
     finally:
         with suppress(OSError):  # a rename onto another link to the same file leaves it
             part.unlink()
-    return {"file": name, "sha256": sha256, "arm": run.arm, "seed": run.seed, "phase": phase} | about
+    return {"file": name, "sha256": sha256, "arm": run.arm, "seed": run.seed, "phase": phase} | found
 
 
-def _about(tree: xr.DataTree, run: Run, score: str) -> dict[str, Any]:
-    """A run's status and best validation score, read off its file."""
+def about(tree: xr.DataTree, run: Run, score: str) -> dict[str, Any]:
+    """A run's status and best validation score, read off its file. Raises IntegrityError where it is another run's."""
     spec = schema.provenance(tree, "spec") if "provenance" in tree.children else None
     if spec != run.model_dump(mode="json") or tree.attrs.get("run_id") != run.id:
         raise IntegrityError(f"what it calls run {run.id} is another one.")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.settings import Run
 from zoneout_lab.study.declared import Arm
 from zoneout_lab.study.driver import Driver
 from zoneout_lab.study.spec import Study, derive
@@ -21,10 +24,10 @@ def tune(driver: Driver) -> Study:
     """
     study, store = driver.study, driver.store
     tuning = study.tuning
-    searched = [arm for arm in study.arms if arm.search]
-    if tuning is None or not searched:
+    arms = [arm for arm in study.arms if arm.search]
+    if tuning is None or not arms:
         return study
-    finished: dict[str, list[tuple[Params, float]]] = {arm.name: [] for arm in searched}
+    finished: dict[str, list[tuple[Params, float]]] = {arm.name: [] for arm in arms}
     for first in range(0, tuning.trials, tuning.at_once):
         count = min(tuning.at_once, tuning.trials - first)
         asked = {
@@ -35,11 +38,11 @@ def tune(driver: Driver) -> Study:
                 derive(study.seed, first, f"sampler/{arm.name}"),
                 better=driver.study.score.better,
             )
-            for arm in searched
+            for arm in arms
         }
         trials = [
             (arm, params, [study.run(_with(arm, params), seed, phase="tune/") for seed in range(tuning.seeds)])
-            for arm in searched
+            for arm in arms
             for params in asked[arm.name]
         ]
         driver.train_missing((run for _, _, runs in trials for run in runs), TUNE)
@@ -48,8 +51,8 @@ def tune(driver: Driver) -> Study:
             scores = [store.score(run) for run in runs]
             mean = sum(driver.study.score.worst if score is None else score for score in scores) / len(scores)
             finished[arm.name].append((params, mean))
-    chosen = min if driver.study.score.better == "lower" else max
-    best = {name: chosen(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
+    first_of = min if driver.study.score.better == "lower" else max
+    best = {name: first_of(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
     for name, (_, score) in best.items():
         if not math.isfinite(score):
             raise InputRefusedError(
@@ -68,8 +71,27 @@ def tune(driver: Driver) -> Study:
     if store.manifest.get("tuning") != tuned:
         store.manifest["tuning"] = tuned
         store.save()
-    arms = tuple(_with(arm, best[arm.name][0]) if arm.name in best else arm for arm in study.arms)
+    return chosen(study, tuned)
+
+
+def chosen(study: Study, tuned: Mapping[str, Any] | None) -> Study:
+    """The study with every searched arm at the setting that a finished search recorded as its best; as it is where there is no record."""
+    arms = tuple(_with(arm, tuned[arm.name]["best"]) if tuned and arm.name in tuned else arm for arm in study.arms)
     return study.model_copy(update={"arms": arms})
+
+
+def searched(study: Study, tuned: Mapping[str, Any] | None) -> list[Run]:
+    """The runs of the study's search: those that a finished one recorded, else as many of each arm as there will be, all at its own setting."""
+    if study.tuning is None:
+        return []
+    none: list[dict[str, Any]] = [{"params": {}}] * study.tuning.trials
+    return [
+        study.run(_with(arm, trial["params"]), seed, phase="tune/")
+        for arm in study.arms
+        if arm.search
+        for trial in (tuned[arm.name]["trials"] if tuned and arm.name in tuned else none)
+        for seed in range(study.tuning.seeds)
+    ]
 
 
 def _with(arm: Arm, params: Params) -> Arm:

@@ -11,12 +11,13 @@ from typing import Any
 
 from zoneout_lab import manifest as manifests
 from zoneout_lab import schema, sealed
-from zoneout_lab.errors import IntegrityError, LabError, told
+from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError, told
 from zoneout_lab.report.text import count
 from zoneout_lab.results import open_results
-from zoneout_lab.results.open import EXPORT, SPEC, of_this
-from zoneout_lab.study.databases import reason, sqlite_url
-from zoneout_lab.study.mirrors import Mirrored, in_mlflow, in_optuna
+from zoneout_lab.results.open import EXPORT, SPEC, of_this, open_runs
+from zoneout_lab.study import mirror_notes
+from zoneout_lab.study.databases import may_pass, reason, remedy
+from zoneout_lab.study.mirroring import FILES, OPTIONS, Mirror, Name, compared, named
 from zoneout_lab.study.store import read_manifest, spec_bytes
 from zoneout_lab.tasks.corpus import damaged_codes
 
@@ -29,21 +30,25 @@ _DATABASE = "verify --repair makes it anew from the files"
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is not what was written, why, and what to do."""
+    """A file, or a mirror by its URL, that is not what was written, why, and what to do."""
 
-    path: Path
+    path: Path | str
     fault: str
     cure: str
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Some files of a study: how many were checked, which are damaged, and what else there is to say of them."""
+    """Some files of a study: how many were checked, which are damaged, and what else there is to say of them.
+
+    ``unknown`` says why a mirror that was named could not be checked.
+    """
 
     what: str
     count: int
     damages: tuple[Damage, ...] = ()
     note: str = ""
+    unknown: LabError | None = None
 
 
 @dataclass
@@ -51,16 +56,26 @@ class _Looked:
     count: int = 0
     damages: list[Damage] = field(default_factory=list)
     note: str = ""
+    unknown: LabError | None = None
 
-    def damaged(self, path: Path, fault: str, cure: str) -> None:
+    def row(self, what: str) -> Checked:
+        return Checked(what, self.count, tuple(self.damages), self.note, self.unknown)
+
+    def damaged(self, path: Path | str, fault: str, cure: str) -> None:
         self.damages.append(Damage(path, fault, cure))
 
 
-def verify(folder: Path) -> list[Checked]:
-    """Check all files of a study's folder, the codes of texts in the user's cache, and the databases beside it. Changes nothing.
+def verify(folder: Path, storage: str | None = None, tracking: str | None = None) -> list[Checked]:
+    """Check all files of a study's folder, the codes of texts in the user's cache, and Optuna's and MLflow's copies. Changes nothing.
+
+    Args:
+        folder: a study's results folder.
+        storage, tracking: where the copies are; by default in files beside the folder.
 
     Raises InputRefusedError where there is no manifest, IntegrityError where it is damaged: it says what the other files have to be.
+    UsageError where ``storage`` or ``tracking`` is not a URL of the kind.
     """
+    mirrors = {mirror.name: mirror for mirror in named(folder, storage, tracking)}
     manifest = read_manifest(folder)
     is_sealed = manifests.is_sealed(folder)
     old = "" if is_sealed else "older than its own SHA-256: it is unprotected"
@@ -72,7 +87,12 @@ def verify(folder: Path) -> list[Checked]:
     for what, check in _CHECKS.items():
         looked = _Looked()
         check(looked, folder, manifest, is_sealed)
-        rows.append(Checked(what, looked.count, tuple(looked.damages), looked.note))
+        rows.append(looked.row(what))
+    notes = mirror_notes.read(folder)
+    for name in FILES:
+        looked = _Looked()
+        _check_mirror(looked, folder, name, mirrors.get(name), str(notes.get(name, {}).get("at", FILES[name])))
+        rows.append(looked.row(f"{name}'s database"))
     return rows
 
 
@@ -102,7 +122,8 @@ def damaged_checkpoints(folder: Path) -> tuple[int, list[Path]]:
 
 def damage_of_output(path: Path, *, is_sealed: bool) -> str:
     """What is wrong with ``study.nc`` or the report; empty where nothing is known to be. Since manifests have a SHA-256, these have one."""
-    whole = sealed.is_whole(path.read_bytes())
+    with path.open("rb") as file:
+        whole = sealed.is_whole_file(file, path.stat().st_size)
     if whole is False:
         return "is not the file that was written: its SHA-256 differs from the one at its end"
     return "is not the file that was written: its end is gone" if whole is None and is_sealed else ""
@@ -199,31 +220,42 @@ def _check_codes(looked: _Looked, _folder: Path, _manifest: Mapping[str, Any], _
         )
 
 
-def _check_optuna(looked: _Looked, folder: Path, _manifest: Mapping[str, Any], _is_sealed: bool) -> None:
-    _check_database(looked, folder, folder.absolute().parent / "optuna.db", in_optuna)
+def _check_notes(looked: _Looked, folder: Path, _manifest: Mapping[str, Any], _is_sealed: bool) -> None:
+    path = folder / mirror_notes.FILE
+    looked.count = int(path.is_file())
+    if mirror_notes.is_damaged(folder):
+        cure = "verify --repair removes it, and the next run brings Optuna and MLflow up to date"
+        looked.damaged(path, "is not the file that was written", cure)
 
 
-def _check_mlflow(looked: _Looked, folder: Path, _manifest: Mapping[str, Any], _is_sealed: bool) -> None:
-    if find_spec("mlflow") is None:
+def _check_mirror(looked: _Looked, folder: Path, name: Name, mirror: Mirror | None, at: str) -> None:
+    """One mirror compared with the files; the folder notes that it is ``at`` a place."""
+    if at != FILES[name] and (mirror is None or mirror.ours):
+        looked.note = f"not checked where it is, at {at}: {OPTIONS[name]} URL checks it there"
+    elif name == "MLflow" and find_spec("mlflow") is None:
         looked.note = "not checked: MLflow is not installed"
-        return
-    _check_database(looked, folder, folder.absolute().parent / "mlflow.db", in_mlflow)
-
-
-def _check_database(looked: _Looked, folder: Path, path: Path, compare: Callable[[Path, str], Mirrored]) -> None:
-    if not path.is_file():
+    if mirror is None:
         return
     looked.count = 1
+    path = mirror.file
     try:
-        mirrored = compare(folder, sqlite_url(path))
+        if path is not None and not path.is_file():
+            raise InputRefusedError(f"there is no file {path}")
+        mirrored = compared(mirror, folder)
     except IntegrityError:  # a run's file, which has a line of its own
         looked.note = "not compared: a run's file is damaged"
     except Exception as error:  # noqa: BLE001 - drivers raise their own kinds
-        looked.damaged(path, f"cannot be read ({reason(error)})", _DATABASE)
+        if path is not None and path.is_file():
+            looked.damaged(path, f"cannot be read ({reason(error)})", _DATABASE)
+            return
+        looked.count = 0
+        kind = TryAgainError if may_pass(error) else InputRefusedError
+        advice = remedy(error, mirror.option, "check it")
+        looked.unknown = kind(f"{name} at {mirror.shown} was not checked: {reason(error)}. {advice}".rstrip())
     else:
         if mirrored.wrong or mirrored.doubled:
             fault = f"has {count(len(mirrored.wrong), 'run')} otherwise than the files, and {len(mirrored.doubled)} more than once"
-            looked.damaged(path, fault, _DATABASE)
+            looked.damaged(path or mirror.shown, fault, _DATABASE)
         elif mirrored.lacking:
             looked.note = (
                 f"lacks {len(mirrored.lacking)} of {count(mirrored.runs, 'run')}: the next run brings it up to date"
@@ -233,7 +265,7 @@ def _check_database(looked: _Looked, folder: Path, path: Path, compare: Callable
 def _as_a_whole(folder: Path, row: Checked) -> Checked:
     """What an unprotected manifest says of the runs, compared with what their files say."""
     try:
-        tree = open_results(folder)
+        tree = open_runs(folder)
         if (folder / EXPORT).is_file():
             export = open_results(folder / EXPORT)
             if of_this(export, read_manifest(folder)) and not export.identical(tree):
@@ -257,6 +289,5 @@ _CHECKS: dict[str, Callable[[_Looked, Path, Mapping[str, Any], bool], None]] = {
     "report.html": _check_report,
     "checkpoints": _check_checkpoints,
     "codes of texts": _check_codes,
-    "Optuna's database": _check_optuna,
-    "MLflow's database": _check_mlflow,
+    "notes of mirrors": _check_notes,
 }

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoneout_lab.cache import cached
+from zoneout_lab.cache import cached, sweep
 from zoneout_lab.errors import InputRefusedError, TryAgainError
 from zoneout_lab.tasks.download import cannot_write
 from zoneout_lab.tasks.encoding import UTF_8, canonical, decoded
@@ -139,6 +139,7 @@ def _code_characters(paths: Sequence[Path], codes: Path, encoding: str) -> About
     for path in paths:
         for text in _pieces(path, encoding):
             seen[_points(text)] = True
+            codes.touch()  # a sign of life: what nobody has changed for an hour is swept
     alphabet = np.flatnonzero(seen)
     number = np.zeros(len(seen), np.int32)
     number[alphabet] = np.arange(len(alphabet))
@@ -282,6 +283,7 @@ def _cached(how: str, paths: Sequence[Path], cache: Path | None, code: Callable[
     folder = (cache or writable_cache()) / "codes" / key
     part = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
+        sweep(folder.parent, "*.part")
         part.mkdir(parents=True)
         about = code(part / "codes")
         (part / "about.json").write_text(json.dumps(asdict(about)), encoding="utf-8")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from zoneout_lab.cache import sweep
 from zoneout_lab.errors import InputRefusedError, TryAgainError
 
 CHUNK = 1 << 16  # bytes
@@ -38,6 +39,7 @@ def fetch(url: str, path: Path, sha256: str, *, timeout: float = 30.0) -> None:
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, "*.part")
         found = _receive(url, part, timeout)
         if found != sha256:
             raise InputRefusedError(

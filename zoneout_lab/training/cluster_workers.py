@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-import pickle  # nosec B403 - of what our own workers are sent
+import pickle  # nosec B403 # of what our own workers are sent
 import threading
 import time
 import uuid

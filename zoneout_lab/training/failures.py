@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import pickle  # nosec B403 - of errors that our own processes pass on
+import pickle  # nosec B403 # of errors that our own processes pass on
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -69,6 +69,6 @@ def _can_be_sent(error: Exception) -> bool:
     if type(error).__module__ == "__mp_main__" or is_private(type(error)):
         return False
     try:
-        return isinstance(pickle.loads(pickle.dumps(error)), type(error))  # noqa: S301  # nosec B301 - written here just now
+        return isinstance(pickle.loads(pickle.dumps(error)), type(error))  # noqa: S301 # nosec B301 # written here just now
     except Exception:  # noqa: BLE001
         return False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle  # nosec B403 - what our own processes say
+import pickle  # nosec B403 # what our own processes say
 import queue
 import signal
 import sys

@@ -171,7 +171,9 @@ class Drawing:
 
     def panel(self, title: str, description: str) -> Panel:
         """What was drawn, with the words that stand for it where it cannot be seen."""
-        return Panel(Markup(_adopt(self._svg, self.name, title, description)), title, description)  # noqa: S704 # nosec B704 # an SVG that matplotlib wrote, which escapes
+        svg = _adopt(self._svg, self.name, title, description)
+        drawing = Markup(svg)  # noqa: S704 # nosec B704 # an SVG that matplotlib wrote, which escapes
+        return Panel(drawing, title, description)
 
 
 def frame(name: str, title: str, description: str, body: str, *, width: float, height: float) -> Markup:

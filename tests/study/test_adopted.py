@@ -1,0 +1,136 @@
+"""Runs whose files are there and whose lines are not: a driver was killed before it had written the manifest again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from small_study import arrays, assert_same_bits, listening, manifest, run, small
+
+from zoneout_lab.study import store as stores
+from zoneout_lab.study.adopted import adopt
+from zoneout_lab.study.driver import Watcher
+from zoneout_lab.study.store import Store
+
+STUDY = small(seeds=2)
+# as in a study of so many runs that the manifest is seldom written; killed when the first batch has its files
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from small_study import run, small
+from zoneout_lab.study import store
+from zoneout_lab.study.driver import Watcher
+store._RARER = 1e9
+run(small(seeds=2), Path(sys.argv[1]), watcher=Watcher(done=lambda *_: os.kill(os.getpid(), signal.SIGKILL)))
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A study's folder, never interrupted."""
+    return run(STUDY, tmp_path_factory.mktemp("whole")).folder
+
+
+def killed(out: Path) -> Path:
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, str(out)],
+        env=os.environ | {"PYTHONPATH": path},
+        check=False,
+        capture_output=True,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    return out / STUDY.resolved().id
+
+
+def test_what_has_a_file_is_not_trained_again(tmp_path, whole):
+    folder = killed(tmp_path)
+    files = {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("*.nc")}
+    assert (len(files), len(manifest(folder)["runs"])) == (4, 0)  # it was killed in between
+    said: list[str] = []
+    again = run(STUDY, tmp_path, watcher=Watcher(say=said.append))
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    assert "4 runs had been trained by a driver that came no further." in said
+    assert again.folder == folder
+    assert again.trained == 4
+    assert manifest(folder)["runs"].keys() == manifest(whole)["runs"].keys()
+    for run_id, entry in manifest(folder)["runs"].items():
+        other = manifest(whole)["runs"][run_id]
+        same = ("file", "arm", "seed", "phase", "status", "score")
+        assert {key: entry[key] for key in same} == {key: other[key] for key in same}
+        assert entry.keys() == other.keys()
+    assert_same_bits(arrays(folder), arrays(whole))
+    trials = optuna.load_study(study_name=folder.name, storage=f"sqlite:///{tmp_path}/optuna.db").trials
+    assert sorted(trial.user_attrs["run"] for trial in trials) == sorted(manifest(folder)["runs"])
+    assert run(STUDY, tmp_path).trained == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "unsealed", "of another run", "on other data"])
+def test_what_is_not_whole_is_trained_again(tmp_path, whole, damage):
+    folder = run(STUDY, tmp_path).folder
+    content = manifest(folder)
+    run_id, entry = next(iter(content["runs"].items()))
+    del content["runs"][run_id]
+    path = folder / entry["file"]
+    before = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(before[:-200])
+    elif damage == "flipped":
+        path.write_bytes(before[:5000] + bytes([before[5000] ^ 1]) + before[5001:])
+    elif damage == "unsealed":
+        path.write_bytes(before[: before.rindex(b"\nSHA-256")])
+    elif damage == "of another run":
+        other = next(iter(content["runs"].values()))
+        path.write_bytes((folder / other["file"]).read_bytes())
+    else:
+        content["data"] = "0" * 64
+    (folder / "MANIFEST.json").write_text(json.dumps(content))
+    if damage == "on other data":
+        store = Store(folder, content)
+        warnings: list[str] = []
+        (missing,) = [each for each in STUDY.resolved().runs() if each.id == run_id]
+        assert adopt(store, [missing], "error", warnings.append, phase=stores.CONFIRM) == []
+        assert "other data" in warnings[0]
+        return
+    watcher, warnings = listening()
+    assert run(STUDY, tmp_path, watcher=watcher).trained == 1
+    assert len(warnings) == 1
+    assert str(path) in warnings[0]
+    assert "trained again" in warnings[0]
+    assert_same_bits(arrays(folder), arrays(whole))
+
+
+def test_a_run_trained_in_place_of_one_that_was_deleted_may_be_killed_too(tmp_path, whole):
+    """Its file then is not the one that an older line of the manifest tells of."""
+    folder = run(STUDY, tmp_path).folder
+    for path in (folder / "runs").glob("*.nc"):
+        path.unlink()
+    assert killed(tmp_path) == folder
+    assert any((folder / "runs").glob("*.nc"))
+    run(STUDY, tmp_path)
+    assert_same_bits(arrays(folder), arrays(whole))
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("rarer", "lines"), [(0, 4), (1e9, 0)])
+def test_the_manifest_is_complete_when_training_ends_however_it_ends(tmp_path, monkeypatch, rarer, lines):
+    monkeypatch.setattr(stores, "_RARER", rarer)
+    found: list[int] = []
+
+    def stop(*_: int) -> None:
+        found.append(len(manifest(tmp_path / STUDY.resolved().id)["runs"]))
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run(STUDY, tmp_path, watcher=Watcher(done=stop))
+    assert found == [lines]  # with 0, after each run
+    assert len(manifest(tmp_path / STUDY.resolved().id)["runs"]) == 4

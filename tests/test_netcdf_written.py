@@ -1,0 +1,117 @@
+"""Files written with h5py directly: what xarray makes of them is what it makes of those that it writes itself."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from zoneout_lab import netcdf_written, schema
+
+
+def run(epochs: int = 3, times: int = 600) -> xr.DataTree:
+    """A run's tree with metrics, texts, and numbers that are compressed."""
+    rng = np.random.default_rng(0)
+    measured = xr.Dataset(
+        {"norm": (("layer", "time"), rng.standard_normal((2, times))), "rank": (("time",), np.arange(times))},
+        coords={"layer": ["l0", "l1µ"], "time": np.arange(times)},
+        attrs={"measure": "{}", "about": ""},
+    )
+    return schema.run_tree(
+        run_id="1f3a",
+        arm="zoneout",
+        seed=3,
+        status="finished",
+        by_epoch={"train_loss": [float("nan"), *rng.random(epochs - 1)]},
+        at_best={"test_loss": 0.5},
+        best_epoch=2,
+        measured={"gradients": {1: measured, 2: measured * 2}},
+        seconds=1.5,
+        provenance={"spec": {"text": "ü" * 70_000}, "git": None},
+    )
+
+
+def packed(variable: xr.Variable) -> bool:
+    return variable.size > 1000
+
+
+def opened(content: bytes) -> xr.DataTree:
+    with xr.open_datatree(io.BytesIO(content), engine="h5netcdf") as tree:
+        return xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in tree.subtree})
+
+
+def test_xarray_reads_what_it_would_have_written() -> None:
+    ours, theirs = (opened(each) for each in (netcdf_written.written(run(), packed), bytes(run().to_netcdf(None))))
+    xr.testing.assert_identical(ours, theirs)
+    for node in ours.subtree:
+        for name, variable in node.dataset.variables.items():
+            other = theirs[node.path].dataset.variables[name]
+            assert (variable.dtype, variable.dims) == (other.dtype, other.dims), name
+            assert variable.values.tobytes() == other.values.tobytes(), name  # to the bit
+            assert variable.encoding.get("_FillValue", "") is not None
+        assert list(node.dataset.variables) == list(theirs[node.path].dataset.variables)
+
+
+def test_any_program_for_netcdf_finds_the_dimensions() -> None:
+    netcdf = pytest.importorskip("h5netcdf")
+    with netcdf.File(io.BytesIO(netcdf_written.written(run(), packed)), "r") as file:
+        assert dict(file["gradients"].dimensions.items()).keys() == {"epoch", "layer", "time"}
+        assert file["gradients/norm"].dimensions == ("epoch", "layer", "time")
+        assert file["gradients/norm"].attrs["_FillValue"] != file["gradients/norm"].attrs["_FillValue"]  # NaN
+
+
+def test_the_same_tree_has_the_same_bytes() -> None:
+    assert netcdf_written.written(run(), packed) == netcdf_written.written(run(), packed)
+
+
+def test_large_numbers_are_compressed() -> None:
+    tree = run(times=5000)
+    tree["gradients/norm"][:] = 0.0
+    content = netcdf_written.written(tree, packed)
+    assert len(content) < len(netcdf_written.written(tree, lambda _: False)) - 100_000
+    xr.testing.assert_identical(opened(content), tree)
+
+
+def _without_labels(tree: xr.DataTree) -> None:
+    tree["metrics"] = tree["metrics"].to_dataset().assign(own=("unit", [1.0, 2.0]))
+
+
+def _of_truth_values(tree: xr.DataTree) -> None:
+    tree["metrics"] = tree["metrics"].to_dataset().assign(own=("epoch", [True, False, True]))
+
+
+def _without_epochs(tree: xr.DataTree) -> None:
+    tree["metrics"] = tree["metrics"].to_dataset().isel(epoch=slice(0, 0))
+
+
+def _of_dates(tree: xr.DataTree) -> None:
+    tree["metrics"] = tree["metrics"].to_dataset().assign(own=("epoch", np.array(["2020-01-01"] * 3, "datetime64[ns]")))
+
+
+def _listed(tree: xr.DataTree) -> None:
+    tree["metrics"].attrs["own"] = [1, 2]
+
+
+def _of_small_integers(tree: xr.DataTree) -> None:
+    tree["metrics"].attrs["own"] = np.int8(1)
+
+
+def _scalar_coordinate(tree: xr.DataTree) -> None:
+    tree["metrics"] = tree["metrics"].to_dataset().assign_coords(fold=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_without_labels, _of_truth_values, _without_epochs, _of_dates, _listed, _of_small_integers, _scalar_coordinate],
+)
+def test_what_is_not_known_is_left_to_xarray(change: Callable[[xr.DataTree], None], tmp_path: Path) -> None:
+    tree = run()
+    change(tree)
+    with pytest.raises(netcdf_written.UnfamiliarError):
+        netcdf_written.written(tree, packed)
+    schema.write_tree(tree, tmp_path / "run.nc")
+    xr.testing.assert_equal(schema.read_tree(tmp_path / "run.nc"), tree)

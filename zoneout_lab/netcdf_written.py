@@ -1,0 +1,149 @@
+"""Runs' files as netCDF-4, written with h5py directly: what xarray would write, in a tenth of its time.
+
+It knows what runs' files hold: numbers and texts along labelled dimensions, described by texts and numbers. What it does not know it says,
+and xarray writes that file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from h5py import h5a, h5d, h5ds, h5f, h5g, h5p, h5s, h5t
+
+_TEXT = h5py.string_dtype()
+_TEXTS, _TEXTS_HERE = h5t.py_create(_TEXT, logical=True), h5t.py_create(_TEXT)  # in the file, in memory
+_NUMBERS = {np.dtype(each): h5t.py_create(np.dtype(each)) for each in ["i4", "i8", "f4", "f8"]}
+_IN_ORDER = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
+_SCALAR = h5s.create(h5s.SCALAR)
+_GROWS_BY = 1 << 18
+#: numbers that are compressed lie in one piece, which is not to be larger
+_LARGEST_PIECE = 1 << 20
+#: attributes that netCDF or xarray give a meaning of their own
+_RESERVED = frozenset(
+    ("_FillValue", "missing_value", "scale_factor", "add_offset", "coordinates", "calendar", "dtype", "grid_mapping", "CLASS", "NAME")
+)  # fmt: skip
+
+
+class UnfamiliarError(Exception):
+    """Something in a tree that runs' files do not have."""
+
+
+def written(tree: xr.DataTree, packed: Callable[[xr.Variable], bool]) -> bytes:
+    """A tree as the bytes of a netCDF-4 file, without touching a disk; the same tree has the same bytes.
+
+    Args:
+        tree: every dimension of a group has labels there.
+        packed: whether a variable's numbers are compressed.
+
+    Raises UnfamiliarError for a tree that xarray has to write.
+    """
+    access, create = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
+    access.set_fapl_core(_GROWS_BY, False)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)  # whatever an error's traceback still holds on to
+    create.set_link_creation_order(_IN_ORDER)
+    create.set_attr_creation_order(_IN_ORDER)
+    file = h5f.create(b"in memory", h5f.ACC_TRUNC, create, access)
+    try:
+        numbered = 0
+        for node in tree.subtree:
+            if node.path == "/":
+                group = h5g.open(file, b"/")
+            else:
+                ordered = h5p.create(h5p.GROUP_CREATE)
+                ordered.set_obj_track_times(False)
+                ordered.set_link_creation_order(_IN_ORDER)
+                ordered.set_attr_creation_order(_IN_ORDER)
+                group = h5g.create(file, node.path.encode(), gcpl=ordered)
+            numbered += _write_group(group, node.to_dataset(inherit=False), numbered, packed)
+        h5f.flush(file)
+        return bytes(file.get_file_image())
+    finally:
+        file.close()
+
+
+def _write_group(group: h5g.GroupID, dataset: xr.Dataset, first: int, packed: Callable[[xr.Variable], bool]) -> int:
+    """Write a group's variables and attributes; its dimensions are numbered from ``first``. Returns how many there are."""
+    numbers = {name: first + place for place, name in enumerate(dataset.sizes)}
+    if set(dataset.coords) != set(numbers) or not all(dataset.sizes.values()):
+        raise UnfamiliarError(f"dimensions {dict(dataset.sizes)} and coordinates {list(dataset.coords)}")
+    made = {name: _variable(group, str(name), each, packed(each)) for name, each in dataset.variables.items()}
+    for name in numbers:
+        h5ds.set_scale(made[name], str(name).encode())
+    for name, variable in dataset.variables.items():
+        if variable.dims:
+            along = np.array([numbers[dim] for dim in variable.dims], np.int32)
+            _numbers(made[name], "_Netcdf4Coordinates", along)
+            _numbers(made[name], "_Netcdf4Dimid", along[:1].reshape(()))
+        if name not in numbers:
+            for axis, dim in enumerate(variable.dims):
+                h5ds.attach_scale(made[name], made[dim], axis)
+    _attributes(group, dataset.attrs)
+    return len(numbers)
+
+
+def _variable(group: h5g.GroupID, name: str, variable: xr.Variable, packed: bool) -> h5d.DatasetID:
+    values = np.asarray(variable.values)
+    kind, space = values.dtype.kind, h5s.create_simple(values.shape) if values.shape else _SCALAR
+    properties = h5p.create(h5p.DATASET_CREATE)
+    properties.set_obj_track_times(False)
+    properties.set_attr_creation_order(_IN_ORDER)
+    if kind in "UO":
+        texts = _as_texts(values, name)
+        made = h5d.create(group, name.encode(), _TEXTS, space, properties)
+        made.write(h5s.ALL, h5s.ALL, texts, _TEXTS_HERE)
+    elif values.dtype in _NUMBERS:
+        values, stored = np.ascontiguousarray(values), _NUMBERS[values.dtype]
+        if kind == "f":
+            properties.set_fill_value(np.array(np.nan, values.dtype))
+        if packed:
+            if values.nbytes > _LARGEST_PIECE:
+                raise UnfamiliarError(f"{name}: {values.nbytes} bytes to be compressed")
+            properties.set_chunk(values.shape)
+            properties.set_shuffle()
+            properties.set_deflate(4)
+        made = h5d.create(group, name.encode(), stored, space, properties)
+        made.write(h5s.ALL, h5s.ALL, values, stored)
+        if kind == "f":
+            _numbers(made, "_FillValue", np.array([np.nan], values.dtype))
+    else:
+        raise UnfamiliarError(f"{name} of {values.dtype}")
+    _attributes(made, variable.attrs)
+    return made
+
+
+def _as_texts(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    texts = np.empty(values.shape, _TEXT)
+    for place, text in np.ndenumerate(values):
+        if not isinstance(text, str):
+            raise UnfamiliarError(f"{name} holds {text!r}")
+        texts[place] = text.encode()
+    return texts
+
+
+def _attributes(of: h5g.GroupID | h5d.DatasetID, attrs: Mapping[Any, Any]) -> None:
+    for name, value in attrs.items():
+        if name in _RESERVED:
+            raise UnfamiliarError(f"the attribute {name}")
+        _attribute(of, name, value)
+
+
+def _attribute(of: h5g.GroupID | h5d.DatasetID, name: str, value: Any) -> None:
+    if isinstance(value, str):
+        h5a.create(of, name.encode(), _TEXTS, _SCALAR).write(np.array(value.encode(), _TEXT), _TEXTS_HERE)
+    elif isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        _numbers(of, name, np.atleast_1d(value))
+    else:
+        raise UnfamiliarError(f"the attribute {name} = {value!r}")
+
+
+def _numbers(of: h5g.GroupID | h5d.DatasetID, name: str, values: npt.NDArray[Any]) -> None:
+    if values.dtype not in _NUMBERS:
+        raise UnfamiliarError(f"the attribute {name} of {values.dtype}")
+    stored = _NUMBERS[values.dtype]
+    space = h5s.create_simple(values.shape) if values.shape else _SCALAR
+    h5a.create(of, name.encode(), stored, space).write(np.ascontiguousarray(values), stored)

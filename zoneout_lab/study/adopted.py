@@ -1,0 +1,56 @@
+"""Files of runs that the manifest lacks: written by a driver that died before their lines were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from zoneout_lab import schema, sealed
+from zoneout_lab.errors import IntegrityError, LabError, told
+from zoneout_lab.settings import Run
+from zoneout_lab.study.store import Store, Warn
+from zoneout_lab.study.takeover import about
+
+
+def adopt(store: Store, runs: Iterable[Run], score: str, warn: Warn, *, phase: str) -> list[Run]:
+    """Give those of a study's runs their lines in the manifest whose files are whole; returns them.
+
+    A file that is not whole, or not of that run, is left for its run to be written over, and ``warn`` is told.
+
+    Args:
+        store: the study's folder, whose manifest has none of these runs.
+        runs: what to look for.
+        score: name of the task's score, such as ``error``.
+        warn: told of files that are not what they should be.
+        phase: of the study that the runs belong to.
+    """
+    adopted = []
+    for run in runs:
+        file = store.file_of(run, phase)
+        path = store.folder / file
+        if not path.is_file():
+            continue
+        try:
+            line = _line(store, run, path, score)
+        except (LabError, KeyError, OSError) as error:
+            warn(f"{path} is in no manifest and cannot be used ({told(error)}). The run is trained again.")
+            continue
+        store.manifest["runs"][run.id] = {"file": file, "arm": run.arm, "seed": run.seed, "phase": phase} | line
+        adopted.append(run)
+    if adopted:
+        store.save()
+    return adopted
+
+
+def _line(store: Store, run: Run, path: Path, score: str) -> dict[str, Any]:
+    """What a run's file says for the manifest. Raises IntegrityError where it is not whole, not of this run or on other data."""
+    if not sealed.is_whole(path.read_bytes()):
+        raise IntegrityError("nothing says that it is whole")
+    sha256 = schema.digest(path)
+    tree = schema.read_tree(path, sha256)
+    line = {"sha256": sha256} | about(tree, run, score)
+    if (schema.provenance(tree, "data") or {}).get("digest") != store.manifest["data"]:
+        raise IntegrityError("it is on other data")
+    finished = schema.provenance(tree, "finished")
+    return line | ({"written": finished} if finished else {})
