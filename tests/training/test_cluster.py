@@ -14,6 +14,7 @@ from zoneout_lab.errors import TryAgainError, UsageError
 from zoneout_lab.study import elsewhere
 from zoneout_lab.study.elsewhere import check_scheduler, on_cluster
 from zoneout_lab.training import Checkpoints, cluster_workers, train_batches
+from zoneout_lab.training.checkpoint import computed_by
 
 LONG = [
     run.model_copy(update={"setting": run.setting.model_copy(update={"training": run.setting.training.model_copy(update={"epochs": 10**6})})})
@@ -120,7 +121,7 @@ def test_no_gpu_is_offered(cluster, impatient):
 
 
 def test_workers_that_would_compute_other_bits_are_not_used(cluster, impatient, monkeypatch):
-    real = cluster_workers.computed_by
+    real = computed_by
     monkeypatch.setattr(cluster_workers, "computed_by", lambda device: real(device) | {"torch": "2.1.0"})
     *each, last = refusing(cluster)
     version = real("cpu")["torch"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -119,9 +117,6 @@ def run(
     force: o.Force = False,
 ) -> None:
     """Run what is missing of a study and write its report. The same command again does what is still missing."""
-    from zoneout_lab import interrupts
-
-    interrupts.and_then = f"What was trained is kept. To go on: {_this_command()}"
     from zoneout_lab.cli.progress import watching
     from zoneout_lab.study import provenance
     from zoneout_lab.study.device import check_device, why_missing
@@ -163,13 +158,6 @@ def run(
         raise typer.Exit(3)
     if behind:
         raise typer.Exit(6)
-
-
-def _this_command() -> str:
-    """What was typed, without the passwords in it."""
-    from zoneout_lab.passwords import scrubbed
-
-    return shlex.join(["zoneout-lab", *map(scrubbed, sys.argv[1:])])
 
 
 def show_behind(mirrors: Sequence[str]) -> None:
