@@ -25,6 +25,7 @@ Variable = tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]
 
 _TEXT = h5py.string_dtype()
 _SIZE_OF_TEXT = 16
+_SMALL = 1 << 20  # values
 _TEXTS = h5t.py_create(_TEXT)
 _NUMBERS = {
     np.dtype(each): h5t.py_create(np.dtype(each))
@@ -111,6 +112,9 @@ def lazy_tree(file: BinaryIO, size: int) -> xr.DataTree:
     opened = xr.open_datatree(file, engine="h5netcdf")
     for node in opened.subtree:
         for variable in node.dataset.variables.values():
+            # what is compressed has checksums, which are looked at again when it is read
+            if not variable.encoding.get("zlib") and variable.size <= _SMALL:
+                variable.load()
             variable.encoding.clear()  # of this file, and not of what is made of it
     return opened
 
