@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, interrupts, netcdf, netcdf_written, profiles, sealed
+from zoneout_lab import guarded, hdf5, interrupts, netcdf, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
 from zoneout_lab.netcdf import Group
@@ -282,8 +282,8 @@ def write_tree(tree: xr.DataTree, path: Path) -> str:
 
 def _content(tree: xr.DataTree) -> bytes:
     if tree.attrs.get("kind") == "run":  # there may be thousands of them
-        with contextlib.suppress(netcdf_written.UnfamiliarError):
-            return netcdf_written.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
+        with contextlib.suppress(netcdf.UnfamiliarError):
+            return netcdf.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
     encoding = {
         node.path: {
             name: _PACKED | _in_pieces(each)
