@@ -12,8 +12,8 @@ import pytest
 from small_study import arrays, assert_same_bits, manifest
 from typed import SMALL, environment
 
+from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
 from zoneout_lab.study.mirroring import behind
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 # imports take seconds, and not always as many: all are to begin at the same moment

@@ -19,8 +19,9 @@ from small_study import listening, manifest, run, searching, small
 
 from zoneout_lab import sealed
 from zoneout_lab.study import mirror_notes, mirroring, patience
-from zoneout_lab.study.mirroring import behind, is_as_noted, mlflow_mirror, optuna_mirror, update
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
+from zoneout_lab.study.mirror import mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
+from zoneout_lab.study.mirroring import behind, is_as_noted, update
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.sqlite_files import BEING_MADE
