@@ -96,12 +96,17 @@ def _listed(tree: xr.DataTree) -> None:
     tree["metrics"].attrs["own"] = [1, 2]
 
 
+def _of_small_integers(tree: xr.DataTree) -> None:
+    tree["metrics"].attrs["own"] = np.int8(1)
+
+
 def _scalar_coordinate(tree: xr.DataTree) -> None:
     tree["metrics"] = tree["metrics"].to_dataset().assign_coords(fold=1)
 
 
 @pytest.mark.parametrize(
-    "change", [_without_labels, _of_truth_values, _without_epochs, _of_dates, _listed, _scalar_coordinate]
+    "change",
+    [_without_labels, _of_truth_values, _without_epochs, _of_dates, _listed, _of_small_integers, _scalar_coordinate],
 )
 def test_what_is_not_known_is_left_to_xarray(change: Callable[[xr.DataTree], None], tmp_path: Path) -> None:
     tree = run()

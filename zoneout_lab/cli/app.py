@@ -203,9 +203,10 @@ def show_over_tasks(sources: Sequence[Path]) -> None:
 def show_verdicts(folder: Path) -> None:
     """What came out of each hypothesis, as the report's first lines have it, on stderr."""
     from zoneout_lab.cli.verdicts import show_judgements
-    from zoneout_lab.results import judge, open_results
+    from zoneout_lab.results import judge
+    from zoneout_lab.results.open import open_quickly
 
-    show_judgements(judge(open_results(folder)))
+    show_judgements(judge(open_quickly(folder)))
 
 
 @app.command()
@@ -247,10 +248,10 @@ def export(
 ) -> None:
     """Write all of a study's results as one netCDF file that plain xarray opens."""
     from zoneout_lab import schema
-    from zoneout_lab.results import open_results
+    from zoneout_lab.results.open import open_runs
 
     target = to or folder / "study.nc"
-    schema.write_tree(open_results(folder), target)
+    schema.write_tree(open_runs(folder), target)
     output.print(str(target), highlight=False, soft_wrap=True, markup=False)
 
 

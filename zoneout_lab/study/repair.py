@@ -16,7 +16,7 @@ from zoneout_lab import manifest as manifests
 from zoneout_lab.errors import IntegrityError, LabError
 from zoneout_lab.report.text import listing
 from zoneout_lab.results import open_results
-from zoneout_lab.results.open import EXPORT, SPEC
+from zoneout_lab.results.open import EXPORT, SPEC, open_runs
 from zoneout_lab.study import mirror_notes
 from zoneout_lab.study.databases import reason
 from zoneout_lab.study.mirroring import Mirror, compared, named, rebuild
@@ -97,7 +97,7 @@ def _repair_manifest(folder: Path, say: Callable[[str], None]) -> bool:
     try:
         manifest, changed = read_manifest(folder), False
         if not manifests.is_sealed(folder):
-            open_results(folder)  # what it says of the runs is what their files say
+            open_runs(folder)  # what it says of the runs is what their files say
             changed = True
             say(f"Wrote {folder / manifests.FILE} with its SHA-256.")
     except LabError:

@@ -1,7 +1,7 @@
 """What ten thousand runs cost beside their training: a results folder of so many is made, and the commands are timed on it.
 
-    python analysis/scale/measure.py /tmp/scale            # ten thousand; takes a quarter of an hour and 1.5 GB
-    python analysis/scale/measure.py /tmp/scale --seeds 20 # two hundred
+    python -m analysis.scale /tmp/scale            # ten thousand; takes a quarter of an hour and 1.5 GB
+    python -m analysis.scale /tmp/scale --seeds 20 # two hundred
 
 Seconds are of a whole command, with the two or three that imports take. Processor time is that of the command and what it starts.
 """
@@ -15,8 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from made import make
-
+from analysis.scale.made import make
 from zoneout_lab import load_study
 from zoneout_lab.manifest import read
 from zoneout_lab.study.mirroring import mlflow_mirror, optuna_mirror, update
@@ -50,6 +49,9 @@ def main() -> None:
         "plan, none there": ("plan", STUDY, *seeds, "--out", empty),
         "plan, all there": ("plan", STUDY, *seeds, "--out", str(full)),
         "status": ("status", str(full)),
+        "export, from the runs' files": ("export", str(folder)),
+        "verify": ("verify", str(folder)),
+        "report": ("report", str(folder), "--to", str(given.out / "report.html")),
     }
     for what, arguments in commands.items():
         wall, used = timed(*arguments)
