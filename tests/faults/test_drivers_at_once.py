@@ -73,7 +73,7 @@ def assert_once(folder: Path, runs: int) -> None:
 
 
 def test_sixteen_drivers_start_on_one_empty_folder(tmp_path):
-    """Protected by `store.only_driver`."""
+    """Seen to fail where `store.holding` takes no lock."""
     file = tmp_path / "small.py"
     # long enough that the last to come finds the first at work
     file.write_text(SMALL.replace('"training.epochs": 2', '"training.epochs": 100'))
