@@ -6,51 +6,97 @@ A few hundred bytes can declare an array of a petabyte, a link to another file o
 from __future__ import annotations
 
 import math
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
 import h5py
+from h5py import h5d, h5f, h5g, h5l, h5o, h5t
 
+from zoneout_lab import sealed
 from zoneout_lab.guarded import PACKED, bytes_free, gigabytes
 
 _MOST_OBJECTS = 10_000
 _DEEPEST = 16
 _SLACK = 1 << 26
+_SUPERBLOCK = 64  # bytes
 
 
-def check_contents(file: BinaryIO, size: int) -> None:
+class Found(NamedTuple):
+    """An object of a file: the path of the group it lies in, its name, itself, and the shape of a variable that has numbers."""
+
+    path: str
+    name: str
+    each: h5g.GroupID | h5d.DatasetID | h5t.TypeID
+    shape: tuple[int, ...] | None
+
+
+def check_contents(file: BinaryIO, size: int, *, in_memory: bool = True) -> None:
     """Raise ValueError, with the fault, where a file cannot be what this package writes; the file is left to be read from its start.
 
     Args:
         file: of HDF5.
         size: bytes that it has.
+        in_memory: all of it is to be read into memory.
 
-    Refused are links and data that lie in other files, groups that are inside themselves, more than 10,000 groups and variables, more
-    numbers than so many bytes can hold, and more than fit the free memory. Raises what h5py raises where it is no HDF5.
+    Refused is what :func:`walk` refuses. Raises what h5py raises where it is no HDF5.
     """
     with h5py.File(file, "r") as opened:
-        declared = 0
-        left: list[tuple[h5py.Group, int]] = [(opened, 0)]
-        seen = {h5py.h5o.get_info(opened.id).addr}
-        while left:
-            group, depth = left.pop()
-            for name in group:
-                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                    raise ValueError(f"{name!r} is a link to something else")
-                found = group[name]
-                seen.add(h5py.h5o.get_info(found.id).addr)
-                if len(seen) > _MOST_OBJECTS:
-                    raise ValueError(f"it has more than {_MOST_OBJECTS:,} groups and variables")
-                if isinstance(found, h5py.Group):
-                    if depth >= _DEEPEST:
-                        raise ValueError(f"its groups are nested deeper than {_DEEPEST}")
-                    left.append((found, depth + 1))
-                elif isinstance(found, h5py.Dataset):
-                    declared += _bytes_of(found)
+        for _ in walk(opened.id, size, in_memory=in_memory):
+            pass
+    file.seek(0)
+
+
+def walk(file: h5f.FileID, size: int, *, in_memory: bool = True) -> Iterator[Found]:
+    """Every object of an open file, each checked before it is given.
+
+    Args:
+        file: as h5py opened it.
+        size: bytes that it has.
+        in_memory: all of it is to be read into memory.
+
+    Raises ValueError for links and data that lie in other files, groups that are inside themselves, more than 10,000 groups and
+    variables, more numbers than so many bytes can hold, and, where that is where they go, more than fit the free memory.
+    """
+    root, declared = h5g.open(file, b"/"), 0
+    left = [("/", root, 0)]
+    seen = {h5o.get_info(root).addr}
+    while left:
+        path, group, depth = left.pop()
+        links = group.links
+        for raw in group:
+            name, shape = raw.decode("utf-8", "surrogateescape"), None
+            link = links.get_info(raw)
+            if link.type != h5l.TYPE_HARD:
+                raise ValueError(f"{name!r} is a link to something else")
+            found = h5o.open(group, raw)
+            seen.add(link.u)  # its address
+            if len(seen) > _MOST_OBJECTS:
+                raise ValueError(f"it has more than {_MOST_OBJECTS:,} groups and variables")
+            if isinstance(found, h5g.GroupID):
+                if depth >= _DEEPEST:
+                    raise ValueError(f"its groups are nested deeper than {_DEEPEST}")
+                left.append((f"{path.rstrip('/')}/{name}", found, depth + 1))
+            elif isinstance(found, h5d.DatasetID):
+                shape = found.shape
+                declared += _bytes_of(found, name, shape)
+                _refuse_too_much(declared, size, in_memory=in_memory)
+            yield Found(path, name, found, shape)
+
+
+def _refuse_too_much(declared: int, size: int, *, in_memory: bool) -> None:
     if declared > size * PACKED + _SLACK:
         raise ValueError(f"it declares {gigabytes(declared)} of numbers, which {size:,} bytes cannot hold")
-    if declared > _SLACK and declared > (free := bytes_free()):
+    if in_memory and declared > _SLACK and declared > (free := bytes_free()):
         raise ValueError(f"it holds {gigabytes(declared)} of numbers, and {gigabytes(free)} of memory are free")
+
+
+def is_as_sealed(file: BinaryIO, size: int) -> bool:
+    """False where an open file is not as it was sealed: its SHA-256 differs, or what is there beyond the end of HDF5 was a seal."""
+    whole = sealed.is_whole_file(file, size)
     file.seek(0)
+    ends = end(file.read(_SUPERBLOCK)) if whole is None else None
+    file.seek(0)
+    return whole is not False and (ends is None or size <= ends)
 
 
 def end(content: bytes) -> int | None:
@@ -64,7 +110,9 @@ def end(content: bytes) -> int | None:
     return int.from_bytes(content[place : place + 8], "little") if content[width] == 8 else None
 
 
-def _bytes_of(variable: h5py.Dataset) -> int:
-    if variable.is_virtual or variable.external:
-        raise ValueError(f"the numbers of {variable.name!r} lie in another file")
-    return int(math.prod(variable.shape or (0,)) * variable.dtype.itemsize)
+def _bytes_of(variable: h5d.DatasetID, name: str, shape: tuple[int, ...] | None) -> int:
+    if variable.get_offset() is None:  # which numbers in one piece have, and those in another file do not
+        how = variable.get_create_plist()
+        if how.get_layout() == h5d.VIRTUAL or how.get_external_count():
+            raise ValueError(f"the numbers of {name!r} lie in another file")
+    return math.prod((0,) if shape is None else shape) * int(variable.dtype.itemsize)

@@ -21,22 +21,29 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, interrupts, netcdf_written, profiles, sealed
+from zoneout_lab import guarded, hdf5, interrupts, netcdf, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
+from zoneout_lab.netcdf import Group
 from zoneout_lab.recorded import check_study
+from zoneout_lab.stacked import stacked_group
+from zoneout_lab.steady import opened
 
 VERSION = 1
+_SMALL = 1 << 26  # bytes of a file that is read whole
+_PIECE = 1 << 20  # bytes of numbers that are compressed together
+_PACKED = {"zlib": True, "complevel": 4, "shuffle": True}
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
 #: groups of measurements, in the order in which files have had them; those of other measures follow
 MEASURED = (profiles.GRADIENTS, profiles.DYNAMICS)
@@ -113,7 +120,7 @@ def run_tree(
         "/provenance": describe(
             xr.Dataset(
                 {"run_id": ((), run_id), "seconds": ((), float(seconds))},
-                attrs={key: json.dumps(value, sort_keys=True) for key, value in provenance.items()},
+                attrs=encoded(provenance),
             )
         ),
     }
@@ -127,39 +134,34 @@ def run_tree(
 
 
 def study_tree(
-    runs: Iterable[tuple[xr.DataTree, str]], *, arms: Sequence[str], seeds: Sequence[int], provenance: Mapping[str, Any]
+    runs: Iterable[tuple[xr.DataTree | Mapping[str, Group], str]],
+    *,
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    provenance: Mapping[str, Any],
 ) -> xr.DataTree:
-    """Stack run trees, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``."""
-    cells = {(str(tree.attrs["arm"]), int(tree.attrs["seed"])): (tree, digest) for tree, digest in runs}
-    groups: dict[str, xr.Dataset] = {}
-    measured = dict.fromkeys(group for tree, _ in cells.values() for group in tree.children)
-    for group in dict.fromkeys(("metrics", *(m for m in (*MEASURED, *measured) if m != "provenance"), "provenance")):
-        rows = []
-        for arm in arms:
-            row = []
-            for seed in seeds:
-                if (arm, seed) in cells and group in cells[arm, seed][0].children:
-                    tree, digest = cells[arm, seed]
-                    dataset = tree[group].to_dataset()
-                    if group == "provenance":
-                        dataset = dataset.assign(sha256=digest)
-                    row.append(dataset.expand_dims(arm=[arm], seed=[seed]))
-            if row:
-                rows.append(xr.concat(row, "seed", join="outer", data_vars="all", combine_attrs="override"))
-        if rows:
-            whole = xr.concat(rows, "arm", join="outer", data_vars="all", combine_attrs="override")
-            groups[f"/{group}"] = whole.reindex(arm=list(arms), seed=list(seeds))
-    metrics = groups.setdefault("/metrics", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
+    """Stack runs, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``."""
+    cells: dict[str, dict[tuple[str, int], Group]] = {name: {} for name in ("metrics", *MEASURED)}
+    for run, sha256 in runs:
+        groups = netcdf.groups_of(run) if isinstance(run, xr.DataTree) else run
+        cell = str(groups["/"].attrs["arm"]), int(groups["/"].attrs["seed"])
+        for name in [path[1:] for path in groups if path.rfind("/") == 0 and path != "/"]:
+            cells.setdefault(name, {})[cell] = groups[f"/{name}"]
+        if "/provenance" in groups:
+            cells["provenance"][cell].variables["sha256"] = (), np.array(sha256), {}
+    cells["provenance"] = cells.pop("provenance", {})  # the last one
+    stacked = {f"/{name}": stacked_group(group, arms, seeds) for name, group in cells.items() if group}
+    metrics = stacked.setdefault("/metrics", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
     status = metrics.get("status", xr.DataArray(np.full((len(arms), len(seeds)), None), dims=("arm", "seed")))
     metrics["status"] = status.where(status.isin(STATUSES), "missing").astype(str)
-    record = groups.setdefault("/provenance", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
+    record = stacked.setdefault("/provenance", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
     for name in ("run_id", "sha256"):
         if name in record:
             record[name] = record[name].where(record[name].notnull(), "").astype(str)
-    record.attrs = {key: json.dumps(value, sort_keys=True) for key, value in provenance.items()}
+    record.attrs = encoded(provenance)
     own = _own(provenance.get("score") or [])
-    tree = xr.DataTree.from_dict({name: describe(dataset, own) for name, dataset in groups.items()})
-    tree.attrs.update(schema=VERSION, kind="study")
+    tree = xr.DataTree.from_dict({name: describe(dataset, own) for name, dataset in stacked.items()})
+    tree.attrs.update(kind="study", schema=VERSION)
     return tree
 
 
@@ -201,11 +203,21 @@ def by_arm_and_seed(tree: xr.DataTree) -> xr.DataTree:
 
 def provenance(tree: xr.DataTree, key: str) -> Any:
     """One provenance attribute, decoded from JSON; None where it was not recorded."""
-    text = tree["provenance"].attrs.get(key)
+    return decoded(tree["provenance"].attrs, key)
+
+
+def decoded(attrs: Mapping[Any, Any], key: str) -> Any:
+    """One of the attributes of a provenance, decoded from JSON; None where it was not recorded."""
+    text = attrs.get(key)
     try:
         return None if text is None else guarded.loads(text)
     except (ValueError, TypeError) as error:
         raise IntegrityError(f"What the results record of {key!r} cannot be read: {error}.") from error
+
+
+def encoded(record: Mapping[str, Any]) -> dict[str, str]:
+    """The attributes of a provenance, as JSON, in the order in which a file gives them: read and written again, it has the same bytes."""
+    return {key: json.dumps(record[key], sort_keys=True) for key in sorted(record)}
 
 
 def study_of(tree: xr.DataTree) -> dict[str, Any] | None:
@@ -270,16 +282,25 @@ def write_tree(tree: xr.DataTree, path: Path) -> str:
 
 def _content(tree: xr.DataTree) -> bytes:
     if tree.attrs.get("kind") == "run":  # there may be thousands of them
-        with contextlib.suppress(netcdf_written.UnfamiliarError):
-            return netcdf_written.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
-    packed = {"zlib": True, "complevel": 4, "shuffle": True}
+        with contextlib.suppress(netcdf.UnfamiliarError):
+            return netcdf.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
     encoding = {
         node.path: {
-            name: packed for name, v in node.data_vars.items() if v.dtype.kind == "f" and v.size > _WORTH_PACKING
+            name: _PACKED | _in_pieces(each)
+            for name, each in node.data_vars.items()
+            if each.dtype.kind == "f" and each.size > _WORTH_PACKING
         }
         for node in tree.subtree
     }
     return bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
+
+
+def _in_pieces(values: xr.DataArray) -> dict[str, Any]:
+    """How a variable of a whole study lies in its file: some seeds of one arm together, so that one arm is read without the others."""
+    if values.dims[:2] != ("arm", "seed"):
+        return {}
+    each = math.prod(values.shape[2:]) * values.dtype.itemsize
+    return {"chunksizes": (1, max(1, min(values.sizes["seed"], _PIECE // each)), *values.shape[2:])}
 
 
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
@@ -287,45 +308,84 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
 
     A file without one, from elsewhere or from before files had them, is read as it is. Raises IntegrityError where the file differs from what was written or is not a result file.
     """
-    if not path.is_file():
-        raise InputRefusedError(f"There is no result file at {path}.")
-    try:
-        guarded.refuse_too_large(path, path.stat().st_size)
-        # opened from memory: HDF5 would lock the file, which some file systems cannot
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputRefusedError(
-            f"{path} cannot be read: {error.strerror}. Make it readable, or copy it to another place."
-        ) from error
+    content = _checked(path, sha256)
+    with _netcdf(path):
+        tree = netcdf.tree(content)
+    _check_version(path, tree.attrs)
+    return tree
+
+
+def read_groups(path: Path, sha256: str | None = None, alike: netcdf.Described | None = None) -> dict[str, Group]:
+    """The groups of a file by their paths: what :func:`read_tree` reads, before it is made a tree. Raises what it raises.
+
+    ``alike``, of files to be stacked, is what :func:`~zoneout_lab.netcdf.read` takes: of a variable's descriptions, the first counts.
+    """
+    content = _checked(path, sha256)
+    with _netcdf(path):
+        groups = netcdf.groups(content, alike)
+    _check_version(path, groups["/"].attrs)
+    return groups
+
+
+def _checked(path: Path, sha256: str | None) -> bytes:
+    """The bytes of a file that is what was written."""
+    # opened from memory: HDF5 would lock the file, which some file systems cannot
+    with opened(path) as file:
+        guarded.refuse_too_large(path, file.size)
+        content = file.at(0, file.size)
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise IntegrityError(
             f"{path} is not the file that was written: its SHA-256 differs from the manifest. "
             "Delete it and run the study again to redo this run."
         )
-    if sha256 is None and (fault := _fault_of_seal(content)):
-        raise IntegrityError(
-            f"{path} is not the file that was written: {fault}. Get it again, or make it anew: zoneout-lab export FOLDER, with the folder of the "
-            "study's runs."
-        )
-    try:
-        file = io.BytesIO(content)
-        hdf5.check_contents(file, len(content))
-        with xr.open_datatree(file, engine="h5netcdf") as lazy:
-            # DataTree.load() leaves out a variable that is called like its group
-            tree = xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in lazy.subtree})
-    except Exception as error:  # a file that was made or damaged by others may raise anything in HDF5 and xarray
-        raise IntegrityError(f"{path} cannot be read as netCDF: {told(error)}") from error
-    if tree.attrs.get("schema") != VERSION:
-        raise IntegrityError(
-            f"{path} is not a result file of this version (schema {tree.attrs.get('schema')}, need {VERSION})."
-        )
+    if sha256 is None:
+        _check_seal(path, io.BytesIO(content), len(content))
+    return content
+
+
+def open_tree(path: Path) -> xr.DataTree:
+    """What :func:`read_tree` gives; of a file of more than 64 MiB, numbers are read when they are first used.
+
+    Its SHA-256 is checked now. Where it is written to later, using numbers not read before raises IntegrityError; another file under its
+    name is not noticed. Raises as :func:`read_tree` does.
+    """
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(opened(path))
+        if file.size <= _SMALL:
+            return read_tree(path)
+        stream = cast("BinaryIO", file)
+        _check_seal(path, stream, file.size)
+        with _netcdf(path):
+            tree = netcdf.lazy_tree(stream, file.size)
+        _check_version(path, tree.attrs)
+        stack.pop_all()  # it is closed with the last array that needs it
     return tree
 
 
-def _fault_of_seal(content: bytes) -> str:
-    """What shows that a file is not as it was sealed; empty where nothing does."""
-    whole = sealed.is_whole(content)
-    end = hdf5.end(content) if whole is None else None
-    if whole is False or (end is not None and len(content) > end):  # what is there beyond the end was a seal
-        return "its SHA-256 differs from the one at its end"
-    return ""
+def is_sealed(path: Path) -> bool:
+    """True where a file has a SHA-256 of its own at its end, right or wrong. Raises InputRefusedError where it cannot be read."""
+    with opened(path) as file:
+        return sealed.seal_of(cast("BinaryIO", file), file.size) is not None
+
+
+def _check_seal(path: Path, file: BinaryIO, size: int) -> None:
+    if not hdf5.is_as_sealed(file, size):
+        raise IntegrityError(
+            f"{path} is not the file that was written: its SHA-256 differs from the one at its end. Get it again, or make it anew: zoneout-lab "
+            "export FOLDER, with the folder of the study's runs."
+        )
+
+
+@contextlib.contextmanager
+def _netcdf(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a file that was made or damaged by others may raise anything in HDF5 and xarray
+        raise IntegrityError(f"{path} cannot be read as netCDF: {told(error)}") from error
+
+
+def _check_version(path: Path, attrs: Mapping[Any, Any]) -> None:
+    if attrs.get("schema") != VERSION:
+        raise IntegrityError(
+            f"{path} is not a result file of this version (schema {attrs.get('schema')}, need {VERSION})."
+        )

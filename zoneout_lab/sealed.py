@@ -7,14 +7,16 @@ or from before there was one.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 #: what may stand on both sides of the SHA-256: in netCDF a line of its own, in HTML a comment
 _LINE = re.compile(rb"(?:\n|<!-- )SHA-256 of all bytes before this line: ([0-9a-f]{64})(?: -->)?\n\Z")
 _LONGEST = 128
+_PIECE = 1 << 20
 #: where it goes among the entries of the outermost object, which alone are indented by one; no text in JSON has a line end in it
 _BEGIN = b'\n "sha256": "'
 _ENTRY = re.compile(_BEGIN + rb'([0-9a-f]{64})"')
@@ -38,10 +40,27 @@ def is_whole(content: bytes) -> bool | None:
     >>> is_whole(sealed(b"zone")), is_whole(sealed(b"zone").replace(b"zone", b"zoom")), is_whole(b"zone")
     (True, False, None)
     """
-    found = _LINE.search(content, max(0, len(content) - _LONGEST))
+    return is_whole_file(io.BytesIO(content), len(content))
+
+
+def is_whole_file(file: BinaryIO, size: int) -> bool | None:
+    """The same of an open file of so many bytes, which is read in pieces."""
+    found = seal_of(file, size)
     if found is None:
         return None
-    return hashlib.sha256(memoryview(content)[: found.start()]).hexdigest().encode() == found[1]
+    left = max(0, size - _LONGEST) + found.start()
+    file.seek(0)
+    sha256 = hashlib.sha256()
+    while left and (piece := file.read(min(left, _PIECE))):
+        sha256.update(piece)
+        left -= len(piece)
+    return sha256.hexdigest().encode() == found[1]
+
+
+def seal_of(file: BinaryIO, size: int) -> re.Match[bytes] | None:
+    """The line at the end of an open file of so many bytes; None where it has none."""
+    file.seek(max(0, size - _LONGEST))
+    return _LINE.search(file.read(_LONGEST))
 
 
 def sealed_json(content: Mapping[str, Any]) -> bytes:

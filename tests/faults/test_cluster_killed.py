@@ -116,6 +116,7 @@ def test_two_of_four_workers_killed(whole, four, tmp_path, rounds):
     for k in range(max(1, rounds // 10)):
         moment, before = draw.randrange(1, 300), executions(tmp_path)
         killed: list[str] = []
+        warnings: list[str] = []
 
         def kill(_batch, _runs, progress, moment=moment, killed=killed, k=k):
             if progress.done >= moment and not killed:
@@ -125,7 +126,6 @@ def test_two_of_four_workers_killed(whole, four, tmp_path, rounds):
                     four.start_worker(f"{k}-{place}")
 
         out = tmp_path / str(k)
-        warnings: list[str] = []
         watcher = Watcher(warn=warnings.append, progress=kill)
         done = run_study(
             load_study(str(file)), out=out, tracking=None, scheduler=four.address, workers=4, checkpoint_every=0.2, watcher=watcher

@@ -9,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,12 +22,15 @@ import optuna
 import pytest
 from small_study import listening, run, small
 
-from zoneout_lab.study.mirroring import Mirror, behind, mlflow_mirror, optuna_mirror, update
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
+from zoneout_lab.study.mirror import Mirror, mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
+from zoneout_lab.study.mirroring import behind, update
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.verify import verify
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+# of a connection whose server is gone, psycopg says that nobody closed it
+UNCLOSED = ("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning", *UNCLOSED)]
 
 
 @dataclass
@@ -36,26 +41,48 @@ class Server:
     start: Callable[[], subprocess.Popen]
     ready: Callable[[], bool]
     process: subprocess.Popen | None = None
+    late: threading.Timer | None = None
 
     def up(self) -> None:
         self.process = self.start()
-        until = time.monotonic() + 90
+        until = time.monotonic() + 300
         while not self.ready():
             assert self.process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.2)
 
     def signal(self, number: int) -> None:
-        """To it and to the processes that it started."""
+        """To it and to the processes that it started, each of which may have left its group, as PostgreSQL's do."""
         assert self.process is not None
-        os.killpg(self.process.pid, number)
+        for pid in [self.process.pid, *descendants(self.process.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def hang(self) -> None:
+        """Until :meth:`wake`, or for so long that whoever waits for it is too late."""
+        self.signal(signal.SIGSTOP)
+        self.late = threading.Timer(90, self.signal, [signal.SIGCONT])
+        self.late.start()
+
+    def wake(self) -> None:
+        assert self.late is not None
+        self.late.cancel()
+        self.signal(signal.SIGCONT)
 
     def down(self) -> None:
+        if self.late is not None:
+            self.late.cancel()
         if self.process is not None:
             self.signal(signal.SIGCONT)
             self.signal(signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    found = [int(child) for child in children.read_text().split()] if children.exists() else []
+    return found + [each for child in found for each in descendants(child)]
 
 
 def free_port() -> int:
@@ -175,7 +202,7 @@ def assert_in(folder: Path, *mirrors: Mirror) -> None:
 
 @pytest.mark.parametrize("how", ["hangs", "gone"])
 def test_postgresql_stops_in_the_middle_and_comes_back(postgresql, tmp_path, how):
-    """Protected by `patience.with_patience` (hangs) and `Mirrors._give_up`: without the first the study waits for ever."""
+    """Protected by `patience.with_patience`, where it hangs, and by `Mirrors._give_up`."""
     url = f"postgresql://me:s3cret-word@127.0.0.1:{postgresql.port}"
     places = {"storage": f"{url}/optuna", "tracking": f"{url}/mlflow"}
     mirrors = optuna_mirror(tmp_path, places["storage"]), mlflow_mirror(tmp_path, places["tracking"])
@@ -197,7 +224,7 @@ def test_postgresql_stops_in_the_middle_and_comes_back(postgresql, tmp_path, how
 
     def stop(_many: int) -> None:
         begun.append(time.monotonic())
-        postgresql.signal(signal.SIGSTOP) if how == "hangs" else postgresql.down()
+        postgresql.hang() if how == "hangs" else postgresql.down()
 
     watcher.begin = stop
     summary = run(study, tmp_path, watcher=watcher, **places)
@@ -209,7 +236,7 @@ def test_postgresql_stops_in_the_middle_and_comes_back(postgresql, tmp_path, how
     assert len(heard) == 2
     assert "s3cret" not in "".join(heard)
 
-    postgresql.signal(signal.SIGCONT) if how == "hangs" else postgresql.up()
+    postgresql.wake() if how == "hangs" else postgresql.up()
     watcher.begin = lambda _: None
     summary = run(study, tmp_path, watcher=watcher, **places)
     assert (summary.trained, summary.behind, len(heard)) == (0, [], 2)
@@ -221,13 +248,13 @@ def test_mlflows_server_stops_hangs_and_loses_everything(mlflow_server, tmp_path
     out, study = tmp_path / "out", small(seeds=2)
     mirror = mlflow_mirror(out, f"http://127.0.0.1:{mlflow_server.port}")
     watcher, heard = listening()
-    mlflow_server.signal(signal.SIGSTOP)
+    mlflow_server.hang()
     began = time.monotonic()
     summary = run(study, out, tracking=mirror.url, watcher=watcher)
     assert len(summary.behind) == 1
     assert time.monotonic() - began < 40
     assert "no answer in 10 s" in heard[0]
-    mlflow_server.signal(signal.SIGCONT)
+    mlflow_server.wake()
     assert run(study, out, tracking=mirror.url).behind == []
     assert_in(summary.folder, mirror)
 
@@ -243,7 +270,8 @@ def test_mlflows_server_stops_hangs_and_loses_everything(mlflow_server, tmp_path
 
 
 def test_two_drivers_publish_to_one_server_at_once(mlflow_server, tmp_path):
-    """The same study from copies of its folder, so that no lock keeps them apart. Protected by `tracking._only_one_each`."""
+    """The same study from copies of its folder, so that no lock keeps them apart. Protected by `tracking._only_one_each`; seen to fail where what
+    all three record of the data is tried once (`tracking._parent`)."""
     first = run(small(seeds=3), tmp_path / "0").folder
     copies = [first]
     for k in (1, 2):

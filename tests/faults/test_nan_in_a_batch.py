@@ -22,7 +22,7 @@ WHERE = {
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("where", WHERE)
 def test_nan_at_an_update(where, value, monkeypatch, tmp_path):
-    """Protected by clipping replica by replica (`clip_per_replica`) and `Replicas._after`."""
+    """Seen to fail where `Replicas._after` does not look for values that are not finite."""
     task, data = TinyExamples(), TinyExamples().load()
     alone = {**outcome_bits(train(RUNS[:1], task, data)), **outcome_bits(train(RUNS[2:], task, data))}
     real = Step.__call__

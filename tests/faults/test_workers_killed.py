@@ -36,12 +36,13 @@ def train(task, data, folder: Path, workers: int, report=lambda *_: None, every:
 
 
 def test_one_of_two_workers_is_killed(data, tmp_path):
-    """Protected by `_Crew._lost`, which starts another: without it the batch's results never come."""
+    """Seen to fail where `_Crew._lost` does not put the batch back, and where checkpoints are not read."""
     task, loaded, deadly = data
     whole, _ = train(task, loaded, tmp_path / "a", 1)
     deadly.write_text("SIGKILL")
-    again: list[int] = []
-    found, warnings = train(task, loaded, tmp_path / "b", 2, lambda _, progress: again.append(progress.done))
+    done: list[int] = []
+    found, warnings = train(task, loaded, tmp_path / "b", 2, lambda _, progress: done.append(progress.done))
+    assert done.count(1) == 2  # what a process reports first is always heard of: neither batch began twice
     assert [outcome_bits(found[k]) for k in range(2)] == [outcome_bits(whole[k]) for k in range(2)]
     assert len(warnings) == 1
     assert "died of SIGKILL while it trained" in warnings[0]
@@ -50,20 +51,20 @@ def test_one_of_two_workers_is_killed(data, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGSEGV"])
 def test_what_kills_every_worker_is_reported(data, tmp_path, number):
-    """Protected by the count of deaths in `_Crew._lost`: without it, workers are started for ever."""
+    """Protected by the count of deaths in `_Crew._lost`."""
     task, loaded, deadly = data
-    deadly.write_text(f"{number}\n" * 50)
+    deadly.write_text(f"{number}\n" * 12)
     found, warnings = train(task, loaded, tmp_path, 2)
     for error in found.values():
         assert isinstance(error, MemoryError if number == "SIGKILL" else RuntimeError)
         assert f"3 processes in a row that trained this died of {number}" in str(error)
     assert len(warnings) == 4
-    assert len(deadly.read_text().split()) >= 44
+    assert len(deadly.read_text().split()) >= 6
 
 
 @pytest.mark.slow
 def test_a_batch_that_comes_further_each_time_is_not_given_up(data, tmp_path):
-    """Four deaths, each after another checkpoint: protected by the comparison with what was saved at the last death."""
+    """Four deaths, each after another checkpoint: seen to fail where what was saved at the last one is not compared."""
     task, loaded, _ = data
     runs = [make_run(seed, epochs=40, patience=None) for seed in range(2)]
     killed: list[int] = []

@@ -14,7 +14,7 @@ from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 from zoneout_lab.metrics import Score
 from zoneout_lab.results import open_results, scalar
-from zoneout_lab.results.open import holds_results, open_quickly
+from zoneout_lab.results.open import holds_results, open_quickly, open_runs
 
 RUNS = [("lstm", 0, 0.3), ("lstm", 2, 0.5), ("zoneout", 0, 0.2)]
 
@@ -141,8 +141,61 @@ def test_a_folder_of_study_nc_alone_is_that_file(study_folder):
 def test_study_nc_stands_for_the_runs_that_it_is_made_of(study_folder):
     folder = study_folder(runs(), make_spec(seeds=3), tune=[make_run("lstm", 1, [0.01])])
     exported(folder)
+    assert open_quickly(folder).attrs["marked"] == open_results(folder).attrs["marked"] == "yes"
+    assert "marked" not in open_runs(folder).attrs
+    for file in (folder / "runs").iterdir():
+        file.unlink()
     assert open_quickly(folder).attrs["marked"] == "yes"
-    assert "marked" not in open_results(folder).attrs
+    with pytest.raises(IntegrityError, match="not on disk"):
+        open_results(folder)
+
+
+@pytest.mark.parametrize("opener", [open_results, open_quickly])
+def test_from_study_nc_all_is_as_from_the_runs(study_folder, opener):
+    """Also what the manifest has got since study.nc was written."""
+    some = runs()
+    some[1]["provenance"].attrs["unmeasured"] = json.dumps([{"group": "dynamics", "epoch": 1, "error": "no memory"}])
+    folder = study_folder(some, make_spec(seeds=3))
+    schema.write_tree(open_runs(folder), folder / "study.nc")
+    edit(folder, lambda m: m.update(looks=[{"seeds": 3}], command="another"))
+    edit(folder, lambda m: m["runs"]["lstm-0"].update(written="2026-01-01"))
+    tree = opener(folder)
+    xr.testing.assert_identical(tree, open_runs(folder))
+    assert schema.provenance(tree, "looks") == [{"seeds": 3}]
+
+
+@pytest.mark.parametrize("change", ["status", "seed", "run_id"])
+def test_study_nc_that_has_a_run_otherwise_than_the_manifest_is_not_read(study_folder, change):
+    folder = study_folder(runs(), make_spec(seeds=3))
+    exported(folder)
+    edits = {
+        "status": lambda m: m["runs"]["lstm-0"].update(status="diverged"),
+        "seed": lambda m: m["runs"]["lstm-0"].update(seed=1),
+        "run_id": lambda m: m["runs"].update(other=m["runs"].pop("lstm-0")),
+    }
+    edit(folder, edits[change])
+    for opener in (open_results, open_quickly):
+        with pytest.raises(IntegrityError, match="not the run its manifest entry describes"):
+            opener(folder)
+
+
+def test_study_nc_that_another_program_wrote_is_not_read_for_the_runs(study_folder):
+    folder = study_folder(runs(), make_spec(seeds=3))
+    expected = open_results(folder)
+    tree = expected.copy(deep=True)
+    tree["metrics/valid_error"][:] = 0.0
+    tree.to_netcdf(folder / "study.nc", engine="h5netcdf")
+    for opener in (open_results, open_quickly):
+        assert opener(folder).identical(expected)
+    assert not open_results(folder / "study.nc").identical(expected)  # by itself, it is a file from elsewhere
+
+
+def test_a_flipped_bit_in_a_run_is_found_though_study_nc_is_whole(study_folder):
+    folder = study_folder(runs(), make_spec(seeds=3))
+    exported(folder)
+    flip_byte(folder)
+    with pytest.raises(IntegrityError, match="SHA-256 differs"):
+        open_results(folder)
 
 
 def test_study_nc_of_a_look_stands_for_the_runs_up_to_it(study_folder):
@@ -165,7 +218,7 @@ def test_study_nc_that_is_out_of_date_is_not_read(study_folder, what):
         (folder / "study.nc").write_bytes(b"no netCDF")
     tree = open_quickly(folder)
     assert "marked" not in tree.attrs
-    xr.testing.assert_identical(tree, open_results(folder))
+    xr.testing.assert_identical(tree, open_runs(folder))
 
 
 def test_a_damaged_manifest_is_named_even_where_study_nc_is_whole(study_folder):

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from small_study import run, small
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import QueuePool
 
 STUDY = small(seeds=1)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -22,11 +22,8 @@ def held() -> dict[str, int]:
 
     gc.collect()
     this = psutil.Process()
-    connections = [
-        pool.checkedin() + pool.checkedout()
-        for engine in SqlAlchemyStore._engine_map.values()
-        if isinstance(pool := engine.pool, QueuePool)
-    ]
+    pools = (engine.pool for engine in SqlAlchemyStore._engine_map.values())
+    connections = [pool.checkedin() + pool.checkedout() for pool in pools if isinstance(pool, QueuePool)]
     return {
         "descriptors": this.num_fds(),
         "processes": len(this.children(recursive=True)),

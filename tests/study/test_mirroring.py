@@ -19,8 +19,9 @@ from small_study import listening, manifest, run, searching, small
 
 from zoneout_lab import sealed
 from zoneout_lab.study import mirror_notes, mirroring, patience
-from zoneout_lab.study.mirroring import behind, is_as_noted, mlflow_mirror, optuna_mirror, update
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
+from zoneout_lab.study.mirror import mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
+from zoneout_lab.study.mirroring import behind, is_as_noted, update
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.sqlite_files import BEING_MADE
@@ -259,9 +260,9 @@ def test_notes_are_of_the_runs_they_were_made_with(copy):
     assert [each.split()[0] for each in behind(copy)] == ["MLflow"]
 
 
-def _lose_a_trial(out: Path) -> None:
-    with closing(sqlite3.connect(out / "optuna.db")) as connection, connection:
-        connection.execute("DELETE FROM trials WHERE trial_id = (SELECT MAX(trial_id) FROM trials)")
+def _lose_the_trials(out: Path) -> None:
+    (folder,) = out.glob("small-*")
+    optuna.delete_study(study_name=folder.name, storage=optuna_mirror(out).url)
 
 
 def _double_a_trial(out: Path) -> None:
@@ -282,7 +283,7 @@ def _write_the_report_again(out: Path) -> None:
     report.write_bytes(sealed.sealed(b"Another page.", html=True))
 
 
-@pytest.mark.parametrize("change", [_lose_a_trial, _double_a_trial, _delete_a_run, _write_the_report_again])
+@pytest.mark.parametrize("change", [_lose_the_trials, _double_a_trial, _delete_a_run, _write_the_report_again])
 def test_a_database_that_has_other_records_than_it_had_is_brought_up_to_date(copy, change):
     """Where nothing is to train, all that is asked of a file is how many records it has."""
     change(copy.parent)
@@ -291,9 +292,6 @@ def test_a_database_that_has_other_records_than_it_had_is_brought_up_to_date(cop
     assert run(STUDY, copy.parent, tracking="default").trained == 0
     assert_complete(copy.parent)
     assert all(is_as_noted(mirror, copy) for mirror in mirrors)
-    if change is _write_the_report_again:
-        (published,) = (copy.parent / "mlartifacts/small").rglob("report.html")
-        assert published.read_bytes() == (copy / "report.html").read_bytes()
 
 
 def test_where_nothing_is_to_do_neither_optuna_nor_mlflow_is_read(copy, monkeypatch):

@@ -172,7 +172,8 @@ def test_a_run_is_written_and_found(tmp_path):
     store, (one, other) = opened(tmp_path), RUNS[:2]
     assert not store.has(one)
     assert store.score(one) is None
-    store.add(outcome(one, [0.5, 0.25, 0.375], best=2), STUDY.score, {"git": "abc"})
+    with store.settled():
+        store.add(outcome(one, [0.5, 0.25, 0.375], best=2), STUDY.score, {"git": "abc"})
     assert store.has(one)
     assert not store.has(other)
     entry = store.entry(one)

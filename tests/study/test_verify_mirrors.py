@@ -13,8 +13,8 @@ from small_study import run, small
 
 from zoneout_lab.errors import InputRefusedError, TryAgainError, UsageError
 from zoneout_lab.study import patience
-from zoneout_lab.study.mirroring import optuna_mirror
-from zoneout_lab.study.mirrors import in_optuna
+from zoneout_lab.study.mirror import optuna_mirror
+from zoneout_lab.study.mirror_compared import in_optuna
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.verify import Checked, verify
 

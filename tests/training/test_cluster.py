@@ -121,10 +121,9 @@ def test_no_gpu_is_offered(cluster, impatient):
 
 
 def test_workers_that_would_compute_other_bits_are_not_used(cluster, impatient, monkeypatch):
-    real = computed_by
-    monkeypatch.setattr(cluster_workers, "computed_by", lambda device: real(device) | {"torch": "2.1.0"})
+    monkeypatch.setattr(cluster_workers, "computed_by", lambda device: computed_by(device) | {"torch": "2.1.0"})
     *each, last = refusing(cluster)
-    version = real("cpu")["torch"]
+    version = computed_by("cpu")["torch"]
     assert len(each) == 2
     for text in each:
         assert text.startswith("The worker tcp://127.0.0.1:")
@@ -162,3 +161,11 @@ def test_no_scheduler(monkeypatch):
             on_cluster(f"tcp://127.0.0.1:{taken.getsockname()[1]}", "cpu", None, print),
         ):
             pass
+
+
+def test_no_certificate():
+    with (
+        pytest.raises(UsageError, match="Dask is not set up for TLS here"),
+        on_cluster("tls://127.0.0.1:9", "cpu", None, print),
+    ):
+        pass

@@ -19,12 +19,23 @@ if TYPE_CHECKING:
 def main() -> NoReturn:
     """Entry point of ``zoneout-lab``: runs a command and turns what went wrong into one message and an exit code."""
     interrupts.listen()  # before the two seconds of imports
+    if sys.argv[1:2] == ["run"]:
+        interrupts.and_then = f"What was trained is kept. To go on: {_this_command()}"
     code = _run()
     if (number := interrupts.asked()) is not None:
         interrupts.leave(number)  # whatever the command made of it
     if code == 130:
         print(interrupts.farewell(), file=sys.stderr)  # noqa: T201
     sys.exit(code)
+
+
+def _this_command() -> str:
+    """What was typed, without the passwords in it."""
+    import shlex
+
+    from zoneout_lab.passwords import scrubbed
+
+    return shlex.join(["zoneout-lab", *map(scrubbed, sys.argv[1:])])
 
 
 def _run() -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -119,9 +117,6 @@ def run(
     force: o.Force = False,
 ) -> None:
     """Run what is missing of a study and write its report. The same command again does what is still missing."""
-    from zoneout_lab import interrupts
-
-    interrupts.and_then = f"What was trained is kept. To go on: {_this_command()}"
     from zoneout_lab.cli.progress import watching
     from zoneout_lab.study import provenance
     from zoneout_lab.study.device import check_device, why_missing
@@ -163,13 +158,6 @@ def run(
         raise typer.Exit(3)
     if behind:
         raise typer.Exit(6)
-
-
-def _this_command() -> str:
-    """What was typed, without the passwords in it."""
-    from zoneout_lab.passwords import scrubbed
-
-    return shlex.join(["zoneout-lab", *map(scrubbed, sys.argv[1:])])
 
 
 def show_behind(mirrors: Sequence[str]) -> None:
@@ -215,9 +203,10 @@ def show_over_tasks(sources: Sequence[Path]) -> None:
 def show_verdicts(folder: Path) -> None:
     """What came out of each hypothesis, as the report's first lines have it, on stderr."""
     from zoneout_lab.cli.verdicts import show_judgements
-    from zoneout_lab.results import judge, open_results
+    from zoneout_lab.results import judge
+    from zoneout_lab.results.open import open_quickly
 
-    show_judgements(judge(open_results(folder)))
+    show_judgements(judge(open_quickly(folder)))
 
 
 @app.command()
@@ -259,10 +248,10 @@ def export(
 ) -> None:
     """Write all of a study's results as one netCDF file that plain xarray opens."""
     from zoneout_lab import schema
-    from zoneout_lab.results import open_results
+    from zoneout_lab.results.open import open_runs
 
     target = to or folder / "study.nc"
-    schema.write_tree(open_results(folder), target)
+    schema.write_tree(open_runs(folder), target)
     output.print(str(target), highlight=False, soft_wrap=True, markup=False)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import xarray as xr
 
 from zoneout_lab import guarded, manifest, schema
-from zoneout_lab.errors import InputRefusedError, IntegrityError
+from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError
+from zoneout_lab.netcdf import Described, Group
 
 MANIFEST = manifest.FILE
 SPEC = "spec.json"
@@ -24,8 +25,8 @@ _OF_RUNS = ("versions", "machine", "git", "data", "engine")
 def open_results(path: str | Path) -> xr.DataTree:
     """The results of a study as one tree with groups ``metrics``, ``gradients`` and ``provenance`` along ``arm``, ``seed``.
 
-    ``path`` is a study's folder (every confirmatory run is read, its SHA-256 checked; runs of a tuning phase are left
-    out) or a ``.nc`` file of a whole study; a folder without a manifest that holds ``study.nc``, as published results do, is that file. Planned runs that are not there are ``missing``. Provenance holds ``study``,
+    ``path`` is a study's folder (the SHA-256 of every confirmatory run is checked, and their numbers are read from ``study.nc`` where that is
+    made of just these runs; runs of a tuning phase are left out) or a ``.nc`` file of a whole study; a folder without a manifest that holds ``study.nc``, as published results do, is that file. Planned runs that are not there are ``missing``. Provenance holds ``study``,
     ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any,
     ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, ``written`` (when runs were, where the manifest says), ``reached`` (seeds) where the study declares looks, ``looks`` where it was judged, ``earlier_looks`` where its runs were judged before without
     that being declared, ``taken_over`` (folder → how many runs) where runs came from
@@ -38,16 +39,58 @@ def open_results(path: str | Path) -> xr.DataTree:
     Traceback (most recent call last):
     zoneout_lab.errors.InputRefusedError: There are no results at /nowhere/at/all.
     """
-    path = Path(path)
-    if path.is_dir() and not (path / MANIFEST).is_file() and (path / EXPORT).is_file():
-        path = path / EXPORT
-    if path.is_dir():
-        return _open_folder(path)
-    if not path.exists():
-        raise InputRefusedError(f"There are no results at {path}.")
-    tree = schema.read_tree(path)
-    if tree.attrs.get("kind") != "study":
-        raise InputRefusedError(f"{path} holds a single run: open its study's folder, or the study's own file.")
+    return _opened(Path(path), hashed=True)
+
+
+def open_quickly(path: str | Path) -> xr.DataTree:
+    """What :func:`open_results` gives, without looking at the runs' own files where ``study.nc`` is of just the runs in the manifest.
+
+    Raises as :func:`open_results` does.
+    """
+    return _opened(Path(path), hashed=False)
+
+
+def open_runs(folder: Path) -> xr.DataTree:
+    """What :func:`open_results` gives, read anew from the runs' own files where the folder has a manifest. Raises as it does."""
+    if not (folder / MANIFEST).is_file():
+        return open_results(folder)
+    recorded, entries = _recorded(folder)
+    alike: Described = {}
+    runs = [(_read_run(folder, run_id, entry, alike), str(entry["sha256"])) for run_id, entry in entries.items()]
+    said = {key: _distinct(_said(run, key) for run, _ in runs) for key in (*_OF_RUNS, "score")}
+    said["unmeasured"] = [
+        {"arm": run["/"].attrs["arm"], "seed": int(run["/"].attrs["seed"])} | each
+        for run, _ in runs
+        for each in _said(run, "unmeasured") or []
+    ]
+    study, seeds = recorded["study"], sorted({int(entry["seed"]) for entry in entries.values()})
+    # seeds that tuning left fresh need not start at zero; then only those that ran are known
+    planned = range(min(int(recorded.get("reached", study["seeds"])), int(study["seeds"])))
+    return schema.study_tree(
+        runs,
+        arms=[str(arm["name"]) for arm in study["arms"]],
+        seeds=list(planned) if set(seeds) <= set(planned) else seeds,
+        provenance=_record(recorded, entries, said),
+    )
+
+
+def from_export(folder: Path, *, hashed: bool) -> xr.DataTree | None:
+    """A folder's results from its ``study.nc``; None where that is not whole, or not of just the runs in the manifest."""
+    recorded, entries = _recorded(folder)
+    export = folder / EXPORT
+    try:
+        # what another program has written there has no SHA-256 of its own
+        if not export.is_file() or not schema.is_sealed(export):
+            return None
+        tree = _opened(export, hashed=False)
+        if not of_this(tree, recorded):
+            return None
+    except LabError:
+        return None  # it is made of the runs' files, and can be made again
+    if hashed and any(schema.digest(_file(folder, entry)) != entry["sha256"] for entry in entries.values()):
+        return None  # reading it names the one that is damaged
+    said = {key: schema.provenance(tree, key) or [] for key in (*_OF_RUNS, "score", "unmeasured")}
+    tree["provenance"].attrs = schema.encoded(_record(recorded, entries, said))
     return tree
 
 
@@ -56,55 +99,54 @@ def holds_results(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() or (folder / EXPORT).is_file()
 
 
-def open_quickly(path: str | Path) -> xr.DataTree:
-    """What :func:`open_results` gives, from a folder's ``study.nc`` where that is of just the runs in the manifest: one file instead of one for each run.
-
-    Their SHA-256 are compared with those that ``study.nc`` records, and the runs' own files are not read. Raises as :func:`open_results` does.
-    """
-    path = Path(path)
-    export = path / EXPORT
-    if not export.is_file() or not (path / MANIFEST).is_file():
-        return open_results(path)
-    recorded = manifest.read(path)
-    try:
-        tree = open_results(export)
-    except IntegrityError:
-        return open_results(path)  # it is made of the runs' files, and can be made again
-    return tree if of_this(tree, recorded) else open_results(path)
-
-
 def of_this(tree: xr.DataTree, recorded: Mapping[str, Any]) -> bool:
     """True where a study's tree is made of the runs that its manifest has, of the study as it is there."""
-    record = tree["provenance"].to_dataset() if "provenance" in tree.children else xr.Dataset()
-    runs, reached = recorded.get("runs"), recorded.get("reached")
-    if "sha256" not in record or not isinstance(runs, dict):
+    try:
+        record, status = tree["provenance"].to_dataset(), tree["metrics/status"]
+        columns = [each.transpose("arm", "seed").values for each in (record["run_id"], record["sha256"], status)]
+        seeds = [int(seed) for seed in record["seed"].values]
+    except (KeyError, ValueError):  # it does not say what it is made of
         return False
-    entries = [entry for entry in runs.values() if isinstance(entry, dict) and entry.get("phase") == "confirm"]
-    if isinstance(reached, int):
-        entries = [entry for entry in entries if isinstance(seed := entry.get("seed"), int) and seed < reached]
-    written = {str(entry.get("sha256")) for entry in entries}
+    there = {
+        (str(arm), seed): tuple(str(column[row, place]) for column in columns)
+        for row, arm in enumerate(record["arm"].values)
+        for place, seed in enumerate(seeds)
+        if columns[1][row, place]
+    }
+    written = {
+        (entry.get("arm"), entry.get("seed")): (run_id, entry.get("sha256"), entry.get("status"))
+        for run_id, entry in _confirmed(recorded).items()
+    }
     return (
-        {str(digest) for digest in record["sha256"].values.flat if digest} == written
+        there == written
         and schema.study_of(tree) == recorded.get("study")
-        and schema.provenance(tree, "reached") == reached
+        and schema.provenance(tree, "reached") == recorded.get("reached")
     )
 
 
-def _open_folder(folder: Path) -> xr.DataTree:
+def _opened(path: Path, *, hashed: bool) -> xr.DataTree:
+    if path.is_dir() and not (path / MANIFEST).is_file() and (path / EXPORT).is_file():
+        path = path / EXPORT
+    if path.is_dir():
+        return from_export(path, hashed=hashed) or open_runs(path)
+    if not path.exists():
+        raise InputRefusedError(f"There are no results at {path}.")
+    tree = schema.open_tree(path)
+    if tree.attrs.get("kind") != "study":
+        raise InputRefusedError(f"{path} holds a single run: open its study's folder, or the study's own file.")
+    return tree
+
+
+def _recorded(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A folder's manifest, and its confirmatory runs up to the look that was reached."""
     recorded = manifest.read(folder)
     if recorded.get("schema") != schema.VERSION:
         raise IntegrityError(
             f"{folder / MANIFEST} is not a manifest of this version (schema {recorded.get('schema')}, need {schema.VERSION})."
         )
     try:
-        study = recorded["study"]
+        study, entries = recorded["study"], _confirmed(recorded)
         arms = [str(arm["name"]) for arm in study["arms"]]
-        # a study with declared looks has results up to the last that it reached
-        reached = int(recorded.get("reached", study["seeds"]))
-        planned = range(min(reached, int(study["seeds"])))
-        entries = {run_id: entry for run_id, entry in recorded["runs"].items() if entry["phase"] == "confirm"}
-        if "reached" in recorded:
-            entries = {run_id: entry for run_id, entry in entries.items() if int(entry["seed"]) < reached}
         cells = [(str(entry["arm"]), int(entry["seed"])) for entry in entries.values()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{folder / MANIFEST} is damaged: {error!r}.") from error
@@ -116,13 +158,21 @@ def _open_folder(folder: Path) -> xr.DataTree:
         raise IntegrityError(
             f"{folder / MANIFEST} has runs of arms the study does not have: {', '.join(sorted(strangers))}."
         )
-    runs = [(_read_run(folder, run_id, entry), str(entry["sha256"])) for run_id, entry in entries.items()]
-    seeds = sorted({seed for _, seed in cells})
-    # seeds that tuning left fresh need not start at zero; then only those that ran are known
-    if set(seeds) <= set(planned):
-        seeds = list(planned)
-    record = {key: recorded.get(key) for key in ("study", "declared", "overrides", "command")}
-    record |= {key: _distinct(schema.provenance(tree, key) for tree, _ in runs) for key in _OF_RUNS}
+    return recorded, entries
+
+
+def _confirmed(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The runs of a manifest that are results: a study with declared looks has those up to the last that it reached."""
+    runs = {run_id: entry for run_id, entry in recorded["runs"].items() if entry["phase"] == "confirm"}
+    if "reached" not in recorded:
+        return runs
+    return {run_id: entry for run_id, entry in runs.items() if int(entry["seed"]) < int(recorded["reached"])}
+
+
+def _record(recorded: Mapping[str, Any], entries: Mapping[str, Any], said: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """What the results record: of the study, as its manifest has it, and what the runs said of themselves."""
+    record: dict[str, Any] = {key: recorded.get(key) for key in ("study", "declared", "overrides", "command")}
+    record |= {key: said[key] for key in _OF_RUNS}
     record |= {
         key: recorded[key] for key in ("tuning", "paper", "reached", "looks", "earlier_looks") if recorded.get(key)
     }
@@ -130,34 +180,39 @@ def _open_folder(folder: Path) -> xr.DataTree:
         record["taken_over"] = dict(sorted(taken.items()))
     if written := _distinct(entry.get("written") for entry in entries.values()):
         record["written"] = written  # manifests may say when each run was written
-    if scores := _distinct(schema.provenance(tree, "score") for tree, _ in runs):
-        record["score"] = scores  # what the task was judged by; older runs do not say
-    unmeasured = [
-        {"arm": tree.attrs["arm"], "seed": int(tree.attrs["seed"])} | each
-        for tree, _ in runs
-        for each in schema.provenance(tree, "unmeasured") or []
-    ]
-    record |= {"unmeasured": unmeasured} if unmeasured else {}
-    return schema.study_tree(runs, arms=arms, seeds=seeds, provenance=record)
+    return record | {key: said[key] for key in ("score", "unmeasured") if said[key]}  # older runs do not say
 
 
-def _read_run(folder: Path, run_id: str, entry: Mapping[str, Any]) -> xr.DataTree:
-    try:
-        file, digest = guarded.inside(folder, entry["file"]), str(entry["sha256"])
-        expected = {"kind": "run", "run_id": run_id, "arm": entry["arm"], "seed": entry["seed"]}
-        status = entry["status"]
-    except (KeyError, TypeError) as error:
-        raise IntegrityError(f"The entry of run {run_id} in {folder / MANIFEST} is damaged: {error!r}.") from error
+def _said(run: Mapping[str, Group], key: str) -> Any:
+    """What a run's file records under a name; None where it records nothing."""
+    return schema.decoded(run["/provenance"].attrs, key) if "/provenance" in run else None
+
+
+def _file(folder: Path, entry: Mapping[str, Any]) -> Path:
+    file = guarded.inside(folder, entry["file"])
     if not file.is_file():
         raise IntegrityError(f"{file} is in the manifest and not on disk. Run the study again to redo this run.")
-    tree = schema.read_tree(file, digest)
-    found = {key: tree.attrs.get(key) for key in expected} | {"status": str(tree["metrics/status"].item())}
-    for key, value in (expected | {"status": status}).items():
+    return file
+
+
+def _read_run(folder: Path, run_id: str, entry: Mapping[str, Any], alike: Described) -> dict[str, Group]:
+    try:
+        digest, expected = (
+            str(entry["sha256"]),
+            {"run_id": run_id, **{key: entry[key] for key in ("arm", "seed", "status")}},
+        )
+        file = _file(folder, entry)
+    except (KeyError, TypeError) as error:
+        raise IntegrityError(f"The entry of run {run_id} in {folder / MANIFEST} is damaged: {error!r}.") from error
+    run = schema.read_groups(file, digest, alike)
+    status = run["/metrics"].variables["status"][1].item() if "/metrics" in run else None
+    found = {key: run["/"].attrs.get(key) for key in ("kind", "run_id", "arm", "seed")} | {"status": status}
+    for key, value in ({"kind": "run"} | expected).items():
         if found[key] != value:
             raise IntegrityError(
                 f"{file} is not the run its manifest entry describes: {key} is {found[key]}, not {value}."
             )
-    return tree
+    return run
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

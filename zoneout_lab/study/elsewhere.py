@@ -53,7 +53,7 @@ def check_scheduler(scheduler: str) -> None:
 def on_cluster(scheduler: str, device: str, most: int | None, warn: Callable[[str], None]) -> Iterator[OnCluster]:
     """The engine of a scheduler's workers that can train on a device, at ``most`` so many at once; what Dask logs meanwhile is not shown.
 
-    Raises TryAgainError where the scheduler does not answer, UsageError where :func:`check_scheduler` does.
+    Raises TryAgainError where the scheduler does not answer, UsageError where :func:`check_scheduler` does and where TLS is not set up.
     """
     check_scheduler(scheduler)
     from distributed import Client
@@ -67,6 +67,10 @@ def on_cluster(scheduler: str, device: str, most: int | None, warn: Callable[[st
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of versions that differ; what matters of them is compared
                 client = Client(**where, timeout=_ANSWER, set_as_default=False, name="zoneout-lab")
+        except TypeError as error:  # how Dask says that it has no certificate
+            raise UsageError(
+                f"--scheduler {scheduler}: Dask is not set up for TLS here ({told(error)}). docs/cluster.md says how, under Who may connect."
+            ) from error
         except (OSError, TimeoutError, ValueError) as error:
             raise TryAgainError(
                 f"No Dask scheduler answers at {scheduler} ({told(error)}). Start it with `dask scheduler`, and the same command again."

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from zoneout_lab.errors import LabError
-from zoneout_lab.results import judge, open_results
+from zoneout_lab.results import judge
 from zoneout_lab.results.earlier import asked
+from zoneout_lab.results.open import open_quickly
 from zoneout_lab.settings import Run
 from zoneout_lab.study.driver import Driver
 from zoneout_lab.study.spec import Study
@@ -65,7 +66,7 @@ def verdicts_in(folder: Path) -> list[dict[str, Any]]:
 
     Declared looks are allowed for by :func:`~zoneout_lab.results.judge`, which finds them in the study's record.
     """
-    judged = ((each.name, each.comparison) for each in judge(open_results(folder)))
+    judged = ((each.name, each.comparison) for each in judge(open_quickly(folder)))
     return [{"name": name, "verdict": c.verdict, "p": c.p if math.isfinite(c.p) else None} for name, c in judged]
 
 

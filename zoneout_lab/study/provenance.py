@@ -75,7 +75,7 @@ def _processor() -> str:
 
 def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(  # noqa: S603 # nosec B603 B607 # no shell; git as the user has it
-        ["git", "-C", str(root), *arguments],  # noqa: S607
+        ["git", "--no-optional-locks", "-C", str(root), *arguments],  # noqa: S607
         capture_output=True,
         check=True,
         timeout=10,

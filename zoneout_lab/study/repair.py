@@ -16,10 +16,11 @@ from zoneout_lab import manifest as manifests
 from zoneout_lab.errors import IntegrityError, LabError
 from zoneout_lab.report.text import listing
 from zoneout_lab.results import open_results
-from zoneout_lab.results.open import EXPORT, SPEC
+from zoneout_lab.results.open import EXPORT, SPEC, open_runs
 from zoneout_lab.study import mirror_notes
 from zoneout_lab.study.databases import reason
-from zoneout_lab.study.mirroring import Mirror, compared, named, rebuild
+from zoneout_lab.study.mirror import Mirror, named
+from zoneout_lab.study.mirroring import compared, rebuild
 from zoneout_lab.study.run import write_outputs
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, Warn, holding, read_manifest, spec_bytes, sweep
@@ -97,7 +98,7 @@ def _repair_manifest(folder: Path, say: Callable[[str], None]) -> bool:
     try:
         manifest, changed = read_manifest(folder), False
         if not manifests.is_sealed(folder):
-            open_results(folder)  # what it says of the runs is what their files say
+            open_runs(folder)  # what it says of the runs is what their files say
             changed = True
             say(f"Wrote {folder / manifests.FILE} with its SHA-256.")
     except LabError:

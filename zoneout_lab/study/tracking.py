@@ -303,7 +303,12 @@ def _parent(
         source_type="zoneout_lab",
         source=json.dumps({"task": study["task"], "options": study["setting"]["options"], "sha256": manifest["data"]}),
     )
-    client.log_inputs(found.info.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+    inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]
+    try:
+        client.log_inputs(found.info.run_id, inputs)
+    except MlflowException:
+        # another driver recorded the same data for the first time just now; the second time they are there
+        client.log_inputs(found.info.run_id, inputs)
     return found
 
 

@@ -14,10 +14,11 @@ from zoneout_lab import schema, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError, told
 from zoneout_lab.report.text import count
 from zoneout_lab.results import open_results
-from zoneout_lab.results.open import EXPORT, SPEC, of_this
+from zoneout_lab.results.open import EXPORT, SPEC, of_this, open_runs
 from zoneout_lab.study import mirror_notes
 from zoneout_lab.study.databases import may_pass, reason, remedy
-from zoneout_lab.study.mirroring import FILES, OPTIONS, Mirror, Name, compared, named
+from zoneout_lab.study.mirror import FILES, OPTIONS, Mirror, Name, named
+from zoneout_lab.study.mirroring import compared
 from zoneout_lab.study.store import read_manifest, spec_bytes
 from zoneout_lab.tasks.corpus import damaged_codes
 
@@ -122,7 +123,8 @@ def damaged_checkpoints(folder: Path) -> tuple[int, list[Path]]:
 
 def damage_of_output(path: Path, *, is_sealed: bool) -> str:
     """What is wrong with ``study.nc`` or the report; empty where nothing is known to be. Since manifests have a SHA-256, these have one."""
-    whole = sealed.is_whole(path.read_bytes())
+    with path.open("rb") as file:
+        whole = sealed.is_whole_file(file, path.stat().st_size)
     if whole is False:
         return "is not the file that was written: its SHA-256 differs from the one at its end"
     return "is not the file that was written: its end is gone" if whole is None and is_sealed else ""
@@ -264,7 +266,7 @@ def _check_mirror(looked: _Looked, folder: Path, name: Name, mirror: Mirror | No
 def _as_a_whole(folder: Path, row: Checked) -> Checked:
     """What an unprotected manifest says of the runs, compared with what their files say."""
     try:
-        tree = open_results(folder)
+        tree = open_runs(folder)
         if (folder / EXPORT).is_file():
             export = open_results(folder / EXPORT)
             if of_this(export, read_manifest(folder)) and not export.identical(tree):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from zoneout_lab.results.open import from_export
 from zoneout_lab.study.databases import sqlite_path, sqlite_url
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.store import read_manifest
@@ -54,21 +60,57 @@ def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) ->
 
     Raises IntegrityError where a file is damaged, and what MLflow and its database raise.
     """
-    from zoneout_lab.study.tracking import last_metrics
     from zoneout_lab.study.tracking import told_of as told_of_mlflow
 
     entries = read_manifest(folder)["runs"]
     with _copied(tracking) as uri:
         found = told_of_mlflow(uri, folder, answered)
-    wanted, told = {}, {}
-    for run_id, entry in entries.items():
-        there = found.get(run_id, ())
-        # reading a file takes time, and what is not there needs none
-        metrics = last_metrics(folder / entry["file"], entry["sha256"]) if there else {}
-        wanted[run_id] = (entry["sha256"], entry["status"], metrics)
-        told[run_id] = [(each["sha256"], each["status"], each["metrics"]) for each in there]
-        answered()
+    # reading a file takes time, and what is not there needs none
+    metrics = _last_metrics(folder, {run_id: entry for run_id, entry in entries.items() if found.get(run_id)}, answered)
+    wanted = {run_id: (entry["sha256"], entry["status"], metrics.get(run_id)) for run_id, entry in entries.items()}
+    told = {
+        run_id: [(each["sha256"], each["status"], each["metrics"]) for each in found.get(run_id, ())]
+        for run_id in entries
+    }
     return _compared(wanted, told)
+
+
+def _last_metrics(
+    folder: Path, entries: Mapping[str, Mapping[str, Any]], answered: Answered
+) -> dict[str, dict[str, float]]:
+    """The last of each metric of runs, by id: from ``study.nc`` where the run is in it, else from its own file."""
+    from zoneout_lab.study.tracking import last_metrics
+
+    if not entries:
+        return {}
+    tree = from_export(folder, hashed=False)
+    found = {} if tree is None else _of_tree(tree)
+    for run_id, entry in entries.items():
+        if run_id not in found:
+            found[run_id] = last_metrics(folder / entry["file"], entry["sha256"])
+            answered()
+    return found
+
+
+def _of_tree(tree: xr.DataTree) -> dict[str, dict[str, float]]:
+    ids = tree["provenance/run_id"].transpose("arm", "seed").values
+    stacked = {
+        str(name): _last(values.transpose("arm", "seed", ...).values)
+        for name, values in tree["metrics"].to_dataset().data_vars.items()
+        if values.dtype.kind == "f"
+    }
+    return {
+        str(ids[cell]): {name: float(values[cell]) for name, values in stacked.items() if np.isfinite(values[cell])}
+        for cell in np.ndindex(ids.shape)
+    }
+
+
+def _last(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The last finite value along what follows [arm, seed]; NaN where there is none."""
+    by_step = np.full((*values.shape[:2], 1 + math.prod(values.shape[2:])), np.nan)
+    by_step[:, :, 1:] = values.reshape(*values.shape[:2], -1)
+    last = by_step.shape[2] - 1 - np.isfinite(by_step)[:, :, ::-1].argmax(axis=2)
+    return np.take_along_axis(by_step, last[:, :, None], axis=2)[:, :, 0]
 
 
 def _compared(wanted: Mapping[str, tuple[Any, ...]], told: Mapping[str, list[tuple[Any, ...]]]) -> Mirrored:
