@@ -6,11 +6,12 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import h5netcdf
 import numpy as np
 import pytest
 import xarray as xr
 
-from zoneout_lab import netcdf_written, schema
+from zoneout_lab import netcdf, schema
 
 
 def run(epochs: int = 3, times: int = 600) -> xr.DataTree:
@@ -45,7 +46,7 @@ def opened(content: bytes) -> xr.DataTree:
 
 
 def test_xarray_reads_what_it_would_have_written() -> None:
-    ours, theirs = (opened(each) for each in (netcdf_written.written(run(), packed), bytes(run().to_netcdf(None))))
+    ours, theirs = (opened(each) for each in (netcdf.written(run(), packed), bytes(run().to_netcdf(None))))
     xr.testing.assert_identical(ours, theirs)
     for node in ours.subtree:
         for name, variable in node.dataset.variables.items():
@@ -57,22 +58,21 @@ def test_xarray_reads_what_it_would_have_written() -> None:
 
 
 def test_any_program_for_netcdf_finds_the_dimensions() -> None:
-    netcdf = pytest.importorskip("h5netcdf")
-    with netcdf.File(io.BytesIO(netcdf_written.written(run(), packed)), "r") as file:
+    with h5netcdf.File(io.BytesIO(netcdf.written(run(), packed)), "r") as file:
         assert dict(file["gradients"].dimensions.items()).keys() == {"epoch", "layer", "time"}
         assert file["gradients/norm"].dimensions == ("epoch", "layer", "time")
         assert file["gradients/norm"].attrs["_FillValue"] != file["gradients/norm"].attrs["_FillValue"]  # NaN
 
 
 def test_the_same_tree_has_the_same_bytes() -> None:
-    assert netcdf_written.written(run(), packed) == netcdf_written.written(run(), packed)
+    assert netcdf.written(run(), packed) == netcdf.written(run(), packed)
 
 
 def test_large_numbers_are_compressed() -> None:
     tree = run(times=5000)
     tree["gradients/norm"][:] = 0.0
-    content = netcdf_written.written(tree, packed)
-    assert len(content) < len(netcdf_written.written(tree, lambda _: False)) - 100_000
+    content = netcdf.written(tree, packed)
+    assert len(content) < len(netcdf.written(tree, lambda _: False)) - 100_000
     xr.testing.assert_identical(opened(content), tree)
 
 
@@ -111,7 +111,7 @@ def _scalar_coordinate(tree: xr.DataTree) -> None:
 def test_what_is_not_known_is_left_to_xarray(change: Callable[[xr.DataTree], None], tmp_path: Path) -> None:
     tree = run()
     change(tree)
-    with pytest.raises(netcdf_written.UnfamiliarError):
-        netcdf_written.written(tree, packed)
+    with pytest.raises(netcdf.UnfamiliarError):
+        netcdf.written(tree, packed)
     schema.write_tree(tree, tmp_path / "run.nc")
     xr.testing.assert_equal(schema.read_tree(tmp_path / "run.nc"), tree)

@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, interrupts, netcdf, netcdf_written, profiles, sealed
+from zoneout_lab import guarded, hdf5, interrupts, netcdf, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
 from zoneout_lab.netcdf import Group
@@ -282,8 +282,8 @@ def write_tree(tree: xr.DataTree, path: Path) -> str:
 
 def _content(tree: xr.DataTree) -> bytes:
     if tree.attrs.get("kind") == "run":  # there may be thousands of them
-        with contextlib.suppress(netcdf_written.UnfamiliarError):
-            return netcdf_written.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
+        with contextlib.suppress(netcdf.UnfamiliarError):
+            return netcdf.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
     encoding = {
         node.path: {
             name: _PACKED | _in_pieces(each)
@@ -296,14 +296,11 @@ def _content(tree: xr.DataTree) -> bytes:
 
 
 def _in_pieces(values: xr.DataArray) -> dict[str, Any]:
-    """How a variable of a whole study lies in its file: some seeds of one arm together, so that one arm is read without the others.
-
-    Each piece has a checksum: numbers that are read long after the file's SHA-256 was checked are checked once more.
-    """
+    """How a variable of a whole study lies in its file: some seeds of one arm together, so that one arm is read without the others."""
     if values.dims[:2] != ("arm", "seed"):
         return {}
     each = math.prod(values.shape[2:]) * values.dtype.itemsize
-    return {"chunksizes": (1, max(1, min(values.sizes["seed"], _PIECE // each)), *values.shape[2:]), "fletcher32": True}
+    return {"chunksizes": (1, max(1, min(values.sizes["seed"], _PIECE // each)), *values.shape[2:])}
 
 
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:

@@ -18,7 +18,8 @@ from pathlib import Path
 from analysis.scale.made import make
 from zoneout_lab import load_study
 from zoneout_lab.manifest import read
-from zoneout_lab.study.mirroring import mlflow_mirror, optuna_mirror, update
+from zoneout_lab.study.mirror import mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirroring import update
 from zoneout_lab.study.spec import overridden
 
 STUDY = str(Path(__file__).with_name("ten_thousand.py"))

@@ -18,8 +18,8 @@ from small_study import arrays, assert_same_bits
 from typed import SMALL, Done, environment, in_this_process
 
 from zoneout_lab import schema
+from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
 from zoneout_lab.study.mirroring import behind
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
 from zoneout_lab.study.verify import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

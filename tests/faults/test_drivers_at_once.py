@@ -12,8 +12,8 @@ import pytest
 from small_study import arrays, assert_same_bits, manifest
 from typed import SMALL, environment
 
+from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
 from zoneout_lab.study.mirroring import behind
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 # imports take seconds, and not always as many: all are to begin at the same moment
@@ -73,7 +73,7 @@ def assert_once(folder: Path, runs: int) -> None:
 
 
 def test_sixteen_drivers_start_on_one_empty_folder(tmp_path):
-    """Protected by `store.only_driver`."""
+    """Seen to fail where `store.holding` takes no lock."""
     file = tmp_path / "small.py"
     # long enough that the last to come finds the first at work
     file.write_text(SMALL.replace('"training.epochs": 2', '"training.epochs": 100'))

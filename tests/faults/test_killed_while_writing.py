@@ -13,8 +13,8 @@ import pytest
 from small_study import arrays, assert_same_bits
 from typed import environment
 
+from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
 from zoneout_lab.study.mirroring import behind
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
 from zoneout_lab.study.verify import verify
 
 SEED = int(os.environ.get("FAULT_SEED", "0"))

@@ -22,8 +22,9 @@ import optuna
 import pytest
 from small_study import listening, run, small
 
-from zoneout_lab.study.mirroring import Mirror, behind, mlflow_mirror, optuna_mirror, update
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
+from zoneout_lab.study.mirror import Mirror, mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
+from zoneout_lab.study.mirroring import behind, update
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.verify import verify
 

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 from small_study import listening, run, small
 
+from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
 from zoneout_lab.study.mirroring import behind
-from zoneout_lab.study.mirrors import in_mlflow, in_optuna
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 SEED = int(os.environ.get("FAULT_SEED", "0"))
 PUBLISH = """
 import sys, time
 from pathlib import Path
-from zoneout_lab.study import mirroring, tracking, trials
+from zoneout_lab.study import mirror, mirroring, tracking, trials
 print("ready", flush=True)
 folder = Path(sys.argv[1])
-for mirror in (mirroring.optuna_mirror(folder.parent), mirroring.mlflow_mirror(folder.parent)):
-    error = mirroring.update(mirror, folder, lambda text: print(text, file=sys.stderr))
+for each in (mirror.optuna_mirror(folder.parent), mirror.mlflow_mirror(folder.parent)):
+    error = mirroring.update(each, folder, lambda text: print(text, file=sys.stderr))
     if error is not None:
         print(repr(error), file=sys.stderr)
 """

@@ -6,6 +6,7 @@ import pytest
 from small_study import ARMS, small
 
 from zoneout_lab import Arm, Study, Zoneout
+from zoneout_lab.ops import cells
 from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch
 
 
@@ -90,7 +91,18 @@ def test_of_a_batch_that_does_not_fit_the_largest_half_that_does_is_named():
 
 
 def test_one_timestep_is_read_unless_it_is_said_how_many():
-    run, memory = small().runs()[0], 7 * bytes_per_replica(small().runs()[0], 64, reads=1)
-    assert bytes_per_replica(run, 64) == memory // 7
-    assert [len(batch) for batch in batches([run] * 14, 64, memory=memory)] == [7, 7]
-    assert [len(batch) for batch in batches([run] * 14, 64, memory=memory, reads=2)] == [5, 5, 4]
+    run = small().runs()[0]
+    memory = 8 * bytes_per_replica(run, 64, reads=1) - 1
+    assert [len(batch) for batch in batches([run] * 16, 64, memory=memory)] == [6, 6, 4]
+    assert [len(batch) for batch in batches([run] * 16, 64, memory=memory + 1)] == [8, 8]
+
+
+def test_memory_grows_with_the_layers():
+    """By hand: what is held for each timestep, and two more blocks of weights, each held eight times."""
+    steps, hidden, batch = 64, 100, 256
+    one, three = (
+        bytes_per_replica(small({"model.hidden": hidden, "model.layers": layers}).runs()[0], steps) for layers in (1, 3)
+    )
+    lstm = cells.as_cell("lstm")
+    held, weights = lstm.held[0] * steps * batch * hidden, lstm.gates * hidden * 2 * hidden
+    assert three - one == 2 * 4 * (held + 8 * weights)

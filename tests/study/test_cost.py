@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import pytest
 import torch
 from small_study import small
 
 from zoneout_lab.study.batching import batches, bytes_per_replica
-from zoneout_lab.study.cost import Cost, _amount, cost
+from zoneout_lab.study.cost import Cost, _amount, _time_per_timestep, cost
 from zoneout_lab.tasks import make_task
 
 
@@ -54,3 +57,11 @@ def test_the_amount_of_work_by_hand():
     """1,097 images train in batches of 256, the last one smaller; 350 validate after each of 2 epochs, as often as on the other pass; 350 test."""
     data = make_task("digits").load()
     assert _amount(small().runs()[0], data) == (2 * 5, 2 * 2 * 350 / 256 + 350 / 256)
+
+
+def test_times_are_those_of_one_timestep_of_the_few_that_are_timed(monkeypatch):
+    """By a clock on which everything between two looks takes a second."""
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
+    task = make_task("digits")
+    assert _time_per_timestep(small().runs()[:1], task, task.load(), "cpu") == (1 / 16, 2 / 16)

@@ -13,7 +13,7 @@ from small_study import manifest, run, small
 
 from zoneout_lab import Study
 from zoneout_lab.study.databases import sqlite_url
-from zoneout_lab.study.mirrors import Mirrored, in_mlflow, in_optuna
+from zoneout_lab.study.mirror_compared import Mirrored, in_mlflow, in_optuna
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.verify import verify
 

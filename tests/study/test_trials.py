@@ -16,7 +16,8 @@ from small_study import listening, manifest, run, small
 
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study.databases import reason, without_password
-from zoneout_lab.study.mirroring import Mirrors, optuna_mirror
+from zoneout_lab.study.mirror import optuna_mirror
+from zoneout_lab.study.mirroring import Mirrors
 from zoneout_lab.study.trials import suggest
 
 STUDY = small(gradient_epochs=(1,))

@@ -12,132 +12,30 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from zoneout_lab import interrupts
-from zoneout_lab.errors import LabError, UsageError, told
-from zoneout_lab.passwords import remember
-from zoneout_lab.study import mirror_notes, records
+from zoneout_lab.errors import LabError, told
+from zoneout_lab.study import mirror_notes, mirror_records
 from zoneout_lab.study.databases import (
-    check_database_url,
     may_pass,
     quiet,
     reason,
     remedy,
     sqlite_path,
     sqlite_url,
-    tracking_uri,
-    without_password,
 )
-from zoneout_lab.study.mirrors import Mirrored, in_mlflow, in_optuna
-from zoneout_lab.study.patience import PATIENCE, Allowance, Answered, nobody_waits, with_patience
-from zoneout_lab.study.sqlite_files import fault, flushed_once, make_whole, move_aside
+from zoneout_lab.study.mirror import FILES, LOGGERS, Mirror
+from zoneout_lab.study.mirror_compared import Mirrored, in_mlflow, in_optuna
+from zoneout_lab.study.patience import PATIENCE
+from zoneout_lab.study.sqlite_files import fault, make_whole, move_aside
 from zoneout_lab.study.store import Warn, read_manifest, taking_turns
 
-Name = Literal["Optuna", "MLflow"]
-#: the files in --out that they are, and the options that name other places
-FILES: dict[Name, str] = {"Optuna": "optuna.db", "MLflow": "mlflow.db"}
-OPTIONS: dict[Name, str] = {"Optuna": "--storage", "MLflow": "--tracking"}
-#: what installs MLflow
-INSTALL = 'pip install "zoneout-lab[tracking]"'
-_LOGGERS = ("optuna", "mlflow", "alembic", "urllib3", "sqlalchemy")
 # what a database says whose contents are damaged where nobody had looked before
 _DAMAGED = ("malformed", "no such table", "no such column", "already exists")
-
-
-@dataclass(frozen=True)
-class Mirror:
-    """A mirror of the studies in ``out``: Optuna or MLflow, at a URL."""
-
-    name: Name
-    url: str
-    out: Path
-    allowance: Allowance = field(default_factory=Allowance, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        remember(self.url)
-
-    @property
-    def shown(self) -> str:
-        """The URL without a password."""
-        return without_password(self.url)
-
-    @property
-    def option(self) -> str:
-        """The option that names another place for it."""
-        return OPTIONS[self.name]
-
-    @property
-    def file(self) -> Path | None:
-        """The SQLite file it is; None for a server."""
-        return sqlite_path(self.url)
-
-    @property
-    def ours(self) -> bool:
-        """True for the file that was made in ``out`` because no other place was named."""
-        return self.url == sqlite_url(self.out / FILES[self.name])
-
-    @property
-    def noted(self) -> str:
-        """Where it is, as a results folder notes it: the name of a file beside the folder, which may be moved with it, else a URL."""
-        return FILES[self.name] if self.ours else self.shown
-
-    def run(self, work: Callable[[Answered], Any]) -> Any:
-        """Do some work on it; on a server only for as long as answers come."""
-        # what they have to say is in what they raise
-        with (
-            quiet(*_LOGGERS, level=logging.CRITICAL),
-            flushed_once(self.file) if self.ours and self.file else nullcontext(),
-        ):
-            # SQLite's files answer, or say at once that they cannot; what waits for a lock there gives up by itself
-            return work(nobody_waits) if self.file is not None else with_patience(work, self.allowance)
-
-
-def optuna_mirror(out: Path, storage: str | None = None) -> Mirror:
-    """Optuna's database: the URL named by ``--storage``, or the file in ``out``."""
-    return Mirror("Optuna", storage or sqlite_url(out / FILES["Optuna"]), out)
-
-
-def mlflow_mirror(out: Path, tracking: str | None = None) -> Mirror:
-    """MLflow's place: the URI named by ``--tracking``, or by $MLFLOW_TRACKING_URI, or the file in ``out``."""
-    return Mirror("MLflow", tracking_uri(tracking, out), out)
-
-
-def named(folder: Path, storage: str | None = None, tracking: str | None = None) -> list[Mirror]:
-    """A study's mirrors: those at the URLs that are named, else the files beside its folder; without MLflow's where MLflow is not installed.
-
-    Raises UsageError where a URL is not one of a database or of MLflow, or is MLflow's and MLflow is not installed.
-    """
-    check_named(storage, tracking)
-    out = folder.absolute().parent
-    places = {"Optuna": storage, "MLflow": tracking}
-    return [
-        Mirror(name, places[name] or sqlite_url(out / file), out)
-        for name, file in FILES.items()
-        if places[name] or ((out / file).is_file() and (name == "Optuna" or find_spec("mlflow") is not None))
-    ]
-
-
-def check_named(storage: str | None, tracking: str | None) -> None:
-    """Raise UsageError for a place that no study can be mirrored in. No server is contacted."""
-    if storage is not None:
-        check_database_url(storage, OPTIONS["Optuna"])
-    if tracking is None:
-        return
-    if find_spec("mlflow") is None:
-        raise UsageError(
-            f"--tracking {without_password(tracking)!r} needs MLflow, which is not installed. To install it: {INSTALL}. Or leave "
-            "--tracking out: runs are then not recorded in MLflow."
-        )
-    with suppress(RuntimeError):  # MLflow itself cannot be imported, which must not stop a run
-        from zoneout_lab.study.tracking import check_tracking
-
-        check_tracking(tracking)
 
 
 def compared(mirror: Mirror, folder: Path) -> Mirrored:
@@ -315,7 +213,7 @@ def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
     module = _module(mirror)
     # a server that hangs may be waited for by others, too
     seconds = -1 if mirror.file is not None else PATIENCE
-    with taking_turns(mirror.out, warn, seconds), interrupts.careful(), quiet(*_LOGGERS, level=logging.CRITICAL):
+    with taking_turns(mirror.out, warn, seconds), interrupts.careful(), quiet(*LOGGERS, level=logging.CRITICAL):
         again = _prepare(mirror, folder, warn)
         try:
             mirror.run(lambda answered: module.publish(folder, mirror.url, answered=answered))
@@ -335,10 +233,10 @@ def _note(mirror: Mirror, folder: Path, runs: str) -> None:
     mirror_notes.write(folder, mirror.name, mirror.noted, runs, _records(mirror, folder))
 
 
-def _records(mirror: Mirror, folder: Path) -> records.Records | None:
+def _records(mirror: Mirror, folder: Path) -> mirror_records.Records | None:
     if mirror.file is None:
         return None
-    return (records.in_optuna if mirror.name == "Optuna" else records.in_mlflow)(mirror.file, folder)
+    return (mirror_records.in_optuna if mirror.name == "Optuna" else mirror_records.in_mlflow)(mirror.file, folder)
 
 
 def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:

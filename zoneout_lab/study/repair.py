@@ -19,7 +19,8 @@ from zoneout_lab.results import open_results
 from zoneout_lab.results.open import EXPORT, SPEC, open_runs
 from zoneout_lab.study import mirror_notes
 from zoneout_lab.study.databases import reason
-from zoneout_lab.study.mirroring import Mirror, compared, named, rebuild
+from zoneout_lab.study.mirror import Mirror, named
+from zoneout_lab.study.mirroring import compared, rebuild
 from zoneout_lab.study.run import write_outputs
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, Warn, holding, read_manifest, spec_bytes, sweep

@@ -19,7 +19,8 @@ from zoneout_lab.study.device import check_device, why_missing
 from zoneout_lab.study.driver import Driver, Watcher, origin
 from zoneout_lab.study.elsewhere import check_scheduler, on_cluster
 from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
-from zoneout_lab.study.mirroring import INSTALL, Mirror, Mirrors, check_named, mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirror import INSTALL, Mirror, check_named, mlflow_mirror, optuna_mirror
+from zoneout_lab.study.mirroring import Mirrors
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store, only_driver, sweep

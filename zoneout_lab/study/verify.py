@@ -17,7 +17,8 @@ from zoneout_lab.results import open_results
 from zoneout_lab.results.open import EXPORT, SPEC, of_this, open_runs
 from zoneout_lab.study import mirror_notes
 from zoneout_lab.study.databases import may_pass, reason, remedy
-from zoneout_lab.study.mirroring import FILES, OPTIONS, Mirror, Name, compared, named
+from zoneout_lab.study.mirror import FILES, OPTIONS, Mirror, Name, named
+from zoneout_lab.study.mirroring import compared
 from zoneout_lab.study.store import read_manifest, spec_bytes
 from zoneout_lab.tasks.corpus import damaged_codes
 

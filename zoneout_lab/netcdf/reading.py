@@ -1,15 +1,10 @@
-"""Reading the netCDF-4 files of this package with h5py directly: what xarray gives, in a fiftieth of the time.
-
-It knows what this package writes: numbers and texts along named dimensions, described by texts. What it does not know it says, and xarray
-reads that file.
-"""
+"""Reading the netCDF-4 files of this package with h5py directly: what xarray gives, in a fiftieth of the time."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import h5py
@@ -19,13 +14,10 @@ import xarray as xr
 from h5py import h5a, h5d, h5f, h5g, h5s, h5t
 
 from zoneout_lab import hdf5
+from zoneout_lab.netcdf.familiar import TEXT, TEXTS, Group, UnfamiliarError, Variable
 
-#: a variable: its dimensions, its values, and what it says of itself
-Variable = tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]
-
-_TEXT = h5py.string_dtype()
 _SIZE_OF_TEXT = 16
-_TEXTS = h5t.py_create(_TEXT)
+_SMALL = 1 << 20  # values
 _NUMBERS = {
     np.dtype(each): h5t.py_create(np.dtype(each))
     for each in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
@@ -42,18 +34,6 @@ _CODED = frozenset(
 )  # fmt: skip
 _SPANS = frozenset(("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"))
 _LONGEST = len("This is a netCDF dimension but not a netCDF variable")
-
-
-class UnfamiliarError(Exception):
-    """Something in a file that this package does not write."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group of a file: its attributes, and its variables by name."""
-
-    attrs: dict[str, Any] = field(default_factory=dict)
-    variables: dict[str, Variable] = field(default_factory=dict)
 
 
 def read(content: bytes, alike: Described | None = None) -> dict[str, Group]:
@@ -111,6 +91,9 @@ def lazy_tree(file: BinaryIO, size: int) -> xr.DataTree:
     opened = xr.open_datatree(file, engine="h5netcdf")
     for node in opened.subtree:
         for variable in node.dataset.variables.values():
+            # what is compressed has checksums, which are looked at again when it is read
+            if not variable.encoding.get("zlib") and variable.size <= _SMALL:
+                variable.load()
             variable.encoding.clear()  # of this file, and not of what is made of it
     return opened
 
@@ -187,8 +170,8 @@ def _variable(found: hdf5.Found, dims: Mapping[int, tuple[str, int]], alike: Des
 def _values(of: h5d.DatasetID, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     dtype = of.dtype
     if dtype.kind == "O" and h5py.check_string_dtype(dtype) is not None:
-        raw = np.empty(shape, _TEXT)
-        of.read(h5s.ALL, h5s.ALL, raw, _TEXTS)
+        raw = np.empty(shape, TEXT)
+        of.read(h5s.ALL, h5s.ALL, raw, TEXTS)
         texts = [text.decode("utf-8", "surrogateescape") for text in raw.flat]
         return np.array(texts, f"<U{max(map(len, texts), default=1) or 1}").reshape(shape)
     if dtype not in _NUMBERS:
@@ -223,9 +206,9 @@ def _attribute(of: h5a.AttrID, size: int, of_type: np.dtype[Any] | None) -> Any:
             of.read(value, _NUMBERS[of_type])  # asking for its type takes longer
             return value[0]
     if size == _SIZE_OF_TEXT:
-        text = np.empty((), _TEXT)
+        text = np.empty((), TEXT)
         with suppress(OSError, TypeError):  # other things may have that size
-            of.read(text, _TEXTS)
+            of.read(text, TEXTS)
             return text.item().decode("utf-8", "surrogateescape")
     if (dtype := of.dtype) not in _NUMBERS or size != dtype.itemsize:
         raise UnfamiliarError(of.name.decode("utf-8", "surrogateescape"))

@@ -1,22 +1,18 @@
-"""Runs' files as netCDF-4, written with h5py directly: what xarray would write, in a tenth of its time.
-
-It knows what runs' files hold: numbers and texts along labelled dimensions, described by texts and numbers. What it does not know it says,
-and xarray writes that file.
-"""
+"""Runs' files as netCDF-4, written with h5py directly: what xarray would write, in a tenth of its time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from h5py import h5a, h5d, h5ds, h5f, h5g, h5p, h5s, h5t
 
-_TEXT = h5py.string_dtype()
-_TEXTS, _TEXTS_HERE = h5t.py_create(_TEXT, logical=True), h5t.py_create(_TEXT)  # in the file, in memory
+from zoneout_lab.netcdf.familiar import TEXT, TEXTS, UnfamiliarError
+
+_TEXTS_THERE = h5t.py_create(TEXT, logical=True)  # in the file
 _NUMBERS = {np.dtype(each): h5t.py_create(np.dtype(each)) for each in ["i4", "i8", "f4", "f8"]}
 _IN_ORDER = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
 _SCALAR = h5s.create(h5s.SCALAR)
@@ -27,10 +23,6 @@ _LARGEST_PIECE = 1 << 20
 _RESERVED = frozenset(
     ("_FillValue", "missing_value", "scale_factor", "add_offset", "coordinates", "calendar", "dtype", "grid_mapping", "CLASS", "NAME")
 )  # fmt: skip
-
-
-class UnfamiliarError(Exception):
-    """Something in a tree that runs' files do not have."""
 
 
 def written(tree: xr.DataTree, packed: Callable[[xr.Variable], bool]) -> bytes:
@@ -94,8 +86,8 @@ def _variable(group: h5g.GroupID, name: str, variable: xr.Variable, packed: bool
     properties.set_attr_creation_order(_IN_ORDER)
     if kind in "UO":
         texts = _as_texts(values, name)
-        made = h5d.create(group, name.encode(), _TEXTS, space, properties)
-        made.write(h5s.ALL, h5s.ALL, texts, _TEXTS_HERE)
+        made = h5d.create(group, name.encode(), _TEXTS_THERE, space, properties)
+        made.write(h5s.ALL, h5s.ALL, texts, TEXTS)
     elif values.dtype in _NUMBERS:
         values, stored = np.ascontiguousarray(values), _NUMBERS[values.dtype]
         if kind == "f":
@@ -117,7 +109,7 @@ def _variable(group: h5g.GroupID, name: str, variable: xr.Variable, packed: bool
 
 
 def _as_texts(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    texts = np.empty(values.shape, _TEXT)
+    texts = np.empty(values.shape, TEXT)
     for place, text in np.ndenumerate(values):
         if not isinstance(text, str):
             raise UnfamiliarError(f"{name} holds {text!r}")
@@ -134,7 +126,7 @@ def _attributes(of: h5g.GroupID | h5d.DatasetID, attrs: Mapping[Any, Any]) -> No
 
 def _attribute(of: h5g.GroupID | h5d.DatasetID, name: str, value: Any) -> None:
     if isinstance(value, str):
-        h5a.create(of, name.encode(), _TEXTS, _SCALAR).write(np.array(value.encode(), _TEXT), _TEXTS_HERE)
+        h5a.create(of, name.encode(), _TEXTS_THERE, _SCALAR).write(np.array(value.encode(), TEXT), TEXTS)
     elif isinstance(value, int | float | np.number) and not isinstance(value, bool):
         _numbers(of, name, np.atleast_1d(value))
     else:
