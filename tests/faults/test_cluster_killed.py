@@ -54,8 +54,8 @@ class Noted(Task):
 
 STUDY = Study(
     name="killed", title="Killed", question="Does it survive?", baseline="lstm", seeds=4, task=Noted(),
-    change={"model.hidden": 8, "training.epochs": 30, "training.batch": 64},
-    arms=[Arm(name="lstm"), Arm(name="zoneout", regularizer=Zoneout(cell=0.5)), Arm(name="more", change={"training.epochs": 40})],
+    change={"model.hidden": 8, "training.epochs": 12, "training.batch": 64},
+    arms=[Arm(name="lstm"), Arm(name="zoneout", regularizer=Zoneout(cell=0.5)), Arm(name="more", change={"training.epochs": 16})],
 )
 """
 BATCHES, AT_ONCE = 8, 4  # of its twelve runs, which are of two shapes
@@ -114,7 +114,7 @@ def test_two_of_four_workers_killed(whole, four, tmp_path, rounds):
     draw = random.Random(SEED)
     moved = 0
     for k in range(max(1, rounds // 10)):
-        moment, before = draw.randrange(1, 300), executions(tmp_path)
+        moment, before = draw.randrange(1, 120), executions(tmp_path)
         killed: list[str] = []
         warnings: list[str] = []
 
@@ -157,7 +157,8 @@ def test_the_scheduler_killed(whole, four, tmp_path):
         worker.wait(60)  # they end by themselves
         del four.processes[name]
     four.start_scheduler()
-    four.start_worker("again")
+    for name in ("again", "too"):
+        four.start_worker(name)
     done = process(*words(file, out, four))
     assert done.code == 0, done.errors
     assert "go on from a checkpoint" in done.errors
