@@ -123,7 +123,7 @@ def assert_as_if_nothing_had_happened(whole: Whole, out: Path) -> None:
 
 @pytest.mark.slow
 def test_kill_9_at_random_moments(whole, tmp_path, rounds):
-    """Each kill costs each run the scores of one epoch at most: those that were being read."""
+    """Each kill costs each run the scores of one epoch at most: those that were being read. Seen to fail where checkpoints are not read."""
     draw = random.Random(SEED)
     most = 3 * 350 * 6  # validation, training and test examples, six runs
     k, out, counted, kills = 0, tmp_path / "0", tmp_path / "0.counted", 0

@@ -24,12 +24,13 @@ NEEDED = [
 
 @pytest.mark.parametrize(("correction", "count", "alpha", "needed"), NEEDED)
 def test_a_design_that_cannot_reach_its_alpha_is_refused(correction, count, alpha, needed):
-    assert check_design(family(count, alpha=alpha, seeds=needed, family=correction)) is None
+    for seeds in (needed, needed + 1):
+        assert check_design(family(count, alpha=alpha, seeds=seeds, family=correction)) is None
     short = family(count, alpha=alpha, seeds=needed - 1, family=correction)
     with pytest.raises(InputRefusedError) as error:
         refuse_unless_forced(short, force=False)
     assert f"--seeds {needed}." in str(error.value)
-    assert f"with {needed - 1} paired seeds" in str(error.value)
+    assert f"with {needed - 1} paired seeds the smallest" in str(error.value)
     assert ("Holm" in str(error.value)) == (correction == "holm" and count > 1)
     assert f"{refuse_unless_forced(short, force=True)} To go on anyway: --force." == str(error.value)
 

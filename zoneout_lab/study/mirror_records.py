@@ -47,7 +47,11 @@ def in_mlflow(path: Path, folder: Path) -> Records | None:
 
 
 def _versions(connection: sqlite3.Connection, *tables: str) -> Records:
-    return [str(row) for table in ("alembic_version", *tables) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608 # nosec B608 # names of ours
+    found: Records = []
+    for table in ("alembic_version", *tables):
+        query = f"SELECT * FROM {table}"  # noqa: S608 # nosec B608 # names of ours
+        found += map(str, connection.execute(query))
+    return found
 
 
 def _opened(path: Path) -> sqlite3.Connection:
