@@ -93,7 +93,7 @@ def _refuse_too_much(declared: int, size: int, *, in_memory: bool) -> None:
 
 
 def is_as_sealed(file: BinaryIO, size: int) -> bool:
-    """False where an open file is not as it was sealed: its SHA-256 differs, or what is there beyond the end of HDF5 was a seal."""
+    """False where an open file is not as it was sealed: its SHA-256 differs, or it goes on behind the end of HDF5 with no seal that can be read."""
     whole = sealed.is_whole_file(file, size)
     file.seek(0)
     ends = end(file.read(_SUPERBLOCK)) if whole is None else None

@@ -330,7 +330,7 @@ def read_groups(path: Path, sha256: str | None = None, alike: netcdf.Described |
 
 
 def _checked(path: Path, sha256: str | None) -> bytes:
-    """The bytes of a file that is what was written."""
+    """The bytes of a file, once they are known to be what was written."""
     # opened from memory: HDF5 would lock the file, which some file systems cannot
     with opened(path) as file:
         guarded.refuse_too_large(path, file.size)

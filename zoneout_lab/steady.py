@@ -13,10 +13,9 @@ _PIECE = 1 << 30  # bytes
 
 
 class SteadyFile(io.RawIOBase):
-    """An open file of bytes that another file may take the place of by a new name, and that nobody may write to.
+    """An open file of bytes. Another file may be put in its place; once somebody has written to this one, each read raises IntegrityError.
 
-    Each read fails with IntegrityError once the file was written to. Processes forked from this one may read it too: they share no position.
-    Pickled, it is its bytes in memory.
+    Processes forked from this one may read it too: they share no position. Pickled, it is its bytes in memory.
     """
 
     _descriptor = -1  # not opened yet
@@ -76,7 +75,7 @@ class SteadyFile(io.RawIOBase):
 
 
 def opened(path: Path) -> SteadyFile:
-    """A file of results, open. Raises InputRefusedError where there is none or it cannot be read."""
+    """Open a file of results. Raises InputRefusedError where there is none or it cannot be read."""
     if not path.is_file():
         raise InputRefusedError(f"There is no result file at {path}.")
     try:

@@ -51,7 +51,7 @@ def open_results(path: str | Path) -> xr.DataTree:
 
 
 def open_quickly(path: str | Path) -> xr.DataTree:
-    """What :func:`open_results` gives, without looking at the runs' own files where ``study.nc`` is of just the runs in the manifest.
+    """The same as :func:`open_results`, without looking at the runs' own files where ``study.nc`` is of just the runs in the manifest.
 
     Raises as :func:`open_results` does.
     """
@@ -59,7 +59,7 @@ def open_quickly(path: str | Path) -> xr.DataTree:
 
 
 def open_runs(folder: Path) -> xr.DataTree:
-    """What :func:`open_results` gives, read anew from the runs' own files where the folder has a manifest. Raises as it does."""
+    """The same as :func:`open_results`, always from the runs' own files where the folder has a manifest. Raises as it does."""
     if not (folder / MANIFEST).is_file():
         return open_results(folder)
     recorded, entries = _recorded(folder)
