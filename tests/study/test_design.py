@@ -7,7 +7,15 @@ from small_study import HELPS, run, small, snapshot
 
 from zoneout_lab import Arm
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.study.design import check_design, check_metrics, metrics_of, refuse_unless_forced, shortened
+from zoneout_lab.profiles import REDUCTIONS
+from zoneout_lab.study.design import (
+    check_design,
+    check_metrics,
+    metrics_of,
+    refuse_unless_forced,
+    seeds_needed,
+    shortened,
+)
 
 
 def family(count: int, **fields):
@@ -46,7 +54,6 @@ def test_run_refuses_it_and_writes_nothing(tmp_path):
 
 
 def test_metrics_that_are_promised_are_there(ran):
-    from zoneout_lab.profiles import REDUCTIONS
     from zoneout_lab.results import open_results, scalar
 
     tree = open_results(ran.folder)
@@ -86,3 +93,18 @@ def test_a_shortened_study_says_what_is_measured_earlier():
     study, words = shortened(declared.model_copy(update={"change": declared.change | {"training.epochs": 3}}), declared)
     assert study.gradient_epochs == (-1,)
     assert words == "update activity and lyapunov measured after the last epoch instead of after epoch 5"
+
+
+def test_one_claim_of_absence_takes_as_many_seeds_on_each_task_as_one_task_would():
+    absent = HELPS.model_copy(update={"name": "absent", "direction": "not lower", "margin": 0.1})
+    asked = [small(hypotheses=claims) for claims in ([HELPS], [absent], [HELPS, absent])]
+    of_two = [study.model_copy(update={"tasks": ("digits", "adding")}) for study in asked]
+    assert [seeds_needed(study) for study in of_two] == [3, 6, 6]
+    assert "with 2 paired seeds on each of 2 tasks the smallest" in str(check_design(of_two[0]))
+
+
+def test_where_one_arm_has_no_memory_cell_only_what_is_of_cells_is_left_out():
+    arms = (Arm(name="lstm"), Arm(name="gru", change={"model.cell": "gru"}))
+    change = {"gradient_epochs": (1,), "measures": ("gradient_flow", "update_activity")}
+    both, one = (set(metrics_of(small(arms=each, **change))) for each in ((arms[0],), arms))
+    assert both - one == {name for name in both if REDUCTIONS.get(name) and REDUCTIONS[name].state == "cell"} != set()
