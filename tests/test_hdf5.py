@@ -46,6 +46,18 @@ def circle(file: h5py.File) -> None:
     file["metrics/again"] = file["metrics"]
 
 
+def deep(file: h5py.File) -> None:
+    file.create_group("/".join("g" * 18))
+
+
+def branching(file: h5py.File) -> None:
+    """Fourteen groups, each under ten names in the one before: too many ways to go them all."""
+    for k in range(1, 14):
+        group = file["/" + "/".join(["0"] * (k - 1))].create_group("0")
+        for name in range(1, 10):
+            group.parent[str(name)] = group
+
+
 def many(file: h5py.File) -> None:
     for k in range(31):
         file.create_group(str(k))
@@ -66,7 +78,9 @@ HOSTILE: dict[Callable[[h5py.File], None], str] = {
     soft: "is a link to something else",
     in_another_file: "lie in another file",
     virtual: "lie in another file",
-    circle: "nested deeper than 16",
+    circle: "'again' is there twice, or inside itself",
+    branching: "is there twice, or inside itself",
+    deep: "nested deeper than 16",
     many: "more than 30 groups",
     petabyte: "declares 1 PiB of numbers, which .* bytes cannot hold",
     coordinate: "declares 64.0 GiB of numbers",

@@ -61,6 +61,22 @@ def test_ctrl_c_before_anything_listens_prints_no_traceback():
     assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 
+IGNORED = """
+import os, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for a job in the background, before the command starts
+from zoneout_lab import interrupts
+from zoneout_lab.__main__ import main
+interrupts.listen()
+os.kill(os.getpid(), signal.SIGINT)
+print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)
+"""
+
+
+def test_what_is_ignored_stays_ignored():
+    done = subprocess.run([sys.executable, "-c", IGNORED], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, b"True\n"), done.stderr
+
+
 def test_in_a_callers_process_ctrl_c_is_put_off_and_comes_in_the_end():
     done = []
 

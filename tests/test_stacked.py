@@ -139,3 +139,18 @@ def test_runs_that_do_not_fit_together_are_refused(other: xr.Dataset) -> None:
     runs = [run("lstm", 0, measured={"own": {1: own(["a", "b"])}}), run("lstm", 1, measured={"own": {1: other}})]
     with pytest.raises(IntegrityError, match="do not fit together: 'count'"):
         schema.study_tree(runs, arms=ARMS, seeds=range(3), provenance={})
+
+
+def test_labels_that_are_there_twice_are_refused_where_runs_have_others() -> None:
+    twice = {"measured": {"own": {1: own(["a", "a"])}}}
+    same = schema.study_tree(
+        [run("lstm", seed, **twice) for seed in range(2)], arms=ARMS, seeds=range(2), provenance={}
+    )
+    assert same["own/count"].sel(arm="lstm").values.tolist() == [[[0.0, 1.0]], [[0.0, 1.0]]]
+    with pytest.raises(IntegrityError, match="'bin' has one label twice"):
+        schema.study_tree(
+            [run("lstm", 0, **twice), run("lstm", 1, measured={"own": {1: own(["a", "b"])}})],
+            arms=ARMS,
+            seeds=range(2),
+            provenance={},
+        )

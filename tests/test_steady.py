@@ -10,10 +10,11 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import xarray as xr
 
-from zoneout_lab import schema
+from zoneout_lab import schema, steady
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 from zoneout_lab.results import open_results, scalar
 from zoneout_lab.steady import SteadyFile
@@ -47,7 +48,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def descriptors() -> int:
     gc.collect()
-    return len(list(Path("/proc/self/fd").iterdir()))
+    return int(psutil.Process().num_fds())
 
 
 def assert_same(tree: xr.DataTree) -> None:
@@ -162,6 +163,17 @@ def test_one_arm_is_read_without_the_others(path: Path) -> None:
         assert file["own/own"].chunks == (1, 3, 4000)
 
 
+def test_whole_numbers_have_checksums_too(tmp_path: Path) -> None:
+    """However many there are, they need not be read as the file is opened."""
+    h5py = pytest.importorskip("h5py")
+    tree = numbers(0)
+    tree["own/count"] = tree["own/own"].round().astype(int)
+    schema.write_tree(tree, tmp_path / "study.nc")
+    with h5py.File(tmp_path / "study.nc") as file:
+        assert file["own/count"].compression == "gzip"
+    assert schema.read_tree(tmp_path / "study.nc").identical(tree)
+
+
 def test_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(range(100)))
     with SteadyFile(tmp_path / "file") as file:
@@ -174,3 +186,25 @@ def test_as_a_file(tmp_path: Path) -> None:
         assert file.at(50, 2) == bytes([50, 51])
     with pytest.raises(InputRefusedError, match="There is no result file"):
         schema.open_tree(tmp_path / "nothing")
+
+
+def test_more_than_a_system_reads_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux gives 2 GiB and no more, macOS refuses."""
+    monkeypatch.setattr(steady, "_PIECE", 7)
+    (tmp_path / "file").write_bytes(bytes(range(100)))
+    with SteadyFile(tmp_path / "file") as file:
+        assert file.at(0, 100) == bytes(range(100))
+        assert file.at(90, 100) == bytes(range(90, 100))
+        assert file.read(50) == bytes(range(50))
+
+
+def test_what_cannot_be_opened_leaves_nothing_to_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.13 on, an error in closing an object that nobody holds is printed."""
+    gc.collect()  # those of other tests
+    closed: list[SteadyFile] = []
+    close = SteadyFile.close
+    monkeypatch.setattr(SteadyFile, "close", lambda file: (close(file), closed.append(file)))
+    with pytest.raises(FileNotFoundError):
+        SteadyFile(tmp_path / "nothing")
+    gc.collect()
+    assert len(closed) == 1

@@ -54,8 +54,8 @@ def walk(file: h5f.FileID, size: int, *, in_memory: bool = True) -> Iterator[Fou
         size: bytes that it has.
         in_memory: all of it is to be read into memory.
 
-    Raises ValueError for links and data that lie in other files, groups that are inside themselves, more than 10,000 groups and
-    variables, more numbers than so many bytes can hold, and, where that is where they go, more than fit the free memory.
+    Raises ValueError for links, data that lie in other files, what is there under two names, as a group inside itself is, more than 10,000
+    groups and variables, more numbers than so many bytes can hold, and, where that is where they go, more than fit the free memory.
     """
     root, declared = h5g.open(file, b"/"), 0
     left = [("/", root, 0)]
@@ -68,8 +68,10 @@ def walk(file: h5f.FileID, size: int, *, in_memory: bool = True) -> Iterator[Fou
             link = links.get_info(raw)
             if link.type != h5l.TYPE_HARD:
                 raise ValueError(f"{name!r} is a link to something else")
-            found = h5o.open(group, raw)
-            seen.add(link.u)  # its address
+            found, address = h5o.open(group, raw), link.u
+            if address in seen:
+                raise ValueError(f"{name!r} is there twice, or inside itself")
+            seen.add(address)
             if len(seen) > _MOST_OBJECTS:
                 raise ValueError(f"it has more than {_MOST_OBJECTS:,} groups and variables")
             if isinstance(found, h5g.GroupID):
@@ -91,7 +93,7 @@ def _refuse_too_much(declared: int, size: int, *, in_memory: bool) -> None:
 
 
 def is_as_sealed(file: BinaryIO, size: int) -> bool:
-    """False where an open file is not as it was sealed: its SHA-256 differs, or what is there beyond the end of HDF5 was a seal."""
+    """False where an open file is not as it was sealed: its SHA-256 differs, or it goes on behind the end of HDF5 with no seal that can be read."""
     whole = sealed.is_whole_file(file, size)
     file.seek(0)
     ends = end(file.read(_SUPERBLOCK)) if whole is None else None

@@ -274,7 +274,7 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
 
 
 def write_tree(tree: xr.DataTree, path: Path) -> str:
-    """Write a tree as netCDF-4, its profiles compressed and sealed at its end, and return the file's SHA-256."""
+    """Write a tree as netCDF-4, what is large in it compressed, with its seal at the end, and return the file's SHA-256."""
     content = sealed.sealed(_content(tree))
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
@@ -284,11 +284,12 @@ def _content(tree: xr.DataTree) -> bytes:
     if tree.attrs.get("kind") == "run":  # there may be thousands of them
         with contextlib.suppress(netcdf.UnfamiliarError):
             return netcdf.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
+    # what is compressed has checksums, by which a file that is read as its numbers are used is still found to be damaged
     encoding = {
         node.path: {
             name: _PACKED | _in_pieces(each)
             for name, each in node.data_vars.items()
-            if each.dtype.kind == "f" and each.size > _WORTH_PACKING
+            if each.dtype.kind in "fiu" and each.size > _WORTH_PACKING
         }
         for node in tree.subtree
     }
@@ -306,7 +307,8 @@ def _in_pieces(values: xr.DataArray) -> dict[str, Any]:
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
     """Read a run or study file into memory, checked against ``sha256`` where one is given, else against the SHA-256 at its own end.
 
-    A file without one, from elsewhere or from before files had them, is read as it is. Raises IntegrityError where the file differs from what was written or is not a result file.
+    A file without one, from elsewhere or from before files had them, is read as it is. Raises IntegrityError where the file differs from
+    what was written or is not a result file.
     """
     content = _checked(path, sha256)
     with _netcdf(path):
@@ -328,7 +330,7 @@ def read_groups(path: Path, sha256: str | None = None, alike: netcdf.Described |
 
 
 def _checked(path: Path, sha256: str | None) -> bytes:
-    """The bytes of a file that is what was written."""
+    """The bytes of a file, once they are known to be what was written."""
     # opened from memory: HDF5 would lock the file, which some file systems cannot
     with opened(path) as file:
         guarded.refuse_too_large(path, file.size)

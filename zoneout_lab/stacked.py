@@ -27,7 +27,8 @@ def stacked_group(cells: Mapping[tuple[str, int], Group], arms: Sequence[str], s
         arms: in their order.
         seeds: the same.
 
-    Raises IntegrityError where a variable has other dimensions in one run than in another, or a dimension without labels another length.
+    Raises IntegrityError where a variable has other dimensions in one run than in another, a dimension without labels another length, or
+    one with other labels some label twice.
 
     >>> loss = Group({}, {"loss": (("epoch",), np.array([2.0, 1.0]), {}), "epoch": (("epoch",), np.array([1, 2]), {})})
     >>> stacked_group({("lstm", 1): loss}, ["lstm"], [0, 1])["loss"].values
@@ -62,6 +63,10 @@ class _Labels:
                 raise _unlike(name)
             distinct.setdefault(_key(values), values)
         indices = {key: pd.Index(values) for key, values in distinct.items()}
+        if len(indices) > 1 and not all(index.is_unique for index in indices.values()):
+            raise IntegrityError(
+                f"The runs do not fit together: {name!r} has one label twice in some run, and other labels in another."
+            )
         union = reduce(pd.Index.union, indices.values())
         self.union = np.asarray(union).astype(np.result_type(*distinct.values()))
         self._places = {

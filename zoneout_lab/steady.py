@@ -9,13 +9,16 @@ from typing import Any
 
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 
+_PIECE = 1 << 30  # bytes
+
 
 class SteadyFile(io.RawIOBase):
-    """An open file of bytes that another file may take the place of by a new name, and that nobody may write to.
+    """An open file of bytes. Another file may be put in its place; once somebody has written to this one, each read raises IntegrityError.
 
-    Each read fails with IntegrityError once the file was written to. Processes forked from this one may read it too: they share no position.
-    Pickled, it is its bytes in memory.
+    Processes forked from this one may read it too: they share no position. Pickled, it is its bytes in memory.
     """
+
+    _descriptor = -1  # not opened yet
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -29,19 +32,21 @@ class SteadyFile(io.RawIOBase):
 
     def at(self, position: int, count: int) -> bytes:
         """So many bytes from there, fewer at the end."""
-        content = os.pread(self._descriptor, count, position)
+        pieces, left = [], count
+        # a system reads at most 2 GiB at once, and some refuse to read more
+        while left and (piece := os.pread(self._descriptor, min(left, _PIECE), position)):
+            pieces.append(piece)
+            position, left = position + len(piece), left - len(piece)
         if self._now() != self._was:
             raise IntegrityError(f"{self._path} was written to while it was being read. Open it again.")
-        return content
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def readinto(self, buffer: Any) -> int:
         with memoryview(buffer).cast("B") as into:
-            count = 0
-            while count < len(into) and (content := self.at(self._position, len(into) - count)):
-                into[count : count + len(content)] = content
-                count += len(content)
-                self._position += len(content)
-        return count
+            content = self.at(self._position, len(into))
+            into[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
@@ -57,7 +62,7 @@ class SteadyFile(io.RawIOBase):
         return True
 
     def close(self) -> None:
-        if not self.closed:
+        if not self.closed and self._descriptor >= 0:
             os.close(self._descriptor)
         super().close()
 
@@ -70,7 +75,7 @@ class SteadyFile(io.RawIOBase):
 
 
 def opened(path: Path) -> SteadyFile:
-    """A file of results, open. Raises InputRefusedError where there is none or it cannot be read."""
+    """Open a file of results. Raises InputRefusedError where there is none or it cannot be read."""
     if not path.is_file():
         raise InputRefusedError(f"There is no result file at {path}.")
     try:

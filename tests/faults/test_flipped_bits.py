@@ -61,7 +61,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_verify_and_opening_find_every_flipped_bit_and_truncation(stopped):
-    """Protected by ``manifest._fault``, ``schema._fault_of_seal``, ``verify._check_spec``, and the digests in ``verify.damaged_runs``,
+    """Protected by ``manifest._fault``, ``schema._check_seal``, ``verify._check_spec``, and the digests in ``verify.damaged_runs``,
     ``damage_of_output`` and ``damaged_checkpoints``, and ``mirror_notes.is_damaged``: without any one of them this was seen to fail within the first 20 trials.
     """
     rng = np.random.default_rng(SEED)

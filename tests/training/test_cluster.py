@@ -48,7 +48,8 @@ def test_the_bits_of_this_process_and_a_failure_costs_its_batch(cluster, digits)
     assert there[0][0].origin["machine"]["device"] == "cpu"
     assert not warnings
     # the scheduler knows nothing of what is sent through it, and needs none of this installed
-    assert "libtorch" not in Path(f"/proc/{cluster.processes['scheduler'].pid}/maps").read_text()
+    maps = Path(f"/proc/{cluster.processes['scheduler'].pid}/maps")
+    assert not maps.exists() or "libtorch" not in maps.read_text()  # which Linux alone has
 
 
 def test_what_is_stopped_is_saved_and_gone_on_with(cluster, digits, tmp_path):  # noqa: F811

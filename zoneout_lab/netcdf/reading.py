@@ -67,7 +67,7 @@ def read(content: bytes, alike: Described | None = None) -> dict[str, Group]:
 
 
 def groups(content: bytes, alike: Described | None = None) -> dict[str, Group]:
-    """What :func:`read` gives, also of a file that xarray has to read; of other coordinates than a dimension's labels, variables.
+    """What :func:`read` gives, also of a file that xarray has to read. Coordinates that are not a dimension's labels become variables.
 
     Raises what :func:`read` and xarray raise of a file that is hostile or damaged.
     """

@@ -25,13 +25,21 @@ _OF_RUNS = ("versions", "machine", "git", "data", "engine")
 def open_results(path: str | Path) -> xr.DataTree:
     """The results of a study as one tree with groups ``metrics``, ``gradients`` and ``provenance`` along ``arm``, ``seed``.
 
-    ``path`` is a study's folder (the SHA-256 of every confirmatory run is checked, and their numbers are read from ``study.nc`` where that is
-    made of just these runs; runs of a tuning phase are left out) or a ``.nc`` file of a whole study; a folder without a manifest that holds ``study.nc``, as published results do, is that file. Planned runs that are not there are ``missing``. Provenance holds ``study``,
-    ``declared``, ``overrides``, ``command``, ``paper`` (the paper's setting, where another was run), ``tuning`` where there was any,
-    ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed, ``written`` (when runs were, where the manifest says), ``reached`` (seeds) where the study declares looks, ``looks`` where it was judged, ``earlier_looks`` where its runs were judged before without
-    that being declared, ``taken_over`` (folder → how many runs) where runs came from
-    other folders, and lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences) and ``score`` (what the task
-    is judged by) of the runs.
+    ``path`` is a study's folder, or a ``.nc`` file of a whole study. In a folder the SHA-256 of every confirmatory run is checked; their numbers
+    are read from ``study.nc`` where that is made of just these runs, else from their own files. Runs of a tuning phase are left out, and
+    planned runs that are not there are ``missing``. A folder without a manifest that holds ``study.nc``, as published results do, is that file.
+
+    Provenance holds
+
+    - ``study``, ``declared``, ``overrides``, ``command``;
+    - ``paper``, the paper's setting, where another was run; ``tuning`` where there was any;
+    - ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed;
+    - ``written``, when runs were, where the manifest says;
+    - ``reached`` (seeds) where the study declares looks, ``looks`` where it was judged, ``earlier_looks`` where its runs were judged before
+      without that being declared;
+    - ``taken_over`` (folder → how many runs) where runs came from other folders;
+    - lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences) and ``score`` (what the
+      task is judged by) of the runs.
 
     Raises InputRefusedError where there is nothing to open, IntegrityError where a file is not what was written.
 
@@ -43,7 +51,7 @@ def open_results(path: str | Path) -> xr.DataTree:
 
 
 def open_quickly(path: str | Path) -> xr.DataTree:
-    """What :func:`open_results` gives, without looking at the runs' own files where ``study.nc`` is of just the runs in the manifest.
+    """The same as :func:`open_results`, without looking at the runs' own files where ``study.nc`` is of just the runs in the manifest.
 
     Raises as :func:`open_results` does.
     """
@@ -51,7 +59,7 @@ def open_quickly(path: str | Path) -> xr.DataTree:
 
 
 def open_runs(folder: Path) -> xr.DataTree:
-    """What :func:`open_results` gives, read anew from the runs' own files where the folder has a manifest. Raises as it does."""
+    """The same as :func:`open_results`, always from the runs' own files where the folder has a manifest. Raises as it does."""
     if not (folder / MANIFEST).is_file():
         return open_results(folder)
     recorded, entries = _recorded(folder)

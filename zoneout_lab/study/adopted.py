@@ -33,7 +33,7 @@ def adopt(store: Store, runs: Iterable[Run], score: str, warn: Warn, *, phase: s
             continue
         try:
             line = _line(store, run, path, score)
-        except (LabError, KeyError, OSError) as error:
+        except (LabError, KeyError, TypeError, AttributeError, ValueError, OSError) as error:
             warn(f"{path} is in no manifest and cannot be used ({told(error)}). The run is trained again.")
             continue
         store.manifest["runs"][run.id] = {"file": file, "arm": run.arm, "seed": run.seed, "phase": phase} | line

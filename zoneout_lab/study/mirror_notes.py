@@ -19,7 +19,10 @@ _SEAL = "sha256"
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
-    """By the name of a mirror: ``at``, where it is, ``runs``, the digest, and ``records`` where they are known. Empty where there is no such file, or a damaged one."""
+    """By the name of a mirror: ``at``, where it is, ``runs``, the digest, and ``records`` where they are known.
+
+    Empty where there is no such file, or a damaged one.
+    """
     path = folder / FILE
     with suppress(LabError, ValueError, TypeError):
         content = guarded.contents(path)

@@ -117,9 +117,8 @@ class Store:
         try:
             yield
         except BaseException:
-            with suppress(
-                LabError
-            ):  # what ended it is to be told of; a run that has its file and no line has it at the next start
+            # what ended it is to be told of; a run that has its file and no line has it at the next start
+            with suppress(LabError):
                 self._settle()
             raise
         self._settle()

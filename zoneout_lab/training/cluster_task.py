@@ -33,9 +33,8 @@ from zoneout_lab.training.replicas import Progress
 #: seconds between two looks of the watching thread, and two reports of progress
 EVERY = 0.5
 
-_turn = (
-    threading.Lock()
-)  # a worker with several threads trains one batch at a time: what training sets is the process's
+# a worker with several threads trains one batch at a time: what training sets is the process's
+_turn = threading.Lock()
 _change = threading.Lock()
 _training = ""  # key of the batch in training
 _told = False  # it was told to stop
