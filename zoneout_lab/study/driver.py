@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from zoneout_lab import interrupts
-from zoneout_lab.errors import told
+from zoneout_lab.errors import LabError, told
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.report.text import count
@@ -123,13 +123,20 @@ class Driver:
         """Train batches and write each one's files as it ends; one that does not fit the memory is halved, one that fails is
         trained again arm by arm, and what fails then is reported."""
         sizes = [len(batch) for batch in work]
+
+        def report(number: int, progress: Progress) -> None:
+            self.watcher.progress(number, sizes[number], progress)
+            # lines that were not yet due when their runs ended are not to wait for the next run, which may take hours
+            with suppress(LabError):  # a disk that is full is told of when something is written that has to be
+                self.store.save_if_due()
+
         finished = train_batches(
             work,
             self.task,
             self.data,
             device=self.device,
             workers=self.workers,
-            report=lambda number, progress: self.watcher.progress(number, sizes[number], progress),
+            report=report,
             checkpoints=self.checkpoints,
             warn=self.watcher.warn,
             engine=self.cluster and self.cluster(),

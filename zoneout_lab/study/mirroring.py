@@ -102,6 +102,8 @@ def rebuild(mirror: Mirror, folder: Path, warn: Warn) -> Exception | None:
 
 def behind(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[str]:
     """Mirrors that are not up to date with a study's folder, each with where it is; as noted there, without asking any of them."""
+    if mirror_notes.is_damaged(folder):
+        return [f"not known, because {folder / mirror_notes.FILE} is damaged"]
     runs = _digest(manifest or read_manifest(folder))
     found, notes = [], mirror_notes.read(folder)
     for name in FILES:
@@ -222,7 +224,7 @@ def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
             if path is None or not path.exists() or not _damaged(mirror, error):
                 raise
             again = _anew(mirror, path, reason(error), warn)
-            module.publish(folder, mirror.url)
+            mirror.run(lambda answered: module.publish(folder, mirror.url, answered=answered))
         for other in again:
             if other != folder.absolute():
                 _publish_other(mirror, other, warn)
@@ -273,7 +275,7 @@ def _others(mirror: Mirror) -> list[Path]:
 def _publish_other(mirror: Mirror, folder: Path, warn: Warn) -> None:
     try:
         runs = _digest(read_manifest(folder))
-        _module(mirror).publish(folder, mirror.url)
+        mirror.run(lambda answered: _module(mirror).publish(folder, mirror.url, answered=answered))
         _note(mirror, folder, runs)
     except LabError as error:
         warn(f"{folder.name} is not in {mirror.name}'s new database: {told(error)}")

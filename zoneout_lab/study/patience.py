@@ -16,8 +16,8 @@ from sqlalchemy import Engine, event
 
 from zoneout_lab import interrupts
 
-#: seconds that one answer may take. Optuna and MLflow are each given as many at a time, so that two servers that hang cost twice this
-PATIENCE = 10.0
+#: seconds that one answer may take. Optuna and MLflow are each given as many once, so that two servers that hang cost about twice this
+PATIENCE = 9.0
 #: seconds that any answer may take. What slower ones take beyond it is counted: a server is given :data:`SLOW` seconds of that in all,
 #: after which it has to be quick, so that one that takes nine seconds for each of a thousand answers holds no study for hours
 QUICK, SLOW = 1.0, 60.0
@@ -28,8 +28,8 @@ _LOOK = 0.1
 # set where the user has not: threads that are waited for no longer are not to wait for minutes themselves, and stdout is ours
 _LIMITS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "9",
-    "PGCONNECT_TIMEOUT": "9",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
+    "PGCONNECT_TIMEOUT": "8",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
@@ -113,8 +113,8 @@ def with_patience(work: Callable[[Answered], T], allowance: Allowance | None = N
         while not done.wait(_LOOK):
             interrupts.check()
             if waiting.over:
-                waiting.count()
-                slow = ", after many slow ones" if waiting.seconds < PATIENCE else ""
+                waiting.allowance.left = 0.0  # one that hangs is not waited for so long again
+                slow = ", after slow ones" if waiting.seconds < PATIENCE else ""
                 raise TimeoutError(f"no answer in {waiting.seconds:.0f} s{slow}")
     finally:
         waiting.given_up = True

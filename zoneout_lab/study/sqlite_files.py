@@ -126,6 +126,7 @@ def flushed_once(path: Path) -> Iterator[None]:
         yield
     finally:
         event.remove(Engine, "connect", hurry)
+        # closing it gives up this process's locks on the file: connections to it have to be idle by now
         with suppress(OSError), path.open("rb+") as file:
             os.fsync(file.fileno())
 

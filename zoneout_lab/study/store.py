@@ -195,7 +195,11 @@ class Store:
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         self._lags = True
-        if time.monotonic() - self._saved > _RARER * self._took:
+        self.save_if_due()
+
+    def save_if_due(self) -> None:
+        """Write the manifest where it lacks lines and was not written for fifty times as long as that takes."""
+        if self._lags and time.monotonic() - self._saved > _RARER * self._took:
             self.save()
 
 

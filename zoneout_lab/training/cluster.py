@@ -28,7 +28,8 @@ from zoneout_lab.training.failures import Deaths, given_up, named, to_be_sent
 from zoneout_lab.training.replicas import Progress
 
 _PATIENCE = 7.0  # seconds for workers to save what they train; the driver's own are few more
-_TRANSFER = 60.0  # seconds to send data to a worker, or to fetch a result
+_TRANSFER = 60.0  # seconds to send data to a worker
+_FETCH = 5.0  # seconds to fetch a result before looking whether to stop
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class _Crew:
             for member in busy:
                 if member.job is not None and member.number is not None and member.job.status == "finished":
                     with suppress(TimeoutError):
-                        result = _result(member.job, max(0.5, until - time.monotonic()))
+                        result = _result(member.job, max(0.1, until - time.monotonic()))
                         if result is not None:
                             results.append((member.number, _placed(result, member)))
         for member in list(self.busy):
@@ -156,9 +157,9 @@ class _Crew:
             return  # it was seen to be lost with another
         if job.status == "finished":
             try:
-                result = _result(job, _TRANSFER)
+                result = _result(job, _FETCH)
             except TimeoutError:
-                return  # the worker was lost with it, which is seen in a moment
+                return  # it is slow, and asked for again; or the worker was lost with it, which is seen in a moment
         elif job.status == "error" and not isinstance(job.exception(), KilledWorker):
             error = job.exception()
             result = to_be_sent(error if isinstance(error, Exception) else RuntimeError(str(error)))
