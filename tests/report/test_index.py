@@ -47,6 +47,7 @@ def folder(small: xr.DataTree, tmp_path_factory: pytest.TempPathFactory) -> Path
     schema.write_tree(named(small, "second", [[16], [], [1]], preset="paper"), second / "study.nc")
     (folder / "thesis").mkdir()
     (folder / ".hidden").mkdir()
+    (folder / "mlartifacts").mkdir()  # MLflow's, and nobody has to be told of it
     return folder
 
 

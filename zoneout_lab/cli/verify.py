@@ -9,7 +9,9 @@ from rich.table import Table
 
 from zoneout_lab.cli.console import errors, output, plain, tell
 from zoneout_lab.report.text import count
+from zoneout_lab.study.looks import stopped_at
 from zoneout_lab.study.repair import repair
+from zoneout_lab.study.store import CONFIRM, read_manifest
 from zoneout_lab.study.verify import verify
 
 
@@ -43,3 +45,10 @@ def show_verified(folder: Path, *, mend: bool, storage: str | None = None, track
             raise row.unknown
     runs = next(row.count for row in rows if row.what == "runs")
     output.print(f"{count(runs, 'run')} {'is' if runs == 1 else 'are'} what was written.", highlight=False)
+    manifest = read_manifest(folder)
+    planned = len(manifest["study"]["arms"]) * (stopped_at(manifest) or manifest["study"]["seeds"])
+    missing = planned - sum(entry["phase"] == CONFIRM for entry in manifest["runs"].values())
+    if missing > 0:
+        verb, them = ("is", "it") if missing == 1 else ("are", "them")
+        text = f"{missing} of {planned} {verb} missing. To train {them}: {plain(manifest['command'])}"
+        output.print(text, highlight=False, soft_wrap=True)

@@ -12,6 +12,9 @@ from zoneout_lab.report.text import legible
 from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.open import EXPORT, MANIFEST, holds_results, open_quickly
 
+#: the folder of artifacts that recording runs in MLflow leaves beside theirs
+_MLFLOWS = "mlartifacts"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -102,7 +105,7 @@ def _places(given: Path) -> tuple[list[Path], list[Path]]:
     if not given.is_dir() or holds_results(given):
         return [given], []
     try:
-        below = sorted(each for each in given.iterdir() if each.is_dir() and not each.name.startswith("."))
+        below = sorted(each for each in given.iterdir() if each.is_dir() and not each.name.startswith((".", _MLFLOWS)))
         places = [each for each in below if holds_results(each)]
     except OSError as error:
         raise InputRefusedError(f"{given} cannot be read: {error.strerror}.") from error

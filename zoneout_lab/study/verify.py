@@ -178,6 +178,12 @@ def _check_code(looked: _Looked, folder: Path, manifest: Mapping[str, Any], _is_
 
 def _check_runs(looked: _Looked, folder: Path, manifest: Mapping[str, Any], _is_sealed: bool) -> None:
     looked.count = len(manifest["runs"])
+    listed = {entry["file"] for entry in manifest["runs"].values()}
+    unlisted = [path for path in folder.glob("runs/*.nc") if f"runs/{path.name}" not in listed]
+    if unlisted:
+        looked.note = (
+            f"and {count(len(unlisted), 'file')} that the manifest does not have yet: the next run looks at them"
+        )
     looked.damages = [damage for _, damage in damaged_runs(folder, manifest)]
 
 
