@@ -211,7 +211,7 @@ def decoded(attrs: Mapping[Any, Any], key: str) -> Any:
     text = attrs.get(key)
     try:
         return None if text is None else guarded.loads(text)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:  # no text
         raise IntegrityError(f"What the results record of {key!r} cannot be read: {error}.") from error
 
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import optuna
 import pytest
+import xarray as xr
 from small_study import arrays, assert_same_bits, listening, manifest, run, small
 
+from zoneout_lab import schema
 from zoneout_lab.study import store as stores
 from zoneout_lab.study.adopted import adopt
 from zoneout_lab.study.driver import Watcher
@@ -104,6 +110,45 @@ def test_what_is_not_whole_is_trained_again(tmp_path, whole, damage):
     assert str(path) in warnings[0]
     assert "trained again" in warnings[0]
     assert_same_bits(arrays(folder), arrays(whole))
+
+
+def _with_attribute(key: str, text: str) -> Callable[[xr.DataTree], None]:
+    return lambda tree: tree["provenance"].attrs.update({key: text})
+
+
+def _with_metric(**variables: Any) -> Callable[[xr.DataTree], None]:
+    def change(tree: xr.DataTree) -> None:
+        metrics = tree["metrics"].to_dataset().assign_coords(other=[0, 1])
+        tree["metrics"].dataset = metrics.assign(variables)
+
+    return change
+
+
+FORGED: dict[str, Callable[[xr.DataTree], None]] = {
+    "another arm": lambda tree: tree.attrs.update(arm="zoneout"),
+    "no run": lambda tree: tree.attrs.update(kind="study"),
+    "two statuses": _with_metric(status=("other", ["finished", "finished"])),
+    "an unknown status": _with_metric(status="missing"),
+    "two best epochs": _with_metric(best_epoch=("other", [1.0, 2.0])),
+    "a best epoch in words": _with_metric(best_epoch="first"),
+    "no score": _with_metric(best_epoch=np.nan),
+    "an infinite score": _with_metric(valid_error=("epoch", [np.inf, np.inf])),
+    "data that are a list": _with_attribute("data", "[1]"),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_is_whole_and_says_nothing_of_use_is_trained_again(tmp_path, whole, forged):
+    folder = Path(shutil.copytree(whole, tmp_path / whole.name))
+    content = manifest(folder)
+    (missing,) = [each for each in STUDY.resolved().runs() if (each.arm, each.seed) == ("lstm", 0)]
+    path = folder / content["runs"].pop(missing.id)["file"]
+    tree = schema.read_tree(path)
+    FORGED[forged](tree)
+    schema.write_tree(tree, path)
+    warnings: list[str] = []
+    assert adopt(Store(folder, content), [missing], "error", warnings.append, phase=stores.CONFIRM) == []
+    assert "trained again" in warnings[0]
 
 
 def test_a_run_trained_in_place_of_one_that_was_deleted_may_be_killed_too(tmp_path, whole):

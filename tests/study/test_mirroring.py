@@ -271,6 +271,18 @@ def _double_a_trial(out: Path) -> None:
     study.add_trial(study.trials[0])
 
 
+def _put_a_trial_in_the_place_of_another(out: Path) -> None:
+    """There are as many as before, and one is missing."""
+    (folder,) = out.glob("small-*")
+    study = optuna.load_study(study_name=folder.name, storage=optuna_mirror(out).url)
+    first, second, *_ = study.trials
+    with closing(sqlite3.connect(out / "optuna.db")) as database, database:
+        database.execute(
+            "UPDATE trial_user_attributes SET value_json = ? WHERE key = 'run' AND trial_id = ?",
+            (f'"{first.user_attrs["run"]}"', second._trial_id),
+        )
+
+
 def _delete_a_run(out: Path) -> None:
     client = MlflowClient(tracking_uri=mlflow_mirror(out).url)
     found = client.search_runs([client.get_experiment_by_name("small").experiment_id], "tags.phase = 'confirm'")
@@ -283,9 +295,12 @@ def _write_the_report_again(out: Path) -> None:
     report.write_bytes(sealed.sealed(b"Another page.", html=True))
 
 
-@pytest.mark.parametrize("change", [_lose_the_trials, _double_a_trial, _delete_a_run, _write_the_report_again])
+@pytest.mark.parametrize(
+    "change",
+    [_lose_the_trials, _double_a_trial, _put_a_trial_in_the_place_of_another, _delete_a_run, _write_the_report_again],
+)
 def test_a_database_that_has_other_records_than_it_had_is_brought_up_to_date(copy, change):
-    """Where nothing is to train, all that is asked of a file is how many records it has."""
+    """Where nothing is to train, all that is asked of a file is how many records it has, and of which runs."""
     change(copy.parent)
     mirrors = (optuna_mirror(copy.parent), mlflow_mirror(copy.parent))
     assert sorted(is_as_noted(mirror, copy) for mirror in mirrors) == [False, True]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from small_study import arrays, assert_same_bits, file_of, manifest, run, small, snapshot
 
+from zoneout_lab import Arm, Zoneout, schema
 from zoneout_lab import manifest as manifests
-from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError
 from zoneout_lab.results import open_results
 from zoneout_lab.study.repair import repair
-from zoneout_lab.study.store import only_driver
+from zoneout_lab.study.store import only_driver, read_manifest
 from zoneout_lab.study.verify import verify
 
 STUDY = small(gradient_epochs=(1,))
@@ -192,6 +192,30 @@ def test_a_manifest_is_rebuilt(ran, copy_of, left, damage):
     unsure = any("Taken as they are in the damaged manifest" in text for text in said)
     assert unsure == (left == "no study.nc" and damage != "cut")
     assert run(STUDY, folder.parent).trained == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"change": {"training.lr": 0.5}},
+        {"seed": 7},
+        {"arms": (Arm(name="lstm"), Arm(name="zoneout", regularizer=Zoneout(cell=0.4)))},
+    ],
+)
+def test_a_manifest_is_rebuilt_without_runs_of_another_study(ran, copy_of, other):
+    folder = copy_of(ran)
+    study = small(gradient_epochs=(1,), **other).resolved()
+    (stranger,) = [each for each in study.runs() if (each.arm, each.seed) == ("zoneout", 0)]
+    path = next((folder / "runs").glob("zoneout-s000-*.nc"))
+    tree = schema.read_tree(path)
+    tree.attrs["run_id"] = stranger.id
+    tree["provenance"].attrs["spec"] = json.dumps(stranger.model_dump(mode="json"))
+    schema.write_tree(tree, path)
+    flip(folder / "MANIFEST.json", 100, 1)
+    said = repaired(folder)
+    assert any(str(path) in line and "of this study" in line for line in said)
+    assert len(read_manifest(folder)["runs"]) == 3
+    assert int((open_results(folder)["metrics/status"] == "missing").sum()) == 1
 
 
 def test_nothing_is_made_up_where_no_file_says_what_the_study_was(ran, copy_of):

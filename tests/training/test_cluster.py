@@ -149,12 +149,31 @@ def test_workers_without_the_package_and_no_workers(tmp_path, impatient):
         bare.close()
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"address": 5}', '{"address": "tcp://me:hushhush@host:1"}', "\0"])
+def test_a_file_that_is_no_scheduler_file(tmp_path, content):
+    (tmp_path / "scheduler.json").write_text(content)
+    with pytest.raises(UsageError, match=r"scheduler\.json") as caught:
+        check_scheduler(str(tmp_path / "scheduler.json"))
+    assert "hushhush" not in str(caught.value)
+
+
 def test_no_scheduler(monkeypatch):
     monkeypatch.setattr(elsewhere, "_ANSWER", 0.5)
     with pytest.raises(UsageError, match="neither an address, such as tcp://host:8786, nor the file"):
         check_scheduler("nowhere")
     with pytest.raises(UsageError, match="the protocol 'ftp' is not known"):
         check_scheduler("ftp://host:8786")
+    for junk in (
+        "tcp://",
+        "tcp://host",
+        "tcp://host:99999",
+        "tcp://::1:8786",
+        "tcp://ho\nst:1",
+        "tls://me:hushhush@host:1",
+    ):
+        with pytest.raises(UsageError, match="is to be like tcp://host:8786") as caught:
+            check_scheduler(junk)
+        assert "hushhush" not in str(caught.value)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens
         with (

@@ -50,7 +50,7 @@ def _line(store: Store, run: Run, path: Path, score: str) -> dict[str, Any]:
     sha256 = schema.digest(path)
     tree = schema.read_tree(path, sha256)
     line = {"sha256": sha256} | about(tree, run, score)
-    if (schema.provenance(tree, "data") or {}).get("digest") != store.manifest["data"]:
+    data, finished = schema.provenance(tree, "data"), schema.provenance(tree, "finished")
+    if not isinstance(data, dict) or data.get("digest") != store.manifest["data"]:
         raise IntegrityError("it is on other data")
-    finished = schema.provenance(tree, "finished")
-    return line | ({"written": finished} if finished else {})
+    return line | ({"written": finished} if isinstance(finished, str) else {})

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import torch
 
-from zoneout_lab.errors import TryAgainError, UsageError, told
+from zoneout_lab import guarded
+from zoneout_lab.errors import LabError, TryAgainError, UsageError, told
 from zoneout_lab.study import provenance
 from zoneout_lab.study.batching import memory_for_batches
 from zoneout_lab.study.databases import quiet
@@ -42,11 +44,58 @@ def check_scheduler(scheduler: str) -> None:
             f"--scheduler {scheduler!r} is neither an address, such as tcp://{scheduler if ':' in scheduler else 'host:8786'}, nor the file "
             "that `dask scheduler --scheduler-file` writes."
         )
+    address = scheduler if colon else _address_in(Path(scheduler))
+    if fault := _fault_of(address):
+        raise UsageError(
+            f"--scheduler: the address {'' if colon else f'in {scheduler} '}{fault}, and is to be like tcp://host:8786."
+        )
     if find_spec("distributed") is None:
         raise UsageError(
             "--scheduler needs Dask, which is not installed here; workers need it too. To install it: pip install "
             '"zoneout-lab[cluster]".'
         )
+
+
+def _address_in(file: Path) -> str:
+    """The address in a scheduler file. Raises UsageError where it is none."""
+    try:
+        address = guarded.read_json(file).get("address")
+    except LabError as error:
+        raise UsageError(
+            f"--scheduler {file} is no file that `dask scheduler --scheduler-file` writes: {error}"
+        ) from error
+    if not isinstance(address, str):
+        raise UsageError(
+            f"--scheduler {file} is no file that `dask scheduler --scheduler-file` writes: it has no address."
+        )
+    return address
+
+
+def _fault_of(address: str) -> str:
+    """What is wrong with an address; empty where nothing is. It is not quoted: there may be a password in it.
+
+    Dask's client would raise, too, and then be waited for at exit.
+
+    >>> (
+    ...     _fault_of("tcp://host:8786"),
+    ...     _fault_of("tcp://me:secret@host:8786"),
+    ...     _fault_of("tcp://[::1]:8786"),
+    ...     _fault_of("tcp://host"),
+    ... )
+    ('', 'has a user or a password, which Dask does not know', '', 'has no host or no port')
+    """
+    if not address.isprintable() or " " in address:
+        return "has blanks or control characters in it"
+    try:
+        parts = urlsplit(address)
+        there = bool(parts.hostname and parts.port)
+    except ValueError:
+        there = False
+    if "@" in address:
+        return "has a user or a password, which Dask does not know"
+    if there and parts.scheme not in _PROTOCOLS:
+        return "has a protocol that is not known"
+    return "" if there else "has no host or no port"
 
 
 @contextmanager

@@ -17,12 +17,13 @@ from zoneout_lab.errors import IntegrityError, LabError
 from zoneout_lab.report.text import listing
 from zoneout_lab.results import open_results
 from zoneout_lab.results.open import EXPORT, SPEC, open_runs
+from zoneout_lab.settings import Run
 from zoneout_lab.study import mirror_notes
 from zoneout_lab.study.databases import reason
 from zoneout_lab.study.mirror import Mirror, named
 from zoneout_lab.study.mirroring import compared, rebuild
 from zoneout_lab.study.run import write_outputs
-from zoneout_lab.study.spec import Study
+from zoneout_lab.study.spec import Study, derive
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, Warn, holding, read_manifest, spec_bytes, sweep
 from zoneout_lab.study.verify import REPORT, damage_of_output, damaged_checkpoints, damaged_runs
 from zoneout_lab.tasks.corpus import damaged_codes
@@ -145,10 +146,10 @@ def _rebuilt(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     data = set()
     listed = damaged.get("runs") if isinstance(damaged.get("runs"), dict) else {}
     for path in sorted((folder / "runs").glob("*.nc")):
-        found = _entry(folder, path, listed, {str(arm["name"]) for arm in study["arms"]})
+        found = _entry(folder, path, listed, study)
         if found is None:
             say(
-                f"Moved {path} to {_aside(path)}: nothing says that it is what was written. The next run of the study trains it again."
+                f"Moved {path} to {_aside(path)}: nothing says that it is what was written, and of this study. The next run of the study trains it again."
             )
             continue
         run_id, entry, digest = found
@@ -197,10 +198,11 @@ def _is_called(spec: Mapping[str, Any], name: str) -> bool:
     return False
 
 
-def _entry(folder: Path, path: Path, listed: Any, arms: set[str]) -> tuple[str, dict[str, Any], str] | None:
-    """The line of a run, read off its file: id, line and the digest of its data. None where nothing says that the file is whole.
+def _entry(folder: Path, path: Path, listed: Any, study: Mapping[str, Any]) -> tuple[str, dict[str, Any], str] | None:
+    """The line of a run, read off its file: id, line and the digest of its data. None where nothing says that the file is whole, and of the study.
 
-    It is where it is sealed, or where the damaged manifest has its SHA-256: no damage would make the two agree.
+    Both are so where the damaged manifest has its SHA-256: no damage would make the two agree. Else it has to be sealed, and to be of
+    settings and seeds that the study has: a folder may have been given a file of another study.
     """
     sha256, file = schema.digest(path), path.relative_to(folder).as_posix()
     old = next((entry for _, entry in _entries(listed) if entry.get("sha256") == sha256), {})
@@ -210,14 +212,61 @@ def _entry(folder: Path, path: Path, listed: Any, arms: set[str]) -> tuple[str, 
         tree = schema.read_tree(path, sha256)
         run_id, arm, seed = str(tree.attrs["run_id"]), str(tree.attrs["arm"]), int(tree.attrs["seed"])
         data = str((schema.provenance(tree, "data") or {}).get("digest"))
+        phase = TUNE if path.name.startswith("tune-") else CONFIRM
+        arms = {str(each["name"]): each for each in study["arms"]}
         if tree.attrs.get("kind") != "run" or arm not in arms:
             return None
-        phase = TUNE if path.name.startswith("tune-") else CONFIRM
+        spec = schema.provenance(tree, "spec")
+        if not old and not (_is_run(spec, run_id, arm, seed) and _is_of(spec, study, arms[arm], phase)):
+            return None
         entry = {"file": file, "sha256": sha256, "arm": arm, "seed": seed, "phase": phase, **_outcome(tree)}
-    except (LabError, KeyError, TypeError, ValueError, OSError):
+        if entry["status"] not in ("finished", "diverged"):
+            return None
+        finished = schema.provenance(tree, "finished")
+    except (LabError, LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         return None
-    when = {"written": finished} if (finished := schema.provenance(tree, "finished")) else {}
+    when = {"written": finished} if isinstance(finished, str) else {}
     return run_id, entry | when | {key: old[key] for key in ("written", "from") if key in old}, data
+
+
+def _is_run(spec: Any, run_id: str, arm: str, seed: int) -> bool:
+    """True where what a run is a function of, as its file has it, is what it is called after."""
+    run = Run.model_validate(spec)
+    return (run.id, run.arm, run.seed) == (run_id, arm, seed)
+
+
+def _is_of(spec: Mapping[str, Any], study: Mapping[str, Any], arm: Mapping[str, Any], phase: str) -> bool:
+    """True where a run is what a study has its arm trained with. Nothing of the study is run for this, its own code included."""
+    theirs, change = _flat(spec["setting"]), dict(arm.get("change") or {})
+    shared = {
+        key: value
+        for key, value in _flat(study.get("setting") or spec["setting"]).items()
+        if not key.startswith(tuple(change))
+    }
+    # a cell is one field of a change, and several of a setting
+    changed = {key: value for key, value in change.items() if key in theirs}
+    same = all(theirs.get(key) == value for key, value in (shared | changed).items())
+    drawn = {
+        kind: {
+            derive(study.get("seed") or 0, seed, f"{'tune/' if phase == TUNE else ''}{kind}")
+            for seed in (spec["seed"], 0)
+        }
+        for kind in spec["seeds"]
+    }
+    return (
+        same
+        and spec["task"] == study.get("task", spec["task"])
+        and all(number in drawn[kind] for kind, number in spec["seeds"].items())
+        and (bool(arm.get("search")) or spec["regularizer"] == arm.get("regularizer", spec["regularizer"]))
+    )
+
+
+def _flat(setting: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """A setting by its fields' whole names, such as ``training.lr``."""
+    flat: dict[str, Any] = {}
+    for key, value in setting.items():
+        flat |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return flat
 
 
 def _outcome(tree: xr.DataTree) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import xarray as xr
 
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError
+from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, told
 from zoneout_lab.settings import Run
 from zoneout_lab.study.store import Store, read_manifest
 
@@ -154,14 +154,20 @@ def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: st
 
 
 def about(tree: xr.DataTree, run: Run, score: str) -> dict[str, Any]:
-    """A run's status and best validation score, read off its file. Raises IntegrityError where it is another run's."""
+    """A run's status and best validation score, read off its file. Raises IntegrityError where it is another run's, or says neither."""
     spec = schema.provenance(tree, "spec") if "provenance" in tree.children else None
-    if spec != run.model_dump(mode="json") or tree.attrs.get("run_id") != run.id:
+    said = {key: tree.attrs.get(key) for key in ("kind", "run_id", "arm", "seed")}
+    ours = {"kind": "run", "run_id": run.id, "arm": run.arm, "seed": run.seed}
+    if spec != run.model_dump(mode="json") or said != ours:
         raise IntegrityError(f"what it calls run {run.id} is another one.")
-    metrics = tree["metrics"].to_dataset()
-    status, best = str(metrics["status"].item()), float(metrics["best_epoch"])
-    name = f"valid_{score}"
-    value = float(metrics[name].sel(epoch=int(best))) if math.isfinite(best) else None
+    try:
+        metrics = tree["metrics"].to_dataset()
+        status, best = metrics["status"].item(), float(metrics["best_epoch"])
+        value = float(metrics[f"valid_{score}"].sel(epoch=int(best))) if math.isfinite(best) else None
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"it does not say how run {run.id} ended ({told(error)}).") from error
+    if status not in ("finished", "diverged") or (status == "finished" and (value is None or not math.isfinite(value))):
+        raise IntegrityError(f"it does not say how run {run.id} ended: {status!r} with the score {value}.")
     return {"status": status, "score": value}
 
 
