@@ -131,6 +131,7 @@ def test_verify(command, finished, tmp_path):
         "runs": "6",
         "study.nc": "1",
         "report.html": "1",
+        "notes of mirrors": "1",
         "Optuna's database": "1",
     }
     shutil.copytree(folder, tmp_path / "copy")
