@@ -15,8 +15,10 @@ from zoneout_lab import Arm, Zoneout, schema
 from zoneout_lab import manifest as manifests
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError
 from zoneout_lab.results import open_results
-from zoneout_lab.study.repair import repair
-from zoneout_lab.study.store import only_driver, read_manifest
+from zoneout_lab.study.catalogue import builtin_studies, load_study
+from zoneout_lab.study.repair import _is_of, _is_run, repair
+from zoneout_lab.study.store import CONFIRM, TUNE, only_driver, read_manifest
+from zoneout_lab.study.tuning import searched
 from zoneout_lab.study.verify import verify
 
 STUDY = small(gradient_epochs=(1,))
@@ -192,6 +194,18 @@ def test_a_manifest_is_rebuilt(ran, copy_of, left, damage):
     unsure = any("Taken as they are in the damaged manifest" in text for text in said)
     assert unsure == (left == "no study.nc" and damage != "cut")
     assert run(STUDY, folder.parent).trained == 0
+
+
+@pytest.mark.parametrize("name", list(builtin_studies()))
+def test_the_runs_of_every_study_are_known_as_its_own(name):
+    for study in load_study(name).each():
+        written = study.resolved().to_json()
+        arms = {arm["name"]: arm for arm in written["arms"]}
+        for phase, runs in ((CONFIRM, study.resolved().runs(2)), (TUNE, searched(study.resolved(), None))):
+            for each in runs:
+                spec = each.model_dump(mode="json")
+                assert _is_run(spec, each.id, each.arm, each.seed)
+                assert _is_of(spec, written, arms[each.arm], phase), each.arm
 
 
 @pytest.mark.parametrize(

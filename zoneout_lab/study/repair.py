@@ -243,8 +243,12 @@ def _is_of(spec: Mapping[str, Any], study: Mapping[str, Any], arm: Mapping[str, 
         for key, value in _flat(study.get("setting") or spec["setting"]).items()
         if not key.startswith(tuple(change))
     }
-    # a cell is one field of a change, and several of a setting
-    changed = {key: value for key, value in change.items() if key in theirs}
+    # a cell is written in more ways than one, and a number may be a multiple of the setting's: *0.5
+    changed = {
+        key: value
+        for key, value in change.items()
+        if key in theirs and key != "model.cell" and not str(value).startswith("*")
+    }
     same = all(theirs.get(key) == value for key, value in (shared | changed).items())
     drawn = {
         kind: {
