@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ ALPHA = 0.05
 
 def _lognormal(rng: np.random.Generator, size: tuple[int, ...]) -> Values:
     # mean zero, variance one, skewness 6
-    return np.asarray((np.exp(rng.standard_normal(size)) - np.exp(0.5)) / np.sqrt(np.e * (np.e - 1)))
+    return np.asarray((np.exp(rng.standard_normal(size)) - np.exp(0.5)) / np.sqrt(math.e * (math.e - 1)))
 
 
 #: the shapes of paired differences, all centred on zero: by symmetry, except for the last, whose mean is zero

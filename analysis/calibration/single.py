@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import stats as scipy_stats
 
@@ -23,7 +25,7 @@ def errors(rng: np.random.Generator, simulations: int) -> list[Row]:
             d = draw(rng, (simulations, n))
             verdicts = stats.decide_many(d[:, None], [stats.Claim()], ALPHA, rng=rng)[:, 0]
             t = scipy_stats.ttest_1samp(d, 0, axis=1).pvalue <= ALPHA
-            centred = d if shape in SYMMETRIC else d + (np.exp(0.5) - 1) / np.sqrt(np.e * (np.e - 1))
+            centred = d if shape in SYMMETRIC else d + (np.exp(0.5) - 1) / np.sqrt(math.e * (math.e - 1))
             above = (centred > 0).sum(1)
             by_count = np.array([stats.sign_test([1.0] * k + [-1.0] * (n - k)) for k in range(n + 1)])
             promised = ALPHA if shape in SYMMETRIC else None
@@ -42,7 +44,7 @@ def coverage(rng: np.random.Generator, simulations: int) -> list[Row]:
     for shape, draw in SHAPES.items():
         for n in SEEDS:
             d = draw(rng, (simulations, n))
-            median = 0.0 if shape in SYMMETRIC else float(-(np.exp(0.5) - 1) / np.sqrt(np.e * (np.e - 1)))
+            median = 0.0 if shape in SYMMETRIC else float(-(np.exp(0.5) - 1) / np.sqrt(math.e * (math.e - 1)))
             made = {
                 "sign-flip": (lambda v: stats.sign_flip(v).interval(ALPHA), 0.0),
                 "t": (lambda v: stats.t_interval(v, ALPHA), 0.0),
