@@ -42,7 +42,10 @@ def stacked_group(cells: Mapping[tuple[str, int], Group], arms: Sequence[str], s
         if (arm, seed) in cells
     ]
     names = list(dict.fromkeys(name for group, _ in order for name in group.variables))
-    coords: dict[str, Variable] = {"arm": (("arm",), np.asarray(arms), {}), "seed": (("seed",), np.asarray(seeds), {})}
+    coords: dict[str, Variable] = {
+        "arm": (("arm",), np.asarray(list(arms)), {}),
+        "seed": (("seed",), np.asarray(seeds), {}),
+    }
     labels: dict[str, _Labels] = {}
     for name in names:
         found = [group.variables[name] for group, _ in order if name in group.variables]

@@ -118,6 +118,7 @@ def test_a_place_for_databases_that_cannot_be_written_costs_a_warning(ran, copy_
     folder = copy_of(ran)
     (folder.parent / ".databases.lock").unlink()
     (folder.parent / ".databases.lock").mkdir()
+    (folder / "mirrors.json").unlink()  # or nobody would have to write to them
     watcher, heard = listening()
     assert run(STUDY, folder.parent, watcher=watcher).trained == 0
     assert [text for text in heard if ".databases.lock cannot be locked" in text]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def main() -> NoReturn:
     """Entry point of ``zoneout-lab``: runs a command and turns what went wrong into one message and an exit code."""
     interrupts.listen()  # before the two seconds of imports
-    if sys.argv[1:2] == ["run"]:
+    if [word for word in sys.argv[1:3] if word != "--"][:1] == ["run"]:
         interrupts.and_then = f"What was trained is kept. To go on: {_this_command()}"
     code = _run()
     if (number := interrupts.asked()) is not None:

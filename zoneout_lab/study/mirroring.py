@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +44,10 @@ def compared(mirror: Mirror, folder: Path) -> Mirrored:
 
     Raises IntegrityError where a run's file is damaged, TimeoutError where a server does not answer, and what its driver raises.
     """
-    _module(mirror)  # importing it takes a while, and is not the server's
+    module = _module(mirror)  # importing it takes a while, and is not the server's
+    # MLflow would try again for a minute and a half
+    if mirror.file is not None and mirror.file.exists() and (wrong := fault(mirror.file, module.half_made)) is not None:
+        raise sqlite3.DatabaseError(wrong)
     if mirror.name == "Optuna":
         found = mirror.run(lambda _: in_optuna(folder, mirror.url))
     else:

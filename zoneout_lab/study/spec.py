@@ -226,7 +226,7 @@ class Study(Frozen):
 
     def _of_arm(self, arm: Arm, phase: str = "") -> Callable[[int], Run]:
         """What makes an arm's runs of their seeds. What they share is checked and worked out once."""
-        varied = self.varied(arm)
+        setting, varied = self.setting(arm), self.varied(arm)
         try:
             trained_for(arm.regularizer, 1).masks(self.cell(arm))
         except LabError:
@@ -244,7 +244,7 @@ class Study(Frozen):
             arm=arm.name,
             seed=0,
             task=task_name(self.task),
-            setting=self.setting(arm),
+            setting=setting,
             regularizer=to_json(arm.regularizer),
             seeds=seeds(0),
             gradient_epochs=() if phase else self.gradient_epochs,
