@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from test_schema import make_run
 
 from zoneout_lab import netcdf, profiles, schema
 
@@ -36,18 +37,8 @@ def assert_same(found: xr.DataTree, expected: xr.DataTree) -> None:
 
 
 def run(**more: Any) -> xr.DataTree:
-    fields: dict[str, Any] = {
-        "run_id": "abc",
-        "arm": "zoneout",
-        "seed": 3,
-        "status": "finished",
-        "by_epoch": {"train_loss": [2.0, 1.0], "valid_error": [0.5, 0.25]},
-        "at_best": {"test_error": 0.3},
-        "best_epoch": 2,
-        "seconds": 1.5,
-        "provenance": {"versions": {"torch": "2.11"}, "git": None, "note": "ζ = ½ \ud800", "long": "x" * 100_000},
-    }
-    return schema.run_tree(**(fields | more))
+    said = {"versions": {"torch": "2.11"}, "git": None, "note": "ζ = ½ \ud800", "long": "x" * 100_000}
+    return make_run(**({"measured": {}, "provenance": said} | more))
 
 
 def own(**more: Any) -> dict[str, dict[int, xr.Dataset]]:

@@ -59,7 +59,7 @@ class Server:
                 os.kill(pid, number)
 
     def hang(self) -> None:
-        """Until :meth:`wake`, or for so long that whoever waits for it is too late."""
+        """Stop answering until :meth:`wake`, or for longer than any caller waits."""
         self.signal(signal.SIGSTOP)
         self.late = threading.Timer(90, self.signal, [signal.SIGCONT])
         self.late.start()
