@@ -18,7 +18,7 @@ import pytest
 import xarray as xr
 from small_study import arrays, assert_same_bits, listening, manifest, run, small
 
-from zoneout_lab import schema
+from zoneout_lab import Arm, schema
 from zoneout_lab.study import store as stores
 from zoneout_lab.study.adopted import adopt
 from zoneout_lab.study.driver import Watcher
@@ -62,7 +62,7 @@ def test_what_has_a_file_is_not_trained_again(tmp_path, whole):
     said: list[str] = []
     again = run(STUDY, tmp_path, watcher=Watcher(say=said.append))
     assert {path: path.stat().st_mtime_ns for path in files} == files
-    assert "4 runs had been trained by a driver that came no further." in said
+    assert "4 runs had been trained by a command that was interrupted." in said
     assert again.folder == folder
     assert again.trained == 4
     assert manifest(folder)["runs"].keys() == manifest(whole)["runs"].keys()
@@ -110,6 +110,25 @@ def test_what_is_not_whole_is_trained_again(tmp_path, whole, damage):
     assert str(path) in warnings[0]
     assert "trained again" in warnings[0]
     assert_same_bits(arrays(folder), arrays(whole))
+
+
+def test_lines_that_were_not_due_are_written_while_the_next_runs_train(tmp_path, monkeypatch):
+    """The next run may take hours, and `status` would not know of those before it."""
+    monkeypatch.setattr(stores, "_RARER", 1e9)
+    seen: list[int] = []
+
+    def done(_batch, _runs):
+        seen.append(len(manifest(next(tmp_path.glob("small-*")))["runs"]))
+        monkeypatch.setattr(stores, "_RARER", 0)
+
+    def progress(_batch, _runs, _where):
+        if seen:
+            seen.append(len(manifest(next(tmp_path.glob("small-*")))["runs"]))
+
+    arms = (Arm(name="lstm"), Arm(name="longer", change={"training.epochs": 3}))
+    run(small(arms=arms), tmp_path, watcher=Watcher(done=done, progress=progress))
+    assert seen[0] == 0
+    assert seen[2] == 2
 
 
 def _with_attribute(key: str, text: str) -> Callable[[xr.DataTree], None]:

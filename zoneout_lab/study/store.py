@@ -107,9 +107,12 @@ class Store:
     def save(self) -> None:
         """Write the manifest."""
         started = time.monotonic()
-        schema.write_bytes(self.folder / manifests.FILE, manifests.written(self.manifest))
-        self._saved, self._lags = time.monotonic(), False
-        self._took = self._saved - started
+        try:
+            schema.write_bytes(self.folder / manifests.FILE, manifests.written(self.manifest))
+        finally:  # where the disk is full, it is not to be tried at every update
+            self._saved = time.monotonic()
+            self._took = self._saved - started
+        self._lags = False
 
     @contextmanager
     def settled(self) -> Iterator[None]:
