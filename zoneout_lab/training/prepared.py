@@ -41,8 +41,7 @@ def prepared_process(device: str = "cpu") -> Iterator[None]:
     glibc's settings for freed memory stay: it cannot be asked for the old ones, and no number depends on them.
     """
     threads, subnormal = torch.get_num_threads(), _keeps_subnormal()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic, warn_only = _determinism()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     workspace = os.environ.get(_WORKSPACE)
     try:
@@ -51,10 +50,17 @@ def prepared_process(device: str = "cpu") -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_flush_denormal(not subnormal)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        # only where it was changed: the first call of it imports torch's compiler, which takes seconds
+        if _determinism() != (deterministic, warn_only):
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
         if workspace is None:
             os.environ.pop(_WORKSPACE, None)
+
+
+def _determinism() -> tuple[bool, bool]:
+    """Whether torch is to use deterministic algorithms alone, and whether it only warns where there is none."""
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
 
 
 def _keeps_subnormal() -> bool:
