@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from zoneout_lab.lazily import imported
+
 TYPE_CHECKING = False  # as in typing, whose import takes longer than everything else here
 if TYPE_CHECKING:
     from typing import Any
@@ -63,7 +65,6 @@ _FROM = {
         "probe",
     ),
     "metrics": ("Metric", "Score"),
-    "ops": ("cells",),
     "ops.cells": ("Cell",),
     "ops.masks": ("MaskSpec",),
     "regularizers": (
@@ -89,7 +90,7 @@ _FROM = {
     "study": ("Arm", "Hypothesis", "OnTask", "Study", "Tuning", "load_study"),
     "tasks": ("Carried", "Data", "Examples", "Stream", "Task"),
 }
-_MODULE_OF = {name: f"{__name__}.{module}" for module, names in _FROM.items() for name in names}
+_imported = imported(__name__, _FROM)
 
 __all__ = [
     "GRU",
@@ -162,10 +163,7 @@ def __getattr__(name: str) -> Any:
     if name == "watch":
         import_module("warnings").warn("zoneout_lab.watch is now called probe.", DeprecationWarning, stacklevel=2)
         name = "probe"
-    if name in _MODULE_OF:
-        module = import_module(_MODULE_OF[name])
-        return import_module(f"{module.__name__}.{name}") if name == "cells" else getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.ops.cells") if name == "cells" else _imported(name)
 
 
 def __dir__() -> list[str]:

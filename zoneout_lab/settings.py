@@ -32,20 +32,23 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    #: fields that came later: left out of the JSON where they have their default, so that older values keep their hash
-    later: ClassVar[tuple[str, ...]] = ()
-
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, values: Any) -> Any:
         return plain(values)
+
+
+class Growing(Frozen):
+    """A value that gets fields. Those that came later are left out of its JSON where they have their default, so that older values keep their hash."""
+
+    later: ClassVar[tuple[str, ...]]
 
     @model_serializer(mode="wrap")
     def _without_later(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         out: dict[str, Any] = serialize(self)
         if info.mode == "json":
             for name in self.later:
-                if getattr(self, name) == type(self).model_fields[name].get_default():
+                if getattr(self, name) == type(self).model_fields[name].default:  # get_default() copies it each time
                     out.pop(name, None)
         return out
 
@@ -173,7 +176,7 @@ class Seeds(Frozen):
     masks: int
 
 
-class Run(Frozen):
+class Run(Growing):
     """Everything a run is a function of: one arm × task × seed. Its :attr:`id` is the hash of it."""
 
     arm: str

@@ -121,7 +121,7 @@ def run(
     from zoneout_lab.study import provenance
     from zoneout_lab.study.device import check_device, why_missing
     from zoneout_lab.study.elsewhere import check_scheduler
-    from zoneout_lab.study.several import run_tasks
+    from zoneout_lab.study.run_tasks import run_tasks
     from zoneout_lab.tasks import task_name
 
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)

@@ -17,9 +17,9 @@ from zoneout_lab.study.batching import batches
 from zoneout_lab.study.cost import cost
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced, seeds_needed
 from zoneout_lab.study.device import device_memory, why_missing
-from zoneout_lab.study.looks import stopped_at
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.several import Part, page_of
+from zoneout_lab.study.stopped import stopped_at
 from zoneout_lab.study.store import TUNE, read_manifest
 from zoneout_lab.study.takeover import Siblings, found, from_where
 from zoneout_lab.study.tuning import chosen, searched

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from zoneout_lab.cli.console import output, plain, print_json
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.study.looks import stopped_at
 from zoneout_lab.study.mirroring import behind
+from zoneout_lab.study.stopped import stopped_at
 from zoneout_lab.study.store import CONFIRM, read_manifest
 
 

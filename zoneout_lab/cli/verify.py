@@ -9,8 +9,8 @@ from rich.table import Table
 
 from zoneout_lab.cli.console import errors, output, plain, tell
 from zoneout_lab.report.text import count
-from zoneout_lab.study.looks import stopped_at
 from zoneout_lab.study.repair import repair
+from zoneout_lab.study.stopped import stopped_at
 from zoneout_lab.study.store import CONFIRM, read_manifest
 from zoneout_lab.study.verify import verify
 

@@ -1,13 +1,34 @@
 """From a study's files to verdicts: labels on top of ``stats``. Never imports torch: results can be read on any laptop."""
 
-from zoneout_lab.results.across_tasks import Across, across
-from zoneout_lab.results.comparison import Comparison, Question
-from zoneout_lab.results.family import compare, compare_family, labels_of
-from zoneout_lab.results.judgement import Judgement, judge
-from zoneout_lab.results.open import open_results
-from zoneout_lab.results.over_tasks import OverAll
-from zoneout_lab.results.prospects import Prospect, prospects, usual_design
-from zoneout_lab.results.scalars import scalar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoneout_lab.lazily import imported
+
+if TYPE_CHECKING:
+    from zoneout_lab.results.across_tasks import Across, across
+    from zoneout_lab.results.comparison import Comparison, Question
+    from zoneout_lab.results.family import compare, compare_family, labels_of
+    from zoneout_lab.results.judgement import Judgement, judge
+    from zoneout_lab.results.open import open_results
+    from zoneout_lab.results.over_tasks import OverAll
+    from zoneout_lab.results.prospects import Prospect, prospects, usual_design
+    from zoneout_lab.results.scalars import scalar
+
+__getattr__ = imported(
+    __name__,
+    {
+        "across_tasks": ("Across", "across"),
+        "comparison": ("Comparison", "Question"),
+        "family": ("compare", "compare_family", "labels_of"),
+        "judgement": ("Judgement", "judge"),
+        "open": ("open_results",),
+        "over_tasks": ("OverAll",),
+        "prospects": ("Prospect", "prospects", "usual_design"),
+        "scalars": ("scalar",),
+    },
+)
 
 __all__ = [
     "Across",

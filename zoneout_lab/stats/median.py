@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from zoneout_lab.stats.signflip import as_differences, check_alpha, slack_of
 
@@ -26,7 +26,7 @@ def sign_test(differences: npt.ArrayLike, *, sizes: npt.ArrayLike | None = None,
     apart = np.abs(values - shift) > slack_of(values, sizes)
     n = int(apart.sum())
     above = int((values[apart] > shift).sum())
-    return min(1.0, 2 * float(stats.binom.cdf(min(above, n - above), n, 0.5))) if n else 1.0
+    return min(1.0, 2 * float(scipy.stats.binom.cdf(min(above, n - above), n, 0.5))) if n else 1.0
 
 
 def median_interval(differences: npt.ArrayLike, alpha: float = 0.05) -> tuple[float, float]:
@@ -41,7 +41,7 @@ def median_interval(differences: npt.ArrayLike, alpha: float = 0.05) -> tuple[fl
     values = np.sort(as_differences(differences))
     n = values.size
     # of the values, so many may be left out at either end: one side of a median that is not rejected has at least as many
-    k = int((2 * stats.binom.cdf(np.arange(n), n, 0.5) <= alpha).sum())
+    k = int((2 * scipy.stats.binom.cdf(np.arange(n), n, 0.5) <= alpha).sum())
     if k == 0:
         return (-math.inf, math.inf)
     return float(values[k - 1]), float(values[n - k])

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+import scipy  # its packages are loaded when they are used
+from scipy import special
 
 from zoneout_lab.stats.noncentral import noncentral_t_cdf, noncentrality_bounds
 from zoneout_lab.stats.signflip import FloatArray, SignFlip, as_differences, check_alpha, sign_flip, slack_of, tied
@@ -143,7 +144,7 @@ def _signed_ranks(values: FloatArray, slack: FloatArray, rng: np.random.Generato
     apart = np.diff(sizes[order]) > slack[order][1:] + slack[order][:-1]
     group = np.zeros(len(values))
     group[order[1:]] = np.cumsum(apart)
-    ranks: FloatArray = np.where(sizes > 0, np.sign(values) * stats.rankdata(group), 0.0)
+    ranks: FloatArray = np.where(sizes > 0, np.sign(values) * scipy.stats.rankdata(group), 0.0)
     return sign_flip(ranks, rng=rng)
 
 
@@ -184,7 +185,7 @@ def _effect_size(values: FloatArray, sd: float, alpha: float) -> tuple[float, In
     bounds = noncentrality_bounds(t, df)
 
     def at(probability: float) -> float:
-        root = optimize.brentq(lambda nc: noncentral_t_cdf(t, df, nc) - probability, *bounds, xtol=1e-10)
+        root = scipy.optimize.brentq(lambda nc: noncentral_t_cdf(t, df, nc) - probability, *bounds, xtol=1e-10)
         return float(root) / math.sqrt(n)
 
     return d_z, (at(1 - alpha / 2), at(alpha / 2))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats as scipy_stats
+import scipy
 
 Interval = tuple[float, float]
 _NOTHING = (math.nan, math.nan)
@@ -71,5 +71,5 @@ def _t_interval(pseudo: npt.NDArray[np.float64], alpha: float) -> Interval:
     n = pseudo.size
     if n < _FEWEST or not np.isfinite(pseudo).all():
         return _NOTHING
-    half = float(scipy_stats.t.ppf(1 - alpha / 2, n - 1) * pseudo.std(ddof=1) / math.sqrt(n))
+    half = float(scipy.stats.t.ppf(1 - alpha / 2, n - 1) * pseudo.std(ddof=1) / math.sqrt(n))
     return float(pseudo.mean()) - half, float(pseudo.mean()) + half

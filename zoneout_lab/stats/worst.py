@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from zoneout_lab.stats.signflip import FloatArray, as_differences, slack_of
 
@@ -34,7 +34,7 @@ def worst_ranks(
     values = as_differences(differences)
     sizes = np.where(np.abs(values) <= slack_of(values, sizes), 0.0, np.abs(values))
     beyond = np.full(arm_lost + against_lost, np.inf)
-    ranks = stats.rankdata(np.concatenate([sizes, beyond, np.zeros(both_lost)]))
+    ranks = scipy.stats.rankdata(np.concatenate([sizes, beyond, np.zeros(both_lost)]))
     signs = np.concatenate(
         [np.sign(values) * (sizes > 0), np.full(arm_lost, worse), np.full(against_lost, -worse), np.zeros(both_lost)]
     )

@@ -14,7 +14,7 @@ from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
 from zoneout_lab.ops.cells import to_json as cell_as_json
 from zoneout_lab.parts import check_class
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
-from zoneout_lab.settings import Frozen, Value, check_value
+from zoneout_lab.settings import Frozen, Growing, Value, check_value
 from zoneout_lab.stats import Direction
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
@@ -67,7 +67,7 @@ Change = Annotated[
 ]
 
 
-class Arm(Frozen):
+class Arm(Growing):
     """One setting under comparison, written as a difference from the study's own.
 
     >>> from zoneout_lab import Zoneout

@@ -19,11 +19,9 @@ from zoneout_lab.results.open import open_quickly
 from zoneout_lab.settings import Run
 from zoneout_lab.study.driver import Driver
 from zoneout_lab.study.spec import Study
+from zoneout_lab.study.stopped import open_in
 from zoneout_lab.study.store import CONFIRM, Store
 from zoneout_lab.study.takeover import Siblings
-
-#: verdicts that decide nothing: more seeds may
-OPEN = ("inconclusive", "underpowered")
 
 
 def train_by_looks(driver: Driver, study: Study) -> int:
@@ -86,28 +84,6 @@ def look_at(store: Store, seeds: int, *, again: bool) -> dict[str, Any]:
     store.manifest["looks"] = [*looks, look]
     store.save()
     return look
-
-
-def open_in(look: Mapping[str, Any]) -> list[str]:
-    """Names of the hypotheses without a verdict.
-
-    >>> open_in({"hypotheses": [{"name": "a", "verdict": "supported"}, {"name": "b", "verdict": "inconclusive"}]})
-    ['b']
-    """
-    return [str(each["name"]) for each in look["hypotheses"] if each["verdict"] in OPEN]
-
-
-def stopped_at(manifest: Mapping[str, Any]) -> int | None:
-    """The number of seeds at which a study with looks stopped, short of its last: every hypothesis has a verdict. None: it goes on.
-
-    >>> look = {"seeds": 6, "hypotheses": [{"name": "a", "verdict": "supported"}]}
-    >>> stopped_at({"reached": 6, "looks": [look], "study": {"seeds": 20}}), stopped_at({"study": {"seeds": 20}})
-    (6, None)
-    """
-    reached = manifest.get("reached")
-    last = [look for look in manifest.get("looks", ()) if look["seeds"] == reached]
-    decided = bool(last) and not open_in(last[-1])
-    return int(reached) if reached is not None and decided and reached < manifest["study"]["seeds"] else None
 
 
 def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) -> None:

@@ -16,7 +16,7 @@ from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, Part, check_kinds, parts_of
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.regularizers import to_json, trained_for
-from zoneout_lab.settings import Frozen, Run, Seeds, Setting, content_hash
+from zoneout_lab.settings import Growing, Run, Seeds, Setting, content_hash
 from zoneout_lab.stats import Family, margin_on, named_or_own
 from zoneout_lab.study.changes import changed, explain
 from zoneout_lab.study.declared import KINDS, Arm, Change, Hypothesis, Kind, MeasureField, Name, Tuning, Vary
@@ -33,7 +33,7 @@ from zoneout_lab.study.on_task import OnTaskField, TaskField, with_first, with_o
 from zoneout_lab.tasks import make_task, options_of, task_class, task_name
 
 
-class Study(Frozen):
+class Study(Growing):
     """A question and everything needed to answer it.
 
     Args:

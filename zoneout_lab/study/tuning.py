@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Run
 from zoneout_lab.study.declared import Arm
-from zoneout_lab.study.driver import Driver
 from zoneout_lab.study.spec import Study, derive
 from zoneout_lab.study.store import TUNE
-from zoneout_lab.study.trials import Params, sampler_name, suggest
+
+if TYPE_CHECKING:
+    from zoneout_lab.study.driver import Driver
+    from zoneout_lab.study.trials import Params
 
 
 def tune(driver: Driver) -> Study:
@@ -27,6 +29,8 @@ def tune(driver: Driver) -> Study:
     arms = [arm for arm in study.arms if arm.search]
     if tuning is None or not arms:
         return study
+    from zoneout_lab.study.trials import sampler_name, suggest  # and with it Optuna
+
     finished: dict[str, list[tuple[Params, float]]] = {arm.name: [] for arm in arms}
     for first in range(0, tuning.trials, tuning.at_once):
         count = min(tuning.at_once, tuning.trials - first)
