@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,6 +10,8 @@ from importlib.metadata import version
 import pytest
 
 import zoneout_lab
+import zoneout_lab.report
+import zoneout_lab.results
 
 HEAVY = ("torch", "optuna", "mlflow", "xarray", "matplotlib", "pandas", "scipy", "sklearn", "statsmodels", "pydantic")
 
@@ -51,6 +54,15 @@ def test_every_public_name_is_there_and_explains_itself(name: str):
     assert value.__name__.rpartition(".")[2] == name
     assert value.__doc__
     assert getattr(value, "__module__", value.__name__).startswith("zoneout_lab.")
+
+
+@pytest.mark.parametrize("package", [zoneout_lab, zoneout_lab.report, zoneout_lab.results], ids=lambda p: p.__name__)
+def test_no_name_is_that_of_a_module_beside_it(package):
+    """Once that module is imported, Python gives it instead of what is to be imported when it is used."""
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert not modules & set(package.__all__)
+    for name in package.__all__:
+        assert getattr(package, name) is not None
 
 
 def test_the_names_are_listed_and_no_others_exist():

@@ -338,7 +338,7 @@ def _checked(path: Path, sha256: str | None) -> bytes:
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise IntegrityError(
             f"{path} is not the file that was written: its SHA-256 differs from the manifest. "
-            "Delete it and run the study again to redo this run."
+            "`verify --repair` moves it aside, and the next run trains it again."
         )
     if sha256 is None:
         _check_seal(path, io.BytesIO(content), len(content))

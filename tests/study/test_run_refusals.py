@@ -30,7 +30,7 @@ def edit(folder: Path, change) -> None:
 
 
 DAMAGE = {
-    "a flipped bit": (lambda f: flip(file_of(f, "lstm", 1)), IntegrityError, ["lstm-s001", "SHA-256", "Delete it"]),
+    "a flipped bit": (lambda f: flip(file_of(f, "lstm", 1)), IntegrityError, ["lstm-s001", "SHA-256", "verify --repair"]),
     "a cut file": (lambda f: file_of(f, "lstm", 1).write_bytes(b""), IntegrityError, ["lstm-s001"]),
     "no JSON": (lambda f: (f / "MANIFEST.json").write_text("{"), IntegrityError, ["MANIFEST.json", "cannot be read"]),
     "no runs": (lambda f: (f / "MANIFEST.json").write_text("{}"), IntegrityError, ["MANIFEST.json"]),

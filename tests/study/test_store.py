@@ -161,7 +161,9 @@ def test_a_damaged_copy_is_refused(tmp_path):
     store = opened(tmp_path)
     store.keep(code())
     (store.folder / "code" / "half.py").write_bytes(b"x = 3\n")
-    with pytest.raises(IntegrityError, match=r"half\.py is not the file that was written.*Delete it"):
+    with pytest.raises(
+        IntegrityError, match=r"half\.py is not the file that was written.*verify --repair` moves it aside"
+    ):
         opened(tmp_path)
 
 
@@ -219,7 +221,7 @@ def test_a_run_that_is_gone_or_damaged(tmp_path):
     path.write_bytes(content[:-1])
     with pytest.raises(
         IntegrityError,
-        match=r"SHA-256 differs from the manifest\. Delete it and run the study again to redo this run\.$",
+        match=r"SHA-256 differs from the manifest\. `verify --repair` moves it aside, and the next run trains it again\.$",
     ):
         store.has(RUNS[0])
 

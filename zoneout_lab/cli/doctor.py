@@ -8,6 +8,7 @@ from zoneout_lab.cli.console import print_facts, print_json, size
 from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.study import provenance
+from zoneout_lab.study.memory import memory_available
 from zoneout_lab.tasks import TASKS
 from zoneout_lab.tasks.files import where
 
@@ -26,7 +27,7 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
         "versions": provenance.versions(),
         "machine": provenance.machine(device),
         "git": provenance.git_commit(),
-        "memory_available": provenance.memory_available(),
+        "memory_available": memory_available(),
         "engine": engines,
         "data": places,
     }
@@ -37,7 +38,7 @@ def show_doctor(data: Path | None, *, as_json: bool) -> None:
         provenance.versions()
         | {name: str(value) for name, value in provenance.machine(device).items()}
         | {"CUDA": "yes" if device == "cuda" else "no GPU that torch can use"}
-        | {"memory free": size(provenance.memory_available())}
+        | {"memory free": size(memory_available())}
         | {"engine": ", ".join(f"{cell}: {engine}" for cell, engine in engines.items())}
         | {f"data: {task}": place for task, place in places.items()}
     )

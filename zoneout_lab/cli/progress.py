@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -32,6 +32,7 @@ def watching(score: str) -> Iterator[Watcher]:
         expand=True,
     )
     shares: dict[int, float] = {}
+    running: dict[int, Where] = {}
     counts = {"runs": 0, "done": 0}
     bars: list[TaskID] = []
 
@@ -39,6 +40,7 @@ def watching(score: str) -> Iterator[Watcher]:
         for old in bars:
             bar.remove_task(old)
         shares.clear()
+        running.clear()
         counts.update(runs=runs, done=0)
         bars[:] = [bar.add_task("", total=runs, runs=runs, done=0, now="starting")]
         if bar.disable:
@@ -46,11 +48,12 @@ def watching(score: str) -> Iterator[Watcher]:
 
     def progress(batch: int, runs: int, where: Where) -> None:
         shares[batch] = runs * where.done / where.total
-        best = "" if math.isinf(where.score) else f" · best {plain(score)} {where.score:.3f}"
-        bar.update(bars[0], completed=sum(shares.values()), now=f"epoch {where.epoch}/{where.epochs}{best}")
+        running[batch] = where
+        bar.update(bars[0], completed=sum(shares.values()), now=where_now(list(running.values()), score))
 
     def done(batch: int, runs: int) -> None:
         shares[batch] = runs
+        running.pop(batch, None)
         counts["done"] += runs
         bar.update(bars[0], completed=sum(shares.values()), done=counts["done"])
         if bar.disable:
@@ -64,3 +67,18 @@ def watching(score: str) -> Iterator[Watcher]:
 
     with bar:
         yield Watcher(say=say, warn=warn, begin=begin, progress=progress, done=done)
+
+
+def where_now(batches: Sequence[Where], score: str) -> str:
+    """How far the batches have come that train now; the best score where there is one batch, so that it is plain whose it is.
+
+    >>> first, second = (Where(epoch=epoch, epochs=20, done=epoch, total=20, score=0.25) for epoch in (3, 7))
+    >>> where_now([first], "valid_error"), where_now([first, second], "valid_error")
+    ('epoch 3/20 · best valid_error 0.250', 'epochs 3–7/20')
+    """
+    epochs = [where.epoch for where in batches]
+    first, last = min(epochs), max(epochs)
+    at = f"epoch {first}" if first == last else f"epochs {first}–{last}"
+    alone = len(batches) == 1 and not math.isinf(batches[0].score)
+    best = f" · best {plain(score)} {batches[0].score:.3f}" if alone else ""
+    return f"{at}/{max(where.epochs for where in batches)}{best}"

@@ -41,7 +41,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     for row in rows:
         if row["behind"]:
             output.print(
-                f"Not up to date with {plain(row['study'])}: {plain(', '.join(row['behind']))}. `run` brings it up to date.",
+                f"Not up to date with {plain(row['study'])}: {plain(', '.join(row['behind']))}. `run` brings it up to date when it ends.",
                 highlight=False,
                 soft_wrap=True,
                 markup=False,

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from zoneout_lab.results.family import compare, compare_family, labels_of
     from zoneout_lab.results.judgement import Judgement, judge
     from zoneout_lab.results.open import open_results
+    from zoneout_lab.results.outlook import Prospect, prospects, usual_design
     from zoneout_lab.results.over_tasks import OverAll
-    from zoneout_lab.results.prospects import Prospect, prospects, usual_design
     from zoneout_lab.results.scalars import scalar
 
 __getattr__ = imported(
@@ -25,7 +25,7 @@ __getattr__ = imported(
         "judgement": ("Judgement", "judge"),
         "open": ("open_results",),
         "over_tasks": ("OverAll",),
-        "prospects": ("Prospect", "prospects", "usual_design"),
+        "outlook": ("Prospect", "prospects", "usual_design"),
         "scalars": ("scalar",),
     },
 )

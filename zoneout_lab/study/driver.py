@@ -18,6 +18,7 @@ from zoneout_lab.study import provenance
 from zoneout_lab.study.adopted import adopt
 from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch, path_of
 from zoneout_lab.study.device import device_memory, give_back_memory
+from zoneout_lab.study.memory import memory_available
 from zoneout_lab.study.mirroring import Mirrors
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store
@@ -211,7 +212,7 @@ class Driver:
     def _would_fit(self, run: Run) -> str:
         """What to do about a run that does not fit the memory by itself."""
         free = self.cluster().workers.memory() if self.cluster else device_memory(self.device)
-        free = free or provenance.memory_available()
+        free = free or memory_available()
         steps, reads = self.data.train.steps, self.data.train.reads or 1
         needed = bytes_per_replica(run, steps, self.device, reads=reads)
         most = largest_batch(run, steps, free // 2, self.device, reads=reads)

@@ -79,7 +79,7 @@ def _last_metrics(
     folder: Path, entries: Mapping[str, Mapping[str, Any]], answered: Answered
 ) -> dict[str, dict[str, float]]:
     """The last of each metric of runs, by id: from ``study.nc`` where the run is in it, else from its own file."""
-    from zoneout_lab.study.tracking import last_metrics
+    from zoneout_lab.study.tracked_run import last_metrics
 
     if not entries:
         return {}

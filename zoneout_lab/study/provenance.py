@@ -8,8 +8,6 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-import psutil
-
 _PACKAGES = ("torch", "numpy", "scipy", "xarray", "optuna", "mlflow", "scikit-learn")
 
 
@@ -49,11 +47,6 @@ def git_commit() -> str | None:
         return commit + ("+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def memory_available() -> int:
-    """Bytes of main memory that can be used without swapping."""
-    return int(psutil.virtual_memory().available)
 
 
 def _version(package: str) -> str:

@@ -160,7 +160,7 @@ class Store:
         if schema.digest(self.folder / entry["file"]) != entry["sha256"]:
             raise IntegrityError(
                 f"{self.folder / entry['file']} is not the file that was written: its SHA-256 differs from the manifest. "
-                "Delete it and run the study again to redo this run."
+                "`verify --repair` moves it aside, and the next run trains it again."
             )
         return True
 
@@ -247,7 +247,7 @@ def check_code(folder: Path, manifest: Mapping[str, Any]) -> None:
         path = folder / entry["file"]
         if path.exists() and schema.digest(path) != entry["sha256"]:
             raise IntegrityError(
-                f"{path} is not the file that was written: its SHA-256 differs from the manifest. Delete it and run the study again to write the copy anew."
+                f"{path} is not the file that was written: its SHA-256 differs from the manifest. `verify --repair` moves it aside, and the next run copies it again."
             )
 
 

@@ -13,12 +13,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-import numpy as np
-import xarray as xr
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param
 from mlflow.entities import Run as MlflowRun
@@ -30,12 +29,12 @@ from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, q
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.sqlite_files import tables
 from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.tracked_rows import inserted
+from zoneout_lab.study.tracked_run import FINISHED, PARENT, RUN, SHA256, STUDY, Record, flat, linked, record_of
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH, _PAGE = 900, 1000  # MLflow takes up to 1000 metrics and parameters at once
-_FINISHED = "FINISHED"
-_STUDY, _RUN, _SHA256 = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256"
-_PARENT = "mlflow.parentRunId"
+_PIECE = 50  # runs whose records are in memory at once, and which one transaction adds
 
 
 def check_tracking(uri: str | None) -> None:
@@ -86,21 +85,16 @@ def told_of(uri: str, folder: Path, answered: Answered = nobody_waits) -> dict[s
     return {
         run_id: [
             {
-                "sha256": run.data.tags.get(_SHA256),
+                "sha256": run.data.tags.get(SHA256),
                 "status": run.data.tags.get("status"),
                 "metrics": dict(run.data.metrics),
             }
             for run in each
-            if run.info.status == _FINISHED
+            if run.info.status == FINISHED
         ]
         for run_id, each in runs.items()
         if run_id
     }
-
-
-def last_metrics(file: Path, sha256: str) -> dict[str, float]:
-    """What MLflow is told last of each metric of a run's file: finite values only. Raises IntegrityError where the file is damaged."""
-    return {metric.key: metric.value for metric in _metrics(schema.read_tree(file, sha256))}
 
 
 def forget(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> None:
@@ -191,32 +185,65 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
     there = _only_one_each(client, _there(client, experiment, folder.name, answered), answered)
     parent = _parent(client, experiment, folder, manifest, there.get(""))
     answered()
-    added = 0
+    new = {}
     for run_id, entry in manifest["runs"].items():
         found = there.get(run_id)
         if (found is not None and _sha256(found) == entry["sha256"]) or not (folder / entry["file"]).exists():
-            if found is not None and found.data.tags.get(_PARENT) != parent.info.run_id:
-                client.set_tag(found.info.run_id, _PARENT, parent.info.run_id)  # whose own was deleted
+            if found is not None and found.data.tags.get(PARENT) != parent.info.run_id:
+                client.set_tag(found.info.run_id, PARENT, parent.info.run_id)  # whose own was deleted
                 answered()
             continue
         if found is not None:
             client.delete_run(found.info.run_id)
-        _child(client, experiment, parent.info.run_id, folder, run_id, entry, answered)
-        added += 1
+        new[run_id] = entry
+    records = (record_of(folder, run_id, entry, parent.info.run_id) for run_id, entry in new.items())
+    _add(client, experiment, uri, records, answered)
     report = folder / "report.html"
     if report.exists() and _sha256(parent) != (sha256 := schema.digest(report)):
         for file in (report, folder / "study.nc", folder / "spec.json"):
             answered(file.stat().st_size)
             client.log_artifact(parent.info.run_id, str(file))
-        client.set_tag(parent.info.run_id, _SHA256, sha256)
+        client.set_tag(parent.info.run_id, SHA256, sha256)
         answered()
-    if parent.info.status != _FINISHED:
-        client.set_terminated(parent.info.run_id, _FINISHED)
+    if parent.info.status != FINISHED:
+        client.set_terminated(parent.info.run_id, FINISHED)
         answered()
-    if added:
+    if new:
         # by another driver, on another machine, at the same time: both keep the same ones
         _only_one_each(client, _there(client, experiment, folder.name, answered), answered)
-    return added
+    return len(new)
+
+
+def _add(client: MlflowClient, experiment: str, uri: str, records: Iterator[Record], answered: Answered) -> None:
+    """Have new runs recorded: the first by MLflow's client, those after it as rows beside it where its database is an SQLite file."""
+    database, like = sqlite_path(uri), None
+    while piece := list(islice(records, 1 if like is None else _PIECE)):
+        now = int(time.time() * 1000)
+        if database is None or like is None or not inserted(database, like, piece, now):
+            for record in piece:
+                like = _tell(client, experiment, record, now, answered)
+        answered()
+
+
+def _tell(client: MlflowClient, experiment: str, record: Record, now: int, answered: Answered) -> str:
+    """Have a run recorded in MLflow, and return its id there. ``now``: milliseconds."""
+    made = client.create_run(experiment, run_name=record.name, tags=dict(record.tags)).info
+    run_id = str(made.run_id)
+    answered()
+    params = [Param(name, value) for name, value in record.params.items()]
+    metrics = [Metric(name, value, now, step) for name, value, step in record.metrics]
+    client.log_batch(run_id, params=params, metrics=metrics[:_BATCH])
+    answered()
+    for k in range(_BATCH, len(metrics), _BATCH):
+        client.log_batch(run_id, metrics=metrics[k : k + _BATCH])
+        answered()
+    if not linked(record.file, str(made.artifact_uri)):
+        answered(record.file.stat().st_size)
+        client.log_artifact(run_id, str(record.file))
+        answered()
+    client.set_terminated(run_id, FINISHED)
+    answered()
+    return run_id
 
 
 def _is_database(uri: str) -> bool:
@@ -253,10 +280,10 @@ def _there(client: MlflowClient, experiment: str, study_id: str, answered: Answe
     found: dict[str, list[MlflowRun]] = {}
     token = None
     while True:
-        page = client.search_runs([experiment], f"tags.`{_STUDY}` = '{study_id}'", max_results=_PAGE, page_token=token)
+        page = client.search_runs([experiment], f"tags.`{STUDY}` = '{study_id}'", max_results=_PAGE, page_token=token)
         answered()
         for run in page:
-            found.setdefault(run.data.tags.get(_RUN, ""), []).append(run)
+            found.setdefault(run.data.tags.get(RUN, ""), []).append(run)
         token = page.token
         if not token:
             return found
@@ -267,7 +294,7 @@ def _only_one_each(client: MlflowClient, runs: dict[str, list[MlflowRun]], answe
     kept = {}
     for run_id, each in runs.items():
         first, *others = sorted(
-            each, key=lambda run: (run.info.status != _FINISHED, run.info.start_time, run.info.run_id)
+            each, key=lambda run: (run.info.status != FINISHED, run.info.start_time, run.info.run_id)
         )
         kept[run_id] = first
         for run in others:
@@ -278,24 +305,26 @@ def _only_one_each(client: MlflowClient, runs: dict[str, list[MlflowRun]], answe
 
 def _sha256(run: MlflowRun) -> str:
     """The digest of the file that a run was published from; nothing where publishing it was cut off."""
-    return str(run.data.tags.get(_SHA256, "")) if run.info.status == _FINISHED else ""
+    return str(run.data.tags.get(SHA256, "")) if run.info.status == FINISHED else ""
 
 
 def _parent(
     client: MlflowClient, experiment: str, folder: Path, manifest: dict[str, Any], found: MlflowRun | None
 ) -> MlflowRun:
     study = manifest["study"]
-    if found is not None and found.info.status == _FINISHED:
+    if found is not None and found.info.status == FINISHED:
         return found
     if found is None:
         tags = {
-            _STUDY: folder.name,
+            STUDY: folder.name,
             "mlflow.note.content": f"**{study['title']}**\n\n{study['question']}\n\n`{manifest['command']}`",
         }
         found = client.create_run(experiment, run_name=folder.name, tags=tags)
     values = {"arms": len(study["arms"]), "seeds": study["seeds"], "alpha": study["alpha"], "task": study["task"]}
     # the same values again are no fault
-    client.log_batch(found.info.run_id, params=[*_params(values), *_params(study["setting"])])
+    client.log_batch(
+        found.info.run_id, params=[Param(*each) for each in (flat(values) | flat(study["setting"])).items()]
+    )
     # all runs have the same; naming them with each takes a tenth of the time that it takes to publish one
     data = Dataset(
         name=study["task"],
@@ -310,84 +339,3 @@ def _parent(
         # another driver recorded the same data for the first time just now; the second time they are there
         client.log_inputs(found.info.run_id, inputs)
     return found
-
-
-def _child(
-    client: MlflowClient,
-    experiment: str,
-    parent: str,
-    folder: Path,
-    run_id: str,
-    entry: dict[str, Any],
-    answered: Answered,
-) -> None:
-    file = folder / entry["file"]
-    tree = schema.read_tree(file, entry["sha256"])
-    spec = schema.provenance(tree, "spec")
-    tags = {
-        _PARENT: parent,
-        _STUDY: folder.name,
-        _RUN: run_id,
-        _SHA256: entry["sha256"],
-        "status": entry["status"],
-        "phase": entry["phase"],
-        "git": str(schema.provenance(tree, "git")),
-    }
-    name = f"{entry['arm']} · seed {entry['seed']}"
-    made = client.create_run(experiment, run_name=name, tags=tags).info
-    mlflow_id = made.run_id
-    answered()
-    metrics = list(_metrics(tree))
-    client.log_batch(mlflow_id, params=_run_params(spec, entry), metrics=metrics[:_BATCH])
-    answered()
-    for k in range(_BATCH, len(metrics), _BATCH):
-        client.log_batch(mlflow_id, metrics=metrics[k : k + _BATCH])
-        answered()
-    if not _linked(file, str(made.artifact_uri)):
-        answered(file.stat().st_size)
-        client.log_artifact(mlflow_id, str(file))
-        answered()
-    client.set_terminated(mlflow_id, _FINISHED)
-    answered()
-
-
-def _linked(file: Path, place: str) -> bool:
-    """Have a file among the artifacts that lie in a folder, without a second copy of it. False where it has to be copied or sent there."""
-    folder = urlsplit(place)
-    if folder.scheme != "file" or folder.netloc:
-        return False
-    try:
-        target = Path(unquote(folder.path)) / file.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(file, target)
-    except OSError:  # another file system, or one without links
-        return False
-    return True
-
-
-def _run_params(spec: dict[str, Any], entry: dict[str, Any]) -> list[Param]:
-    values = {"arm": entry["arm"], "seed": entry["seed"], "task": spec["task"], "seeds": spec["seeds"]}
-    return [*_params(values), *_params(spec["setting"]), *_params({"regularizer": spec["regularizer"]})]
-
-
-def _metrics(tree: xr.DataTree) -> Iterator[Metric]:
-    """Finite values only: MLflow stores infinity as a number."""
-    now = int(time.time() * 1000)
-    group = tree["metrics"].to_dataset()
-    for name, values in group.data_vars.items():
-        if not np.issubdtype(values.dtype, np.number):
-            continue
-        steps = group["epoch"].values if "epoch" in values.dims else [0]
-        for step, value in zip(steps, np.atleast_1d(values.values), strict=True):
-            if np.isfinite(value):
-                yield Metric(str(name), float(value), now, int(step))
-
-
-def _params(values: dict[str, Any], prefix: str = "") -> list[Param]:
-    out = []
-    for name, value in values.items():
-        if isinstance(value, dict):
-            out += _params(value, f"{prefix}{name}.")
-        else:
-            out.append(Param(f"{prefix}{name}", str(value)))
-    return out

@@ -20,7 +20,7 @@ from zoneout_lab.report.text import count, legible, listing, numbered
 from zoneout_lab.results import Comparison, Judgement, Question
 from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.numbers import ABSENT, decimals, number, p_value, percent
-from zoneout_lab.results.prospects import usual_design
+from zoneout_lab.results.outlook import usual_design
 from zoneout_lab.results.sentence import CAUTIONS, adjusted_name
 from zoneout_lab.results.shown import (
     difference,

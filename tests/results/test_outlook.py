@@ -73,8 +73,8 @@ def test_a_pilots_correlations_count_from_six_pairs_on():
         "dropout": {s: 0.5 - 0.01 * (-1) ** s for s in range(8)},
     }
     questions = [Question("zoneout", "lstm", "valid_error"), Question("dropout", "lstm", "valid_error")]
+    from zoneout_lab.results.outlook import _correlation
     from zoneout_lab.results.pairing import pairs
-    from zoneout_lab.results.prospects import _correlation
 
     for values, expected in ((few, 0.5), (VALUES, None), (opposed, None)):
         tree = make_study(values)
@@ -207,8 +207,8 @@ def test_a_pilots_sizes_are_those_of_the_design_times_its_spreads():
 
 
 def test_a_pilots_correlation_is_over_seeds_that_all_have():
+    from zoneout_lab.results.outlook import _correlation
     from zoneout_lab.results.pairing import pairs
-    from zoneout_lab.results.prospects import _correlation
 
     questions = [Question("zoneout", "lstm", "valid_error"), Question("dropout", "lstm", "valid_error")]
     lacking = VALUES | {

@@ -1,0 +1,92 @@
+"""Many runs at once into MLflow's database, where that is an SQLite file.
+
+MLflow's client takes three transactions and thirty statements for a run. Here all runs of a piece are inserted in one transaction, as the
+rows that MLflow itself made of one run that its client was told of; what another version of MLflow has beside them is copied from that run.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from zoneout_lab.study.tracked_run import Record, linked
+
+#: the tables of what belongs to a run, and all of their columns
+_TABLES = {
+    "tags": ("run_uuid", "key", "value"),
+    "params": ("run_uuid", "key", "value"),
+    "metrics": ("run_uuid", "key", "value", "timestamp", "step", "is_nan"),
+    "latest_metrics": ("run_uuid", "key", "value", "timestamp", "step", "is_nan"),
+}
+_NAME = re.compile(r"[\w.\-/ ]{1,250}")  # what MLflow and all databases take without a question
+_LONGEST = 5000  # characters of a value that they keep whole
+_WAIT = 5.0  # seconds for whoever else writes
+
+
+def inserted(path: Path, like: str, records: Sequence[Record], now: int) -> bool:
+    """Have runs recorded in a database that has the run ``like``, an id of MLflow's; all of them, or none and False: the client is to be told of them then.
+
+    Args:
+        path: the database.
+        like: was recorded by MLflow's client, in the same experiment.
+        records: of the new runs.
+        now: milliseconds.
+    """
+    if not all(map(_plain, records)):
+        return False
+    try:
+        with closing(sqlite3.connect(_uri(path), uri=True, timeout=_WAIT)) as connection, connection:
+            connection.row_factory = sqlite3.Row
+            if any(set(columns) != _columns(connection, table) for table, columns in _TABLES.items()):
+                return False
+            model = dict(connection.execute("SELECT * FROM runs WHERE run_uuid = ?", (like,)).fetchone())
+            tags = dict(connection.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (like,)).fetchall())
+            if like not in model["artifact_uri"] or model["status"] != "FINISHED":
+                return False
+            rows = {}
+            for record in records:
+                own = uuid.uuid4().hex
+                place = model["artifact_uri"].replace(like, own)
+                if not linked(record.file, place):
+                    return False
+                new = {"run_uuid": own, "name": record.name, "artifact_uri": place, "start_time": now, "end_time": now}
+                rows[own] = tuple((model | new).values())
+            _insert(connection, "runs", tuple(model), rows.values())
+            for own, record in zip(rows, records, strict=True):
+                told = tags | {"mlflow.runName": record.name} | dict(record.tags)
+                _insert(connection, "tags", _TABLES["tags"], ((own, *each) for each in told.items()))
+                _insert(connection, "params", _TABLES["params"], ((own, *each) for each in record.params.items()))
+                metrics = [(own, name, value, now, step, False) for name, value, step in record.metrics]
+                _insert(connection, "metrics", _TABLES["metrics"], metrics)
+                last = {row[1]: row for row in metrics}  # of each name: epochs come in their order
+                _insert(connection, "latest_metrics", _TABLES["latest_metrics"], last.values())
+    except (sqlite3.Error, TypeError, KeyError, ValueError):  # locked, or other tables than those that are known
+        return False
+    return True
+
+
+def _plain(record: Record) -> bool:
+    """True where MLflow keeps every name and value as it is, so that nothing is left to its checks."""
+    names = [*record.tags, *record.params, *(name for name, _, _ in record.metrics)]
+    values = [record.name, *record.tags.values(), *record.params.values()]
+    return all(map(_NAME.fullmatch, set(names))) and max(map(len, values)) <= _LONGEST
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+
+
+def _insert(connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    places = ", ".join("?" * len(columns))
+    # names of ours, and those that the table itself has
+    connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)  # noqa: S608 # nosec B608
+
+
+def _uri(path: Path) -> str:
+    return f"file:{quote(str(path.absolute()))}?mode=rw"
