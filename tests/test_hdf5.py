@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, schema
+from zoneout_lab import hdf5, schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
+from zoneout_lab.memory import memory_available
 
 HUGE = 1 << 47
 
@@ -119,7 +120,7 @@ def test_what_does_not_fit_the_memory_is_said_to(tmp_path: Path, monkeypatch: py
         opened.create_dataset("x", (9_000_000,), "f8", compression="gzip")[:] = np.arange(9_000_000) % 7
     size = len(file.getvalue())
     hdf5.check_contents(file, size)
-    monkeypatch.setattr(hdf5, "bytes_free", lambda: 1 << 26)
+    monkeypatch.setattr(hdf5, "memory_available", lambda: 1 << 26)
     with pytest.raises(ValueError, match=r"holds 0\.1 GiB of numbers, and 0\.1 GiB of memory are free"):
         hdf5.check_contents(file, size)
     with (tmp_path / "large.nc").open("wb") as sparse:
@@ -140,4 +141,4 @@ def test_what_is_recorded_as_json_is_bounded_too(text: str) -> None:
 
 
 def test_free_memory_is_a_number_of_bytes() -> None:
-    assert 1 << 20 < guarded.bytes_free() < 1 << 50
+    assert 1 << 20 < memory_available() < 1 << 50

@@ -13,7 +13,8 @@ import h5py
 from h5py import h5d, h5f, h5g, h5l, h5o, h5t
 
 from zoneout_lab import sealed
-from zoneout_lab.guarded import PACKED, bytes_free, gigabytes
+from zoneout_lab.guarded import PACKED, gigabytes
+from zoneout_lab.memory import memory_available
 
 _MOST_OBJECTS = 10_000
 _DEEPEST = 16
@@ -88,7 +89,7 @@ def walk(file: h5f.FileID, size: int, *, in_memory: bool = True) -> Iterator[Fou
 def _refuse_too_much(declared: int, size: int, *, in_memory: bool) -> None:
     if declared > size * PACKED + _SLACK:
         raise ValueError(f"it declares {gigabytes(declared)} of numbers, which {size:,} bytes cannot hold")
-    if in_memory and declared > _SLACK and declared > (free := bytes_free()):
+    if in_memory and declared > _SLACK and declared > (free := memory_available()):
         raise ValueError(f"it holds {gigabytes(declared)} of numbers, and {gigabytes(free)} of memory are free")
 
 

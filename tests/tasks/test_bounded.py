@@ -84,7 +84,7 @@ def test_arrays_that_do_not_fit_the_memory(tmp_path: Path, monkeypatch: pytest.M
     np.save(tmp_path / "a.npy", PIXELS)
     npz(tmp_path / "a.npz", x=PIXELS, y=LABELS)
     monkeypatch.setattr(guarded, "_SURELY_FREE", 1000)
-    monkeypatch.setattr(guarded, "bytes_free", lambda: 2000)
+    monkeypatch.setattr(guarded, "memory_available", lambda: 2000)
     with pytest.raises(InputRefusedError, match=r"of memory, and .* are free. Use a smaller file"):
         Images(str(tmp_path / name), labels_path="" if name == "a.npz" else str(tmp_path / "labels.npy")).load()
 
@@ -109,7 +109,7 @@ def test_idx_headers_that_announce_more_than_the_file_has(
 def test_an_idx_that_does_not_fit_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = bomb(200 << 20)
     (tmp_path / "images.gz").write_bytes(gzip.compress(bytes([0, 0, 8, 1]) + struct.pack(">I", 190 << 20)) + content)
-    monkeypatch.setattr(guarded, "bytes_free", lambda: 1 << 20)
+    monkeypatch.setattr(guarded, "memory_available", lambda: 1 << 20)
     with pytest.raises(InputRefusedError, match=r"takes 0.2 GiB of memory, and 0.0 GiB are free"):
         idx.read_any_idx(tmp_path / "images.gz")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoneout_lab.cli.console import print_facts, print_json, size
+from zoneout_lab.memory import memory_available
 from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.study import provenance
-from zoneout_lab.study.memory import memory_available
 from zoneout_lab.tasks import TASKS
 from zoneout_lab.tasks.files import where
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from zoneout_lab.memory import memory_available
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import is_fast, path
 from zoneout_lab.regularizers import from_json, trained_for
 from zoneout_lab.settings import Run
-from zoneout_lab.study.memory import memory_available
 from zoneout_lab.tasks import make_task
 
 _SHARE_OF_MEMORY = 0.4

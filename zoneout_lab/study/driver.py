@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoneout_lab import interrupts
 from zoneout_lab.errors import LabError, told
+from zoneout_lab.memory import memory_available
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import describe
 from zoneout_lab.report.text import count
@@ -18,7 +19,6 @@ from zoneout_lab.study import provenance
 from zoneout_lab.study.adopted import adopt
 from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch, path_of
 from zoneout_lab.study.device import device_memory, give_back_memory
-from zoneout_lab.study.memory import memory_available
 from zoneout_lab.study.mirroring import Mirrors
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store

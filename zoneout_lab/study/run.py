@@ -107,7 +107,7 @@ def run_study(
             why_missing(device)
             cluster = cache(lambda: stack.enter_context(on_cluster(scheduler, device, workers, watcher.warn)))
         here = 0 if cluster else workers or default_workers(device)
-        planned = study.runs()
+        study.runs(1)  # an arm that cannot be asked for its masks is refused before anything is made
         check_metrics(study)
         problem = refuse_unless_forced(whole or study, force=force)
         mlflow = _check_mirrors(out, storage, tracking, watcher)
@@ -143,10 +143,10 @@ def run_study(
             )
             sweep(store.folder)
             driver.sweep(leftovers=True)
-            summary = Summary(store.folder, len(planned), failed=driver.failed)
+            summary = Summary(store.folder, len(study.arms) * study.seeds, failed=driver.failed)
             tuned = tune(driver)
             keep_earlier_looks(store, tuned.runs(), driver.siblings)
-            summary.planned = len(tuned.runs(train_by_looks(driver, tuned)))
+            summary.planned = len(tuned.arms) * train_by_looks(driver, tuned)
             summary.trained, summary.taken = driver.trained, len(driver.taken)
             summary.diverged = sum(entry["status"] == "diverged" for entry in store.manifest["runs"].values())
             changed = driver.trained + len(driver.taken) > 0
@@ -176,13 +176,13 @@ def _check_mirrors(out: Path, storage: str | None, tracking: str | None, watcher
 
 def write_outputs(folder: Path, *, again: bool) -> None:
     """Write ``study.nc`` and ``report.html`` from the runs' files, where they are missing or out of date, or ``again``."""
-    from zoneout_lab.report import write_report
-    from zoneout_lab.results import open_results
-
     export, report = folder / "study.nc", folder / "report.html"
     # older than the manifest: the driver that wrote that one died before writing these
     changed = (folder / "MANIFEST.json").stat().st_mtime_ns
     if again or any(not file.exists() or file.stat().st_mtime_ns < changed for file in (export, report)):
+        from zoneout_lab.report import write_report
+        from zoneout_lab.results import open_results
+
         tree = open_results(folder)
         schema.write_tree(tree, export)
         write_report(tree, report)

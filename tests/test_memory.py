@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from zoneout_lab.study.memory import _left_by_groups, memory_available
+from zoneout_lab.memory import _left_by_groups, memory_available
 
 GIB = 2**30
 V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
@@ -71,7 +71,7 @@ def test_a_real_group(tmp_path):
     except OSError as error:
         limited.rmdir() if limited.is_dir() else None
         pytest.skip(f"control groups cannot be made here: {error}")
-    code = "import sys; open(sys.argv[1], 'w').write('0'); from zoneout_lab.study.memory import memory_available as m; print(m())"
+    code = "import sys; open(sys.argv[1], 'w').write('0'); from zoneout_lab.memory import memory_available as m; print(m())"
     try:
         done = subprocess.run(
             [sys.executable, "-c", code, str(limited / "cgroup.procs")], capture_output=True, text=True
