@@ -16,8 +16,8 @@ from small_study import arrays, assert_same_bits, manifest
 from typed import process, start
 
 from zoneout_lab import load_study
+from zoneout_lab.study.cluster_connection import on_cluster
 from zoneout_lab.study.driver import Watcher
-from zoneout_lab.study.elsewhere import on_cluster
 from zoneout_lab.study.run import run_study
 from zoneout_lab.tasks import make_task
 from zoneout_lab.training import Checkpoints, train_batches

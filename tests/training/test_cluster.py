@@ -11,8 +11,8 @@ from dask_cluster import DaskCluster
 from test_workers import RUNS, digits, same, trained  # noqa: F401
 
 from zoneout_lab.errors import TryAgainError, UsageError
-from zoneout_lab.study import elsewhere
-from zoneout_lab.study.elsewhere import check_scheduler, on_cluster
+from zoneout_lab.study import cluster_connection
+from zoneout_lab.study.cluster_connection import check_scheduler, on_cluster
 from zoneout_lab.training import Checkpoints, cluster_workers, train_batches
 from zoneout_lab.training.checkpoint import computed_by
 
@@ -158,7 +158,7 @@ def test_a_file_that_is_no_scheduler_file(tmp_path, content):
 
 
 def test_no_scheduler(monkeypatch):
-    monkeypatch.setattr(elsewhere, "_ANSWER", 0.5)
+    monkeypatch.setattr(cluster_connection, "_ANSWER", 0.5)
     with pytest.raises(UsageError, match="neither an address, such as tcp://host:8786, nor the file"):
         check_scheduler("nowhere")
     with pytest.raises(UsageError, match="the protocol 'ftp' is not known"):

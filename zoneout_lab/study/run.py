@@ -13,11 +13,11 @@ from pathlib import Path
 from zoneout_lab import schema
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study import provenance
+from zoneout_lab.study.cluster_connection import check_scheduler, on_cluster
 from zoneout_lab.study.databases import TRACKING_VARIABLE
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import check_device, why_missing
 from zoneout_lab.study.driver import Driver, Watcher, origin
-from zoneout_lab.study.elsewhere import check_scheduler, on_cluster
 from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
 from zoneout_lab.study.mirror import INSTALL, Mirror, check_named, mlflow_mirror, optuna_mirror
 from zoneout_lab.study.mirroring import Mirrors
