@@ -105,7 +105,9 @@ def run_study(
         else:
             check_scheduler(scheduler)
             why_missing(device)
-            cluster = cache(lambda: stack.enter_context(on_cluster(scheduler, device, workers, watcher.warn)))
+            cluster = cache(
+                lambda: stack.enter_context(on_cluster(scheduler, device, workers, watcher.warn, watcher.say))
+            )
         here = 0 if cluster else workers or default_workers(device)
         planned = study.runs()
         check_metrics(study)

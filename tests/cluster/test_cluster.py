@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
-from dask_cluster import DaskCluster
+from distributed import Client, LocalCluster
 from test_workers import RUNS, digits, same, trained  # noqa: F401
 
 from zoneout_lab.errors import TryAgainError, UsageError
 from zoneout_lab.study import cluster_connection
 from zoneout_lab.study.cluster_connection import check_scheduler, on_cluster
-from zoneout_lab.training import Checkpoints, cluster_workers, train_batches
+from zoneout_lab.training import Checkpoints, cluster_silence, cluster_workers, train_batches
 from zoneout_lab.training.checkpoint import computed_by
 
 LONG = [
@@ -93,7 +95,7 @@ def test_a_folder_that_a_worker_does_not_see(cluster, digits, tmp_path):  # noqa
     assert not list(tmp_path.iterdir())
 
 
-def refusing(cluster, device="cpu", until="Waiting for one"):
+def refusing(address, device="cpu", until="Waiting for one"):
     """What is said where no worker can be used."""
     told: list[str] = []
 
@@ -102,18 +104,23 @@ def refusing(cluster, device="cpu", until="Waiting for one"):
         if until in text:
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), on_cluster(cluster.address, device, None, warn) as engine:
+    with pytest.raises(ZeroDivisionError), on_cluster(address, device, None, warn) as engine:
         engine.workers.wait()
     return told
 
 
+def refused(address, error, text):
+    with pytest.raises(error, match=text), on_cluster(address, "cpu", None, print):
+        pass
+
+
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(cluster_workers, "_SILENT", 0.1)
+    monkeypatch.setattr(cluster_silence, "AFTER", 0.1)
 
 
 def test_no_gpu_is_offered(cluster, impatient):
-    (text,) = refusing(cluster, "cuda")
+    (text,) = refusing(cluster.address, "cuda")
     address = cluster.address
     assert text == (
         f"None of the workers of the scheduler {address} offers a GPU. Waiting for one; this starts one: dask worker {address} "
@@ -123,7 +130,7 @@ def test_no_gpu_is_offered(cluster, impatient):
 
 def test_workers_that_would_compute_other_bits_are_not_used(cluster, impatient, monkeypatch):
     monkeypatch.setattr(cluster_workers, "computed_by", lambda device: computed_by(device) | {"torch": "2.1.0"})
-    *each, last = refusing(cluster)
+    *each, last = refusing(cluster.address)
     version = computed_by("cpu")["torch"]
     assert len(each) == 2
     for text in each:
@@ -132,21 +139,54 @@ def test_workers_that_would_compute_other_bits_are_not_used(cluster, impatient, 
     assert "can be used. Waiting for one" in last
 
 
-def test_workers_without_the_package_and_no_workers(tmp_path, impatient):
-    bare = DaskCluster(tmp_path)
+def test_no_workers(impatient):
+    with LocalCluster(n_workers=0, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=":0") as empty:
+        (text,) = refusing(empty.scheduler_address)
+        address = empty.scheduler_address
+    assert text == (
+        f"The scheduler {address} has no workers. Waiting for one; this starts one: dask worker {address} --nthreads 1"
+    )
+
+
+def test_a_worker_without_the_package(cluster, tmp_path):
+    hidden = tmp_path / "zoneout_lab"
+    hidden.mkdir()
+    (hidden / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'zoneout_lab'\")")
+    cluster.start_worker("bare", env={"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"})
     try:
-        (text,) = refusing(bare)
-        assert text.startswith(
-            f"The scheduler {bare.address} has no workers. Waiting for one; this starts one: dask worker"
-        )
-        hidden = tmp_path / "zoneout_lab"
-        hidden.mkdir()
-        (hidden / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'zoneout_lab'\")")
-        bare.start_worker("bare", env={"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"})
-        *_, text = refusing(bare, until="is not used")
+        with Client(cluster.address, set_as_default=False) as client:
+            client.wait_for_workers(3)
+        *_, text = refusing(cluster.address, until="is not used")
         assert text.endswith("is not used: zoneout_lab is not installed there.")
     finally:
-        bare.close()
+        cluster.kill("bare")
+
+
+def test_it_is_said_once_that_other_tasks_keep_all_workers_busy(cluster, impatient, digits):  # noqa: F811
+    """As it is said, once they are free, that they get ready; a worker that trains is heard of, and no more is said."""
+    said: list[str] = []
+    with Client(cluster.address, set_as_default=False) as other:
+        others = other.map(time.sleep, [2.5, 2.5], pure=False)
+        while sum(map(len, other.processing().values())) < 2:
+            time.sleep(0.05)
+        with on_cluster(cluster.address, "cpu", None, print, said.append) as engine:
+            engine.workers.wait()
+            dict(
+                train_batches(
+                    [RUNS[:1], RUNS[1:2]], *digits, device="cpu", workers=1, report=lambda *_: None, engine=engine
+                )
+            )
+        other.cancel(others)
+    address = cluster.address
+    assert said[0] == (
+        f"All workers of the scheduler {address} (2) are busy with other tasks. Waiting for one to be free; this starts another: "
+        f"dask worker {address} --nthreads 1"
+    )
+    assert sum("busy" in text for text in said) == 1
+    assert said[1:] in (
+        [],
+        [f"Waiting for the workers of the scheduler {address} (2): each is sent the data and gets ready to train."],
+    )
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"address": 5}', '{"address": "tcp://me:hushhush@host:1"}', "\0"])
@@ -159,8 +199,14 @@ def test_a_file_that_is_no_scheduler_file(tmp_path, content):
 
 def test_no_scheduler(monkeypatch):
     monkeypatch.setattr(cluster_connection, "_ANSWER", 0.5)
-    with pytest.raises(UsageError, match="neither an address, such as tcp://host:8786, nor the file"):
+    with pytest.raises(
+        UsageError, match=r"--scheduler nowhere: there is no such file\. .* `dask scheduler --scheduler-file nowhere`"
+    ):
         check_scheduler("nowhere")
+    with pytest.raises(
+        UsageError, match=r"--scheduler host:8786 has no protocol\. An address is like tcp://host:8786\."
+    ):
+        check_scheduler("host:8786")
     with pytest.raises(UsageError, match="the protocol 'ftp' is not known"):
         check_scheduler("ftp://host:8786")
     for junk in (
@@ -176,16 +222,16 @@ def test_no_scheduler(monkeypatch):
         assert "hushhush" not in str(caught.value)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens
-        with (
-            pytest.raises(TryAgainError, match="No Dask scheduler answers at tcp:"),
-            on_cluster(f"tcp://127.0.0.1:{taken.getsockname()[1]}", "cpu", None, print),
-        ):
-            pass
+        refused(f"tcp://127.0.0.1:{taken.getsockname()[1]}", TryAgainError, "No Dask scheduler answers at tcp:")
 
 
-def test_no_certificate():
-    with (
-        pytest.raises(UsageError, match="Dask is not set up for TLS here"),
-        on_cluster("tls://127.0.0.1:9", "cpu", None, print),
-    ):
-        pass
+@pytest.mark.parametrize("reply", [b"HTTP/1.0 200 OK\r\n\r\n", bytes(64)])
+def test_what_answers_is_no_scheduler(reply):
+    """Protected by `ClosingClient`: without it, a thread is left."""
+    before = threading.active_count()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answering = threading.Thread(target=lambda: server.accept()[0].sendall(reply))
+        answering.start()
+        refused(f"tcp://127.0.0.1:{server.getsockname()[1]}", TryAgainError, "No Dask scheduler answers at tcp:")
+        answering.join()
+    assert threading.active_count() == before
