@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dask.config
 import pytest
 from dask_cluster import DaskCluster
-from distributed.security import Security
+from distributed import security
 from small_study import arrays, assert_same_bits
 from typed import SMALL, process
 
@@ -15,7 +14,7 @@ from zoneout_lab.study.cluster_connection import on_cluster
 
 def certificate(folder):
     """The files of a certificate that was just made: the authority's, its own and its key."""
-    made = Security.temporary()
+    made = security.Security.temporary()
     folder.mkdir()
     files = {}
     for name, content in (("ca", made.tls_ca_file), ("cert", made.tls_client_cert), ("key", made.tls_client_key)):
@@ -74,7 +73,7 @@ def refused(address="tls://127.0.0.1:9", *, error=UsageError, **files):
         "comm.tls.client.key": files.get("key"),
     }
     with (
-        dask.config.set({f"distributed.{key}": value and str(value) for key, value in settings.items()}),
+        security.dask.config.set({f"distributed.{key}": value and str(value) for key, value in settings.items()}),
         pytest.raises(error) as caught,
         on_cluster(address, "cpu", None, print),
     ):
