@@ -24,9 +24,9 @@ LONG = [
 ]  # fmt: skip
 
 
-def on(cluster, batches, digits, *, report=lambda *_: None, checkpoints=None, most=None):  # noqa: F811
+def on(address, batches, digits, *, report=lambda *_: None, checkpoints=None, most=None):  # noqa: F811
     warnings: list[str] = []
-    with on_cluster(cluster.address, "cpu", most, warnings.append) as engine:
+    with on_cluster(address, "cpu", most, warnings.append) as engine:
         engine.workers.wait()
         results = train_batches(
             batches, *digits, device="cpu", workers=1, report=report, checkpoints=checkpoints, warn=warnings.append, engine=engine
@@ -39,7 +39,7 @@ def test_the_bits_of_this_process_and_a_failure_costs_its_batch(cluster, digits)
     mixed = [RUNS[0], RUNS[1].model_copy(update={"gradient_epochs": ()})]  # two shapes in one batch are refused
     heard = set()
     there, warnings = on(
-        cluster, [RUNS[:2], mixed, RUNS[2:]], digits, report=lambda n, progress: heard.add(progress.total)
+        cluster.address, [RUNS[:2], mixed, RUNS[2:]], digits, report=lambda n, progress: heard.add(progress.total)
     )
     assert isinstance(there[1], ValueError)
     assert len(there) == 3
@@ -64,11 +64,11 @@ def test_what_is_stopped_is_saved_and_gone_on_with(cluster, digits, tmp_path):  
 
     checkpoints = Checkpoints(tmp_path)  # every five minutes, and when it is stopped
     with pytest.raises(ZeroDivisionError):
-        on(cluster, [LONG[:1], LONG[1:]], digits, report=report, checkpoints=checkpoints)
+        on(cluster.address, [LONG[:1], LONG[1:]], digits, report=report, checkpoints=checkpoints)
     found = {each.runs: each.update for each in checkpoints.usable("cpu")}
     assert found.keys() == {(run.id,) for run in LONG}
     assert all(found.values())
-    there, _ = on(cluster, [RUNS[:2]], digits)  # the workers have nothing left to do
+    there, _ = on(cluster.address, [RUNS[:2]], digits)  # the workers have nothing left to do
     assert len(there[0]) == 2
 
 
@@ -81,13 +81,13 @@ def test_at_most_so_many_at_once(cluster, digits, tmp_path):  # noqa: F811
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        on(cluster, [LONG[:1], LONG[1:]], digits, report=report, checkpoints=Checkpoints(tmp_path), most=1)
+        on(cluster.address, [LONG[:1], LONG[1:]], digits, report=report, checkpoints=Checkpoints(tmp_path), most=1)
     assert seen == {0}
 
 
 def test_a_folder_that_a_worker_does_not_see(cluster, digits, tmp_path):  # noqa: F811
     there, warnings = on(
-        cluster, [RUNS[:2], RUNS[2:]], digits, checkpoints=Checkpoints(tmp_path / "not here" / "checkpoints")
+        cluster.address, [RUNS[:2], RUNS[2:]], digits, checkpoints=Checkpoints(tmp_path / "not here" / "checkpoints")
     )
     assert all(len(result) == 2 for result in there.values())
     assert warnings
