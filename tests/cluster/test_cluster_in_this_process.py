@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import operator
 import threading
+import time
 
 import psutil
 import pytest
@@ -55,12 +57,16 @@ def test_nothing_is_left_behind(threads, tmp_path):
     assert again(0).trained == 2
     assert_same_bits(arrays(here.folder), arrays(again(1).folder))
     before = held()
-    for _ in range(3):
+    for _ in range(4):
         assert again(1).trained == 1
-    assert held() == before
+    until = time.monotonic() + 10
+    while any(map(operator.gt, now := held(), before)) and time.monotonic() < until:
+        time.sleep(0.1)  # the cluster closes its ends in its own time
+    assert not any(map(operator.gt, now, before)), (now, before)
 
 
 def held():
+    """Descriptors, processes and threads."""
     gc.collect()
     this = psutil.Process()
     return this.num_fds(), len(this.children(recursive=True)), threading.active_count()

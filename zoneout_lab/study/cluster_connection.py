@@ -187,5 +187,6 @@ def of_this_machine(device: str) -> dict[str, Any]:
             "versions": provenance.versions(),
             "machine": provenance.machine(device),
             "git": provenance.git_commit(),
+            "cluster": provenance.of_a_cluster(),
         },
     }
