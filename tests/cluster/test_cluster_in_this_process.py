@@ -44,6 +44,7 @@ def test_what_is_stopped_is_saved_and_this_process_goes_on(threads, digits, tmp_
     assert not warnings
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind(threads, tmp_path):
     """Of studies on a cluster, and of a cluster that does not answer."""
     study = small(seeds=1)

@@ -252,7 +252,7 @@ def test_a_worker_that_is_pre_empted_saves_what_it_trains(whole, four, tmp_path)
 
 @pytest.mark.slow
 def test_a_worker_whose_lifetime_ends_saves_what_it_trains(whole, tmp_path, monkeypatch):
-    """As in Slurm, with Dask's nanny. Protected as above, and by `_Crew.moving`: without it, another takes the batch before it is saved."""
+    """As in Slurm, with Dask's nanny. Protected as above. That `_Crew.moving` waits for the save shows only where the other worker is quick."""
     file, _ = whole
     monkeypatch.setenv("NOTED", str(tmp_path / "noted"))
     cluster = DaskCluster(tmp_path)
