@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dask_cluster import DaskCluster
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
@@ -72,16 +71,6 @@ def text8_folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
             left -= file.write(kept[:left])
     yield folder
     (folder / "text8").unlink()
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
-    """A Dask cluster of two workers."""
-    found = DaskCluster(tmp_path_factory.mktemp("cluster"))
-    found.start_worker("a")
-    found.start_worker("b")
-    yield found
-    found.close()
 
 
 @pytest.fixture

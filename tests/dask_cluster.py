@@ -7,15 +7,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 
 class DaskCluster:
-    """A scheduler, and workers without Dask's nanny, which would start another in the place of one that is killed."""
+    """A scheduler, and workers without Dask's nanny, which would start another in the place of one that is killed.
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    All are started with ``env`` added to this process's environment.
+    """
+
+    def __init__(
+        self, folder: Path, port: int = 0, protocol: str = "tcp", env: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.folder, self.file = folder, folder / "scheduler.json"
+        self.protocol, self.env = protocol, env
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.start_scheduler(port)
 
@@ -29,6 +37,8 @@ class DaskCluster:
         self.file.unlink(missing_ok=True)
         self._start(
             "scheduler",
+            "--protocol",
+            self.protocol,
             "--host",
             "127.0.0.1",
             "--port",
@@ -67,6 +77,6 @@ class DaskCluster:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env=os.environ | {"OMP_NUM_THREADS": "1"} | (env or {}),
+                env=os.environ | {"OMP_NUM_THREADS": "1"} | self.env | (env or {}),
                 start_new_session=True,
             )

@@ -23,7 +23,7 @@ DISTRIBUTIONS = packages_distributions()
 OPTIONAL = {
     "tracking": ("zoneout_lab/study/tracking.py",),
     "gpu": ("zoneout_lab/ops/triton/",),
-    "cluster": ("zoneout_lab/training/cluster", "zoneout_lab/study/elsewhere.py"),
+    "cluster": ("zoneout_lab/training/cluster", "zoneout_lab/study/cluster_connection.py"),
 }
 #: installed with the package and imported by another one: who needs it
 INDIRECT = {"h5netcdf": "xarray, to read and write netCDF"}

@@ -27,6 +27,7 @@ STOPPED = "Stopped."
 and_then = ""
 
 _asked: int | None = None
+_asked_of: dict[int, int] = {}  # a thread that alone is to stop → the number
 _careful = 0
 _pipe: tuple[int, int] | None = None
 
@@ -37,25 +38,27 @@ class Stopped(KeyboardInterrupt):
 
 def check() -> None:
     """Raise :class:`Stopped` if a signal has asked to stop. To be called where nothing is half done."""
-    if _asked is not None:
+    if asked() is not None:
         raise Stopped
 
 
 def asked() -> int | None:
-    """The number of the signal that asked to stop, if one has."""
-    return _asked
+    """The number of the signal that asked to stop, if one has: this process, or this thread alone."""
+    return _asked if _asked is not None else _asked_of.get(threading.get_ident())
 
 
-def ask(number: int) -> None:
-    """Note a request to stop, as a signal would."""
+def ask(number: int, thread: int | None = None) -> None:
+    """Note a request to stop, as a signal would; with a ``thread``'s identifier, one to that thread alone."""
     global _asked
-    _asked = number
+    if thread is None:
+        _asked = number
+    else:
+        _asked_of[thread] = number
 
 
 def take_back() -> None:
-    """Forget a request that :func:`ask` noted for something which has ended."""
-    global _asked
-    _asked = None
+    """Forget a request to this thread alone: what it was for has ended."""
+    _asked_of.pop(threading.get_ident(), None)
 
 
 def exit_code(number: int) -> int:

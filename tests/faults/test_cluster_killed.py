@@ -16,8 +16,8 @@ from small_study import arrays, assert_same_bits, manifest
 from typed import process, start
 
 from zoneout_lab import load_study
+from zoneout_lab.study.cluster_connection import on_cluster
 from zoneout_lab.study.driver import Watcher
-from zoneout_lab.study.elsewhere import on_cluster
 from zoneout_lab.study.run import run_study
 from zoneout_lab.tasks import make_task
 from zoneout_lab.training import Checkpoints, train_batches
@@ -163,6 +163,7 @@ def test_the_scheduler_killed(whole, four, tmp_path):
     assert done.code == 0, done.errors
     assert "go on from a checkpoint" in done.errors
     assert_as_if_nothing_had_happened(study, out)
+    assert BATCHES < len(executions(tmp_path)) <= BATCHES + AT_ONCE  # what was being trained has moved
 
 
 @pytest.mark.slow
@@ -209,14 +210,34 @@ def test_the_driver_asked_to_stop(whole, four, tmp_path, number):
     assert len(list(out.glob("killed-*/checkpoints/*/*.pt"))) == len(list(out.glob("killed-*/checkpoints/*")))
 
 
-@pytest.mark.slow
-def test_a_worker_that_is_pre_empted_saves_what_it_trains(whole, four, tmp_path):
-    """Protected by `cluster_task._watched`, which sees that the worker is closed: without it the first checkpoint comes after five minutes."""
-    file, _ = whole
+def saved_of_a_long_run(file, cluster, tmp_path, *, report=lambda *_: None, warn=print) -> int:
+    """The update that the last checkpoint is of, once ``report`` or ``warn`` has raised ZeroDivisionError."""
     study = load_study(str(file))
     long = study.model_copy(update={"change": study.change | {"training.epochs": 10**5}}).resolved()
     batch = long.runs()[:1]
     checkpoints = Checkpoints(tmp_path / "checkpoints")
+    with long.code.in_use(), on_cluster(cluster.address, "cpu", None, print) as engine:
+        task = make_task(long.task, long.setting().options)
+        results = train_batches(
+            [batch],
+            task,
+            task.load(),
+            device="cpu",
+            workers=1,
+            report=report,
+            checkpoints=checkpoints,
+            warn=warn,
+            engine=engine,
+        )
+        with pytest.raises(ZeroDivisionError):
+            list(results)
+    return checkpoints.update_of(batch)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_pre_empted_saves_what_it_trains(whole, four, tmp_path):
+    """Protected by `cluster_task._watched`, which sees that the worker is closed: without it the first checkpoint comes after five minutes."""
+    file, _ = whole
     killed: list[str] = []
 
     def report(_number, progress):
@@ -226,14 +247,32 @@ def test_a_worker_that_is_pre_empted_saves_what_it_trains(whole, four, tmp_path)
                 four.kill(name, signal.SIGTERM)
             raise ZeroDivisionError
 
-    with long.code.in_use(), on_cluster(four.address, "cpu", None, print) as engine:
-        task = make_task(long.task, long.setting().options)
-        results = train_batches(
-            [batch], task, task.load(), device="cpu", workers=1, report=report, checkpoints=checkpoints, engine=engine
-        )
-        with pytest.raises(ZeroDivisionError):
-            list(results)
-    assert checkpoints.update_of(batch) > 50
+    assert saved_of_a_long_run(file, four, tmp_path, report=report) > 50
+
+
+@pytest.mark.slow
+def test_a_worker_whose_lifetime_ends_saves_what_it_trains(whole, tmp_path, monkeypatch):
+    """As in Slurm, with Dask's nanny. Protected as above. That `_Crew.moving` waits for the save shows only where the other worker is quick."""
+    file, _ = whole
+    monkeypatch.setenv("NOTED", str(tmp_path / "noted"))
+    cluster = DaskCluster(tmp_path)
+    seen: list[int] = []
+    lost: list[int] = []
+
+    def report(_number, progress):
+        if lost:
+            seen.append(progress.done)
+            raise ZeroDivisionError
+        if not seen:
+            cluster.start_worker("b")
+        seen.append(progress.done)
+
+    try:
+        cluster.start_worker("a", "--nanny", "--lifetime", "60s")
+        saved_of_a_long_run(file, cluster, tmp_path, report=report, warn=lambda _: lost.append(seen[-1]))
+    finally:
+        cluster.close()
+    assert seen[-1] >= lost[0] > 0
 
 
 @pytest.mark.slow

@@ -119,8 +119,8 @@ def run(
     """Run what is missing of a study and write its report. The same command again does what is still missing."""
     from zoneout_lab.cli.progress import watching
     from zoneout_lab.study import provenance
+    from zoneout_lab.study.cluster_connection import check_scheduler
     from zoneout_lab.study.device import check_device, why_missing
-    from zoneout_lab.study.elsewhere import check_scheduler
     from zoneout_lab.study.run_tasks import run_tasks
     from zoneout_lab.tasks import task_name
 

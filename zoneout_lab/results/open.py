@@ -20,6 +20,8 @@ EXPORT = "study.nc"
 
 #: what runs record of where they ran, gathered into the distinct values of the whole study
 _OF_RUNS = ("versions", "machine", "git", "data", "engine")
+#: what only some record
+_OF_SOME = ("score", "unmeasured", "cluster")
 
 
 def open_results(path: str | Path) -> xr.DataTree:
@@ -38,8 +40,8 @@ def open_results(path: str | Path) -> xr.DataTree:
     - ``reached`` (seeds) where the study declares looks, ``looks`` where it was judged, ``earlier_looks`` where its runs were judged before
       without that being declared;
     - ``taken_over`` (folder → how many runs) where runs came from other folders;
-    - lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences) and ``score`` (what the
-      task is judged by) of the runs.
+    - lists of the distinct ``versions``, ``machine``, ``git``, ``data``, ``engine`` (what computed the recurrences), ``cluster`` (which machine and
+      worker of one, to be counted) and ``score`` (what the task is judged by) of the runs.
 
     Raises InputRefusedError where there is nothing to open, IntegrityError where a file is not what was written.
 
@@ -65,7 +67,7 @@ def open_runs(folder: Path) -> xr.DataTree:
     recorded, entries = _recorded(folder)
     alike: Described = {}
     runs = [(_read_run(folder, run_id, entry, alike), str(entry["sha256"])) for run_id, entry in entries.items()]
-    said = {key: _distinct(_said(run, key) for run, _ in runs) for key in (*_OF_RUNS, "score")}
+    said = {key: _distinct(_said(run, key) for run, _ in runs) for key in (*_OF_RUNS, "score", "cluster")}
     said["unmeasured"] = [
         {"arm": run["/"].attrs["arm"], "seed": int(run["/"].attrs["seed"])} | each
         for run, _ in runs
@@ -97,7 +99,7 @@ def from_export(folder: Path, *, hashed: bool) -> xr.DataTree | None:
         return None  # it is made of the runs' files, and can be made again
     if hashed and any(schema.digest(_file(folder, entry)) != entry["sha256"] for entry in entries.values()):
         return None  # reading it names the one that is damaged
-    said = {key: schema.provenance(tree, key) or [] for key in (*_OF_RUNS, "score", "unmeasured")}
+    said = {key: schema.provenance(tree, key) or [] for key in (*_OF_RUNS, *_OF_SOME)}
     tree["provenance"].attrs = schema.encoded(_record(recorded, entries, said))
     return tree
 
@@ -188,7 +190,7 @@ def _record(recorded: Mapping[str, Any], entries: Mapping[str, Any], said: Mappi
         record["taken_over"] = dict(sorted(taken.items()))
     if written := _distinct(entry.get("written") for entry in entries.values()):
         record["written"] = written  # manifests may say when each run was written
-    return record | {key: said[key] for key in ("score", "unmeasured") if said[key]}  # older runs do not say
+    return record | {key: said[key] for key in _OF_SOME if said[key]}  # older runs do not say
 
 
 def _said(run: Mapping[str, Group], key: str) -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
+import uuid
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
+_WORKER = uuid.uuid4().hex[:12]
 _PACKAGES = ("torch", "numpy", "scipy", "xarray", "optuna", "mlflow", "scikit-learn")
 
 
@@ -37,6 +42,15 @@ def machine(device: str = "cpu") -> dict[str, str | int]:
     return found
 
 
+def of_a_cluster() -> dict[str, str]:
+    """Which of a cluster's machines and workers this is: names that tell them apart and nothing else, so that they can be counted.
+
+    >>> of_a_cluster() == of_a_cluster()
+    True
+    """
+    return {"machine": hashlib.sha256(_boot().encode()).hexdigest()[:12], "worker": _WORKER}
+
+
 def git_commit() -> str | None:
     """The commit of the checkout this package runs from, ``+changes`` where files differ from it; None outside a checkout."""
     root = Path(__file__).parents[2]
@@ -54,6 +68,14 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _boot() -> str:
+    """What the processes of one machine have in common, until it starts anew."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    except OSError:
+        return f"{platform.node()} {psutil.boot_time()}"
 
 
 def _processor() -> str:

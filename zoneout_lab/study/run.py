@@ -13,11 +13,11 @@ from pathlib import Path
 from zoneout_lab import schema
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study import provenance
+from zoneout_lab.study.cluster_connection import check_scheduler, on_cluster
 from zoneout_lab.study.databases import TRACKING_VARIABLE
 from zoneout_lab.study.design import check_metrics, refuse_unless_forced
 from zoneout_lab.study.device import check_device, why_missing
 from zoneout_lab.study.driver import Driver, Watcher, origin
-from zoneout_lab.study.elsewhere import check_scheduler, on_cluster
 from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
 from zoneout_lab.study.mirror import INSTALL, Mirror, check_named, mlflow_mirror, optuna_mirror
 from zoneout_lab.study.mirroring import Mirrors
@@ -105,7 +105,9 @@ def run_study(
         else:
             check_scheduler(scheduler)
             why_missing(device)
-            cluster = cache(lambda: stack.enter_context(on_cluster(scheduler, device, workers, watcher.warn)))
+            cluster = cache(
+                lambda: stack.enter_context(on_cluster(scheduler, device, workers, watcher.warn, watcher.say))
+            )
         here = 0 if cluster else workers or default_workers(device)
         study.runs(1)  # an arm that cannot be asked for its masks is refused before anything is made
         check_metrics(study)

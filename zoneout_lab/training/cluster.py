@@ -28,6 +28,7 @@ from zoneout_lab.training.failures import Deaths, given_up, named, to_be_sent
 from zoneout_lab.training.replicas import Progress
 
 _PATIENCE = 7.0  # seconds for workers to save what they train; the driver's own are few more
+_SAVING = 5.0  # seconds for a worker that is closed to save what it trained: for Dask it is gone before
 _TRANSFER = 60.0  # seconds to send data to a worker
 _FETCH = 5.0  # seconds to fetch a result before looking whether to stop
 
@@ -42,7 +43,7 @@ class OnCluster:
     def __call__(self, batches: Batches, work: Work) -> Iterator[tuple[int, Result]]:
         crew = _Crew(batches, work, self.workers, self.most)
         try:
-            while crew.waiting or crew.busy:
+            while crew.waiting or crew.busy or crew.moving:
                 if interrupts.asked() is not None:
                     yield from crew.stop()  # what is finished is not to be lost
                     interrupts.check()
@@ -61,6 +62,7 @@ class _Crew:
     most: int | None
     waiting: deque[int] = field(init=False)
     busy: list[Member] = field(default_factory=list)
+    moving: dict[int, float] = field(default_factory=dict)  # a lost worker's batch → when another may take it
     deaths: Deaths = field(init=False)
     warned: set[str] = field(default_factory=set)
 
@@ -82,10 +84,13 @@ class _Crew:
                         f"The worker {member.address} was lost while it trained {named(self.batches[number])}; another goes on from their "
                         "last checkpoint if there is one."
                     )
-                    self.waiting.appendleft(number)
+                    self.moving[number] = time.monotonic() + (_SAVING if self.work.checkpoints is not None else 0.0)
 
     def give(self) -> None:
         """Give each worker that has none a batch."""
+        for number in [each for each, since in self.moving.items() if time.monotonic() >= since]:
+            del self.moving[number]
+            self.waiting.appendleft(number)
         for member in self.workers.ready:
             if not self.waiting or len(self.busy) >= (self.most or len(self.batches)):
                 return

@@ -36,8 +36,7 @@ EVERY = 0.5
 # a worker with several threads trains one batch at a time: what training sets is the process's
 _turn = threading.Lock()
 _change = threading.Lock()
-_training = ""  # key of the batch in training
-_told = False  # it was told to stop
+_training: dict[str, int] = {}  # key of a batch → the thread that it trains in
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def perform(job: Job, data: Data) -> Result | None:
             f"{worker.address} does not see {checkpoints.folder.parent}: what it trains is saved nowhere.",
         )
         checkpoints = None
-    with _turn, _watched(worker, job) as now, prepared_process(job.device), job.code.in_use():
+    with _watched(worker, job) as now, _turn, prepared_process(job.device), job.code.in_use():
         try:
             outcomes = train(
                 job.batch,
@@ -97,17 +96,15 @@ def perform(job: Job, data: Data) -> Result | None:
 
 def stop(keys: Sequence[str]) -> None:
     """Stop what this worker trains, if it is one of these batches. It is saved first."""
-    global _told
     with _change:
-        if _training in keys and interrupts.asked() is None:
-            _told = True
-            interrupts.ask(signal.SIGTERM)
+        for key in keys:
+            if key in _training:
+                interrupts.ask(signal.SIGTERM, _training[key])
 
 
 @contextmanager
 def _watched(worker: Worker, job: Job) -> Iterator[list[Progress]]:
     """While this is open, the last in the list is told to the driver, and the request to stop is noted where there is reason to stop."""
-    global _training, _told
     now: list[Progress] = []
     over = threading.Event()
 
@@ -122,7 +119,7 @@ def _watched(worker: Worker, job: Job) -> Iterator[list[Progress]]:
                 now.clear()
 
     with _change:
-        _training, _told = job.key, False
+        _training[job.key] = threading.get_ident()
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
@@ -131,9 +128,8 @@ def _watched(worker: Worker, job: Job) -> Iterator[list[Progress]]:
         over.set()
         thread.join()
         with _change:
-            _training = ""
-            if _told:
-                interrupts.take_back()
+            del _training[job.key]
+            interrupts.take_back()
 
 
 def _tell(worker: Worker, job: Job, kind: str, *what: Any) -> None:

@@ -21,12 +21,12 @@ from zoneout_lab import interrupts
 from zoneout_lab.errors import TryAgainError, told
 from zoneout_lab.training import cluster_task
 from zoneout_lab.training.checkpoint import computed_by, difference
+from zoneout_lab.training.cluster_silence import Silence
 
 #: what a worker says of itself: as ``describe`` of :class:`Workers` has it, and ``computed_by``
 About = Mapping[str, Any]
 
 _LOOKS_EVERY = 1.0  # seconds between two looks at which workers there are
-_SILENT = 5.0  # seconds without any worker before that is said
 _ANSWER = 10.0  # seconds for the scheduler to answer
 
 
@@ -51,6 +51,19 @@ class Member:
     job: Future[Any] | None = None
 
 
+class ClosingClient(Client):  # type: ignore[misc]  # distributed has no types
+    """A client that leaves nothing behind where it cannot connect. Dask's leaves a thread, and an error of its own at exit."""
+
+    def start(self, **how: Any) -> None:
+        try:
+            super().start(**how)
+        except BaseException:
+            with suppress(OSError):
+                self.close(timeout=2)
+            self._loop_runner.stop()
+            raise
+
+
 class Workers:
     """The workers of a cluster that can train on a device and compute what this process would.
 
@@ -60,10 +73,16 @@ class Workers:
         describe: called with the device on each worker, once. It returns ``missing``, why it cannot train there, or ``""``; ``memory``,
             bytes for what trains there at once on its host; and what else is of use, such as ``origin``, for the record of a run.
         warn: told of workers that cannot be used, and when there are none.
+        say: told what is waited for, where nothing comes from any worker for a while.
     """
 
     def __init__(
-        self, client: Client, device: str, describe: Callable[[str], About], warn: Callable[[str], None]
+        self,
+        client: Client,
+        device: str,
+        describe: Callable[[str], About],
+        warn: Callable[[str], None],
+        say: Callable[[str], None],
     ) -> None:
         self.client, self.device, self.warn = client, device, warn
         self.members: dict[str, Member] = {}
@@ -71,8 +90,9 @@ class Workers:
         self._describe, self._unfit = describe, set[tuple[str, str]]()
         self._events: deque[list[Any]] = deque()
         self._news = threading.Event()
-        self._looked = self._since = 0.0
-        self._said = ""
+        self._looked = 0.0
+        start = f"dask worker {client.scheduler.address} --nthreads 1{' --resources GPU=1' if self._on_gpu else ''}"
+        self._silence = Silence(client, start, warn, say)
         client.subscribe_topic(self.topic, self._hear)
 
     @property
@@ -127,7 +147,9 @@ class Workers:
                 self.members[address].takes_tasks = state["status"] == "running"
             elif (address, state["local_directory"]) not in self._unfit:
                 self._greet(address, state)
-        self._say_if_none(found)
+        if lost:
+            self._silence.end()  # others may take their places in a moment
+        self._say_what_is_waited_for(found)
         return lost
 
     def leave_out(self, member: Member) -> None:
@@ -181,6 +203,7 @@ class Workers:
                 return
             missing = isinstance(error, ModuleNotFoundError) and "zoneout_lab" in str(error)
             why = "zoneout_lab is not installed there" if missing else f"it cannot say what it is ({told(error)})"
+        self._silence.end()
         if not why:
             member.about = about
             return
@@ -188,26 +211,19 @@ class Workers:
         self._unfit.add((member.address, member.directory))
         self.warn(f"The worker {member.address} is not used: {why.rstrip('.')}.")
 
-    def _say_if_none(self, found: Mapping[str, Any]) -> None:
-        """Say what is missing, once, where there has been no worker for a while."""
-        now = time.monotonic()
+    def _say_what_is_waited_for(self, found: Mapping[str, Any]) -> None:
         if self.members:
-            self._since, self._said = 0.0, ""
+            training = {each.address: each.key for each in self.members.values() if each.job is not None}
+            asked = {each.address: each.hello.key for each in self.members.values() if not each.about}
+            self._silence.some(found, training or asked, training=bool(training))
             return
-        self._since = self._since or now
         scheduler = self.client.scheduler.address
-        text = f"The scheduler {scheduler} has no workers."
-        if found:
-            text = f"None of the workers of the scheduler {scheduler} " + (
-                "offers a GPU." if self._on_gpu else "can be used."
-            )
-        if now >= self._since + _SILENT and text != self._said:
-            self._said = text
-            gpu = " --resources GPU=1" if self._on_gpu else ""
-            self.warn(f"{text} Waiting for one; this starts one: dask worker {scheduler} --nthreads 1{gpu}")
+        why = f"None of the workers of the scheduler {scheduler} {'offers a GPU' if self._on_gpu else 'can be used'}."
+        self._silence.none(why if found else f"The scheduler {scheduler} has no workers.")
 
     def _hear(self, event: tuple[float, list[Any]]) -> None:
         self._events.append(list(event[1]))
+        self._silence.end(trains=True)
         self._news.set()
 
 

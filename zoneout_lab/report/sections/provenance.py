@@ -20,10 +20,11 @@ def build(data: ReportData) -> Section:
             ("Own code", "code"),
             ("Libraries", "versions"),
             ("Machine", "machine"),
+            ("Cluster", "cluster"),
             ("Recurrences", "engine"),
             ("Runs taken over from", "taken_over"),
         )
-        if (records := _records(data.study.get(key) if key == "code" else data.recorded(key), key))
+        if (records := _records(_recorded(data, key), key))
     ]
     return Section(
         "provenance",
@@ -36,6 +37,20 @@ def build(data: ReportData) -> Section:
             # arms whose seeds vary different kinds of randomness share less: their own section says what
             "shared": data.trained_here and len(set(what_varies(data.study).values())) < 2,
         },
+    )
+
+
+def _recorded(data: ReportData, key: str) -> Any:
+    if key == "code":
+        return data.study.get(key)
+    found = data.recorded(key)
+    if key != "cluster" or not isinstance(found, list):
+        return found
+    each = [record for record in found if isinstance(record, Mapping)]
+    return (
+        {f"{name}s": len({str(record.get(name)) for record in each}) for name in ("machine", "worker")}
+        if each
+        else None
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,24 +26,28 @@ if TYPE_CHECKING:
 
 _ANSWER = 10.0  # seconds for a scheduler to answer
 _PROTOCOLS = ("tcp", "tls", "ws", "wss")
+_HOST_AND_PORT = re.compile(r"[^/\s]+:\d+")
+_TLS = "docs/cluster.md says how Dask is set up for TLS, under Who may connect."
 
 
-def check_scheduler(scheduler: str) -> None:
-    """Raise UsageError for what is neither the address nor the file of a scheduler, and where Dask is not installed.
+def check_scheduler(scheduler: str) -> str:
+    """The address that is named, or is in the file that is named. Raises UsageError where there is none, and where Dask is not installed.
 
     >>> check_scheduler("somewhere:8786")
     Traceback (most recent call last):
-    zoneout_lab.errors.UsageError: --scheduler 'somewhere:8786' is neither an address, such as tcp://somewhere:8786, nor the file that `dask scheduler --scheduler-file` writes.
+    zoneout_lab.errors.UsageError: --scheduler somewhere:8786 has no protocol. An address is like tcp://somewhere:8786.
     """
     protocol, colon, _ = scheduler.partition("://")
     if colon and protocol not in _PROTOCOLS:
         raise UsageError(
             f"--scheduler {scheduler!r}: the protocol {protocol!r} is not known. Known: {', '.join(_PROTOCOLS)}."
         )
+    if not colon and _HOST_AND_PORT.fullmatch(scheduler):
+        raise UsageError(f"--scheduler {scheduler} has no protocol. An address is like tcp://{scheduler}.")
     if not colon and not Path(scheduler).is_file():
         raise UsageError(
-            f"--scheduler {scheduler!r} is neither an address, such as tcp://{scheduler if ':' in scheduler else 'host:8786'}, nor the file "
-            "that `dask scheduler --scheduler-file` writes."
+            f"--scheduler {scheduler}: there is no such file. A scheduler writes it once it is started as `dask scheduler --scheduler-file "
+            f"{scheduler}`; or give its address, which is like tcp://host:8786."
         )
     address = scheduler if colon else _address_in(Path(scheduler))
     if fault := _fault_of(address):
@@ -54,6 +59,7 @@ def check_scheduler(scheduler: str) -> None:
             "--scheduler needs Dask, which is not installed here; workers need it too. To install it: pip install "
             '"zoneout-lab[cluster]".'
         )
+    return address
 
 
 def _address_in(file: Path) -> str:
@@ -99,36 +105,67 @@ def _fault_of(address: str) -> str:
 
 
 @contextmanager
-def on_cluster(scheduler: str, device: str, most: int | None, warn: Callable[[str], None]) -> Iterator[OnCluster]:
+def on_cluster(
+    scheduler: str,
+    device: str,
+    most: int | None,
+    warn: Callable[[str], None],
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[OnCluster]:
     """The engine of a scheduler's workers that can train on a device, at ``most`` so many at once; what Dask logs meanwhile is not shown.
 
-    Raises TryAgainError where the scheduler does not answer, UsageError where :func:`check_scheduler` does and where TLS is not set up.
+    ``say`` is told what is waited for where nothing comes from any worker for a while.
+
+    Raises TryAgainError where the scheduler does not answer, UsageError where :func:`check_scheduler` does and where certificates are wrong.
     """
-    check_scheduler(scheduler)
-    from distributed import Client
+    address = check_scheduler(scheduler)
+    from distributed.comm.core import CommClosedError
 
     from zoneout_lab.training.cluster import OnCluster
-    from zoneout_lab.training.cluster_workers import Workers
+    from zoneout_lab.training.cluster_workers import ClosingClient, Workers
 
-    where = {"address": scheduler} if "://" in scheduler else {"scheduler_file": scheduler}
+    encrypted = address.startswith(("tls:", "wss:"))
+    if encrypted:
+        _check_certificates(address)
     with quiet("distributed", "distributed.client", "tornado", "tornado.application", level=logging.CRITICAL + 1):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of versions that differ; what matters of them is compared
-                client = Client(**where, timeout=_ANSWER, set_as_default=False, name="zoneout-lab")
-        except TypeError as error:  # how Dask says that it has no certificate
-            raise UsageError(
-                f"--scheduler {scheduler}: Dask is not set up for TLS here ({told(error)}). docs/cluster.md says how, under Who may connect."
-            ) from error
-        except (OSError, TimeoutError, ValueError) as error:
+                client = ClosingClient(address, timeout=_ANSWER, set_as_default=False, name="zoneout-lab")
+        except Exception as error:  # what answers may be no scheduler at all
+            if encrypted and isinstance(error, CommClosedError):
+                raise UsageError(
+                    f"The scheduler at {address} and this command do not accept each other's certificates, or it does not use TLS "
+                    f"({told(error)}). {_TLS}"
+                ) from error
             raise TryAgainError(
-                f"No Dask scheduler answers at {scheduler} ({told(error)}). Start it with `dask scheduler`, and the same command again."
+                f"No Dask scheduler answers at {address} ({told(error)}). Start it with `dask scheduler`, and the same command "
+                "again. The address of one that uses TLS begins with tls://."
             ) from error
-        workers = Workers(client, device, of_this_machine, warn)
+        workers = Workers(client, device, of_this_machine, warn, say)
         try:
             yield OnCluster(workers, most)
         finally:
             workers.close()
+
+
+def _check_certificates(address: str) -> None:
+    """Raise UsageError where Dask has no certificate here, or one that cannot be read. Its client would, too, and then be waited for at exit."""
+    from distributed.security import Security
+
+    security = Security()
+    try:
+        found = security.get_connection_args("client")["ssl_context"]
+    except OSError as error:
+        named = (security.tls_ca_file, security.tls_client_cert, security.tls_client_key)
+        files = ", ".join(
+            each for each in named if each and "\n" not in each
+        )  # others are certificates, not their files
+        raise UsageError(
+            f"--scheduler {address}: the certificates that Dask is set up with cannot be used ({told(error)}): {files}. {_TLS}"
+        ) from error
+    if found is None:
+        raise UsageError(f"--scheduler {address}: Dask has no certificate here. {_TLS}")
 
 
 def of_this_machine(device: str) -> dict[str, Any]:
@@ -150,5 +187,6 @@ def of_this_machine(device: str) -> dict[str, Any]:
             "versions": provenance.versions(),
             "machine": provenance.machine(device),
             "git": provenance.git_commit(),
+            "cluster": provenance.of_a_cluster(),
         },
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from own_files import HELPERS, written
 from test_own_parts_run import manifest, numbers, run
 
-from zoneout_lab import schema
+from zoneout_lab import open_results, schema
 
 
 def test_two_studies_of_the_same_names_on_the_same_workers(cluster, tmp_path):
@@ -21,6 +21,15 @@ def test_two_studies_of_the_same_names_on_the_same_workers(cluster, tmp_path):
     record = schema.read_tree(there[0].folder / entry["file"])["provenance"].attrs
     assert '"device": "cpu"' in record["machine"]
     assert record["engine"].startswith('"cpu')
+    # how many trained it, and not where they are
+    page = (there[0].folder / "report.html").read_text()
+    workers = {item["worker"] for item in schema.provenance(open_results(there[0].folder), "cluster")}
+    assert (
+        f"<h3>Cluster</h3>\n<dl>\n<div><dt>machines</dt><dd>1</dd></div>\n<div><dt>workers</dt><dd>{len(workers)}</dd></div>"
+        in page
+    )
+    assert "<h3>Cluster</h3>" not in (here[0].folder / "report.html").read_text()
+    assert "127.0.0.1" not in "".join(map(str, record.values()))
 
 
 def test_nothing_to_do_needs_no_cluster(tmp_path):
