@@ -268,9 +268,12 @@ def test_an_older_manifest_is_unprotected_and_compared_with_the_files(ran, copy_
     unseal(folder)
     assert verify(folder)[0].note == "older than its own SHA-256: it is unprotected"
     assert damages(folder) == []
+    (folder / "spec.json").write_text(json.dumps(manifest(folder)["study"]))  # as it may have been written then
+    assert damages(folder) == []
     text = (folder / manifests.FILE).read_text()
     (folder / manifests.FILE).write_text(text.replace('"status": "finished"', '"status": "diverged"', 1))
     assert damages(folder) == [manifests.FILE]
+    assert verify(folder)[0].note == "older than its own SHA-256: it is unprotected"
     (folder / manifests.FILE).write_text(text)
     assert any("with its SHA-256" in said for said in repaired(folder))
     assert manifests.is_sealed(folder)
