@@ -134,6 +134,7 @@ def test_what_is_wrong_with_an_old_one(folder, text, words):
     with pytest.raises(IntegrityError, match=words) as error:
         manifest.read(put(folder, text))
     assert f"verify --repair {folder}" in str(error.value)
+    assert "Error(" not in str(error.value)
 
 
 def test_without_one_there_is_no_results_folder(tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5netcdf
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -62,6 +63,15 @@ def test_any_program_for_netcdf_finds_the_dimensions() -> None:
         assert dict(file["gradients"].dimensions.items()).keys() == {"epoch", "layer", "time"}
         assert file["gradients/norm"].dimensions == ("epoch", "layer", "time")
         assert file["gradients/norm"].attrs["_FillValue"] != file["gradients/norm"].attrs["_FillValue"]  # NaN
+
+
+def test_no_two_dimensions_of_a_file_have_one_number() -> None:
+    numbers: list[int] = []
+    with h5py.File(io.BytesIO(netcdf.written(run(), packed)), "r") as file:
+        for group in ("metrics", "gradients"):
+            scales = [each for each in file[group].values() if each.attrs.get("CLASS") == b"DIMENSION_SCALE"]
+            numbers += [int(each.attrs["_Netcdf4Dimid"]) for each in scales]
+    assert sorted(numbers) == [0, 1, 2, 3]
 
 
 def test_the_same_tree_has_the_same_bytes() -> None:

@@ -112,6 +112,22 @@ def test_what_is_not_whole_is_trained_again(tmp_path, whole, damage):
     assert_same_bits(arrays(folder), arrays(whole))
 
 
+def test_lines_are_made_of_what_the_files_say(tmp_path, whole):
+    folder = Path(shutil.copytree(whole, tmp_path / whole.name))
+    content, runs = manifest(folder), STUDY.resolved().runs()
+    warnings: list[str] = []
+    store = Store(folder, content | {"runs": {}})
+    missing = folder / content["runs"][runs[0].id]["file"]
+    missing.rename(tmp_path / "away.nc")
+    assert adopt(store, runs, "error", warnings.append, phase=stores.CONFIRM) == runs[1:]
+    lines = manifest(folder)["runs"]
+    assert lines == {each.id: content["runs"][each.id] | {"written": lines[each.id]["written"]} for each in runs[1:]}
+    (folder / "MANIFEST.json").write_text("left alone")
+    assert adopt(store, runs[:1], "error", warnings.append, phase=stores.CONFIRM) == []
+    assert (folder / "MANIFEST.json").read_text() == "left alone"
+    assert warnings == []
+
+
 def test_lines_that_were_not_due_are_written_while_the_next_runs_train(tmp_path, monkeypatch):
     """The next run may take hours, and `status` would not know of those before it."""
     monkeypatch.setattr(stores, "_RARER", 1e9)

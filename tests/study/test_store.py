@@ -22,6 +22,7 @@ from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 from zoneout_lab.parts import Code
 from zoneout_lab.parts.code import File
 from zoneout_lab.settings import Run
+from zoneout_lab.study import store as stores
 from zoneout_lab.study.store import (
     CONFIRM,
     TUNE,
@@ -232,6 +233,26 @@ def test_what_could_not_be_measured_is_in_the_file():
         {"group": "g", "epoch": 0, "error": "why"},
         {"group": "g", "epoch": 1, "error": "again"},
     ]
+
+
+def test_the_manifest_is_written_where_it_lacks_lines_and_not_otherwise(tmp_path, monkeypatch):
+    store = opened(tmp_path)
+    path = store.folder / manifests.FILE
+    path.write_text("left alone")
+    with store.settled():
+        store.save_if_due()
+    assert path.read_text() == "left alone"
+    monkeypatch.setattr(stores, "_RARER", 0)
+    store.add(outcome(RUNS[0], [0.5], best=1), STUDY.score, {})
+    assert len(manifests.read(store.folder)["runs"]) == 1
+    path.write_text("left alone")
+    monkeypatch.setattr(stores, "_RARER", 1e9)
+    with store.settled():
+        store.save_if_due()
+    with store.settled():
+        store.add(outcome(RUNS[1], [0.5], best=1), STUDY.score, {})
+        assert path.read_text() == "left alone"
+    assert len(manifests.read(store.folder)["runs"]) == 2
 
 
 # ---- leftovers

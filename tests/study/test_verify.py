@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from small_study import arrays, assert_same_bits, file_of, manifest, run, small, snapshot
 
 from zoneout_lab import Arm, Zoneout, schema
@@ -20,6 +21,7 @@ from zoneout_lab.study.repair import _is_of, _is_run, repair
 from zoneout_lab.study.store import CONFIRM, TUNE, only_driver, read_manifest
 from zoneout_lab.study.tuning import searched
 from zoneout_lab.study.verify import verify
+from zoneout_lab.tasks.corpus import characters
 
 STUDY = small(gradient_epochs=(1,))
 
@@ -266,9 +268,12 @@ def test_an_older_manifest_is_unprotected_and_compared_with_the_files(ran, copy_
     unseal(folder)
     assert verify(folder)[0].note == "older than its own SHA-256: it is unprotected"
     assert damages(folder) == []
+    (folder / "spec.json").write_text(json.dumps(manifest(folder)["study"]))  # as it may have been written then
+    assert damages(folder) == []
     text = (folder / manifests.FILE).read_text()
     (folder / manifests.FILE).write_text(text.replace('"status": "finished"', '"status": "diverged"', 1))
     assert damages(folder) == [manifests.FILE]
+    assert verify(folder)[0].note == "older than its own SHA-256: it is unprotected"
     (folder / manifests.FILE).write_text(text)
     assert any("with its SHA-256" in said for said in repaired(folder))
     assert manifests.is_sealed(folder)
@@ -286,14 +291,75 @@ def test_leftovers_are_removed_and_what_is_being_written_by_others_is_not(ran, c
     assert [path.exists() for path in (*left, *others)] == [False, False, True, True]
 
 
-def test_damaged_checkpoints_and_codes_are_removed(ran, copy_of, tmp_path):
+def test_a_damaged_checkpoint_is_removed(ran, copy_of):
     folder = copy_of(ran)
     place = folder / "checkpoints" / "0123456789abcdef"
     place.mkdir(parents=True)
-    (place / "runs.json").write_text("{}")
+    about = {"runs": ["0123456789abcdef"], "computed_by": {"torch": "2.11"}}
+    (place / "runs.json").write_text(json.dumps(about))
+    torch.save(about | {"state": torch.zeros(2)}, place / "x.pt")
+    whole = (place / "x.pt").rename(place / f"000000002-{schema.digest(place / 'x.pt')}.pt")
     (place / f"000000001-{'0' * 64}.pt").write_bytes(b"x")
+    (row,) = (row for row in verify(folder) if row.what == "checkpoints")
+    assert row.count == 3
     assert damages(folder) == [f"000000001-{'0' * 64}.pt"]
     assert len(repaired(folder)) == 1
+    assert damages(folder) == []
+    (place / "runs.json").write_text(json.dumps(about | {"runs": ["fedcba9876543210"]}))
+    assert damages(folder) == ["runs.json"]
+    repaired(folder)
+    assert [path.name for path in place.iterdir()] == [whole.name]
+
+
+def test_damaged_codes_of_texts_are_removed(ran, copy_of, tmp_path):
+    folder, book = copy_of(ran), tmp_path / "book.txt"
+    book.write_text("zone in, zone out\n" * 50)
+    characters([book])
+    (place,) = (tmp_path / "cache").rglob("codes/*")
+    assert damages(folder) == []
+    flip(place / "codes", 3, 0)
+    (row,) = (row for row in verify(folder) if row.what == "codes of texts")
+    assert (row.count, [damage.path for damage in row.damages]) == (1, [place])
+    assert repaired(folder) == [f"Removed {place}, the damaged codes of a text."]
+    assert not place.exists()
+
+
+def with_code(folder: Path) -> list[Path]:
+    """A study's folder with copies of three files: one as it was written, one that was changed, and one that is gone."""
+    paths = [folder / "code" / f"{name}.py" for name in ("whole", "changed", "gone")]
+    paths[0].parent.mkdir()
+    for path in paths:
+        path.write_text("x = 1\n")
+    code = {f"./{path.name}": {"file": f"code/{path.name}", "sha256": schema.digest(path)} for path in paths}
+    (folder / manifests.FILE).write_bytes(manifests.written(manifests.read(folder) | {"code": code}))
+    paths[1].write_text("x = 2\n")
+    paths[2].unlink()
+    return paths
+
+
+def test_a_damaged_copy_of_code_is_moved_aside(ran, copy_of):
+    folder = copy_of(ran)
+    _, changed, gone = with_code(folder)
+    (row,) = (row for row in verify(folder) if row.what == "copies of code")
+    assert (row.count, [(damage.path, damage.cure.partition(",")[0]) for damage in row.damages]) == (
+        3,
+        [(changed, "verify --repair moves it aside"), (gone, "The next run copies it again")],
+    )
+    said = repaired(folder)
+    assert f"Moved {changed} to changed.py.damaged: the next run of the study copies it again." in said
+    assert f"{gone} is gone: the next run of the study copies it again." in said
+    assert list(manifest(folder)["code"]) == ["./whole.py"]
+    assert damages(folder) == []
+
+
+def test_a_manifest_is_rebuilt_with_the_copies_of_code_that_are_whole(ran, copy_of):
+    folder = copy_of(ran)
+    with_code(folder)
+    code = manifest(folder)["code"]
+    text = json.dumps(manifest(folder) | {"code": code | {"./x.py": "no entry", "./y.py": {}}, "sha256": "0" * 64})
+    (folder / manifests.FILE).write_text(text)
+    repaired(folder)
+    assert manifest(folder)["code"] == {"./whole.py": code["./whole.py"]}
     assert damages(folder) == []
 
 
