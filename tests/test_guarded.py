@@ -105,6 +105,8 @@ def test_links_that_lead_out_are_refused(tmp_path):
     assert guarded.inside(folder, "runs/y.nc") == folder / "runs" / "y.nc"
     (tmp_path / "link").symlink_to(folder)  # the folder itself may be reached through one
     assert guarded.inside(tmp_path / "link", "runs/y.nc").is_file()
+    (folder / "round.nc").symlink_to("round.nc")
+    assert not guarded.inside(folder, "round.nc").exists()
 
 
 @settings(max_examples=200, deadline=None)

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from itertools import accumulate
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +93,12 @@ def inside(folder: Path, name: object) -> Path:
     """
     fault = fault_of_name(name)
     if not fault:
-        place = str(
-            folder
-        )  # there are thousands of names in a manifest, and a Path for each part takes longer than all else
+        # there are thousands of names in a manifest, and a Path for each part takes longer than all else
+        place = str(folder)
         for part in _parts(str(name)):
             place = f"{place}/{part}"
             # only a link can lead elsewhere from here, and few files are links
-            if os.path.islink(place) and not Path(place).resolve().is_relative_to(folder.resolve()):  # noqa: PTH114
+            if os.path.islink(place) and not Path(realpath(place)).is_relative_to(realpath(folder)):  # noqa: PTH114
                 fault = "lies outside the folder: a link leads there"
                 break
         else:

@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from small_study import ARMS, DIVERGES, manifest, run, small
 
+from zoneout_lab.errors import IntegrityError
 from zoneout_lab.study import tracking
 from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.run import Summary
@@ -105,18 +106,41 @@ def test_what_other_versions_have_beside_a_run_is_as_in_the_run_that_the_client_
         {"file": Path("gone.nc")},
         {"params": {"arm": "x" * 6001}},
         {"params": {"name?": "1"}},
+        {"params": {"a//b": "1"}},
+        {"params": {"../x": "1"}},
         {"metrics": (("valid;loss", 1.0, 1),)},
         {"metrics": (("valid_loss", "much", 1), ("valid_loss", object(), 2))},
         {"tags": {"git": "\ud800"}},
     ],
     ids=str,
 )
-def test_all_of_a_piece_or_none(done, database, change):
+def test_all_of_a_piece_or_none(done, as_published, database, change):
     with closing(sqlite3.connect(database)) as connection:
         first, second, *_ = records(done)
         before = [connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone() for table in TABLES]
+        artifacts = sorted(as_published.parent.rglob("mlartifacts/**/*"))
         assert not inserted(database, one_of(connection), [first, replace(second, **change)], NOW)
+        assert artifacts == sorted(as_published.parent.rglob("mlartifacts/**/*"))
         assert before == [connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone() for table in TABLES]
+
+
+@pytest.mark.parametrize(("column", "value"), [("lifecycle_stage", "deleted"), ("status", "RUNNING")])
+def test_what_was_made_of_the_first_run_meanwhile_is_not_made_of_the_others(done, database, column, value):
+    with closing(sqlite3.connect(database)) as connection:
+        like = one_of(connection)
+        with connection:
+            connection.execute(f"UPDATE runs SET {column} = ? WHERE run_uuid = ?", (value, like))
+        assert not inserted(database, like, records(done)[:1], NOW)
+
+
+def test_a_damaged_file_costs_none_of_those_before_it(done, tmp_path):
+    folder = Path(shutil.copytree(done.folder, tmp_path / done.folder.name))
+    *whole, last = manifest(folder)["runs"].values()
+    path = folder / last["file"]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(IntegrityError, match="SHA-256"):
+        tracking.publish(folder, sqlite_url(tmp_path / "mlflow.db"))
+    assert len(told(tmp_path / "mlflow.db")) == 1 + len(whole)
 
 
 def test_a_database_that_another_writes_to_is_left_to_the_client(done, database, monkeypatch):

@@ -41,16 +41,17 @@ def _this_command() -> str:
 
 def _run() -> int:
     gc.disable()  # looking for garbage among what is being imported takes a sixth of the time, and finds none
-    from typer import exceptions as usage
+    try:
+        from typer import exceptions as usage
 
-    from zoneout_lab.cli.app import app
-    from zoneout_lab.cli.console import any_letters, libraries_are_legible, tell
-    from zoneout_lab.errors import LabError
-    from zoneout_lab.passwords import scrubbed
-    from zoneout_lab.results.legible import printable
-
+        from zoneout_lab.cli.app import app
+        from zoneout_lab.cli.console import any_letters, libraries_are_legible, tell
+        from zoneout_lab.errors import LabError
+        from zoneout_lab.passwords import scrubbed
+        from zoneout_lab.results.legible import printable
+    finally:
+        gc.enable()
     gc.freeze()
-    gc.enable()
     any_letters()
     libraries_are_legible()
     # recording runs must not report to MLflow's makers unless the user says so

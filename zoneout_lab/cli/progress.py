@@ -36,6 +36,10 @@ def watching(score: str) -> Iterator[Watcher]:
     counts = {"runs": 0, "done": 0}
     bars: list[TaskID] = []
 
+    def show() -> None:
+        completed, now = counts["done"] + sum(shares.values()), where_now(list(running.values()), score)
+        bar.update(bars[0], completed=completed, done=counts["done"], now=now)
+
     def begin(runs: int) -> None:
         for old in bars:
             bar.remove_task(old)
@@ -49,14 +53,14 @@ def watching(score: str) -> Iterator[Watcher]:
     def progress(batch: int, runs: int, where: Where) -> None:
         shares[batch] = runs * where.done / where.total
         running[batch] = where
-        bar.update(bars[0], completed=sum(shares.values()), now=where_now(list(running.values()), score))
+        show()
 
     def done(batch: int, runs: int) -> None:
-        shares[batch] = runs
+        shares.pop(batch, None)
         running.pop(batch, None)
         counts["done"] += runs
-        bar.update(bars[0], completed=sum(shares.values()), done=counts["done"])
-        if bar.disable:
+        show()
+        if bar.disable and runs:
             errors.print(f"{counts['done']}/{counts['runs']} runs done.", highlight=False)
 
     def say(text: str) -> None:
@@ -70,12 +74,14 @@ def watching(score: str) -> Iterator[Watcher]:
 
 
 def where_now(batches: Sequence[Where], score: str) -> str:
-    """How far the batches have come that train now; the best score where there is one batch, so that it is plain whose it is.
+    """How far the batches have come that train now; the best score where there is one batch, so that it is plain whose it is. Nothing for none.
 
     >>> first, second = (Where(epoch=epoch, epochs=20, done=epoch, total=20, score=0.25) for epoch in (3, 7))
     >>> where_now([first], "valid_error"), where_now([first, second], "valid_error")
     ('epoch 3/20 · best valid_error 0.250', 'epochs 3–7/20')
     """
+    if not batches:
+        return ""
     epochs = [where.epoch for where in batches]
     first, last = min(epochs), max(epochs)
     at = f"epoch {first}" if first == last else f"epochs {first}–{last}"

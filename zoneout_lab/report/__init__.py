@@ -23,3 +23,7 @@ __getattr__ = imported(
 )
 
 __all__ = ["write_across", "write_index", "write_report", "write_side_by_side"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -47,3 +47,7 @@ __all__ = [
     "scalar",
     "usual_design",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Watcher:
-    """How the driver reports what happens. By default it is silent."""
+    """How the driver reports what happens. By default it is silent. A batch that is done may have no runs: it failed, or is trained again in parts."""
 
     say: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
@@ -146,10 +146,10 @@ class Driver:
         # closed here and now, whatever ends the loop: Python would wait at exit for workers that still train
         with closing(finished):  # type: ignore[type-var]  # a generator
             for number, result in finished:
-                batch = work[number]
+                batch, kept = work[number], 0
                 if isinstance(result, list):
                     self._keep(result, phase)
-                    self.watcher.done(number, len(batch))
+                    kept = len(batch)
                 elif out_of_memory(result) and len(batch) > 1:
                     give_back_memory(result)
                     self.watcher.warn(
@@ -166,6 +166,7 @@ class Driver:
                     if out_of_memory(result):
                         give_back_memory(result)
                     self._fail(batch, result, phase)
+                self.watcher.done(number, kept)
         if again:
             self._train(again, phase)
 

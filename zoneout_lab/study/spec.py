@@ -238,9 +238,9 @@ class Study(Growing):
             ) from error
 
         def seeds(seed: int) -> Seeds:
-            init, data, masks = (derive(self.seed, seed if kind in varied else 0, phase + kind) for kind in KINDS)
+            of = {kind: derive(self.seed, seed if kind in varied else 0, phase + kind) for kind in KINDS}
             # integers, as they have to be: to check them takes longer than to make them
-            return Seeds.model_construct(init=init, data=data, masks=masks)
+            return Seeds.model_construct(init=of["init"], data=of["data"], masks=of["masks"])
 
         shared = Run(
             arm=arm.name,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from zoneout_lab.study.tracked_run import Record, linked
+from zoneout_lab.study.tracked_run import FINISHED, Record, linked, unlink
 
 #: the tables of what belongs to a run, and all of their columns
 _TABLES = {
@@ -24,8 +24,8 @@ _TABLES = {
     "metrics": ("run_uuid", "key", "value", "timestamp", "step", "is_nan"),
     "latest_metrics": ("run_uuid", "key", "value", "timestamp", "step", "is_nan"),
 }
-_NAME = re.compile(r"[\w.\-/ ]{1,250}")  # what MLflow and all databases take without a question
-_LONGEST = 5000  # characters of a value that they keep whole
+_NAME = re.compile(r"\w[\w\-]*(?:[./ ][\w\-]+)*")  # what MLflow and all databases take without a question
+_LONGEST_NAME, _LONGEST = 250, 5000  # characters of a name and of a value that they keep whole
 _WAIT = 5.0  # seconds for whoever else writes
 
 
@@ -40,19 +40,24 @@ def inserted(path: Path, like: str, records: Sequence[Record], now: int) -> bool
     """
     if not all(map(_plain, records)):
         return False
+    places: list[str] = []
+    done = False
     try:
         with closing(sqlite3.connect(_uri(path), uri=True, timeout=_WAIT)) as connection, connection:
             connection.row_factory = sqlite3.Row
+            connection.execute("BEGIN IMMEDIATE")  # what is read now is so until the rows are there
             if any(set(columns) != _columns(connection, table) for table, columns in _TABLES.items()):
                 return False
             model = dict(connection.execute("SELECT * FROM runs WHERE run_uuid = ?", (like,)).fetchone())
             tags = dict(connection.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (like,)).fetchall())
-            if like not in model["artifact_uri"] or model["status"] != "FINISHED":
+            whole = (model["status"], model["lifecycle_stage"]) == (FINISHED, "active")
+            if like not in model["artifact_uri"] or not whole:
                 return False
             rows = {}
             for record in records:
                 own = uuid.uuid4().hex
                 place = model["artifact_uri"].replace(like, own)
+                places.append(place)
                 if not linked(record.file, place):
                     return False
                 new = {"run_uuid": own, "name": record.name, "artifact_uri": place, "start_time": now, "end_time": now}
@@ -66,8 +71,12 @@ def inserted(path: Path, like: str, records: Sequence[Record], now: int) -> bool
                 _insert(connection, "metrics", _TABLES["metrics"], metrics)
                 last = {row[1]: row for row in metrics}  # of each name: epochs come in their order
                 _insert(connection, "latest_metrics", _TABLES["latest_metrics"], last.values())
+        done = True
     except (sqlite3.Error, TypeError, KeyError, ValueError):  # locked, or other tables than those that are known
         return False
+    finally:
+        if not done:
+            unlink(places)
     return True
 
 
@@ -75,7 +84,8 @@ def _plain(record: Record) -> bool:
     """True where MLflow keeps every name and value as it is, so that nothing is left to its checks."""
     names = [*record.tags, *record.params, *(name for name, _, _ in record.metrics)]
     values = [record.name, *record.tags.values(), *record.params.values()]
-    return all(map(_NAME.fullmatch, set(names))) and max(map(len, values)) <= _LONGEST
+    fits = all(_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME for name in set(names))
+    return fits and max(map(len, values)) <= _LONGEST
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:

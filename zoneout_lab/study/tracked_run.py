@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,16 +57,26 @@ def last_metrics(file: Path, sha256: str) -> dict[str, float]:
 
 def linked(file: Path, place: str) -> bool:
     """Have a file among the artifacts that lie in a folder, without a second copy of it. False where it has to be copied or sent there."""
-    folder = urlsplit(place)
-    if folder.scheme != "file" or folder.netloc:
+    folder = _folder(place)
+    if folder is None:
         return False
     try:
-        target = Path(unquote(folder.path)) / file.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(file, target)
+        folder.mkdir(parents=True, exist_ok=True)
+        os.link(file, folder / file.name)
     except OSError:  # another file system, or one without links
         return False
     return True
+
+
+def unlink(places: Iterable[str]) -> None:
+    """Remove the folders of artifacts that :func:`linked` made for runs that are not recorded after all."""
+    for folder in filter(None, map(_folder, places)):
+        shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def _folder(place: str) -> Path | None:
+    found = urlsplit(place)
+    return Path(unquote(found.path)) if found.scheme == "file" and not found.netloc else None
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -13,7 +13,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +23,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.errors import InputRefusedError, IntegrityError, UsageError
 from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, quiet, sqlite_path, without_password
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.sqlite_files import tables
@@ -193,11 +192,15 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
                 client.set_tag(found.info.run_id, PARENT, parent.info.run_id)  # whose own was deleted
                 answered()
             continue
-        if found is not None:
-            client.delete_run(found.info.run_id)
         new[run_id] = entry
-    records = (record_of(folder, run_id, entry, parent.info.run_id) for run_id, entry in new.items())
-    _add(client, experiment, uri, records, answered)
+
+    def records() -> Iterator[Record]:
+        for run_id, entry in new.items():
+            yield record_of(folder, run_id, entry, parent.info.run_id)
+            if run_id in there:
+                client.delete_run(there[run_id].info.run_id)
+
+    _add(client, experiment, uri, records(), answered)
     report = folder / "report.html"
     if report.exists() and _sha256(parent) != (sha256 := schema.digest(report)):
         for file in (report, folder / "study.nc", folder / "spec.json"):
@@ -216,13 +219,28 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
 
 def _add(client: MlflowClient, experiment: str, uri: str, records: Iterator[Record], answered: Answered) -> None:
     """Have new runs recorded: the first by MLflow's client, those after it as rows beside it where its database is an SQLite file."""
-    database, like = sqlite_path(uri), None
-    while piece := list(islice(records, 1 if like is None else _PIECE)):
-        now = int(time.time() * 1000)
-        if database is None or like is None or not inserted(database, like, piece, now):
-            for record in piece:
+    database = sqlite_path(uri)
+    like: str | None = None
+    piece: list[Record] = []
+
+    def put() -> None:
+        nonlocal like
+        now, those = int(time.time() * 1000), piece.copy()
+        piece.clear()
+        if database is None or like is None or not inserted(database, like, those, now):
+            for record in those:
                 like = _tell(client, experiment, record, now, answered)
         answered()
+
+    try:
+        for record in records:
+            piece.append(record)
+            if like is None or len(piece) == _PIECE:
+                put()
+    except IntegrityError:  # a damaged file costs none of those before it
+        put()
+        raise
+    put()
 
 
 def _tell(client: MlflowClient, experiment: str, record: Record, now: int, answered: Answered) -> str:

@@ -43,7 +43,8 @@ class Silence:
     def some(self, found: Mapping[str, Any], waiting: Mapping[str, str], *, training: bool) -> None:
         """There are workers: what the scheduler says of all, and the keys of the tasks that some have been given, to begin with or to train."""
         self._missing = ""
-        if time.monotonic() < self._since + AFTER or not waiting:
+        said_all = self._trains and "busy" in self._said
+        if time.monotonic() < self._since + AFTER or not waiting or said_all:
             return
         busy = self._busy(found, waiting)
         number, scheduler = len(waiting), self._client.scheduler.address
@@ -66,7 +67,7 @@ class Silence:
         """How many of the workers have tasks of others in all their threads."""
         try:
             tasks = self._client.sync(self._client.scheduler.processing, workers=None, callback_timeout=_ANSWER)
-        except (OSError, TimeoutError):
+        except OSError:
             return 0
         return sum(
             sum(not str(task).startswith(key) for task in tasks.get(address, ())) >= found[address]["nthreads"]

@@ -215,7 +215,8 @@ class Workers:
         if self.members:
             training = {each.address: each.key for each in self.members.values() if each.job is not None}
             asked = {each.address: each.hello.key for each in self.members.values() if not each.about}
-            self._silence.some(found, training or asked, training=bool(training))
+            if training or not self.ready:  # with one that is ready, nothing is waited for
+                self._silence.some(found, training or asked, training=bool(training))
             return
         scheduler = self.client.scheduler.address
         why = f"None of the workers of the scheduler {scheduler} {'offers a GPU' if self._on_gpu else 'can be used'}."
