@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,20 +202,28 @@ def allow(out: Path, writing: bool) -> None:
 
 @pytest.mark.parametrize("what", ["the study", "everything"])
 def test_a_folder_that_is_deleted(command, whole, tmp_path, rounds, what):
-    """Each write makes the folders that it needs. What is written once, at the start, is written again by the next run."""
+    """At a moment of a run that has imported all it needs. Each write makes the folders that it needs; what is written once, at the start, is
+    written again by the next run. Seen to fail where `Store.kept` keeps nothing.
+    """
     draw = random.Random(SEED + 3)
+    began = time.monotonic()
+    command(tmp_path / "timed")
+    seconds = time.monotonic() - began
     codes = []
     for k in range(rounds):
         out = tmp_path / str(k)
-        gone = threading.Timer(draw.uniform(0, 4), delete, [out, what])
+        gone = threading.Timer(draw.uniform(0, seconds), delete, [out, what])
         gone.start()
         done = command(out)
         gone.cancel()
         gone.join()
-        assert_loud_and_whole(done, out, "spec.json")
+        if done.code == 4:  # what was written before is gone, and what came after it is there
+            assert "is in the manifest and not on disk" in done.errors
+        else:
+            assert_loud_and_whole(done, out, "spec.json")
         codes.append(done.code)
         assert_as_if_nothing_had_happened(command(out), out, whole)
-    assert set(codes) <= {0, 5, 6, 75}
+    assert set(codes) <= {0, 4, 5, 6, 75}
 
 
 def delete(out: Path, what: str) -> None:
