@@ -145,7 +145,7 @@ def test_a_disk_that_is_full_at_any_write(command, whole, mounted, rounds):
 
 
 def test_files_that_may_not_grow(file, command, whole, tmp_path, rounds):
-    """Protected by the renames in `schema.write_bytes` and `sqlite_files.make_whole`."""
+    """Protected by the renames in `schema.write_bytes`. (Four rounds miss those of databases: test_mirrors_killed.py does not.)"""
     largest = max(path.stat().st_size for path in whole.parent.rglob("*"))
     draw = random.Random(SEED + 1)
     codes = []
@@ -161,7 +161,7 @@ def test_files_that_may_not_grow(file, command, whole, tmp_path, rounds):
 
 
 def test_a_folder_that_becomes_read_only(file, command, whole, tmp_path, rounds):
-    """Protected by the errors that `schema.write_bytes` makes of the system's."""
+    """Protected by the errors that `schema.write_bytes` makes of the system's: seen to fail where it raises those."""
     before: tuple[str, ...] = ()
     if os.getuid() == 0:
         if shutil.which("setpriv") is None:
@@ -202,8 +202,8 @@ def allow(out: Path, writing: bool) -> None:
 
 @pytest.mark.parametrize("what", ["the study", "everything"])
 def test_a_folder_that_is_deleted(command, whole, tmp_path, rounds, what):
-    """At a moment of a run that has imported all it needs. Each write makes the folders that it needs; what is written once, at the start, is
-    written again by the next run. Seen to fail where `Store.kept` keeps nothing.
+    """At a moment of a run that has imported all it needs. Each write makes the folders that it needs; what is written once, at the start,
+    is written again by the next run. Seen to fail where `Store.kept` keeps nothing.
     """
     draw = random.Random(SEED + 3)
     began = time.monotonic()
