@@ -159,7 +159,7 @@ while True:  # C code that does not return to Python when a signal comes
 )
 @pytest.mark.parametrize("number", interrupts.SIGNALS)
 def test_a_signal_ends_the_process_with_its_code(body, output, errors, number):
-    """Protected by the thread that reads the pipe; a handler that raises fails in the callback, a flag alone in foreign code."""
+    """Protected by the thread that reads the pipe; a handler that raises, and a flag alone, were seen to fail in each case."""
     assert started(body, number) == (128 + number, output, errors)
 
 

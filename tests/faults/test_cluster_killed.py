@@ -109,7 +109,9 @@ def assert_as_if_nothing_had_happened(whole: Path, out: Path) -> None:
 
 @pytest.mark.slow
 def test_two_of_four_workers_killed(whole, four, tmp_path, rounds):
-    """Protected by `_Crew.see`: without it, what a lost worker had never comes. A tenth of the rounds, of a minute each on two cores."""
+    """Protected by `_Crew.see`: seen to fail where it notices no loss. Its batch then comes all the same, for Dask gives it up, but nothing is
+    said and no death counted. A tenth of the rounds, of a minute each on two cores.
+    """
     file, study = whole
     draw = random.Random(SEED)
     moved = 0
@@ -132,16 +134,16 @@ def test_two_of_four_workers_killed(whole, four, tmp_path, rounds):
         )  # fmt: skip
         assert not done.failed, warnings
         assert_as_if_nothing_had_happened(study, out)
-        assert sum("was lost while it trained" in text for text in warnings) <= 2
+        lost = sum("was lost while it trained" in text for text in warnings)
         extra = len(executions(tmp_path) - before) - BATCHES
-        assert 0 <= extra <= len(killed), warnings
+        assert 0 <= extra <= lost <= len(killed), warnings
         moved += extra
     assert moved
 
 
 @pytest.mark.slow
 def test_the_scheduler_killed(whole, four, tmp_path):
-    """Protected by `Workers.look`, which raises once the client is closed: without it the driver waits for ever."""
+    """Protected by `Workers.look`, which raises once the client is closed: seen to wait for ever where it does not."""
     file, study = whole
     out = tmp_path / "out"
     driver = start(*words(file, out, four))
@@ -168,7 +170,8 @@ def test_the_scheduler_killed(whole, four, tmp_path):
 
 @pytest.mark.slow
 def test_the_driver_killed(whole, four, tmp_path):
-    """Protected by `cluster_task._watched`: without it, workers train on for nobody, and the batches of the next driver wait for them."""
+    """Protected by `cluster_task._watched`: seen to fail where it sees nothing: workers train on for nobody, and the
+    batches of the next driver wait for them."""
     file, study = whole
     out = tmp_path / "out"
     driver = start(*words(file, out, four))
@@ -191,7 +194,8 @@ def test_the_driver_killed(whole, four, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_driver_asked_to_stop(whole, four, tmp_path, number):
-    """Protected by `_Crew.stop`: what is trained is saved within ten seconds, although that is done every five minutes."""
+    """Protected by `_Crew.stop`, without which nothing was seen to be saved: what is trained is saved within ten
+    seconds, although that is done every five minutes."""
     file, _ = whole
     out = tmp_path / "out"
     long = [word.replace("0.2", "300") for word in words(file, out, four)] + ["--set", "training.epochs=300"]
@@ -207,7 +211,7 @@ def test_the_driver_asked_to_stop(whole, four, tmp_path, number):
     assert driver.returncode == 128 + number, errors
     assert f"To go on: zoneout-lab run {file}" in errors
     assert "Traceback" not in errors
-    assert len(list(out.glob("killed-*/checkpoints/*/*.pt"))) == len(list(out.glob("killed-*/checkpoints/*")))
+    assert len({path.parent for path in out.glob("killed-*/checkpoints/*/*.pt")}) == AT_ONCE
 
 
 def saved_of_a_long_run(file, cluster, tmp_path, *, report=lambda *_: None, warn=print) -> int:
@@ -236,7 +240,8 @@ def saved_of_a_long_run(file, cluster, tmp_path, *, report=lambda *_: None, warn
 
 @pytest.mark.slow
 def test_a_worker_that_is_pre_empted_saves_what_it_trains(whole, four, tmp_path):
-    """Protected by `cluster_task._watched`, which sees that the worker is closed: without it the first checkpoint comes after five minutes."""
+    """Protected by `cluster_task._watched`, which sees that the worker is closed: where it did not, workers were seen to train on and not
+    to end."""
     file, _ = whole
     killed: list[str] = []
 
@@ -277,7 +282,7 @@ def test_a_worker_whose_lifetime_ends_saves_what_it_trains(whole, tmp_path, monk
 
 @pytest.mark.slow
 def test_what_kills_every_worker_is_given_up(whole, tmp_path, monkeypatch):
-    """Protected by `failures.Deaths`: without it the last of four workers is lost too."""
+    """Protected by `failures.Deaths`: without it the last of four workers is lost too, and the test was seen not to end in 200 s."""
     file, _ = whole
     monkeypatch.setenv("NOTED", str(tmp_path / "noted"))
     cluster = DaskCluster(tmp_path)

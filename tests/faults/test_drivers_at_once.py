@@ -93,7 +93,7 @@ def test_sixteen_drivers_start_on_one_empty_folder(tmp_path):
 
 
 def test_eight_studies_start_in_one_empty_folder(tmp_path):
-    """Protected by `store.taking_turns`."""
+    """Protected by `store.taking_turns`: seen to fail without it."""
     files = []
     for k in range(8):
         files.append(tmp_path / f"study{k}.py")

@@ -83,7 +83,7 @@ def test_verify_and_opening_find_every_flipped_bit_and_truncation(stopped):
 
 
 def test_codes_of_texts_are_made_again_whatever_bit_is_flipped(tmp_path):
-    """Protected by ``corpus._kept``: without its comparison of SHA-256, nearly all train on other data."""
+    """Protected by ``corpus._kept``: seen to fail without its comparison of SHA-256."""
     path = tmp_path / "book.txt"
     path.write_text("zone in, zone out\n" * 500, encoding="utf-8")
     right = characters([path], tmp_path).symbols

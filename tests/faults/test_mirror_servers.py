@@ -244,7 +244,7 @@ def test_postgresql_stops_in_the_middle_and_comes_back(postgresql, tmp_path, how
 
 
 def test_mlflows_server_stops_hangs_and_loses_everything(mlflow_server, tmp_path):
-    """Protected by `patience.with_patience`, and by comparing with what is there at each run (`tracking._there`)."""
+    """Protected by `patience.with_patience`, and by comparing with what is there at each run: seen to fail without `tracking._there`."""
     out, study = tmp_path / "out", small(seeds=2)
     mirror = mlflow_mirror(out, f"http://127.0.0.1:{mlflow_server.port}")
     watcher, heard = listening()
@@ -270,8 +270,8 @@ def test_mlflows_server_stops_hangs_and_loses_everything(mlflow_server, tmp_path
 
 
 def test_two_drivers_publish_to_one_server_at_once(mlflow_server, tmp_path):
-    """The same study from copies of its folder, so that no lock keeps them apart. Protected by `tracking._only_one_each`; seen to fail where what
-    all three record of the data is tried once (`tracking._parent`)."""
+    """The same study from copies of its folder, so that no lock keeps them apart. Protected by `tracking._only_one_each`; seen to fail where
+    it deletes none, and where what all three record of the data is tried once (`tracking._parent`)."""
     first = run(small(seeds=3), tmp_path / "0").folder
     copies = [first]
     for k in (1, 2):

@@ -60,8 +60,8 @@ def trained(tmp_path) -> Path:
 
 
 def test_kill_9_while_databases_are_made_and_runs_published(trained, rounds):
-    """Protected by `sqlite_files.make_whole`, without which MLflow's database is unusable after a kill while it is made, and by
-    `tracking._sha256`, without which runs that were cut off count as published."""
+    """Protected by `sqlite_files.make_whole`: seen to fail where databases are made in their place. And by `tracking._sha256`, without which
+    runs that were cut off count as published: few kills come there, and tests/study/test_tracking.py fails at once."""
     draw = random.Random(SEED)
     finished = 0
     for k in range(rounds):
@@ -86,7 +86,8 @@ def test_kill_9_while_databases_are_made_and_runs_published(trained, rounds):
 
 @pytest.mark.parametrize("size", [0, 20_000, 200_000, 700_000, 1_000_000])
 def test_a_disk_that_is_full_leaves_nothing_half_made(trained, size):
-    """Protected by `sqlite_files.make_whole`. A limit on the size of files stands for the disk."""
+    """Protected by `sqlite_files.make_whole`: three of five were seen to fail without it. A limit
+    on the size of files stands for the disk."""
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -151,6 +151,7 @@ def test_kill_9_at_random_moments(whole, tmp_path, rounds):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="when a process listens is read from Linux's /proc")
 def test_signals_at_random_moments(whole, tmp_path, rounds):
     """From the first instruction of ours, which is to listen, to the last."""
     draw = random.Random(SEED + 1)

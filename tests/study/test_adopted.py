@@ -25,15 +25,17 @@ from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.store import Store
 
 STUDY = small(seeds=2)
-# as in a study of so many runs that the manifest is seldom written; killed when the first batch has its files
+# as in a study of so many runs that the manifest is seldom written; killed when the first batch has its files and, still, its
+# checkpoints
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from small_study import run, small
 from zoneout_lab.study import store
-from zoneout_lab.study.driver import Watcher
+from zoneout_lab.study.driver import Driver
 store._RARER = 1e9
-run(small(seeds=2), Path(sys.argv[1]), watcher=Watcher(done=lambda *_: os.kill(os.getpid(), signal.SIGKILL)))
+Driver.sweep = lambda _, leftovers=False: leftovers or os.kill(os.getpid(), signal.SIGKILL)
+run(small(seeds=2), Path(sys.argv[1]), checkpoint_every=0)
 """
 
 
@@ -59,12 +61,14 @@ def test_what_has_a_file_is_not_trained_again(tmp_path, whole):
     folder = killed(tmp_path)
     files = {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("*.nc")}
     assert (len(files), len(manifest(folder)["runs"])) == (4, 0)  # it was killed in between
+    assert list(folder.glob("checkpoints/*/*.pt"))
     said: list[str] = []
     again = run(STUDY, tmp_path, watcher=Watcher(say=said.append))
     assert {path: path.stat().st_mtime_ns for path in files} == files
     assert "4 runs had been trained by a command that was interrupted." in said
     assert again.folder == folder
     assert again.trained == 4
+    assert not (folder / "checkpoints").exists()
     assert manifest(folder)["runs"].keys() == manifest(whole)["runs"].keys()
     for run_id, entry in manifest(folder)["runs"].items():
         other = manifest(whole)["runs"][run_id]

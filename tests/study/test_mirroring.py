@@ -132,7 +132,7 @@ def half_made(path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_database_half_made_by_mlflow_itself_is_made_again(copy):
-    """Protected by `tracking.half_made`: without it MLflow fails at every run from then on."""
+    """Protected by `tracking.half_made`: seen to fail without it, and MLflow does at every run from then on."""
     path = copy.parent / "mlflow.db"
     path.unlink()
     half_made(path)
@@ -214,7 +214,7 @@ def silent():
 
 
 def test_servers_that_hang_cost_a_bounded_time_and_no_run(copy, silent, monkeypatch):
-    """Protected by `patience.with_patience`: without it MLflow is waited for for minutes."""
+    """Protected by `patience.with_patience`: without it MLflow was waited for for longer than five minutes."""
     monkeypatch.setattr(patience, "PATIENCE", 1.0)
     watcher, heard = listening()
     next((copy / "runs").glob("*.nc")).unlink()

@@ -1,6 +1,8 @@
-"""Runs that fail, do not fit the memory, or diverge: the others go on and nothing is dropped."""
+"""Runs that fail, do not fit the memory, or diverge, and folders that are deleted under them: the others go on and nothing is dropped."""
 
 from __future__ import annotations
+
+import shutil
 
 import numpy as np
 import pytest
@@ -8,8 +10,10 @@ import torch
 from small_study import ARMS, DIVERGES, arrays, assert_same_bits, listening, manifest, run, small
 
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, TryAgainError
 from zoneout_lab.results import open_results
+from zoneout_lab.study.driver import Watcher
+from zoneout_lab.study.verify import verify
 from zoneout_lab.training import train, workers
 
 LONGER = ARMS[1].model_copy(update={"name": "longer", "change": {"training.epochs": 3}})
@@ -122,3 +126,20 @@ def test_tuning_that_only_diverges_is_refused(tmp_path):
     kept = manifest(tmp_path / study.id)["runs"].values()
     assert [e["status"] for e in kept] == ["diverged", "diverged"]
     assert all(schema.digest(tmp_path / study.id / e["file"]) == e["sha256"] for e in kept)
+
+
+@pytest.mark.parametrize("what", ["", "MANIFEST.json"], ids=["the folder", "its manifest"])
+def test_a_folder_deleted_under_a_study_is_said_and_gone_on_with(tmp_path, what):
+    """A manifest is what may go first, with runs still there. Seen to fail where `Store.kept` keeps nothing: the folder was refused from then on."""
+    study = small()
+
+    def delete(text):
+        if text == "Writing the report.":
+            path = tmp_path / study.id / what
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    with pytest.raises(TryAgainError, match="was deleted or moved while the study ran"):
+        run(study, tmp_path, watcher=Watcher(say=delete))
+    summary = run(study, tmp_path)
+    assert summary.trained == (0 if what else 4)
+    assert [damage for row in verify(summary.folder) for damage in row.damages] == []

@@ -88,7 +88,7 @@ def test_what_is_not_there_was_not_checked(copy):
 
 
 def test_a_server_that_hangs_is_waited_for_once_and_nothing_is_changed(copy, monkeypatch):
-    """Protected by `Mirror.run` in `mirroring.compared`: without it MLflow is waited for for minutes."""
+    """Protected by `Mirror.run` in `mirroring.compared`: without it MLflow was waited for for longer than five minutes."""
     monkeypatch.setattr(patience, "PATIENCE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://me:s3cret-word@127.0.0.1:{silent.getsockname()[1]}"

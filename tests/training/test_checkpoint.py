@@ -207,7 +207,7 @@ def two_saved(tmp_path):
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "emptied"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(two_saved, warnings, damage):
-    """Protected by the SHA-256 in the name, compared in `_restored`: without it, a flipped weight trains on."""
+    """Protected by the SHA-256 in the name, compared in `_restored`: seen to fail without it, a flipped weight trains on."""
     (_, last), again = two_saved
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from tiny_tasks import make_run
@@ -81,16 +82,13 @@ def test_here_a_failure_costs_its_batch(digits, monkeypatch):
     assert [outcome.run for outcome in found[1]] == RUNS[2:]
 
 
-def children() -> set[str]:
+def children() -> set[int]:
     """This process's children that are workers."""
     found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = stat.read_text().rpartition(")")[2].split()[1]
-            if int(parent) == os.getpid() and b"spawn_main" in (stat.parent / "cmdline").read_bytes():
-                found.add(stat.parent.name)
-        except OSError:
-            continue
+    for each in psutil.Process().children():
+        with suppress(psutil.Error):  # it has ended meanwhile
+            if "spawn_main" in " ".join(each.cmdline()):
+                found.add(each.pid)
     return found
 
 

@@ -76,6 +76,7 @@ class Driver:
         adopted = adopt(self.store, missing, self.study.score.name, self.watcher.warn, phase=phase)
         if adopted:
             self.trained += len(adopted)
+            self.sweep()
             self.watcher.say(f"{count(len(adopted), 'run')} had been trained by a command that was interrupted.")
         found = {*taken, *(run.id for run in adopted)}
         with interrupts.careful():

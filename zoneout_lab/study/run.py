@@ -127,6 +127,7 @@ def run_study(
                 overrides=[*overrides, *([f"forced: {problem}"] if problem else [])],
                 command=command or provenance.command(study.name, []),
             )
+            stack.enter_context(store.kept())
             mirrors = Mirrors(store.folder, optuna_mirror(out, storage), mlflow, watcher.warn)
             mirrors.begin({arm.name: arm.search or {} for arm in study.arms}, study.score.better)
             driver = Driver(

@@ -82,7 +82,7 @@ class Store:
                 store.save_spec()
             return store
         # hidden: the lock, and leftovers of a driver that died as it started
-        if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        if any(not path.name.startswith(".") for path in folder.glob("*")):
             raise InputRefusedError(
                 f"{folder} exists and holds no study. Choose another folder with --out, or move it away."
             )
@@ -103,6 +103,35 @@ class Store:
         store.save_spec()
         store.keep(study.code)
         return store
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Leave no folder without a manifest when the ``with`` block ends: it would be nobody's, and refused from then on.
+
+        Raises TryAgainError where somebody has deleted the folder meanwhile.
+        """
+        deleted = TryAgainError(
+            f"{self.folder} was deleted or moved while the study ran. The same command trains what is missing."
+        )
+        try:
+            yield
+        except BaseException as error:
+            gone = isinstance(error, FileNotFoundError) and Path(str(error.filename)).is_relative_to(self.folder)
+            if (self._was_deleted() and isinstance(error, LabError)) or gone:
+                raise deleted from error
+            raise
+        if self._was_deleted():
+            raise deleted
+
+    def _was_deleted(self) -> bool:
+        """True where the manifest is gone. If the folder is there, it is given one of the runs that are there."""
+        if (self.folder / manifests.FILE).exists():
+            return False
+        if self.folder.exists():
+            runs = self.manifest["runs"].items()
+            self.manifest["runs"] = {run: entry for run, entry in runs if (self.folder / entry["file"]).exists()}
+            self.save()
+        return True
 
     def save(self) -> None:
         """Write the manifest."""
