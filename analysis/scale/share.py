@@ -57,7 +57,7 @@ def main() -> None:
     took: dict[str, float] = {}
     for owner, name in _TIMED:
         _timed(owner, name, took)
-    change = {"model.hidden": 48, "training.epochs": 80}
+    change = {"model.hidden": 48, "training.epochs": 12}
     study = overridden(load_study(str(STUDY)), seeds=given.seeds, change=change)
     done = run_study(study, out=given.out, workers=1, tracking="default", force=True)
     if not (runs := done.trained):
