@@ -109,7 +109,7 @@ def test_what_other_versions_have_beside_a_run_is_as_in_the_run_that_the_client_
         {"params": {"a//b": "1"}},
         {"params": {"../x": "1"}},
         {"metrics": (("valid;loss", 1.0, 1),)},
-        {"metrics": (("valid_loss", "much", 1), ("valid_loss", object(), 2))},
+        {"metrics": (("valid_loss", "much", 1), ("valid_loss", 1j, 2))},
         {"tags": {"git": "\ud800"}},
     ],
     ids=str,
