@@ -81,8 +81,12 @@ def assert_whole(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "to", "workers", "code"),
-    [(signal.SIGTERM, "driver", 1, 143), (signal.SIGTERM, "driver", 2, 143), (signal.SIGINT, "group", 2, 130)],
-)  # fmt: skip
+    [
+        (signal.SIGTERM, "driver", 1, 143),
+        pytest.param(signal.SIGTERM, "driver", 2, 143, marks=pytest.mark.slow),
+        (signal.SIGINT, "group", 2, 130),
+    ],
+)
 def test_stopped_by_a_signal(slow, tmp_path, number, to, workers, code):
     out = tmp_path / "out"
     driver = start("run", str(slow), "--out", str(out), "--workers", str(workers), "--no-tracking")
@@ -116,6 +120,7 @@ def test_a_command_that_keeps_nothing_does_not_say_so(number, code):
     assert (started.returncode, output, errors.splitlines()[-1]) == (code, "", "Stopped.")
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_with(tmp_path, command):
     """Two shapes, one after the other; killed in the second. The same command keeps the first and finishes."""
     slow = tmp_path / "slow.py"

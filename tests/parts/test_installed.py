@@ -71,6 +71,7 @@ def typed(site: Path, folder: Path, *words: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_from_a_plan_to_results_without_the_code(site, tmp_path):
     place = tmp_path / "elsewhere"
     place.mkdir()

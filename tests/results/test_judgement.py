@@ -70,6 +70,7 @@ def test_what_the_family_takes_away():
     assert {j.comparison.verdict for j in judge(tree)} == {"inconclusive"}
 
 
+@pytest.mark.slow
 def test_family_wise_error_of_whole_studies():
     # four hypotheses that are all false and share a baseline; without the correction 4 × .047 for independent ones
     rng = np.random.default_rng(21)

@@ -25,6 +25,7 @@ families = st.sampled_from(["joint", "holm"])
 
 @quick
 @given(p_values)
+@pytest.mark.slow
 def test_holm_is_statsmodels(p):
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 

@@ -52,6 +52,7 @@ def test_nothing_is_left_behind(tmp_path):
     assert held() == before
 
 
+@pytest.mark.slow
 def test_nor_by_studies_in_other_folders(tmp_path):
     run(STUDY, tmp_path / "0", tracking="default")
     shutil.copytree(tmp_path / "0", tmp_path / "1")

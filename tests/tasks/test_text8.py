@@ -71,6 +71,7 @@ print(memory("VmHWM") - before[0], memory("RssAnon") - before[1])
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
+@pytest.mark.slow
 def test_loading_stays_far_below_the_text_as_numbers(text8_folder: Path) -> None:
     """800 MB as int64. The first load codes the text, the second finds the codes."""
     for _ in range(2):
