@@ -71,7 +71,8 @@ def linked(file: Path, place: str) -> bool:
 def unlink(places: Iterable[str]) -> None:
     """Remove the folders of artifacts that :func:`linked` made for runs that are not recorded after all."""
     for folder in filter(None, map(_folder, places)):
-        shutil.rmtree(folder.parent, ignore_errors=True)
+        if folder.name == "artifacts":  # as MLflow calls it, below one that is named after the run
+            shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 def _folder(place: str) -> Path | None:
