@@ -93,9 +93,10 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
 
 
 def _insert(connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    places = ", ".join("?" * len(columns))
+    names, places = ", ".join(columns), ", ".join("?" * len(columns))
     # names of ours, and those that the table itself has
-    connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)  # noqa: S608 # nosec B608
+    statement = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 # nosec B608
+    connection.executemany(statement, rows)
 
 
 def _uri(path: Path) -> str:
