@@ -39,7 +39,7 @@ class Frozen(BaseModel):
 
 
 class Growing(Frozen):
-    """A value that gets fields. Those that came later are left out of its JSON where they have their default, so that older values keep their hash."""
+    """A value with fields that came later: they are left out of its JSON where they have their default, so that older values keep their hash."""
 
     later: ClassVar[tuple[str, ...]]
 

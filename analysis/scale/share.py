@@ -1,6 +1,6 @@
-"""How much of a study's time its driver, Optuna and MLflow take, where a run trains for about a second.
+"""How much of a study's time its driver, Optuna and MLflow take, where a run trains for a second or two.
 
-    python -m analysis.scale.share /tmp/share            # 100 runs: some two minutes
+    python -m analysis.scale.share /tmp/share            # 100 runs: some four minutes
 
 What they do once (imports, making two databases) is told apart from what they do for each run.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlflow  # noqa: F401 - whose import is no part of what a run costs
+import mlflow  # noqa: F401 - so that its import is not counted
 
 from zoneout_lab import load_study
 from zoneout_lab.study import mirroring
@@ -65,7 +65,7 @@ def main() -> None:
     trained = took["train_missing"]
     print(f"| {runs} runs | seconds each | of their training |\n|---|---|---|")
     print(f"| training | {trained / runs:.3f} | |")
-    rows = {"files, manifest, Optuna": ("_keep", "save_if_due"), "MLflow, and both at the end": ("finish",)}
+    rows = {"files, manifest, Optuna": ("_keep", "save_if_due"), "MLflow, and a check of both databases": ("finish",)}
     for what, names in rows.items():
         spent = sum(took.get(name, 0.0) for name in names)
         print(f"| {what} | {spent / runs:.4f} | {spent / trained:.2%} |")

@@ -88,9 +88,12 @@ def test_what_does_not_fit_the_memory_is_halved(ran, tmp_path, monkeypatch):
 
     monkeypatch.setattr(workers, "train", train_one_at_most)
     watcher, warnings = listening()
+    kept: list[int] = []
+    watcher.done = lambda _, runs: kept.append(runs)
     summary = run(small(gradient_epochs=(1,)), tmp_path, watcher=watcher)
     assert (summary.trained, summary.failed) == (4, [])
     assert sizes == [4, 2, 2, 1, 1, 1, 1]
+    assert kept == [0, 0, 0, 1, 1, 1, 1]  # also what did not fit is over, and no longer shown as in training
     assert len(warnings) == 3
     assert_same_bits(arrays(summary.folder), arrays(ran.folder))
 

@@ -46,8 +46,8 @@ def check_scheduler(scheduler: str) -> str:
         raise UsageError(f"--scheduler {scheduler} has no protocol. An address is like tcp://{scheduler}.")
     if not colon and not Path(scheduler).is_file():
         raise UsageError(
-            f"--scheduler {scheduler}: there is no such file. A scheduler writes it once it is started as `dask scheduler --scheduler-file "
-            f"{scheduler}`; or give its address, which is like tcp://host:8786."
+            f"--scheduler {scheduler}: there is no such file. To have a scheduler write it, start that as `dask scheduler --scheduler-file "
+            f"{scheduler}`. Or give its address, such as tcp://host:8786."
         )
     address = scheduler if colon else _address_in(Path(scheduler))
     if fault := _fault_of(address):

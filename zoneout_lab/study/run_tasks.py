@@ -28,8 +28,8 @@ def run_tasks(
 ) -> tuple[tuple[Summary, ...], Path | None]:
     """Run what is missing of a study on each of its tasks, and write the page over all of them; what each did, and where that page is.
 
-    Every task is an ordinary study with a folder of its own in ``out``. All of them are checked, and their data loaded once, before any of them trains. There is no page where
-    the study has no hypotheses.
+    Every task is an ordinary study with a folder of its own in ``out``. All of them are checked, and their data loaded once, before any
+    of them trains. A study without hypotheses has no such page.
 
     Args:
         study: with ``tasks``, or on one task, for which there is no page.
