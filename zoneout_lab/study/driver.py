@@ -131,6 +131,7 @@ class Driver:
             # lines that were not yet due when their runs ended are not to wait for the next run, which may take hours
             with suppress(LabError):  # a disk that is full is told of when something is written that has to be
                 self.store.save_if_due()
+            self.mirrors.follow()
 
         finished = train_batches(
             work,

@@ -163,9 +163,20 @@ class Mirrors:
             if self._waits is not None:
                 opens, self._waits = self._waits, None
                 self._ledger = opens()
-            if self._ledger is None:
-                return
-            self.optuna.run(lambda _: self._ledger.add(run, score, facts))
+            if self._ledger is not None:
+                self._ledger.add(run, score, facts)
+        except Exception as error:  # noqa: BLE001 - as in update
+            self._give_up(error)
+        self.follow()
+
+    def follow(self) -> None:
+        """Have Optuna told of the runs that have ended, if it is time."""
+        if self._ledger is not None and self._ledger.due:
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            self.optuna.run(self._ledger.write)
         except Exception as error:  # noqa: BLE001 - as in update
             self._give_up(error)
 
@@ -173,6 +184,8 @@ class Mirrors:
         """Bring both up to date with the files; returns those that are not, each with where it is."""
         manifest = read_manifest(self.folder)
         runs = {run: entry["sha256"] for run, entry in manifest["runs"].items()}
+        if self._ledger is not None:
+            self._write()
         # no run has ended since it was brought up to date, or it followed all of them
         followed = self._waits is not None or (self._ledger is not None and self._ledger.has(runs))
         self._close()

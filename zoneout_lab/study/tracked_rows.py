@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
+from zoneout_lab.study.sqlite_rows import has_columns, insert, transaction
 from zoneout_lab.study.tracked_run import FINISHED, Record, linked, unlink
 
 #: the tables of what belongs to a run, and all of their columns
@@ -26,7 +24,6 @@ _TABLES = {
 }
 _NAME = re.compile(r"\w[\w\-]*(?:[./ ][\w\-]+)*")  # what MLflow and all databases take without a question
 _LONGEST_NAME, _LONGEST = 250, 5000  # characters of a name and of a value that they keep whole
-_WAIT = 5.0  # seconds for whoever else writes
 
 
 def inserted(path: Path, like: str, records: Sequence[Record], now: int) -> bool:
@@ -43,11 +40,10 @@ def inserted(path: Path, like: str, records: Sequence[Record], now: int) -> bool
     places: list[str] = []
     done = False
     try:
-        with closing(sqlite3.connect(_uri(path), uri=True, timeout=_WAIT)) as connection, connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute("BEGIN IMMEDIATE")  # what is read now is so until the rows are there
-            if any(set(columns) != _columns(connection, table) for table, columns in _TABLES.items()):
+        with transaction(path) as connection:
+            if not has_columns(connection, _TABLES):
                 return False
+            connection.row_factory = sqlite3.Row
             model = dict(connection.execute("SELECT * FROM runs WHERE run_uuid = ?", (like,)).fetchone())
             tags = dict(connection.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (like,)).fetchall())
             whole = (model["status"], model["lifecycle_stage"]) == (FINISHED, "active")
@@ -62,15 +58,15 @@ def inserted(path: Path, like: str, records: Sequence[Record], now: int) -> bool
                     return False
                 new = {"run_uuid": own, "name": record.name, "artifact_uri": place, "start_time": now, "end_time": now}
                 rows[own] = tuple((model | new).values())
-            _insert(connection, "runs", tuple(model), rows.values())
+            insert(connection, "runs", tuple(model), rows.values())
             for own, record in zip(rows, records, strict=True):
                 told = tags | {"mlflow.runName": record.name} | dict(record.tags)
-                _insert(connection, "tags", _TABLES["tags"], ((own, *each) for each in told.items()))
-                _insert(connection, "params", _TABLES["params"], ((own, *each) for each in record.params.items()))
+                insert(connection, "tags", _TABLES["tags"], ((own, *each) for each in told.items()))
+                insert(connection, "params", _TABLES["params"], ((own, *each) for each in record.params.items()))
                 metrics = [(own, name, value, now, step, False) for name, value, step in record.metrics]
-                _insert(connection, "metrics", _TABLES["metrics"], metrics)
+                insert(connection, "metrics", _TABLES["metrics"], metrics)
                 last = {row[1]: row for row in metrics}  # of each name: epochs come in their order
-                _insert(connection, "latest_metrics", _TABLES["latest_metrics"], last.values())
+                insert(connection, "latest_metrics", _TABLES["latest_metrics"], last.values())
         done = True
     except (sqlite3.Error, TypeError, KeyError, ValueError):  # locked, or other tables than those that are known
         return False
@@ -86,18 +82,3 @@ def _plain(record: Record) -> bool:
     values = [record.name, *record.tags.values(), *record.params.values()]
     fits = all(_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME for name in set(names))
     return fits and max(map(len, values)) <= _LONGEST
-
-
-def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
-    return {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
-
-
-def _insert(connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    names, places = ", ".join(columns), ", ".join("?" * len(columns))
-    # names of ours, and those that the table itself has
-    statement = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 # nosec B608
-    connection.executemany(statement, rows)
-
-
-def _uri(path: Path) -> str:
-    return f"file:{quote(str(path.absolute()))}?mode=rw"

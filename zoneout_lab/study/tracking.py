@@ -23,17 +23,17 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError, IntegrityError, UsageError
+from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, quiet, sqlite_path, without_password
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.sqlite_files import tables
+from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.study.tracked_rows import inserted
 from zoneout_lab.study.tracked_run import FINISHED, PARENT, RUN, SHA256, STUDY, Record, flat, linked, record_of
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH, _PAGE = 900, 1000  # MLflow takes up to 1000 metrics and parameters at once
-_PIECE = 50  # runs whose records are in memory at once, and which one transaction adds
 
 
 def check_tracking(uri: str | None) -> None:
@@ -221,26 +221,14 @@ def _add(client: MlflowClient, experiment: str, uri: str, records: Iterator[Reco
     """Have new runs recorded: the first by MLflow's client, those after it as rows beside it where its database is an SQLite file."""
     database = sqlite_path(uri)
     like: str | None = None
-    piece: list[Record] = []
-
-    def put() -> None:
-        nonlocal like
-        now, those = int(time.time() * 1000), piece.copy()
-        piece.clear()
-        if database is None or like is None or not inserted(database, like, those, now):
-            for record in those:
+    for piece in in_pieces(records):
+        now = int(time.time() * 1000)
+        if like is None and piece:
+            like = _tell(client, experiment, piece.pop(0), now, answered)
+        if database is None or like is None or not inserted(database, like, piece, now):
+            for record in piece:
                 like = _tell(client, experiment, record, now, answered)
         answered()
-
-    try:
-        for record in records:
-            piece.append(record)
-            if like is None or len(piece) == _PIECE:
-                put()
-    except IntegrityError:  # a damaged file costs none of those before it
-        put()
-        raise
-    put()
 
 
 def _tell(client: MlflowClient, experiment: str, record: Record, now: int, answered: Answered) -> str:

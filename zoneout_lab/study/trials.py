@@ -1,13 +1,15 @@
 """Optuna: every finished run is a trial; settings to try come from its sampler.
 
-The trials mirror the result files: each is written in one transaction when its run has a file, and those that are missing are written again
-from the manifest, as often as one likes. Sampling happens in memory from the finished runs, so that an interrupted search goes on as if it
+The trials mirror the result files: they are written when their runs have files, some together in one transaction, and those that are missing
+are written again from the manifest, as often as one likes. Sampling happens in memory from the finished runs, so that an interrupted search goes on as if it
 had not been.
 """
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +25,15 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from zoneout_lab import schema
 from zoneout_lab.metrics import Better
 from zoneout_lab.settings import Run
-from zoneout_lab.study.databases import quiet
+from zoneout_lab.study.databases import quiet, sqlite_path
 from zoneout_lab.study.patience import Answered, nobody_waits
+from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import TUNE, read_manifest
+from zoneout_lab.study.trial_rows import inserted
 
 _LOGGERS = ("optuna", "alembic")  # they announce each study, trial and table, and the driver reports what matters of it
 _FACTS = ("phase", "file", "sha256", "status")
+_OFTEN = 1.0  # seconds between two transactions of a driver
 
 Space = Mapping[str, tuple[float, float]]
 Params = dict[str, float]
@@ -74,9 +79,9 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
         _close(study, trials)
         known = {_recorded(trial) for trial in trials if _has_file(trial)}
         missing = [(run, entry) for run, entry in manifest["runs"].items() if (run, entry["sha256"]) not in known]
-        for run, entry in sorted(missing, key=lambda item: (item[1].get("written", ""), item[0])):
-            study.add_trial(_from_entry(folder, manifest["study"], run, entry))
-            answered()
+        missing.sort(key=lambda item: (item[1].get("written", ""), item[0]))
+        for piece in in_pieces(_from_entry(folder, manifest["study"], run, entry) for run, entry in missing):
+            _record(study, url, piece, answered)
         return len(missing)
 
 
@@ -89,7 +94,7 @@ def forget(folder: Path, url: str, *, answered: Answered = nobody_waits) -> None
 
 
 class Ledger:
-    """Records a study's trials as its runs end, one transaction for each. Opened after :func:`publish`.
+    """Records a study's trials as its runs end, those of a second together. Opened after :func:`publish`.
 
     Args:
         url: the database's.
@@ -101,7 +106,9 @@ class Ledger:
     """
 
     def __init__(self, url: str, name: str, searched: Mapping[str, Space], better: Better) -> None:
-        self._searched = searched
+        self._url, self._searched = url, searched
+        self._waiting: list[FrozenTrial] = []
+        self._written = -math.inf
         self._storage = ExitStack()
         searches = any(searched.values())
         self._study = _study(self._storage.enter_context(_storage(url)), name, better, searches=searches)
@@ -110,16 +117,29 @@ class Ledger:
         self._known = {_recorded(trial) for trial in trials if _has_file(trial)}
 
     def add(self, run: Run, score: float | None, facts: Mapping[str, Any]) -> None:
-        """Record a run with its score (None where it has none: the trial counts as failed) and what is known of its file."""
+        """Have a run recorded by the next :meth:`write`, with its score (None where it has none: the trial counts as failed) and what is known
+        of its file."""
         if (run.id, facts.get("sha256")) in self._known:
             return
         space = self._searched[run.arm] if facts["phase"] == TUNE else {}
         arms = list(self._searched)
-        self._study.add_trial(_trial(run.id, run.arm, run.seed, arms, space, run.regularizer, score, facts))
+        self._waiting.append(_trial(run.id, run.arm, run.seed, arms, space, run.regularizer, score, facts))
         self._known.add((run.id, facts.get("sha256")))
 
+    @property
+    def due(self) -> bool:
+        """True where something waits to be written and nothing was for a second."""
+        return bool(self._waiting) and time.monotonic() - self._written >= _OFTEN
+
+    def write(self, answered: Answered = nobody_waits) -> None:
+        """Record what waits."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            _record(self._study, self._url, waiting, answered)
+            self._written = time.monotonic()
+
     def has(self, runs: Mapping[str, str]) -> bool:
-        """True where all of these runs, with the SHA-256 of their files, are recorded."""
+        """True where all of these runs, with the SHA-256 of their files, are recorded or wait for it."""
         return self._known >= set(runs.items())
 
     def close(self) -> None:
@@ -151,6 +171,16 @@ def _study(storage: optuna.storages.RDBStorage, name: str, better: Better, *, se
         if there.get(key) != value:
             study.set_user_attr(key, value)
     return study
+
+
+def _record(study: optuna.Study, url: str, trials: Sequence[FrozenTrial], answered: Answered) -> None:
+    # a URL with options of its own is the driver's to read
+    database = None if "?" in url else sqlite_path(url)
+    if database is None or not inserted(database, study.study_name, trials):
+        for trial in trials:
+            study.add_trial(trial)
+            answered()
+    answered()
 
 
 def _close(study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
