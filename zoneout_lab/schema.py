@@ -35,9 +35,9 @@ import xarray as xr
 from zoneout_lab import guarded, hdf5, interrupts, netcdf, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
 from zoneout_lab.metrics import METRICS, Metric, Score
-from zoneout_lab.netcdf import Group
+from zoneout_lab.netcdf import Group, Variable
 from zoneout_lab.recorded import check_study
-from zoneout_lab.stacked import stacked_group
+from zoneout_lab.stacked import stacked_by_epoch, stacked_group
 from zoneout_lab.steady import opened
 
 VERSION = 1
@@ -59,12 +59,22 @@ def describe(dataset: xr.Dataset, own: Mapping[str, Metric] | None = None) -> xr
     A loss is in nats, and in squared units where the dataset has squared errors. ``own`` are the metrics of a task's own score. What is
     not a quantity of ours keeps the description it has, and without one is known by its name, with no unit.
     """
-    squared = any(str(name).endswith("_mse") for name in dataset.data_vars)
-    for name, variable in dataset.variables.items():
-        about = (own or {}).get(str(name)) or description(str(name), variable.attrs)
-        units = "squared unit" if squared and about.unit == "nats" else about.unit
-        variable.attrs.update(long_name=about.long_name, units=units)
+    for name, more in _described({str(name): each.attrs for name, each in dataset.variables.items()}, own).items():
+        dataset.variables[name].attrs.update(more)
     return dataset
+
+
+def _described(
+    attributes: Mapping[str, Mapping[Any, Any]], own: Mapping[str, Metric] | None = None
+) -> dict[str, dict[str, str]]:
+    """What :func:`describe` gives variables, by what they say of themselves."""
+    squared = any(name.endswith("_mse") for name in attributes)
+    told = {}
+    for name, attrs in attributes.items():
+        about = (own or {}).get(name) or description(name, attrs)
+        units = "squared unit" if squared and about.unit == "nats" else about.unit
+        told[name] = {"long_name": about.long_name, "units": units}
+    return told
 
 
 def description(name: str, attrs: Mapping[Any, Any]) -> Metric:
@@ -83,7 +93,7 @@ def description(name: str, attrs: Mapping[Any, Any]) -> Metric:
     )
 
 
-def run_tree(
+def run_groups(
     *,
     run_id: str,
     arm: str,
@@ -95,8 +105,8 @@ def run_tree(
     seconds: float,
     provenance: Mapping[str, Any],
     measured: Mapping[str, Mapping[int, xr.Dataset]] | None = None,
-) -> xr.DataTree:
-    """One run as a tree: metrics by epoch (from 1), values of the selected checkpoint, measurements by epoch.
+) -> dict[str, Group | xr.Dataset]:
+    """One run as the groups of its file: metrics by epoch (from 1), values of the selected checkpoint, measurements by epoch.
 
     ``measured`` maps a group to the epochs (0: before training) and what was measured after each. ``provenance`` values may be anything
     JSON can hold, under ``score`` the task's; ``best_epoch`` is None where no epoch gave a finite score.
@@ -105,32 +115,35 @@ def run_tree(
         raise ValueError(f"status {status!r} is not one of {STATUSES}")
     epochs = {name: np.asarray(values, dtype=np.float64) for name, values in by_epoch.items()}
     count = max((len(values) for values in epochs.values()), default=0)
-    metrics = xr.Dataset(
-        {name: ("epoch", values) for name, values in epochs.items()}
-        | {name: ((), float(value)) for name, value in at_best.items()}
-        | {
-            "best_epoch": ((), np.nan if best_epoch is None else float(best_epoch)),
-            "epochs_run": ((), float(count)),
-            "status": ((), status),
-        },
-        coords={"epoch": np.arange(1, count + 1)},
-    )
-    groups = {
-        "/metrics": describe(metrics, _own([provenance.get("score")])),
-        "/provenance": describe(
-            xr.Dataset(
-                {"run_id": ((), run_id), "seconds": ((), float(seconds))},
-                attrs=encoded(provenance),
-            )
+    metrics: dict[str, Variable] = {name: (("epoch",), values, {}) for name, values in epochs.items()}
+    single = dict(at_best) | {"best_epoch": np.nan if best_epoch is None else best_epoch, "epochs_run": count}
+    metrics |= {name: ((), np.array(float(value)), {}) for name, value in single.items()}
+    metrics |= {"status": ((), np.array(status), {}), "epoch": (("epoch",), np.arange(1, count + 1), {})}
+    groups: dict[str, Group | xr.Dataset] = {
+        "/": Group({"schema": VERSION, "kind": "run", "run_id": run_id, "arm": arm, "seed": seed}),
+        "/metrics": Group({}, metrics),
+        "/provenance": Group(
+            encoded(provenance), {"run_id": ((), np.array(run_id), {}), "seconds": ((), np.array(float(seconds)), {})}
         ),
     }
-    for group, epochs_measured in (measured or {}).items():
-        if epochs_measured:
-            parts = [epochs_measured[epoch].expand_dims(epoch=[epoch]) for epoch in sorted(epochs_measured)]
-            groups[f"/{group}"] = describe(xr.concat(parts, "epoch", join="exact", combine_attrs="override"))
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs.update(schema=VERSION, kind="run", run_id=run_id, arm=arm, seed=seed)
-    return tree
+    for group, found in (measured or {}).items():
+        if found:
+            groups[f"/{group}"] = stacked_by_epoch(found)
+    own = _own([provenance.get("score")])
+    return {path: _with_descriptions(group, own if path == "/metrics" else {}) for path, group in groups.items()}
+
+
+def _with_descriptions(group: Group | xr.Dataset, own: Mapping[str, Metric]) -> Group | xr.Dataset:
+    if isinstance(group, xr.Dataset):
+        return describe(group, own)
+    told = _described({name: attrs for name, (_, _, attrs) in group.variables.items()}, own)
+    variables = {name: (dims, values, attrs | told[name]) for name, (dims, values, attrs) in group.variables.items()}
+    return Group(group.attrs, variables)
+
+
+def run_tree(**fields: Any) -> xr.DataTree:
+    """One run as a tree, of what :func:`run_groups` takes."""
+    return netcdf.tree_of(run_groups(**fields))
 
 
 def study_tree(
@@ -273,17 +286,20 @@ def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainErr
     return InputRefusedError(f"Cannot write {path}: {reason}. Choose another place to write to.")
 
 
-def write_tree(tree: xr.DataTree, path: Path) -> str:
-    """Write a tree as netCDF-4, what is large in it compressed, with its seal at the end, and return the file's SHA-256."""
+def write_tree(tree: xr.DataTree | Mapping[str, Group | xr.Dataset], path: Path) -> str:
+    """Write a tree, or its groups by their paths, as netCDF-4, what is large in it compressed, with its seal at the end, and return the file's
+    SHA-256."""
     content = sealed.sealed(_content(tree))
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
-def _content(tree: xr.DataTree) -> bytes:
-    if tree.attrs.get("kind") == "run":  # there may be thousands of them
+def _content(tree: xr.DataTree | Mapping[str, Group | xr.Dataset]) -> bytes:
+    if not isinstance(tree, xr.DataTree) or tree.attrs.get("kind") == "run":  # there may be thousands of them
         with contextlib.suppress(netcdf.UnfamiliarError):
             return netcdf.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
+    if not isinstance(tree, xr.DataTree):
+        tree = netcdf.tree_of(tree)
     # what is compressed has checksums, by which a file that is read as its numbers are used is still found to be damaged
     encoding = {
         node.path: {

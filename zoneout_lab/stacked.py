@@ -1,4 +1,5 @@
-"""Runs stacked along ``arm`` and ``seed``: what ``xarray.concat`` gives, in time proportional to the number of runs."""
+"""Runs stacked along ``arm`` and ``seed``, and what was measured of one run along ``epoch``: what ``xarray.concat`` gives, sooner, and in time
+proportional to the number of runs."""
 
 from __future__ import annotations
 
@@ -54,6 +55,43 @@ def stacked_group(cells: Mapping[tuple[str, int], Group], arms: Sequence[str], s
             coords[name] = (name,), labels[name].union, found[0][2]
     variables = {name: _stacked(name, order, labels, (len(arms), len(seeds))) for name in names if name not in labels}
     return xr.Dataset(variables, coords, order[0][0].attrs)
+
+
+def stacked_by_epoch(measured: Mapping[int, xr.Dataset]) -> Group | xr.Dataset:
+    """What was measured after each of some epochs as one group; as a dataset where a group cannot say it all.
+
+    Its attributes are those of the first epoch. Raises what xarray raises where epochs differ in their labels.
+
+    >>> norm = xr.Dataset({"norm": ("time", [2.0, 1.0])}, {"time": [0, 1]})
+    >>> stacked_by_epoch({4: norm, 1: norm * 3}).variables["norm"][1].tolist()
+    [[6.0, 3.0], [2.0, 1.0]]
+    """
+    epochs = sorted(measured)
+    first, *others = (measured[epoch] for epoch in epochs)
+    if "epoch" in first.variables or not all(_alike(first, other) for other in (first, *others)):
+        parts = [measured[epoch].expand_dims(epoch=[epoch]) for epoch in epochs]
+        return xr.concat(parts, "epoch", coords="different", compat="equals", join="exact", combine_attrs="override")
+    variables: dict[str, Variable] = {}
+    for name, each in first.data_vars.items():
+        values = np.stack([measured[epoch].variables[name].values for epoch in epochs])
+        variables[str(name)] = ("epoch", *map(str, each.dims)), values, each.attrs
+    variables["epoch"] = ("epoch",), np.array(epochs), {}
+    for name, labels in first.coords.items():
+        variables[str(name)] = (str(name),), labels.values, labels.attrs
+    return Group(first.attrs, variables)
+
+
+def _alike(first: xr.Dataset, other: xr.Dataset) -> bool:
+    """True where two datasets have the same variables and labels, and no coordinates that are not a dimension's labels."""
+    if list(first.variables) != list(other.variables) or set(other.coords) != set(other.dims):
+        return False
+    for name, here in first.variables.items():
+        there = other.variables[name]
+        if (here.dims, here.shape, here.dtype) != (there.dims, there.shape, there.dtype):
+            return False
+        if name in first.coords and here is not there and not np.array_equal(here.values, there.values):
+            return False
+    return True
 
 
 class _Labels:

@@ -16,7 +16,7 @@ from zoneout_lab import Study, schema, sealed
 from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
 from zoneout_lab.study.driver import origin
-from zoneout_lab.study.store import CONFIRM, Store, only_driver, outcome_tree
+from zoneout_lab.study.store import CONFIRM, Store, groups_of, only_driver
 from zoneout_lab.tasks import load_task, make_task
 from zoneout_lab.training import Checkpoints, train_batches
 
@@ -41,7 +41,7 @@ def make(study: Study, out: Path) -> Path:
             if isinstance(result, Exception):
                 raise result
             for outcome in result:
-                schema.write_tree(outcome_tree(outcome, record), Path(place) / "one.nc")
+                schema.write_tree(groups_of(outcome, record), Path(place) / "one.nc")
                 content = (Path(place) / "one.nc").read_bytes()
                 files[outcome.run.arm] = content[: content.rindex(_SEAL)]
     with only_driver(out, study):

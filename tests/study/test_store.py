@@ -28,9 +28,9 @@ from zoneout_lab.study.store import (
     TUNE,
     Store,
     check_code,
+    groups_of,
     holding,
     only_driver,
-    outcome_tree,
     sweep,
     taking_turns,
 )
@@ -228,8 +228,8 @@ def test_a_run_that_is_gone_or_damaged(tmp_path):
 
 
 def test_what_could_not_be_measured_is_in_the_file():
-    tree = outcome_tree(outcome(RUNS[0], [0.5], best=1, unmeasured={"g": {0: "why", 1: "again"}}), {})
-    assert schema.provenance(tree, "unmeasured") == [
+    groups = groups_of(outcome(RUNS[0], [0.5], best=1, unmeasured={"g": {0: "why", 1: "again"}}), {})
+    assert schema.decoded(groups["/provenance"].attrs, "unmeasured") == [
         {"group": "g", "epoch": 0, "error": "why"},
         {"group": "g", "epoch": 1, "error": "again"},
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 import numpy.typing as npt
+import xarray as xr
 from h5py import h5t
 
 #: a variable: its dimensions, its values, and what it says of itself
@@ -27,3 +28,14 @@ class Group:
 
     attrs: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, Variable] = field(default_factory=dict)
+
+
+def group_of(dataset: xr.Dataset) -> Group:
+    """A dataset in memory as a group."""
+    return Group(
+        {str(name): value for name, value in dataset.attrs.items()},
+        {
+            str(name): (tuple(map(str, each.dims)), each.values, dict(each.attrs))
+            for name, each in dataset.variables.items()
+        },
+    )

@@ -14,7 +14,7 @@ import xarray as xr
 from h5py import h5a, h5d, h5f, h5g, h5s, h5t
 
 from zoneout_lab import hdf5
-from zoneout_lab.netcdf.familiar import TEXT, TEXTS, Group, UnfamiliarError, Variable
+from zoneout_lab.netcdf.familiar import TEXT, TEXTS, Group, UnfamiliarError, Variable, group_of
 
 _SIZE_OF_TEXT = 16
 _SMALL = 1 << 20  # values
@@ -108,24 +108,17 @@ def _by_xarray(content: bytes) -> xr.DataTree:
 
 def groups_of(tree: xr.DataTree) -> dict[str, Group]:
     """The groups of a tree in memory."""
-    return {
-        node.path: Group(
-            {str(name): value for name, value in node.attrs.items()},
-            {
-                str(name): (tuple(map(str, each.dims)), each.values, dict(each.attrs))
-                for name, each in node.to_dataset(inherit=False).variables.items()
-            },
-        )
-        for node in tree.subtree
-    }
+    return {node.path: group_of(node.to_dataset(inherit=False)) for node in tree.subtree}
 
 
-def tree_of(groups: Mapping[str, Group]) -> xr.DataTree:
+def tree_of(groups: Mapping[str, Group | xr.Dataset]) -> xr.DataTree:
     """Groups as a tree of xarray; a variable that is called like its dimension is a coordinate."""
     return xr.DataTree.from_dict({path: _dataset(group) for path, group in groups.items()})
 
 
-def _dataset(group: Group) -> xr.Dataset:
+def _dataset(group: Group | xr.Dataset) -> xr.Dataset:
+    if isinstance(group, xr.Dataset):
+        return group
     coords = {name: each for name, each in group.variables.items() if name in each[0]}
     return xr.Dataset({name: each for name, each in group.variables.items() if name not in coords}, coords, group.attrs)
 

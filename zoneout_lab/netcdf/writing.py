@@ -10,7 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 from h5py import h5a, h5d, h5ds, h5f, h5g, h5p, h5s, h5t
 
-from zoneout_lab.netcdf.familiar import TEXT, TEXTS, UnfamiliarError
+from zoneout_lab.netcdf.familiar import TEXT, TEXTS, Group, UnfamiliarError, group_of
 
 _TEXTS_THERE = h5t.py_create(TEXT, logical=True)  # in the file
 _NUMBERS = {np.dtype(each): h5t.py_create(np.dtype(each)) for each in ["i4", "i8", "f4", "f8"]}
@@ -25,8 +25,8 @@ _RESERVED = frozenset(
 )  # fmt: skip
 
 
-def written(tree: xr.DataTree, packed: Callable[[xr.Variable], bool]) -> bytes:
-    """A tree as the bytes of a netCDF-4 file, without touching a disk; the same tree has the same bytes.
+def written(tree: xr.DataTree | Mapping[str, Group | xr.Dataset], packed: Callable[[npt.NDArray[Any]], bool]) -> bytes:
+    """A tree, or its groups by their paths, as the bytes of a netCDF-4 file, without touching a disk; the same tree has the same bytes.
 
     Args:
         tree: every dimension of a group has labels there.
@@ -34,52 +34,70 @@ def written(tree: xr.DataTree, packed: Callable[[xr.Variable], bool]) -> bytes:
 
     Raises UnfamiliarError for a tree that xarray has to write.
     """
+    if isinstance(tree, xr.DataTree):
+        tree = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
     access, create = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
     access.set_fapl_core(_GROWS_BY, False)
     access.set_fclose_degree(h5f.CLOSE_STRONG)  # whatever an error's traceback still holds on to
+    create.set_obj_track_times(False)
     create.set_link_creation_order(_IN_ORDER)
     create.set_attr_creation_order(_IN_ORDER)
     file = h5f.create(b"in memory", h5f.ACC_TRUNC, create, access)
     try:
         numbered = 0
-        for node in tree.subtree:
-            if node.path == "/":
+        for path, each in tree.items():
+            if path == "/":
                 group = h5g.open(file, b"/")
             else:
                 ordered = h5p.create(h5p.GROUP_CREATE)
                 ordered.set_obj_track_times(False)
                 ordered.set_link_creation_order(_IN_ORDER)
                 ordered.set_attr_creation_order(_IN_ORDER)
-                group = h5g.create(file, node.path.encode(), gcpl=ordered)
-            numbered += _write_group(group, node.to_dataset(inherit=False), numbered, packed)
+                group = h5g.create(file, path.encode(), gcpl=ordered)
+            numbered += _write_group(group, _familiar(each), numbered, packed)
         h5f.flush(file)
         return bytes(file.get_file_image())
     finally:
         file.close()
 
 
-def _write_group(group: h5g.GroupID, dataset: xr.Dataset, first: int, packed: Callable[[xr.Variable], bool]) -> int:
+def _familiar(group: Group | xr.Dataset) -> Group:
+    if isinstance(group, Group):
+        return group
+    if set(group.coords) - set(group.sizes):
+        raise UnfamiliarError(f"coordinates {list(group.coords)}")
+    return group_of(group)
+
+
+def _write_group(group: h5g.GroupID, of: Group, first: int, packed: Callable[[npt.NDArray[Any]], bool]) -> int:
     """Write a group's variables and attributes; its dimensions are numbered from ``first``. Returns how many there are."""
-    numbers = {name: first + place for place, name in enumerate(dataset.sizes)}
-    if set(dataset.coords) != set(numbers) or not all(dataset.sizes.values()):
-        raise UnfamiliarError(f"dimensions {dict(dataset.sizes)} and coordinates {list(dataset.coords)}")
-    made = {name: _variable(group, str(name), each, packed(each)) for name, each in dataset.variables.items()}
+    sizes = {
+        dim: length for dims, values, _ in of.variables.values() for dim, length in zip(dims, values.shape, strict=True)
+    }
+    numbers = {name: first + place for place, name in enumerate(sizes)}
+    if not all(sizes.values()) or not sizes.keys() <= of.variables.keys():
+        raise UnfamiliarError(f"dimensions {sizes} and variables {list(of.variables)}")
+    made = {
+        name: _variable(group, name, values, attrs, packed=packed(values))
+        for name, (_, values, attrs) in of.variables.items()
+    }
     for name in numbers:
-        h5ds.set_scale(made[name], str(name).encode())
-    for name, variable in dataset.variables.items():
-        if variable.dims:
-            along = np.array([numbers[dim] for dim in variable.dims], np.int32)
+        h5ds.set_scale(made[name], name.encode())
+    for name, (dims, _, _) in of.variables.items():
+        if dims:
+            along = np.array([numbers[dim] for dim in dims], np.int32)
             _numbers(made[name], "_Netcdf4Coordinates", along)
             _numbers(made[name], "_Netcdf4Dimid", along[:1].reshape(()))
         if name not in numbers:
-            for axis, dim in enumerate(variable.dims):
+            for axis, dim in enumerate(dims):
                 h5ds.attach_scale(made[name], made[dim], axis)
-    _attributes(group, dataset.attrs)
+    _attributes(group, of.attrs)
     return len(numbers)
 
 
-def _variable(group: h5g.GroupID, name: str, variable: xr.Variable, packed: bool) -> h5d.DatasetID:
-    values = np.asarray(variable.values)
+def _variable(
+    group: h5g.GroupID, name: str, values: npt.NDArray[Any], attrs: Mapping[str, Any], *, packed: bool
+) -> h5d.DatasetID:
     kind, space = values.dtype.kind, h5s.create_simple(values.shape) if values.shape else _SCALAR
     properties = h5p.create(h5p.DATASET_CREATE)
     properties.set_obj_track_times(False)
@@ -104,7 +122,7 @@ def _variable(group: h5g.GroupID, name: str, variable: xr.Variable, packed: bool
             _numbers(made, "_FillValue", np.array([np.nan], values.dtype))
     else:
         raise UnfamiliarError(f"{name} of {values.dtype}")
-    _attributes(made, variable.attrs)
+    _attributes(made, attrs)
     return made
 
 

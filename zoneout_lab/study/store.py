@@ -38,7 +38,7 @@ CONFIRM, TUNE = "confirm", "tune"
 Warn = Callable[[str], None]
 _HOUR = 3600.0
 #: how many times longer than writing the manifest takes it is not written again
-_RARER = 50
+_RARER = 200
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
@@ -209,12 +209,12 @@ class Store:
     def add(self, outcome: Outcome, score: Score, provenance: Mapping[str, Any], *, phase: str = CONFIRM) -> None:
         """Write a run's file, then its line in the manifest: at once where that is quick, else with those of the next runs.
 
-        Writing all lines takes longer the more there are, and is to take a fiftieth of the time. To be called in :meth:`settled`.
+        Writing all lines takes longer the more there are, and is to take half a percent of the time. To be called in :meth:`settled`.
         """
         run = outcome.run
-        tree = outcome_tree(outcome, {**provenance, "score": score.to_json()})
+        groups = groups_of(outcome, {**provenance, "score": score.to_json()})
         file = self.file_of(run, phase)
-        sha256 = schema.write_tree(tree, self.folder / file)
+        sha256 = schema.write_tree(groups, self.folder / file)
         best = outcome.best_epoch
         self.manifest["runs"][run.id] = {
             "file": file,
@@ -230,7 +230,7 @@ class Store:
         self.save_if_due()
 
     def save_if_due(self) -> None:
-        """Write the manifest where it lacks lines and was not written for fifty times as long as that takes."""
+        """Write the manifest where it lacks lines and was not written for two hundred times as long as that takes."""
         if self._lags and time.monotonic() - self._saved > _RARER * self._took:
             self.save()
 
@@ -242,15 +242,15 @@ def _paper_setting(study: Study) -> dict[str, Any] | None:
     return study.model_copy(update={"preset": "paper"}).setting().model_dump(mode="json")
 
 
-def outcome_tree(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
-    """A run's outcome as its result tree."""
+def groups_of(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
+    """A run's outcome as the groups of its file."""
     run = outcome.run
     unmeasured = [
         {"group": group, "epoch": epoch, "error": error}
         for group, epochs in outcome.unmeasured.items()
         for epoch, error in epochs.items()
     ]
-    return schema.run_tree(
+    return schema.run_groups(
         run_id=run.id,
         arm=run.arm,
         seed=run.seed,
