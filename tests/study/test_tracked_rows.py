@@ -161,7 +161,10 @@ TABLES = ("runs", "tags", "params", "metrics", "latest_metrics")
 
 
 def records(done: Summary) -> list[Record]:
-    return [record_of(done.folder, run_id, entry, "parent") for run_id, entry in manifest(done.folder)["runs"].items()]
+    return [
+        record_of(done.folder, run_id, entry, {"mlflow.parentRunId": "parent"})
+        for run_id, entry in manifest(done.folder)["runs"].items()
+    ]
 
 
 def one_of(connection: sqlite3.Connection) -> str:

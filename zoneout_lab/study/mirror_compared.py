@@ -19,6 +19,7 @@ from zoneout_lab.results.open import from_export
 from zoneout_lab.study.databases import sqlite_path, sqlite_url
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.tracked_run import is_there, last_metrics
 from zoneout_lab.study.trials import told_of
 
 
@@ -45,16 +46,18 @@ def in_optuna(folder: Path, storage: str) -> Mirrored:
 
     Raises IntegrityError where the manifest is damaged, and what Optuna and the database's driver raise.
     """
-    entries = read_manifest(folder)["runs"]
+    manifest = read_manifest(folder)
+    entries = manifest["runs"]
     with _copied(storage) as url:
-        found = told_of(url, folder.name)
+        found = told_of(url, folder, manifest)
     told = {run_id: [(each.sha256, each.status, each.score) for each in found.get(run_id, ())] for run_id in entries}
     wanted = {run_id: (entry["sha256"], entry["status"], entry["score"]) for run_id, entry in entries.items()}
     return _compared(wanted, told)
 
 
 def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) -> Mirrored:
-    """How MLflow differs from a study's folder: the digest, the status and the last of each metric of every run. Nothing is written.
+    """How MLflow differs from a study's folder: the digest, the status and the last of each metric of every run, and whether its file is among
+    the artifacts. Nothing is written.
 
     ``answered`` is called whenever there is progress.
 
@@ -67,10 +70,15 @@ def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) ->
         found = told_of_mlflow(uri, folder, answered)
     # reading a file takes time, and what is not there needs none
     metrics = _last_metrics(folder, {run_id: entry for run_id, entry in entries.items() if found.get(run_id)}, answered)
-    wanted = {run_id: (entry["sha256"], entry["status"], metrics.get(run_id)) for run_id, entry in entries.items()}
+    wanted = {
+        run_id: (entry["sha256"], entry["status"], metrics.get(run_id), True) for run_id, entry in entries.items()
+    }
     told = {
-        run_id: [(each["sha256"], each["status"], each["metrics"]) for each in found.get(run_id, ())]
-        for run_id in entries
+        run_id: [
+            (each["sha256"], each["status"], each["metrics"], is_there(folder / entry["file"], each["place"]))
+            for each in found.get(run_id, ())
+        ]
+        for run_id, entry in entries.items()
     }
     return _compared(wanted, told)
 
@@ -79,8 +87,6 @@ def _last_metrics(
     folder: Path, entries: Mapping[str, Mapping[str, Any]], answered: Answered
 ) -> dict[str, dict[str, float]]:
     """The last of each metric of runs, by id: from ``study.nc`` where the run is in it, else from its own file."""
-    from zoneout_lab.study.tracked_run import last_metrics
-
     if not entries:
         return {}
     tree = from_export(folder, hashed=False)

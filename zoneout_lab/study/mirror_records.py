@@ -8,6 +8,7 @@ MLflow seconds. Nothing is written.
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
@@ -15,52 +16,57 @@ from pathlib import Path
 from urllib.parse import quote
 
 from zoneout_lab import schema
+from zoneout_lab.study.tracked_place import is_moved
 
 Records = list[int | str]
 
-_TRIALS = "SELECT COUNT(*), COUNT(DISTINCT state) FROM trials JOIN studies USING (study_id) WHERE study_name = ?"
+# the study that says it is the folder's, else the one that is called so
+_STUDY = """
+SELECT study_id FROM studies LEFT JOIN study_user_attributes AS said USING (study_id)
+WHERE (said.key = 'folder' AND value_json = :folder) OR study_name = :study
+ORDER BY said.key = 'folder' AND value_json = :folder DESC LIMIT 1
+"""
+_TRIALS = "SELECT COUNT(*), COUNT(DISTINCT state) FROM trials WHERE study_id = ?"
 _OF_TRIALS = """
-SELECT value_json FROM trial_user_attributes JOIN trials USING (trial_id) JOIN studies USING (study_id)
-WHERE key = 'run' AND study_name = ? ORDER BY value_json
+SELECT value_json FROM trial_user_attributes JOIN trials USING (trial_id) WHERE key = 'run' AND study_id = ? ORDER BY value_json
 """
-_RUNS = """
-SELECT COUNT(*) FROM tags JOIN runs USING (run_uuid)
-WHERE key = 'zoneout_lab.study' AND value = ? AND lifecycle_stage = 'active' AND status = 'FINISHED'
+# not those that another folder of the same study has in this database
+_OURS = """
+CREATE TEMPORARY TABLE ours AS SELECT run_uuid, status FROM tags JOIN runs USING (run_uuid)
+WHERE key = 'zoneout_lab.study' AND value = :study AND lifecycle_stage = 'active' AND NOT EXISTS
+(SELECT 1 FROM tags AS said WHERE said.run_uuid = runs.run_uuid AND said.key = 'zoneout_lab.folder' AND said.value <> :folder)
 """
-_OF_RUNS = """
-SELECT one.value FROM tags AS one JOIN tags AS study USING (run_uuid) JOIN runs USING (run_uuid)
-WHERE one.key = 'zoneout_lab.run' AND study.key = 'zoneout_lab.study' AND study.value = ? AND lifecycle_stage = 'active' ORDER BY one.value
-"""
+_RUNS = "SELECT COUNT(*) FROM ours WHERE status = 'FINISHED'"
+_OF_RUNS = "SELECT value FROM tags JOIN ours USING (run_uuid) WHERE key = 'zoneout_lab.run' ORDER BY value"
 # the study's own run is the one that is no run of ours
 _REPORT = """
-SELECT published.value FROM tags AS published JOIN tags AS study USING (run_uuid) JOIN runs USING (run_uuid)
-WHERE published.key = 'zoneout_lab.sha256' AND study.key = 'zoneout_lab.study' AND study.value = ? AND lifecycle_stage = 'active'
-AND NOT EXISTS (SELECT 1 FROM tags AS one WHERE one.run_uuid = study.run_uuid AND one.key = 'zoneout_lab.run')
+SELECT value FROM tags JOIN ours USING (run_uuid) WHERE key = 'zoneout_lab.sha256'
+AND NOT EXISTS (SELECT 1 FROM tags AS one WHERE one.run_uuid = ours.run_uuid AND one.key = 'zoneout_lab.run')
 """
 
 
-def in_optuna(path: Path, folder: Path) -> Records | None:
+def in_optuna(path: Path, folder: Path, own: str | None) -> Records | None:
     """Versions of the tables, how many trials of a study's folder there are, in how many states, and a digest of whose they are; None where
     the file does not say."""
     with suppress(sqlite3.Error), closing(_opened(path)) as connection:
-        counts = connection.execute(_TRIALS, (folder.name,)).fetchone()
-        return [
-            *_versions(connection, "version_info"),
-            *counts,
-            _digest(connection.execute(_OF_TRIALS, (folder.name,))),
-        ]
+        of = connection.execute(_STUDY, {"study": folder.name, "folder": json.dumps(own)}).fetchone() or (None,)
+        counts = connection.execute(_TRIALS, of).fetchone()
+        return [*_versions(connection, "version_info"), *counts, _digest(connection.execute(_OF_TRIALS, of))]
     return None
 
 
-def in_mlflow(path: Path, folder: Path) -> Records | None:
+def in_mlflow(path: Path, folder: Path, own: str | None) -> Records | None:
     """The version of the tables, how many finished runs of a study's folder there are, and a digest of which; None where the file does not
-    say, or has another report than the folder."""
+    say, has another report than the folder, or looks for what lies beside it in another place."""
     report = folder / "report.html"
     with suppress(sqlite3.Error, OSError), closing(_opened(path)) as connection:
-        published = [sha256 for (sha256,) in connection.execute(_REPORT, (folder.name,))]
+        if is_moved(connection, path):
+            return None
+        connection.execute(_OURS, {"study": folder.name, "folder": own})
+        published = [sha256 for (sha256,) in connection.execute(_REPORT)]
         if published == ([schema.digest(report)] if report.is_file() else []):
-            counts = connection.execute(_RUNS, (folder.name,)).fetchone()
-            return [*_versions(connection), *counts, _digest(connection.execute(_OF_RUNS, (folder.name,)))]
+            counts = connection.execute(_RUNS).fetchone()
+            return [*_versions(connection), *counts, _digest(connection.execute(_OF_RUNS))]
     return None
 
 

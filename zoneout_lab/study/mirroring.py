@@ -78,13 +78,13 @@ def is_as_noted(mirror: Mirror, folder: Path) -> bool:
 
     Nothing is read but how many records there are. False of a server, which is asked for all it has.
     """
-    path, note = mirror.file, mirror_notes.read(folder).get(mirror.name, {})
+    path, note, manifest = mirror.file, mirror_notes.read(folder).get(mirror.name, {}), read_manifest(folder)
     return (
         path is not None
         and note.get("at") == mirror.noted
-        and note.get("runs") == _digest(read_manifest(folder))
+        and note.get("runs") == _digest(manifest)
         and fault(path) is None
-        and (found := _records(mirror, folder)) is not None
+        and (found := _records(mirror, folder, manifest)) is not None
         and note.get("records") == found
     )
 
@@ -149,7 +149,8 @@ class Mirrors:
         def ledger() -> Any:
             from zoneout_lab.study.trials import Ledger
 
-            return self.optuna.run(lambda _: Ledger(self.optuna.url, self.folder.name, searched, better))
+            manifest = read_manifest(self.folder)
+            return self.optuna.run(lambda _: Ledger(self.optuna.url, self.folder, manifest, searched, better))
 
         error = None if is_as_noted(self.optuna, self.folder) else update(self.optuna, self.folder, self.warn)
         if error is None:
@@ -192,7 +193,7 @@ class Mirrors:
         left = []
         for mirror in filter(None, (self.optuna, self.mlflow)):
             if mirror is self.optuna and followed:
-                _note(mirror, self.folder, _digest(manifest))
+                _note(mirror, self.folder, manifest)
                 continue
             if mirror is self.mlflow:
                 if is_as_noted(mirror, self.folder):
@@ -228,7 +229,7 @@ class Mirrors:
 
 
 def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
-    runs = _digest(read_manifest(folder))
+    manifest = read_manifest(folder)
     module = _module(mirror)
     # a server that hangs may be waited for by others, too
     seconds = -1 if mirror.file is not None else PATIENCE
@@ -245,17 +246,20 @@ def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
         for other in again:
             if other != folder.absolute():
                 _publish_other(mirror, other, warn)
-    _note(mirror, folder, runs)
+    _note(mirror, folder, manifest)
 
 
-def _note(mirror: Mirror, folder: Path, runs: str) -> None:
-    mirror_notes.write(folder, mirror.name, mirror.noted, runs, _records(mirror, folder))
+def _note(mirror: Mirror, folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Note that a mirror has the runs of a manifest."""
+    records = _records(mirror, folder, manifest)
+    mirror_notes.write(folder, mirror.name, mirror.noted, _digest(manifest), records)
 
 
-def _records(mirror: Mirror, folder: Path) -> mirror_records.Records | None:
+def _records(mirror: Mirror, folder: Path, manifest: Mapping[str, Any]) -> mirror_records.Records | None:
     if mirror.file is None:
         return None
-    return (mirror_records.in_optuna if mirror.name == "Optuna" else mirror_records.in_mlflow)(mirror.file, folder)
+    asked = mirror_records.in_optuna if mirror.name == "Optuna" else mirror_records.in_mlflow
+    return asked(mirror.file, folder, manifest.get("id"))
 
 
 def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:
@@ -291,9 +295,9 @@ def _others(mirror: Mirror) -> list[Path]:
 
 def _publish_other(mirror: Mirror, folder: Path, warn: Warn) -> None:
     try:
-        runs = _digest(read_manifest(folder))
+        manifest = read_manifest(folder)
         mirror.run(lambda answered: _module(mirror).publish(folder, mirror.url, answered=answered))
-        _note(mirror, folder, runs)
+        _note(mirror, folder, manifest)
     except LabError as error:
         warn(f"{folder.name} is not in {mirror.name}'s new database: {told(error)}")
 

@@ -29,7 +29,7 @@ from zoneout_lab.study.verify import REPORT, damage_of_output, damaged_checkpoin
 from zoneout_lab.tasks.corpus import damaged_codes
 
 #: what the manifest and ``study.nc`` both say of a study
-_SAID = ("declared", "overrides", "command", "paper", "tuning", "reached", "looks", "earlier_looks")
+_SAID = ("id", "declared", "overrides", "command", "paper", "tuning", "reached", "looks", "earlier_looks")
 
 
 def repair(

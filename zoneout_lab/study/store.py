@@ -14,6 +14,7 @@ import errno
 import json
 import math
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -77,6 +78,9 @@ class Store:
                 )
             store = cls(folder, manifest)
             check_code(folder, manifest)
+            if "id" not in manifest:
+                manifest["id"] = uuid.uuid4().hex
+                store.save()
             store.keep(study.code)
             if not (folder / "spec.json").exists():
                 store.save_spec()
@@ -90,6 +94,7 @@ class Store:
             folder,
             {
                 "schema": schema.VERSION,
+                "id": uuid.uuid4().hex,  # of this folder: databases may be shared by several of one study
                 "study": spec,
                 "data": data,
                 "declared": declared.to_json(),

@@ -16,6 +16,8 @@ from zoneout_lab import schema
 from zoneout_lab.netcdf import Group
 
 STUDY, RUN, SHA256, PARENT = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256", "mlflow.parentRunId"
+#: the tag that says which results folder of its study a run is of
+FOLDER = "zoneout_lab.folder"
 FINISHED = "FINISHED"
 
 
@@ -30,15 +32,15 @@ class Record:
     metrics: tuple[tuple[str, float, int], ...]
 
 
-def record_of(folder: Path, run_id: str, entry: Mapping[str, Any], parent: str) -> Record:
-    """What is told of a run of a study's folder, a child of the run ``parent``. Raises IntegrityError where its file is damaged."""
+def record_of(folder: Path, run_id: str, entry: Mapping[str, Any], parent: Mapping[str, str]) -> Record:
+    """What is told of a run of a study's folder, with the tags ``parent``, which say whose it is. Raises IntegrityError where its file is
+    damaged."""
     file = folder / entry["file"]
     groups = schema.read_groups(file, entry["sha256"])
     recorded = groups["/provenance"].attrs
     spec = schema.decoded(recorded, "spec")
     tags = {
-        PARENT: parent,
-        STUDY: folder.name,
+        **parent,
         RUN: run_id,
         SHA256: entry["sha256"],
         "status": entry["status"],
@@ -53,6 +55,17 @@ def record_of(folder: Path, run_id: str, entry: Mapping[str, Any], parent: str) 
 def last_metrics(file: Path, sha256: str) -> dict[str, float]:
     """What MLflow is told last of each metric of a run's file: finite values only. Raises IntegrityError where the file is damaged."""
     return {name: value for name, value, _ in _metrics(schema.read_groups(file, sha256)["/metrics"])}
+
+
+def is_there(file: Path, place: str) -> bool:
+    """True where a file is among the artifacts that lie in a folder, or they lie where that cannot be told."""
+    folder = _folder(place)
+    if folder is None:
+        return True
+    try:
+        return (folder / file.name).stat().st_size == file.stat().st_size
+    except OSError:
+        return False
 
 
 def linked(file: Path, place: str) -> bool:

@@ -29,8 +29,9 @@ from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.sqlite_files import tables
 from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.tracked_place import beside, follow
 from zoneout_lab.study.tracked_rows import inserted
-from zoneout_lab.study.tracked_run import FINISHED, PARENT, RUN, SHA256, STUDY, Record, flat, linked, record_of
+from zoneout_lab.study.tracked_run import FINISHED, FOLDER, PARENT, RUN, SHA256, STUDY, Record, flat, linked, record_of
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH, _PAGE = 900, 1000  # MLflow takes up to 1000 metrics and parameters at once
@@ -69,24 +70,29 @@ def publish(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> int
 
     Raises InputRefusedError where the study's experiment was deleted in MLflow, and whatever MLflow and its database raise.
     """
+    if (database := sqlite_path(uri)) is not None and database.is_file():
+        follow(database)
     with _client(uri) as client:
         return _publish(client, folder, uri, answered)
 
 
 def told_of(uri: str, folder: Path, answered: Answered = nobody_waits) -> dict[str, list[dict[str, Any]]]:
-    """What MLflow has of a study's finished runs, by our ids: ``sha256`` and ``status`` as it was told, and ``metrics``, the last of each.
+    """What MLflow has of a study's finished runs, by our ids: ``sha256`` and ``status`` as it was told, ``metrics``, the last of each, and
+    ``place``, where it looks for the run's file.
 
     Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
     """
     with quiet("mlflow", "alembic"), _client(uri) as client:
-        experiment = client.get_experiment_by_name(read_manifest(folder)["study"]["name"])
-        runs = {} if experiment is None else _there(client, experiment.experiment_id, folder.name, answered)
+        manifest = read_manifest(folder)
+        experiment = client.get_experiment_by_name(manifest["study"]["name"])
+        runs = {} if experiment is None else _there(client, experiment.experiment_id, _tags(folder, manifest), answered)
     return {
         run_id: [
             {
                 "sha256": run.data.tags.get(SHA256),
                 "status": run.data.tags.get("status"),
                 "metrics": dict(run.data.metrics),
+                "place": run.info.artifact_uri,
             }
             for run in each
             if run.info.status == FINISHED
@@ -99,10 +105,11 @@ def told_of(uri: str, folder: Path, answered: Answered = nobody_waits) -> dict[s
 def forget(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> None:
     """Delete a study's runs in MLflow, so that they are published anew."""
     with _client(uri) as client:
-        found = client.get_experiment_by_name(read_manifest(folder)["study"]["name"])
+        manifest = read_manifest(folder)
+        found = client.get_experiment_by_name(manifest["study"]["name"])
         if found is None or found.lifecycle_stage == LifecycleStage.DELETED:
             return
-        for runs in _there(client, found.experiment_id, folder.name, answered).values():
+        for runs in _there(client, found.experiment_id, _tags(folder, manifest), answered).values():
             for run in runs:
                 client.delete_run(run.info.run_id)
                 answered()
@@ -181,7 +188,8 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
     study = manifest["study"]
     experiment = _experiment(client, study["name"], uri, folder.parent)
     answered()
-    there = _only_one_each(client, _there(client, experiment, folder.name, answered), answered)
+    tags = _tags(folder, manifest)
+    there = _only_one_each(client, _there(client, experiment, tags, answered), answered)
     parent = _parent(client, experiment, folder, manifest, there.get(""))
     answered()
     new = {}
@@ -196,7 +204,7 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
 
     def records() -> Iterator[Record]:
         for run_id, entry in new.items():
-            yield record_of(folder, run_id, entry, parent.info.run_id)
+            yield record_of(folder, run_id, entry, tags | {PARENT: parent.info.run_id})
             if run_id in there:
                 client.delete_run(there[run_id].info.run_id)
 
@@ -213,8 +221,13 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
         answered()
     if new:
         # by another driver, on another machine, at the same time: both keep the same ones
-        _only_one_each(client, _there(client, experiment, folder.name, answered), answered)
+        _only_one_each(client, _there(client, experiment, tags, answered), answered)
     return len(new)
+
+
+def _tags(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
+    """What says of a run whose it is: the study, and which folder of it where that is known."""
+    return {STUDY: folder.name} | ({FOLDER: manifest["id"]} if "id" in manifest else {})
 
 
 def _add(client: MlflowClient, experiment: str, uri: str, records: Iterator[Record], answered: Answered) -> None:
@@ -270,8 +283,7 @@ def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
     location, database = None, sqlite_path(uri)
     if database is not None or _is_database(uri):
         # otherwise artifacts go to a folder below wherever the command happened to be started; a server has a place of its own
-        beside = database.parent if database is not None else out
-        location = (beside / "mlartifacts" / name).absolute().as_uri()
+        location = beside(database if database is not None else out / "mlflow.db", name).as_uri()
     try:
         return str(client.create_experiment(name, artifact_location=location))
     except MlflowException:
@@ -281,14 +293,19 @@ def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
         return str(found.experiment_id)  # another driver's, made just now
 
 
-def _there(client: MlflowClient, experiment: str, study_id: str, answered: Answered) -> dict[str, list[MlflowRun]]:
-    """Runs of the study in MLflow, by our run id (empty for the parent)."""
+def _there(
+    client: MlflowClient, experiment: str, tags: dict[str, str], answered: Answered
+) -> dict[str, list[MlflowRun]]:
+    """Runs in MLflow of the folder that these tags name, by our run id (empty for the parent). Those that name none are anyone's."""
     found: dict[str, list[MlflowRun]] = {}
     token = None
     while True:
-        page = client.search_runs([experiment], f"tags.`{STUDY}` = '{study_id}'", max_results=_PAGE, page_token=token)
+        asked = f"tags.`{STUDY}` = '{tags[STUDY]}'"
+        page = client.search_runs([experiment], asked, max_results=_PAGE, page_token=token)
         answered()
         for run in page:
+            if FOLDER in tags and run.data.tags.get(FOLDER, tags[FOLDER]) != tags[FOLDER]:
+                continue
             found.setdefault(run.data.tags.get(RUN, ""), []).append(run)
         token = page.token
         if not token:
@@ -321,8 +338,7 @@ def _parent(
     if found is not None and found.info.status == FINISHED:
         return found
     if found is None:
-        tags = {
-            STUDY: folder.name,
+        tags = _tags(folder, manifest) | {
             "mlflow.note.content": f"**{study['title']}**\n\n{study['question']}\n\n`{manifest['command']}`",
         }
         found = client.create_run(experiment, run_name=folder.name, tags=tags)

@@ -33,6 +33,7 @@ from zoneout_lab.study.trial_rows import inserted
 
 _LOGGERS = ("optuna", "alembic")  # they announce each study, trial and table, and the driver reports what matters of it
 _FACTS = ("phase", "file", "sha256", "status")
+_FOLDER = "folder"  # says of a study which results folder it mirrors
 _OFTEN = 1.0  # seconds between two transactions of a driver
 
 Space = Mapping[str, tuple[float, float]]
@@ -70,11 +71,11 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
         return 0  # nothing has run
     with _storage(url) as storage:
         searches = any(arm.get("search") for arm in manifest["study"]["arms"])
-        study = _study(storage, folder.name, better, searches=searches)
+        study = _study(storage, folder, manifest, better, searches=searches)
         trials = study.get_trials(deepcopy=False)
         if any(many > 1 for many in Counter(map(_recorded, filter(_has_file, trials))).values()):
-            optuna.delete_study(study_name=folder.name, storage=storage)
-            study, trials = _study(storage, folder.name, better, searches=searches), []
+            optuna.delete_study(study_name=study.study_name, storage=storage)
+            study, trials = _study(storage, folder, manifest, better, searches=searches), []
         answered()
         _close(study, trials)
         known = {_recorded(trial) for trial in trials if _has_file(trial)}
@@ -88,8 +89,9 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
 def forget(folder: Path, url: str, *, answered: Answered = nobody_waits) -> None:
     """Remove a study's trials from the database, so that they are recorded anew."""
     with _storage(url) as storage:
-        if folder.name in optuna.get_all_study_names(storage):
-            optuna.delete_study(study_name=folder.name, storage=storage)
+        name = _name(storage, folder, read_manifest(folder))
+        if name in optuna.get_all_study_names(storage):
+            optuna.delete_study(study_name=name, storage=storage)
         answered()
 
 
@@ -98,20 +100,24 @@ class Ledger:
 
     Args:
         url: the database's.
-        name: the study's id.
+        folder: the study's results folder.
+        manifest: its manifest.
         searched: each arm's search space, empty where it has none.
         better: which scores are better.
 
     What Optuna and the database raise, it raises.
     """
 
-    def __init__(self, url: str, name: str, searched: Mapping[str, Space], better: Better) -> None:
+    def __init__(
+        self, url: str, folder: Path, manifest: Mapping[str, Any], searched: Mapping[str, Space], better: Better
+    ) -> None:
         self._url, self._searched = url, searched
         self._waiting: list[FrozenTrial] = []
         self._written = -math.inf
         self._storage = ExitStack()
         searches = any(searched.values())
-        self._study = _study(self._storage.enter_context(_storage(url)), name, better, searches=searches)
+        storage = self._storage.enter_context(_storage(url))
+        self._study = _study(storage, folder, manifest, better, searches=searches)
         trials = self._study.get_trials(deepcopy=False)
         _close(self._study, trials)
         self._known = {_recorded(trial) for trial in trials if _has_file(trial)}
@@ -157,15 +163,29 @@ def _storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         storage.engine.dispose()
 
 
-def _study(storage: optuna.storages.RDBStorage, name: str, better: Better, *, searches: bool) -> optuna.Study:
+def _name(storage: optuna.storages.RDBStorage, folder: Path, manifest: Mapping[str, Any]) -> str:
+    """What the study of a folder is called in a database, which other folders of the same study may share: the first has the study's name."""
+    if folder.name in optuna.get_all_study_names(storage):
+        of = optuna.load_study(study_name=folder.name, storage=storage).user_attrs.get(_FOLDER)
+        own = manifest.get("id")
+        if of is not None and own is not None and of != own:
+            return f"{folder.name}-{own[:8]}"
+    return folder.name
+
+
+def _study(
+    storage: optuna.storages.RDBStorage, folder: Path, manifest: Mapping[str, Any], better: Better, *, searches: bool
+) -> optuna.Study:
     study = optuna.create_study(
         storage=storage,
-        study_name=name,
+        study_name=_name(storage, folder, manifest),
         sampler=optuna.samplers.RandomSampler(seed=0),
         direction=_DIRECTIONS[better],
         load_if_exists=True,
     )
     attributes = {"sampler": sampler_name() if searches else "fixed arms, enqueued", "optuna": optuna.__version__}
+    if "id" in manifest:
+        attributes[_FOLDER] = manifest["id"]
     there = study.user_attrs
     for key, value in attributes.items():
         if there.get(key) != value:
@@ -259,12 +279,13 @@ class Told:
     score: float | None
 
 
-def told_of(url: str, name: str) -> dict[str, list[Told]]:
-    """What Optuna's database has of a study's finished runs, by their ids; nothing where it does not have the study.
+def told_of(url: str, folder: Path, manifest: Mapping[str, Any]) -> dict[str, list[Told]]:
+    """What Optuna's database has of the finished runs of a study's folder, by their ids; nothing where it does not have the study.
 
     Raises what Optuna and the database's driver raise where it cannot be read.
     """
     with quiet(*_LOGGERS), _storage(url) as storage:
+        name = _name(storage, folder, manifest)
         if name not in optuna.get_all_study_names(storage):
             return {}
         trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
