@@ -81,28 +81,25 @@ def counted(monkeypatch, stop_at: int | None = None) -> list[int]:
     return count
 
 
-@pytest.mark.parametrize("stops", [3, pytest.param(30, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", CASES)
-def test_stopped_and_resumed_is_uninterrupted(name, stops, monkeypatch, tmp_path, warnings):
-    """At points in all of training: in an epoch, at its ends, in evaluations and measurements, at the very end; then a part of the runs."""
-    task, options = CASES[name]
+def assert_uninterrupted_wherever_stopped(task, runs, stops, monkeypatch, folder, device="cpu") -> None:
+    """Stopped at its end and ``stops`` other points, gone on with, stopped once more, and gone on with for a part of the runs."""
     data = task.load()
-    runs = [make_run(seed, regularizer, **options) for seed, regularizer in enumerate(REGULARIZERS)]
+    warnings: list[str] = []
     count = counted(monkeypatch)
-    whole = outcome_bits(train(runs, task, data))
+    whole = outcome_bits(train(runs, task, data, device=device))
     points = count[0]
-    draw = random.Random(name)
+    draw = random.Random(folder.name)
     for first in {points, *draw.sample(range(1, points), min(stops, points - 1))}:
-        checkpoints = Checkpoints(tmp_path / str(first))
+        checkpoints = Checkpoints(folder / str(first))
         counted(monkeypatch, first)
         with pytest.raises(interrupts.Stopped):
-            train(runs, task, data, checkpoints=checkpoints, warn=warnings.append)
+            train(runs, task, data, device=device, checkpoints=checkpoints, warn=warnings.append)
         counted(monkeypatch, draw.randrange(1, 20))  # and once more, soon
         part = draw.sample(runs, draw.choice((1, 2, 3)))
         outcomes = None
         for _ in range(2):
             try:
-                outcomes = train(part, task, data, checkpoints=checkpoints, warn=warnings.append)
+                outcomes = train(part, task, data, device=device, checkpoints=checkpoints, warn=warnings.append)
                 break
             except interrupts.Stopped:
                 counted(monkeypatch)
@@ -110,6 +107,15 @@ def test_stopped_and_resumed_is_uninterrupted(name, stops, monkeypatch, tmp_path
         found = outcome_bits(outcomes)
         assert found == {run: whole[run] for run in found}, first
     assert not warnings
+
+
+@pytest.mark.parametrize("stops", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", CASES)
+def test_stopped_and_resumed_is_uninterrupted(name, stops, monkeypatch, tmp_path):
+    """At points in all of training: in an epoch, at its ends, in evaluations and measurements, at the very end; then a part of the runs."""
+    task, options = CASES[name]
+    runs = [make_run(seed, regularizer, **options) for seed, regularizer in enumerate(REGULARIZERS)]
+    assert_uninterrupted_wherever_stopped(task, runs, stops, monkeypatch, tmp_path / name)
 
 
 def test_it_goes_on_from_where_it_was(tmp_path, warnings):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+#: in the words of the CPU's allocator, of CUDA and Triton, and of cuBLAS, which have no exception of their own
+_WORDS = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+
 
 def out_of_memory(error: Exception) -> bool:
     """True where an error means that memory did not suffice.
@@ -11,9 +14,9 @@ def out_of_memory(error: Exception) -> bool:
     >>> (
     ...     out_of_memory(MemoryError()),
     ...     out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory")),
+    ...     out_of_memory(RuntimeError("Triton Error [CUDA]: out of memory")),
     ...     out_of_memory(KeyError()),
     ... )
-    (True, True, False)
+    (True, True, True, False)
     """
-    # the CPU allocator has no exception of its own
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in _WORDS)
