@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -118,3 +120,27 @@ def test_a_run_is_the_same_alone_among_others_and_again() -> None:
     for first, second in [*zip(together, again, strict=True), *zip(together, alone, strict=False)]:
         assert first.by_epoch == second.by_epoch
         assert first.measured["gradients"][1].identical(second.measured["gradients"][1])
+
+
+def test_an_update_that_cannot_be_captured_is_made_one_operation_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captured at the second try, or never: the same weights."""
+    weights = []
+    for fails in (0, 1, 9):
+        step, batches = made()
+        compute, left = step.compute, [fails]
+
+        def refuses(index: torch.Tensor, compute=compute, left=left) -> None:
+            compute(index)
+            if torch.cuda.is_current_stream_capturing() and left[0]:
+                left[0] -= 1
+                index.sum().item()  # waits for the GPU, which no capture may
+
+        monkeypatch.setattr(step, "compute", refuses)
+        with pytest.warns(UserWarning, match="captured") if fails else nullcontext():
+            for update, index in enumerate(batches[:8]):
+                step(index, update)
+        assert bool(step._graphs) == (fails < 2)
+        weights.append([p.detach().clone() for p in step.model.parameters()] + [step.losses, step.norms])
+    for others in weights[1:]:
+        for one, other in zip(weights[0], others, strict=True):
+            assert torch.equal(one, other)

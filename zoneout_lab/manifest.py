@@ -17,9 +17,9 @@ from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError
 from zoneout_lab.recorded import check_manifest
 
 FILE = "MANIFEST.json"
-#: entries of manifests without a SHA-256 of their own
+#: entries of manifests without a SHA-256 of their own; an older version writes one without it, and keeps the id
 _OLD = frozenset(
-    ("schema", "study", "data", "declared", "overrides", "paper", "command", "runs", "code", "looks", "earlier_looks", "reached", "tuning")
+    ("schema", "id", "study", "data", "declared", "overrides", "paper", "command", "runs", "code", "looks", "earlier_looks", "reached", "tuning")
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from zoneout_lab.study.mirroring import behind, is_as_noted, update
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.sqlite_files import BEING_MADE
+from zoneout_lab.study.tracked_place import follow
 
 STUDY = small(seeds=1)
 # SQLAlchemy deprecates what MLflow uses of it
@@ -42,6 +43,7 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 @pytest.fixture
 def copy(mirrored, tmp_path) -> Path:
     shutil.copytree(mirrored.folder.parent, tmp_path / "copy")
+    follow(tmp_path / "copy" / "mlflow.db")
     return tmp_path / "copy" / mirrored.folder.name
 
 

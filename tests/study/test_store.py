@@ -65,7 +65,7 @@ def test_a_fresh_folder_says_what_it_is_of(tmp_path):
     content = manifests.read(store.folder)
     assert content == store.manifest
     assert content == {
-        "schema": schema.VERSION, "study": STUDY.to_json(), "declared": STUDY.to_json(), "data": "d" * 64, "overrides": ["seeds: 8 → 2"],
+        "schema": schema.VERSION, "id": content["id"], "study": STUDY.to_json(), "declared": STUDY.to_json(), "data": "d" * 64, "overrides": ["seeds: 8 → 2"],
         "paper": None, "command": "zoneout-lab run small", "runs": {},
     }  # fmt: skip
     assert (store.folder / "spec.json").read_text() == json.dumps(STUDY.to_json(), indent=1, sort_keys=True) + "\n"

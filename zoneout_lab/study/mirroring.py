@@ -78,11 +78,12 @@ def is_as_noted(mirror: Mirror, folder: Path) -> bool:
 
     Nothing is read but how many records there are. False of a server, which is asked for all it has.
     """
-    path, note, manifest = mirror.file, mirror_notes.read(folder).get(mirror.name, {}), read_manifest(folder)
+    path, note = mirror.file, mirror_notes.read(folder).get(mirror.name, {})
+    if path is None or note.get("at") != mirror.noted:
+        return False
+    manifest = read_manifest(folder)
     return (
-        path is not None
-        and note.get("at") == mirror.noted
-        and note.get("runs") == _digest(manifest)
+        note.get("runs") == _digest(manifest)
         and fault(path) is None
         and (found := _records(mirror, folder, manifest)) is not None
         and note.get("records") == found

@@ -70,8 +70,6 @@ def publish(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> int
 
     Raises InputRefusedError where the study's experiment was deleted in MLflow, and whatever MLflow and its database raise.
     """
-    if (database := sqlite_path(uri)) is not None and database.is_file():
-        follow(database)
     with _client(uri) as client:
         return _publish(client, folder, uri, answered)
 
@@ -187,6 +185,8 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
     manifest = read_manifest(folder)
     study = manifest["study"]
     experiment = _experiment(client, study["name"], uri, folder.parent)
+    if (database := sqlite_path(uri)) is not None:
+        follow(database)
     answered()
     tags = _tags(folder, manifest)
     there = _only_one_each(client, _there(client, experiment, tags, answered), answered)

@@ -1,11 +1,13 @@
 """One training update of all replicas, without a word from the host to the device or back: from indices to new weights.
 
-On CUDA the updates of one shape are captured in a graph after a few have run one operation at a time, and replayed from then on.
+On CUDA the updates of one shape are captured in a graph after a few have run one operation at a time, and replayed from then on. Where
+that fails they go on one operation at a time.
 What changes between replays lies on the device: which examples, and which update's masks.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -15,14 +17,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, told
 from zoneout_lab.ops import triton
 from zoneout_lab.settings import Training
 from zoneout_lab.tasks.base import Carried, Split
 from zoneout_lab.training.losses import loss_by_replica
+from zoneout_lab.training.memory import out_of_memory
 from zoneout_lab.training.model import SequenceModel, States
 from zoneout_lab.training.optimizer import clip_per_replica, clipped_step, make_optimizer, take_step
 
+_TRIES = 2  # captures that fail before none is tried any more
 _EAGER = 3  # updates of a shape before it is captured: libraries choose their kernels and memory in the first ones
 
 
@@ -54,6 +58,7 @@ class Step:
     carried: States | None = field(default=None, init=False)
     _seen: dict[tuple[int, ...], int] = field(default_factory=dict, init=False)
     _graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor]] = field(default_factory=dict, init=False)
+    _refused: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self.model.parameters(), self.training)
@@ -124,21 +129,42 @@ class Step:
             graph.replay()
             return
         self._seen[shape] = self._seen.get(shape, 0) + 1
-        if not self._captures or self._seen[shape] <= _EAGER:
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                self.compute(index)
-            torch.cuda.current_stream().wait_stream(side)
-            return
-        static = index.clone()
-        graph = torch.cuda.CUDAGraph()
+        if self._captures and self._seen[shape] > _EAGER:
+            try:
+                self._graphs[shape] = self._captured(index)
+                self._graphs[shape][0].replay()  # capturing computed nothing
+                return
+            except RuntimeError as error:
+                if out_of_memory(error):
+                    raise
+                # updates one operation at a time are the same, and slower
+                warnings.warn(f"An update could not be captured in a CUDA graph: {told(error)}", stacklevel=1)
+                self._refused += 1
+                self._captures = self._refused < _TRIES
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self.compute(index)
+        torch.cuda.current_stream().wait_stream(side)
+
+    def _captured(self, index: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+        """The update as a graph, and the tensor that it takes its examples from."""
+        static, graph = index.clone(), torch.cuda.CUDAGraph()
         # graphs run one after another and leave nothing in their memory that another needs
         pool = next((captured.pool() for captured, _ in self._graphs.values()), None)
-        with torch.cuda.graph(graph, pool=pool):
-            self.compute(static)
-        self._graphs[shape] = (graph, static)
-        graph.replay()  # capturing computed nothing
+        why: Exception | None = None
+        try:
+            with torch.cuda.graph(graph, pool=pool):
+                try:
+                    self.compute(static)
+                except Exception as error:
+                    why = error
+                    raise
+        except RuntimeError:
+            if why is None:
+                raise
+            raise why from None  # that a capture ended badly does not say why
+        return graph, static
 
 
 def reads(targets: Tensor) -> int | None:
