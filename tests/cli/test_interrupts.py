@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -157,3 +159,24 @@ def test_failed_runs_are_named_and_the_code_is_3(command, small_file, tmp_path, 
     assert "the disk is purple" in done.errors
     assert "4 runs failed: lstm seed 0, lstm seed 1, zoneout seed 0, zoneout seed 1." in done.errors
     assert done.output.startswith("Report: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_what_comes_after_the_end_changes_nothing(number):
+    """While Python takes itself apart, nothing listens any more, and the exit code is the command's."""
+    script = (
+        "import sys, time\n"
+        "class Lasting:\n"
+        "    def __del__(self, write=sys.stderr.write, flush=sys.stderr.flush, wait=time.sleep):\n"
+        "        write('the end\\n'); flush(); wait(1)\n"
+        "lasting = Lasting()\n"
+        "from zoneout_lab.__main__ import main\n"
+        "sys.argv = ['zoneout-lab', '--version']; main()\n"
+    )
+    ending = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert ending.stderr is not None
+    assert ending.stderr.readline() == "the end\n"
+    os.kill(ending.pid, number)
+    output, errors = ending.communicate(timeout=60)
+    assert (ending.returncode, errors) == (0, "")
+    assert output
