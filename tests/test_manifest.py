@@ -140,3 +140,13 @@ def test_what_is_wrong_with_an_old_one(folder, text, words):
 def test_without_one_there_is_no_results_folder(tmp_path):
     with pytest.raises(InputRefusedError, match="no MANIFEST"):
         manifest.read(tmp_path)
+
+
+def test_a_folder_of_results_folders_says_which_there_are(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / manifest.FILE).write_text("{}")
+    with pytest.raises(InputRefusedError, match=rf"It holds 2 of them, each to be named by itself: {tmp_path}/a$"):
+        manifest.read(tmp_path)
+    with pytest.raises(InputRefusedError, match=rf"it has no {manifest.FILE}\.$"):
+        manifest.read(tmp_path / "nowhere")

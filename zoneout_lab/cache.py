@@ -12,6 +12,7 @@ import stat
 import tempfile
 import time
 from contextlib import suppress
+from os.path import realpath
 from pathlib import Path
 
 import platformdirs
@@ -109,7 +110,7 @@ def check_private(folder: Path) -> None:
         return
     user = os.getuid()
     # a link to a folder of this user's own is as good, unless somebody else made the link or could change it
-    beside = folder.absolute().parent.resolve()
+    beside = Path(realpath(folder.absolute().parent))
     above = dict.fromkeys((*real.parents, beside, *beside.parents))
     for place in (real, *([folder] if folder.is_symlink() else []), *above):
         found = place.lstat()

@@ -36,7 +36,9 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     if not path.is_file():
-        raise InputRefusedError(f"{folder} is not a results folder: it has no {FILE}.")
+        within = sorted(each.parent for each in folder.glob(f"*/{FILE}"))
+        hint = f" It holds {len(within)} of them, each to be named by itself: {within[0]}" if within else ""
+        raise InputRefusedError(f"{folder} is not a results folder: it has no {FILE}.{hint}")
     text = guarded.contents(path)
     try:
         content = guarded.as_object(path, text)

@@ -17,6 +17,7 @@ from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 from zoneout_lab.paper import CLAIMS
 from zoneout_lab.report import write_index, write_report
+from zoneout_lab.report.side_by_side import write_side_by_side
 from zoneout_lab.results import judge
 
 TWO = {"lstm": "LSTM", "zoneout": "Zoneout"}
@@ -224,3 +225,13 @@ def test_studies_without_any_claim_of_the_paper(small: xr.DataTree, tmp_path: Pa
     assert page.find("p", class_="lead")[0].text == "None of the 30 claims is tested by these studies."
     assert "open" not in page.find("details", id="unjudged")[0].attributes
     assert len(page.find("section", id="others")[0].find("li")) == 3
+
+
+def test_links_in_a_circle_are_no_fault_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to("runs")
+    with pytest.raises(InputRefusedError, match="There are no results at"):
+        write_index([tmp_path / "runs"], tmp_path / "index.html")
+    with pytest.raises(InputRefusedError, match="runs"):
+        write_report(tmp_path / "runs" / "x", tmp_path / "report.html")
+    with pytest.raises(InputRefusedError, match="runs"):
+        write_side_by_side(tmp_path / "runs" / "x", tmp_path / "runs" / "y", tmp_path / "report.html")

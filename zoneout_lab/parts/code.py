@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.util import find_spec
+from os.path import realpath
 from pathlib import Path
 from types import ModuleType
 
@@ -173,7 +174,7 @@ def where(path: Path) -> Path:
     >>> where(Path("study.py")).is_absolute()
     True
     """
-    target = path.resolve()
+    target = Path(realpath(path))
     return target if target.suffix == path.suffix else path.absolute()
 
 

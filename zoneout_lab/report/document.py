@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from os.path import realpath
 from pathlib import Path
 
 import xarray as xr
@@ -40,7 +41,7 @@ def _beside(given: xr.DataTree | str | Path, target: Path) -> tuple[str, ...]:
     """The study's files that lie where the page is to lie. Those of other results, which ``given`` was not read from, are not its own."""
     if not isinstance(given, xr.DataTree):
         source = Path(given)
-        if (source if source.is_dir() else source.parent).resolve() != target.parent.resolve():
+        if realpath(source if source.is_dir() else source.parent) != realpath(target.parent):
             return ()
     return tuple(name for name in ABOUT if (target.parent / name).is_file())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from os.path import realpath
 from pathlib import Path
 
 from zoneout_lab.errors import InputRefusedError, LabError
@@ -80,7 +81,7 @@ def gather(paths: Iterable[str | Path]) -> Gathered:
     entries: list[Entry] = []
     skipped: list[Skipped] = []
     passed_over: list[Path] = []
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for given in map(Path, paths):
         try:
             places, without = _places(given)
@@ -89,7 +90,7 @@ def gather(paths: Iterable[str | Path]) -> Gathered:
             continue
         passed_over += without
         for place in places:
-            known = place.parent.resolve() if place.name == EXPORT else place.resolve()
+            known = realpath(place.parent if place.name == EXPORT else place)
             if known in seen:
                 continue
             seen.add(known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from os.path import realpath
 from pathlib import Path
 
 import xarray as xr
@@ -59,7 +60,7 @@ def write_side_by_side(one: xr.DataTree | str | Path, other: xr.DataTree | str |
 def _same_place(one: xr.DataTree | str | Path, other: xr.DataTree | str | Path) -> bool:
     if isinstance(one, xr.DataTree) or isinstance(other, xr.DataTree):
         return one is other
-    return Path(one).resolve() == Path(other).resolve()
+    return realpath(one) == realpath(other)
 
 
 def _name(given: xr.DataTree | str | Path, target: Path) -> str:
