@@ -150,3 +150,12 @@ def test_a_folder_of_results_folders_says_which_there_are(tmp_path):
         manifest.read(tmp_path)
     with pytest.raises(InputRefusedError, match=rf"it has no {manifest.FILE}\.$"):
         manifest.read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("own", ["x", "0" * 33, "A" * 32, {"a": 1}, 5])
+def test_an_id_is_one_or_the_manifest_is_damaged(tmp_path, own):
+    (tmp_path / manifest.FILE).write_bytes(manifest.written(CONTENT | {"id": "0a" * 16}))
+    assert manifest.read(tmp_path)["id"] == "0a" * 16
+    (tmp_path / manifest.FILE).write_bytes(manifest.written(CONTENT | {"id": own}))
+    with pytest.raises(IntegrityError, match="its id"):
+        manifest.read(tmp_path)

@@ -79,6 +79,7 @@ class _Copy(_Read):
 
 
 _ENTRIES, _CODE = TypeAdapter(dict[str, _Entry]), TypeAdapter(dict[str, _Copy])
+_ID = TypeAdapter(Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", strict=True)] | None)
 
 
 def check_study(study: Any, where: str) -> None:
@@ -95,10 +96,11 @@ def check_study(study: Any, where: str) -> None:
 
 
 def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
-    """Raise IntegrityError where a manifest's study, entries of runs or copies of code have another shape than these have."""
+    """Raise IntegrityError where a manifest's study, entries of runs, copies of code or id have another shape than these have."""
     _check(lambda: _OwnStudy.model_validate(manifest.get("study")), where, " of its study")
     _check(lambda: _ENTRIES.validate_python(manifest.get("runs")), where, " of its runs")
     _check(lambda: _CODE.validate_python(manifest.get("code", {})), where, " of its code")
+    _check(lambda: _ID.validate_python(manifest.get("id")), where, ", its id")
 
 
 def _check(validate: Any, where: str, of: str) -> None:
