@@ -23,6 +23,7 @@ from zoneout_lab.study.mirroring import behind, is_as_noted
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.tracked_place import follow
+from zoneout_lab.study.tracking import publish
 from zoneout_lab.study.verify import verify
 
 STUDY = small(seeds=1)
@@ -187,3 +188,23 @@ def test_artifacts_that_are_gone_or_cut_are_found_and_put_back(moved):
     assert in_mlflow(study, sqlite_url(out / "mlflow.db")).agrees
     active = {place(each) / named(study, each) for each in recorded(out / "mlflow.db")}
     assert sorted(each.read_bytes() for each in active) == sorted(each.read_bytes() for each in (first, second))
+
+
+@pytest.mark.parametrize("step", ["log_batch", "set_terminated"])
+def test_a_record_that_another_driver_deletes_meanwhile_is_no_failure(moved, monkeypatch, step):
+    """It had the run twice, and kept its own."""
+    url = sqlite_url(moved.parent / "new.db")
+    real = getattr(MlflowClient, step)
+    deleted: list[str] = []
+
+    def after(client, run_id, *given, **named):
+        if not deleted and "zoneout_lab.run" in client.get_run(run_id).data.tags:
+            client.delete_run(run_id)
+            deleted.append(run_id)
+        return real(client, run_id, *given, **named)
+
+    monkeypatch.setattr(MlflowClient, step, after)
+    assert publish(moved, url) == len(manifest(moved)["runs"])
+    assert deleted
+    assert publish(moved, url) == 1  # here nobody had another
+    assert in_mlflow(moved, url).agrees

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, RunInfo
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
@@ -247,22 +247,30 @@ def _add(client: MlflowClient, experiment: str, uri: str, records: Iterator[Reco
 def _tell(client: MlflowClient, experiment: str, record: Record, now: int, answered: Answered) -> str:
     """Have a run recorded in MLflow, and return its id there. ``now``: milliseconds."""
     made = client.create_run(experiment, run_name=record.name, tags=dict(record.tags)).info
-    run_id = str(made.run_id)
     answered()
+    try:
+        _fill(client, made, record, now, answered)
+    except MlflowException:
+        # another driver of the same folder had recorded it too, found it there twice, and kept its own
+        if client.get_run(made.run_id).info.lifecycle_stage != LifecycleStage.DELETED:
+            raise
+    return str(made.run_id)
+
+
+def _fill(client: MlflowClient, made: RunInfo, record: Record, now: int, answered: Answered) -> None:
     params = [Param(name, value) for name, value in record.params.items()]
     metrics = [Metric(name, value, now, step) for name, value, step in record.metrics]
-    client.log_batch(run_id, params=params, metrics=metrics[:_BATCH])
+    client.log_batch(made.run_id, params=params, metrics=metrics[:_BATCH])
     answered()
     for k in range(_BATCH, len(metrics), _BATCH):
-        client.log_batch(run_id, metrics=metrics[k : k + _BATCH])
+        client.log_batch(made.run_id, metrics=metrics[k : k + _BATCH])
         answered()
     if not linked(record.file, str(made.artifact_uri)):
         answered(record.file.stat().st_size)
-        client.log_artifact(run_id, str(record.file))
+        client.log_artifact(made.run_id, str(record.file))
         answered()
-    client.set_terminated(run_id, FINISHED)
+    client.set_terminated(made.run_id, FINISHED)
     answered()
-    return run_id
 
 
 def _is_database(uri: str) -> bool:
