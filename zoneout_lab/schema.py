@@ -115,6 +115,10 @@ def run_groups(
         raise ValueError(f"status {status!r} is not one of {STATUSES}")
     epochs = {name: np.asarray(values, dtype=np.float64) for name, values in by_epoch.items()}
     count = max((len(values) for values in epochs.values()), default=0)
+    if short := [name for name, values in epochs.items() if len(values) < count]:
+        raise ValueError(f"{', '.join(short)}: fewer values than the {count} epochs of others")
+    if taken := {"epoch", "best_epoch", "epochs_run", "status"} & {*epochs, *at_best}:
+        raise ValueError(f"{', '.join(sorted(taken))}: no names for metrics")
     metrics: dict[str, Variable] = {name: (("epoch",), values, {}) for name, values in epochs.items()}
     single = dict(at_best) | {"best_epoch": np.nan if best_epoch is None else best_epoch, "epochs_run": count}
     metrics |= {name: ((), np.array(float(value)), {}) for name, value in single.items()}

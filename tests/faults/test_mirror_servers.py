@@ -221,7 +221,8 @@ def test_postgresql_stops_in_the_middle_and_comes_back(postgresql, tmp_path, how
     assert_in(summary.folder, *mirrors)
     assert list((tmp_path / "mlartifacts").rglob("report.html"))
     assert not Path("mlruns").exists()
-    kept = optuna.load_study(study_name=summary.folder.name, storage=mirrors[0].url)
+    (name,) = optuna.get_all_study_names(mirrors[0].url)
+    kept = optuna.load_study(study_name=name, storage=mirrors[0].url)
     kept.add_trial(kept.trials[0])
     said: list[str] = []
     repair(summary.folder, said.append, said.append, **places)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +18,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from small_study import manifest, run, small
 
+from zoneout_lab.errors import TryAgainError
+from zoneout_lab.study import trials
 from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.mirror import mlflow_mirror, optuna_mirror
 from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
@@ -71,12 +75,11 @@ def test_each_folder_has_its_own_records(shared):
     assert sorted(run.data.tags["zoneout_lab.sha256"] for run in runs) == sorted(shas)
     assert len({run.data.tags["mlflow.parentRunId"] for run in runs}) == 2
     names = optuna.get_all_study_names(sqlite_url(at / "o.db"))
-    trials = [
+    of_all = [
         trial for name in names for trial in optuna.load_study(study_name=name, storage=sqlite_url(at / "o.db")).trials
     ]
-    assert sorted(trial.user_attrs["sha256"] for trial in trials) == sorted(shas)
-    assert sorted(names)[0] == folders[0].folder.name
-    assert len(names) == 2
+    assert sorted(trial.user_attrs["sha256"] for trial in of_all) == sorted(shas)
+    assert sorted(names) == sorted(f"{each.folder.name}-{manifest(each.folder)['id'][:8]}" for each in folders)
 
 
 def test_one_folder_is_published_anew_without_the_others(shared, tmp_path):
@@ -111,7 +114,10 @@ def moved(away, tmp_path) -> Path:
 
 def test_what_was_moved_is_found_where_it_is(away, moved):
     out = moved.parent
-    assert not in_mlflow(moved, sqlite_url(out / "mlflow.db")).agrees  # which looks for files in the old place
+    before = (out / "mlflow.db").read_bytes()
+    assert [damage for row in verify(moved) for damage in row.damages] == []
+    assert (out / "mlflow.db").read_bytes() == before
+    assert all("old" in str(place(each)) for each in recorded(out / "mlflow.db"))
     assert run(STUDY, out, tracking="default").trained == 0
     found = recorded(out / "mlflow.db")
     assert {place(each).parents[1] for each in found} == {out / "mlartifacts" / STUDY.name}
@@ -126,20 +132,88 @@ def test_what_was_moved_is_found_where_it_is(away, moved):
 
 
 def test_a_folder_without_an_id_is_given_one(moved):
-    """As one of an earlier version, whose records in the databases say nothing of a folder."""
+    """As one of an earlier version."""
     out = moved.parent
     content = manifest(moved)
     own = content.pop("id")
     (moved / "MANIFEST.json").write_text(json.dumps(content))
-    with closing(sqlite3.connect(out / "mlflow.db")) as connection, connection:
-        connection.execute("DELETE FROM tags WHERE key = 'zoneout_lab.folder'")
-    with closing(sqlite3.connect(out / "optuna.db")) as connection, connection:
-        connection.execute("DELETE FROM study_user_attributes WHERE key = 'folder'")
     assert run(STUDY, out, tracking="default").trained == 0
     assert manifest(moved)["id"] not in (own, None)
     assert len(recorded(out / "mlflow.db")) == len(content["runs"])
     assert optuna.get_all_study_names(sqlite_url(out / "optuna.db")) == [moved.name]
     assert behind(moved) == []
+
+
+def test_a_folder_that_was_deleted_and_is_made_anew_has_the_records_that_it_had(moved):
+    """The database in ``--out`` knows it by its name."""
+    out, before = moved.parent, len(manifest(moved)["runs"])
+    shutil.rmtree(moved)
+    assert run(STUDY, out, tracking="default").trained == before
+    assert len(recorded(out / "mlflow.db")) == before
+    assert optuna.get_all_study_names(sqlite_url(out / "optuna.db")) == [moved.name]
+    assert in_optuna(moved, sqlite_url(out / "optuna.db")).agrees
+    assert in_mlflow(moved, sqlite_url(out / "mlflow.db")).agrees
+
+
+@pytest.mark.parametrize("way", ["lost", "another", "none"])
+def test_an_id_that_the_manifest_lost_is_the_one_that_databases_know(shared, tmp_path, way):
+    """It was cut, one digit is another, or it is none."""
+    shutil.copytree(shared[0], tmp_path / "copy")
+    folder = tmp_path / "copy" / "one" / shared[1][0].folder.name
+    content, path = manifest(folder), folder / "MANIFEST.json"
+    own, damaged = content["id"], {"lost": None, "another": "0" * 32, "none": "x" + content["id"][1:]}[way]
+    path.write_bytes(
+        path.read_bytes()[:200] if damaged is None else path.read_bytes().replace(own.encode(), damaged.encode())
+    )
+    for name in ("study.nc", "report.html"):
+        (folder / name).unlink()
+    repair(folder, print, print)
+    assert manifest(folder)["id"] == own
+
+
+def test_an_id_that_is_none_and_that_nothing_else_says_is_drawn_anew(moved):
+    path, own = moved / "MANIFEST.json", manifest(moved)["id"]
+    path.write_bytes(path.read_bytes().replace(own.encode(), b"x" + own[1:].encode()))
+    repair(moved, print, print)
+    assert "id" not in manifest(moved)
+    assert run(STUDY, moved.parent, tracking="default").behind == []
+    assert len(manifest(moved)["id"]) == 32
+
+
+def test_two_folders_on_one_new_database_at_once(shared, tmp_path):
+    shutil.copytree(shared[0], tmp_path / "copy")
+    folders = [tmp_path / "copy" / each / shared[1][0].folder.name for each in ("one", "two")]
+    url = sqlite_url(tmp_path / "new.db")
+    trials.make_database(url)
+    ready = threading.Barrier(2)
+
+    def publishing(folder: Path) -> int:
+        ready.wait()
+        return trials.publish(folder, url)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(publishing, folders)) == [len(manifest(each)["runs"]) for each in folders]
+    for each in folders:
+        assert in_optuna(each, url).agrees
+    names = optuna.get_all_study_names(url)
+    assert [len(optuna.load_study(study_name=name, storage=url).trials) for name in names] == [
+        len(manifest(each)["runs"]) for each in folders
+    ]
+
+
+def test_the_same_place_by_another_path_is_no_other_place(moved):
+    out = moved.parent
+    follow(out / "mlflow.db")
+    link = out.parent / "link"
+    link.symlink_to(out)
+    for path in (link, out, link):
+        database = path / "mlflow.db"
+        before = database.read_bytes()
+        follow(database)
+        assert database.read_bytes() == before
+        assert run(STUDY, path, tracking="default").behind == []
+        assert is_as_noted(mlflow_mirror(path), path / moved.name)
+        assert is_as_noted(optuna_mirror(path), path / moved.name)
 
 
 def test_a_copy_leaves_the_original_alone(moved, tmp_path):
@@ -204,7 +278,8 @@ def test_a_record_that_another_driver_deletes_meanwhile_is_no_failure(moved, mon
         return real(client, run_id, *given, **named)
 
     monkeypatch.setattr(MlflowClient, step, after)
-    assert publish(moved, url) == len(manifest(moved)["runs"])
+    with pytest.raises(TryAgainError, match="somebody deleted 1 of 2 runs"):  # and here nobody had another
+        publish(moved, url)
     assert deleted
-    assert publish(moved, url) == 1  # here nobody had another
+    assert publish(moved, url) == 1
     assert in_mlflow(moved, url).agrees

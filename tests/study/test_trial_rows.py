@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -123,12 +124,16 @@ def test_numbers_go_on_in_each_study(database):
     assert of_second.trials[-1].number == 5
 
 
-def test_times_are_those_that_the_trial_has(database):
+def test_times_are_those_that_the_trial_has(database, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")  # Optuna keeps them in that of Greenwich
+    time.tzset()
     new = trial()
     assert inserted(database, "first", [new])
     (found,) = optuna.load_study(study_name="first", storage=sqlite_url(database)).trials[1:]
     assert abs(found.datetime_start - new.datetime_start) < timedelta(milliseconds=1)
     assert abs(found.datetime_complete - new.datetime_complete) < timedelta(milliseconds=1)
+    monkeypatch.undo()
+    time.tzset()
 
 
 def another_version(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,11 +65,7 @@ def test_a_diverged_run_is_a_failed_trial_with_its_file(with_diverged):
 
 
 def test_the_sampler_and_version_are_recorded(ran, tuned):
-    assert opened(ran.folder).user_attrs == {
-        "sampler": "fixed arms, enqueued",
-        "optuna": optuna.__version__,
-        "folder": manifest(ran.folder)["id"],
-    }
+    assert opened(ran.folder).user_attrs == {"sampler": "fixed arms, enqueued", "optuna": optuna.__version__}
     assert opened(tuned.folder).user_attrs["sampler"] == f"TPESampler of Optuna {optuna.__version__}"
 
 

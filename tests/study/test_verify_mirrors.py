@@ -67,7 +67,8 @@ def test_without_its_url_it_is_said_that_it_was_not_checked(copy, made):
 def test_with_its_url_it_is_compared_and_made_anew(copy):
     url = url_of(copy)
     assert row(verify(copy, url)) == Checked("Optuna's database", 1)
-    study = optuna.load_study(study_name=copy.name, storage=url)
+    (name,) = optuna.get_all_study_names(url)
+    study = optuna.load_study(study_name=name, storage=url)
     study.add_trial(study.trials[0])
     (damage,) = row(verify(copy, url)).damages
     assert damage.path == Path(url.removeprefix("sqlite:///"))

@@ -71,9 +71,11 @@ def _familiar(group: Group | xr.Dataset) -> Group:
 
 def _write_group(group: h5g.GroupID, of: Group, first: int, packed: Callable[[npt.NDArray[Any]], bool]) -> int:
     """Write a group's variables and attributes; its dimensions are numbered from ``first``. Returns how many there are."""
-    sizes = {
-        dim: length for dims, values, _ in of.variables.values() for dim, length in zip(dims, values.shape, strict=True)
-    }
+    sizes: dict[str, int] = {}
+    for name, (dims, values, _) in of.variables.items():
+        for dim, length in zip(dims, values.shape, strict=True):
+            if sizes.setdefault(dim, length) != length:
+                raise ValueError(f"{name} has {length} values along {dim!r}, and others have {sizes[dim]}")
     numbers = {name: first + place for place, name in enumerate(sizes)}
     if not all(sizes.values()) or not sizes.keys() <= of.variables.keys():
         raise UnfamiliarError(f"dimensions {sizes} and variables {list(of.variables)}")

@@ -184,9 +184,7 @@ def _record(recorded: Mapping[str, Any], entries: Mapping[str, Any], said: Mappi
     record: dict[str, Any] = {key: recorded.get(key) for key in ("study", "declared", "overrides", "command")}
     record |= {key: said[key] for key in _OF_RUNS}
     record |= {
-        key: recorded[key]
-        for key in ("id", "tuning", "paper", "reached", "looks", "earlier_looks")
-        if recorded.get(key)
+        key: recorded[key] for key in ("tuning", "paper", "reached", "looks", "earlier_looks") if recorded.get(key)
     }
     if taken := Counter(str(entry["from"]) for entry in entries.values() if "from" in entry):
         record["taken_over"] = dict(sorted(taken.items()))

@@ -17,8 +17,10 @@ import xarray as xr
 
 from zoneout_lab.results.open import from_export
 from zoneout_lab.study.databases import sqlite_path, sqlite_url
+from zoneout_lab.study.mirror_owner import owner
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.tracked_place import follow
 from zoneout_lab.study.tracked_run import is_there, last_metrics
 from zoneout_lab.study.trials import told_of
 
@@ -49,7 +51,7 @@ def in_optuna(folder: Path, storage: str) -> Mirrored:
     manifest = read_manifest(folder)
     entries = manifest["runs"]
     with _copied(storage) as url:
-        found = told_of(url, folder, manifest)
+        found = told_of(url, owner(folder, storage, manifest))
     told = {run_id: [(each.sha256, each.status, each.score) for each in found.get(run_id, ())] for run_id in entries}
     wanted = {run_id: (entry["sha256"], entry["status"], entry["score"]) for run_id, entry in entries.items()}
     return _compared(wanted, told)
@@ -57,7 +59,7 @@ def in_optuna(folder: Path, storage: str) -> Mirrored:
 
 def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) -> Mirrored:
     """How MLflow differs from a study's folder: the digest, the status and the last of each metric of every run, and whether its file is among
-    the artifacts. Nothing is written.
+    the artifacts beside an SQLite file. Nothing is written.
 
     ``answered`` is called whenever there is progress.
 
@@ -65,9 +67,12 @@ def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) ->
     """
     from zoneout_lab.study.tracking import told_of as told_of_mlflow
 
-    entries = read_manifest(folder)["runs"]
+    manifest = read_manifest(folder)
+    entries, database = manifest["runs"], sqlite_path(tracking)
     with _copied(tracking) as uri:
-        found = told_of_mlflow(uri, folder, answered)
+        if database is not None and (copy := sqlite_path(uri)) is not None and copy.is_file():
+            follow(copy, beside=database)  # as the next run will do
+        found = told_of_mlflow(uri, manifest["study"]["name"], owner(folder, tracking, manifest), answered)
     # reading a file takes time, and what is not there needs none
     metrics = _last_metrics(folder, {run_id: entry for run_id, entry in entries.items() if found.get(run_id)}, answered)
     wanted = {
@@ -75,7 +80,13 @@ def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) ->
     }
     told = {
         run_id: [
-            (each["sha256"], each["status"], each["metrics"], is_there(folder / entry["file"], each["place"]))
+            # where a server is told, files may lie on its machine
+            (
+                each["sha256"],
+                each["status"],
+                each["metrics"],
+                database is None or is_there(folder / entry["file"], each["place"]),
+            )
             for each in found.get(run_id, ())
         ]
         for run_id, entry in entries.items()

@@ -19,7 +19,8 @@ _SEAL = "sha256"
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
-    """By the name of a mirror: ``at``, where it is, ``runs``, the digest, and ``records`` where they are known.
+    """By the name of a mirror: ``at``, where it is, ``runs``, the digest, ``records`` where they are known, and ``folder``, the folder's own id
+    where the mirror knows it by that.
 
     Empty where there is no such file, or a damaged one.
     """
@@ -31,9 +32,15 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
     return {}
 
 
-def write(folder: Path, name: str, at: str, runs: str | None, records: list[int | str] | None = None) -> None:
-    """Note of one mirror that it is up to date with these runs, or, with None, that it is not."""
-    notes, note = read(folder), {"at": at, "runs": runs} | ({} if records is None else {"records": records})
+def write(
+    folder: Path, name: str, at: str, runs: str | None, records: list[int | str] | None = None, own: str | None = None
+) -> None:
+    """Note of one mirror that it is up to date with these runs, or, with None, that it is not. ``own`` is the folder's id, kept where it is not
+    given."""
+    notes = read(folder)
+    own = own or notes.get(name, {}).get("folder")
+    told = {"at": at, "runs": runs, "records": records, "folder": own}
+    note = {key: value for key, value in told.items() if value is not None or key == "runs"}
     if notes.get(name) != note:
         with suppress(LabError):  # a disk that is full is told of by those who write what matters
             schema.write_bytes(folder / FILE, sealed.sealed_json({**notes, name: note}))

@@ -8,7 +8,6 @@ MLflow seconds. Nothing is written.
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
@@ -16,25 +15,21 @@ from pathlib import Path
 from urllib.parse import quote
 
 from zoneout_lab import schema
+from zoneout_lab.study.mirror_owner import Owner
 from zoneout_lab.study.tracked_place import is_moved
 
 Records = list[int | str]
 
-# the study that says it is the folder's, else the one that is called so
-_STUDY = """
-SELECT study_id FROM studies LEFT JOIN study_user_attributes AS said USING (study_id)
-WHERE (said.key = 'folder' AND value_json = :folder) OR study_name = :study
-ORDER BY said.key = 'folder' AND value_json = :folder DESC LIMIT 1
-"""
-_TRIALS = "SELECT COUNT(*), COUNT(DISTINCT state) FROM trials WHERE study_id = ?"
+_TRIALS = "SELECT COUNT(*), COUNT(DISTINCT state) FROM trials JOIN studies USING (study_id) WHERE study_name = ?"
 _OF_TRIALS = """
-SELECT value_json FROM trial_user_attributes JOIN trials USING (trial_id) WHERE key = 'run' AND study_id = ? ORDER BY value_json
+SELECT value_json FROM trial_user_attributes JOIN trials USING (trial_id) JOIN studies USING (study_id)
+WHERE key = 'run' AND study_name = ? ORDER BY value_json
 """
 # not those that another folder of the same study has in this database
 _OURS = """
 CREATE TEMPORARY TABLE ours AS SELECT run_uuid, status FROM tags JOIN runs USING (run_uuid)
-WHERE key = 'zoneout_lab.study' AND value = :study AND lifecycle_stage = 'active' AND NOT EXISTS
-(SELECT 1 FROM tags AS said WHERE said.run_uuid = runs.run_uuid AND said.key = 'zoneout_lab.folder' AND said.value <> :folder)
+WHERE key = 'zoneout_lab.study' AND value = :study AND lifecycle_stage = 'active' AND :folder IS
+(SELECT value FROM tags AS said WHERE said.run_uuid = runs.run_uuid AND said.key = 'zoneout_lab.folder')
 """
 _RUNS = "SELECT COUNT(*) FROM ours WHERE status = 'FINISHED'"
 _OF_RUNS = "SELECT value FROM tags JOIN ours USING (run_uuid) WHERE key = 'zoneout_lab.run' ORDER BY value"
@@ -45,24 +40,27 @@ AND NOT EXISTS (SELECT 1 FROM tags AS one WHERE one.run_uuid = ours.run_uuid AND
 """
 
 
-def in_optuna(path: Path, folder: Path, own: str | None) -> Records | None:
+def in_optuna(path: Path, whose: Owner) -> Records | None:
     """Versions of the tables, how many trials of a study's folder there are, in how many states, and a digest of whose they are; None where
     the file does not say."""
     with suppress(sqlite3.Error), closing(_opened(path)) as connection:
-        of = connection.execute(_STUDY, {"study": folder.name, "folder": json.dumps(own)}).fetchone() or (None,)
-        counts = connection.execute(_TRIALS, of).fetchone()
-        return [*_versions(connection, "version_info"), *counts, _digest(connection.execute(_OF_TRIALS, of))]
+        counts = connection.execute(_TRIALS, (whose.name,)).fetchone()
+        return [
+            *_versions(connection, "version_info"),
+            *counts,
+            _digest(connection.execute(_OF_TRIALS, (whose.name,))),
+        ]
     return None
 
 
-def in_mlflow(path: Path, folder: Path, own: str | None) -> Records | None:
+def in_mlflow(path: Path, folder: Path, whose: Owner) -> Records | None:
     """The version of the tables, how many finished runs of a study's folder there are, and a digest of which; None where the file does not
     say, has another report than the folder, or looks for what lies beside it in another place."""
     report = folder / "report.html"
     with suppress(sqlite3.Error, OSError), closing(_opened(path)) as connection:
         if is_moved(connection, path):
             return None
-        connection.execute(_OURS, {"study": folder.name, "folder": own})
+        connection.execute(_OURS, {"study": whose.study, "folder": whose.folder})
         published = [sha256 for (sha256,) in connection.execute(_REPORT)]
         if published == ([schema.digest(report)] if report.is_file() else []):
             counts = connection.execute(_RUNS).fetchone()

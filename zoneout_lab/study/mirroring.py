@@ -31,6 +31,7 @@ from zoneout_lab.study.databases import (
 )
 from zoneout_lab.study.mirror import FILES, LOGGERS, Mirror
 from zoneout_lab.study.mirror_compared import Mirrored, in_mlflow, in_optuna
+from zoneout_lab.study.mirror_owner import owner
 from zoneout_lab.study.patience import PATIENCE
 from zoneout_lab.study.sqlite_files import fault, make_whole, move_aside
 from zoneout_lab.study.store import Warn, read_manifest, taking_turns
@@ -150,8 +151,8 @@ class Mirrors:
         def ledger() -> Any:
             from zoneout_lab.study.trials import Ledger
 
-            manifest = read_manifest(self.folder)
-            return self.optuna.run(lambda _: Ledger(self.optuna.url, self.folder, manifest, searched, better))
+            whose = owner(self.folder, self.optuna.url, read_manifest(self.folder))
+            return self.optuna.run(lambda _: Ledger(self.optuna.url, whose, searched, better))
 
         error = None if is_as_noted(self.optuna, self.folder) else update(self.optuna, self.folder, self.warn)
         if error is None:
@@ -252,15 +253,17 @@ def _update(mirror: Mirror, folder: Path, warn: Warn) -> None:
 
 def _note(mirror: Mirror, folder: Path, manifest: Mapping[str, Any]) -> None:
     """Note that a mirror has the runs of a manifest."""
-    records = _records(mirror, folder, manifest)
-    mirror_notes.write(folder, mirror.name, mirror.noted, _digest(manifest), records)
+    records, own = _records(mirror, folder, manifest), owner(folder, mirror.url, manifest).folder
+    mirror_notes.write(folder, mirror.name, mirror.noted, _digest(manifest), records, own)
 
 
 def _records(mirror: Mirror, folder: Path, manifest: Mapping[str, Any]) -> mirror_records.Records | None:
     if mirror.file is None:
         return None
-    asked = mirror_records.in_optuna if mirror.name == "Optuna" else mirror_records.in_mlflow
-    return asked(mirror.file, folder, manifest.get("id"))
+    whose = owner(folder, mirror.url, manifest)
+    if mirror.name == "Optuna":
+        return mirror_records.in_optuna(mirror.file, whose)
+    return mirror_records.in_mlflow(mirror.file, folder, whose)
 
 
 def _prepare(mirror: Mirror, folder: Path, warn: Warn) -> list[Path]:

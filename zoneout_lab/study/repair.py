@@ -14,6 +14,7 @@ import xarray as xr
 from zoneout_lab import guarded, schema, sealed
 from zoneout_lab import manifest as manifests
 from zoneout_lab.errors import IntegrityError, LabError
+from zoneout_lab.recorded import is_id
 from zoneout_lab.report.text import listing
 from zoneout_lab.results import open_results
 from zoneout_lab.results.open import EXPORT, SPEC, open_runs
@@ -29,7 +30,7 @@ from zoneout_lab.study.verify import REPORT, damage_of_output, damaged_checkpoin
 from zoneout_lab.tasks.corpus import damaged_codes
 
 #: what the manifest and ``study.nc`` both say of a study
-_SAID = ("id", "declared", "overrides", "command", "paper", "tuning", "reached", "looks", "earlier_looks")
+_SAID = ("declared", "overrides", "command", "paper", "tuning", "reached", "looks", "earlier_looks")
 
 
 def repair(
@@ -165,6 +166,8 @@ def _rebuilt(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
             f"The runs in {folder} are of {len(data)} sets of data. Move the folder away and run the study again."
         )
     content["data"] = data.pop()
+    if own := _id(folder, damaged.get("id")):
+        content["id"] = own
     _aside(folder / manifests.FILE)
     if not content["code"]:
         del content["code"]
@@ -174,6 +177,12 @@ def _rebuilt(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     if unsure:
         say(f"Taken as they are in the damaged manifest, since no other file has them: {listing(unsure)}.")
     return content
+
+
+def _id(folder: Path, damaged: Any) -> str | None:
+    """The folder's own id: what databases know it by where its notes on them say so, else the one in the damaged manifest if it is one."""
+    noted = [note.get("folder") for note in mirror_notes.read(folder).values()]
+    return next((each for each in (*noted, damaged) if is_id(each)), None)
 
 
 def _study(folder: Path, exported: Any, damaged: Any) -> dict[str, Any]:

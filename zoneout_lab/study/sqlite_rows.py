@@ -51,6 +51,8 @@ def in_pieces(records: Iterable[Each]) -> Iterator[list[Each]]:
                 yield piece
                 piece = []
     except IntegrityError:
-        yield piece
+        if piece:
+            yield piece
         raise
-    yield piece
+    if piece:
+        yield piece

@@ -40,6 +40,7 @@ Warn = Callable[[str], None]
 _HOUR = 3600.0
 #: how many times longer than writing the manifest takes it is not written again
 _RARER = 200
+_LONGEST = 120.0  # seconds
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
@@ -235,8 +236,8 @@ class Store:
         self.save_if_due()
 
     def save_if_due(self) -> None:
-        """Write the manifest where it lacks lines and was not written for two hundred times as long as that takes."""
-        if self._lags and time.monotonic() - self._saved > _RARER * self._took:
+        """Write the manifest where it lacks lines and was not written for two hundred times as long as that takes, or two minutes."""
+        if self._lags and time.monotonic() - self._saved > min(_RARER * self._took, _LONGEST):
             self.save()
 
 

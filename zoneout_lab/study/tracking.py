@@ -23,13 +23,14 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.errors import InputRefusedError, TryAgainError, UsageError
 from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, quiet, sqlite_path, without_password
+from zoneout_lab.study.mirror_owner import Owner, owner
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.sqlite_files import tables
 from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import read_manifest
-from zoneout_lab.study.tracked_place import beside, follow
+from zoneout_lab.study.tracked_place import follow, place_of
 from zoneout_lab.study.tracked_rows import inserted
 from zoneout_lab.study.tracked_run import FINISHED, FOLDER, PARENT, RUN, SHA256, STUDY, Record, flat, linked, record_of
 
@@ -74,16 +75,17 @@ def publish(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> int
         return _publish(client, folder, uri, answered)
 
 
-def told_of(uri: str, folder: Path, answered: Answered = nobody_waits) -> dict[str, list[dict[str, Any]]]:
-    """What MLflow has of a study's finished runs, by our ids: ``sha256`` and ``status`` as it was told, ``metrics``, the last of each, and
+def told_of(
+    uri: str, experiment_name: str, whose: Owner, answered: Answered = nobody_waits
+) -> dict[str, list[dict[str, Any]]]:
+    """What MLflow has of the finished runs of a study's folder, by our ids: ``sha256`` and ``status`` as it was told, ``metrics``, the last of each, and
     ``place``, where it looks for the run's file.
 
     Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
     """
     with quiet("mlflow", "alembic"), _client(uri) as client:
-        manifest = read_manifest(folder)
-        experiment = client.get_experiment_by_name(manifest["study"]["name"])
-        runs = {} if experiment is None else _there(client, experiment.experiment_id, _tags(folder, manifest), answered)
+        experiment = client.get_experiment_by_name(experiment_name)
+        runs = {} if experiment is None else _there(client, experiment.experiment_id, whose, answered)
     return {
         run_id: [
             {
@@ -107,7 +109,7 @@ def forget(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> None
         found = client.get_experiment_by_name(manifest["study"]["name"])
         if found is None or found.lifecycle_stage == LifecycleStage.DELETED:
             return
-        for runs in _there(client, found.experiment_id, _tags(folder, manifest), answered).values():
+        for runs in _there(client, found.experiment_id, owner(folder, uri, manifest), answered).values():
             for run in runs:
                 client.delete_run(run.info.run_id)
                 answered()
@@ -188,9 +190,9 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
     if (database := sqlite_path(uri)) is not None:
         follow(database)
     answered()
-    tags = _tags(folder, manifest)
-    there = _only_one_each(client, _there(client, experiment, tags, answered), answered)
-    parent = _parent(client, experiment, folder, manifest, there.get(""))
+    whose = owner(folder, uri, manifest)
+    there = _only_one_each(client, _there(client, experiment, whose, answered), answered)
+    parent = _parent(client, experiment, whose, manifest, there.get(""))
     answered()
     new = {}
     for run_id, entry in manifest["runs"].items():
@@ -204,7 +206,7 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
 
     def records() -> Iterator[Record]:
         for run_id, entry in new.items():
-            yield record_of(folder, run_id, entry, tags | {PARENT: parent.info.run_id})
+            yield record_of(folder, run_id, entry, _tags(whose) | {PARENT: parent.info.run_id})
             if run_id in there:
                 client.delete_run(there[run_id].info.run_id)
 
@@ -221,13 +223,14 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
         answered()
     if new:
         # by another driver, on another machine, at the same time: both keep the same ones
-        _only_one_each(client, _there(client, experiment, tags, answered), answered)
+        kept = _only_one_each(client, _there(client, experiment, whose, answered), answered)
+        if lost := new.keys() - kept.keys():
+            raise TryAgainError(f"somebody deleted {len(lost)} of {len(new)} runs while they were recorded")
     return len(new)
 
 
-def _tags(folder: Path, manifest: dict[str, Any]) -> dict[str, str]:
-    """What says of a run whose it is: the study, and which folder of it where that is known."""
-    return {STUDY: folder.name} | ({FOLDER: manifest["id"]} if "id" in manifest else {})
+def _tags(whose: Owner) -> dict[str, str]:
+    return {STUDY: whose.study} | ({} if whose.folder is None else {FOLDER: whose.folder})
 
 
 def _add(client: MlflowClient, experiment: str, uri: str, records: Iterator[Record], answered: Answered) -> None:
@@ -236,7 +239,7 @@ def _add(client: MlflowClient, experiment: str, uri: str, records: Iterator[Reco
     like: str | None = None
     for piece in in_pieces(records):
         now = int(time.time() * 1000)
-        if like is None and piece:
+        if like is None:
             like = _tell(client, experiment, piece.pop(0), now, answered)
         if database is None or like is None or not inserted(database, like, piece, now):
             for record in piece:
@@ -291,7 +294,7 @@ def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
     location, database = None, sqlite_path(uri)
     if database is not None or _is_database(uri):
         # otherwise artifacts go to a folder below wherever the command happened to be started; a server has a place of its own
-        location = beside(database if database is not None else out / "mlflow.db", name).as_uri()
+        location = place_of(database if database is not None else out / "mlflow.db", name).as_uri()
     try:
         return str(client.create_experiment(name, artifact_location=location))
     except MlflowException:
@@ -301,20 +304,17 @@ def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
         return str(found.experiment_id)  # another driver's, made just now
 
 
-def _there(
-    client: MlflowClient, experiment: str, tags: dict[str, str], answered: Answered
-) -> dict[str, list[MlflowRun]]:
-    """Runs in MLflow of the folder that these tags name, by our run id (empty for the parent). Those that name none are anyone's."""
+def _there(client: MlflowClient, experiment: str, whose: Owner, answered: Answered) -> dict[str, list[MlflowRun]]:
+    """A folder's runs in MLflow, by our run id (empty for the parent)."""
     found: dict[str, list[MlflowRun]] = {}
     token = None
     while True:
-        asked = f"tags.`{STUDY}` = '{tags[STUDY]}'"
+        asked = f"tags.`{STUDY}` = '{whose.study}'"
         page = client.search_runs([experiment], asked, max_results=_PAGE, page_token=token)
         answered()
         for run in page:
-            if FOLDER in tags and run.data.tags.get(FOLDER, tags[FOLDER]) != tags[FOLDER]:
-                continue
-            found.setdefault(run.data.tags.get(RUN, ""), []).append(run)
+            if run.data.tags.get(FOLDER) == whose.folder:
+                found.setdefault(run.data.tags.get(RUN, ""), []).append(run)
         token = page.token
         if not token:
             return found
@@ -340,16 +340,16 @@ def _sha256(run: MlflowRun) -> str:
 
 
 def _parent(
-    client: MlflowClient, experiment: str, folder: Path, manifest: dict[str, Any], found: MlflowRun | None
+    client: MlflowClient, experiment: str, whose: Owner, manifest: dict[str, Any], found: MlflowRun | None
 ) -> MlflowRun:
     study = manifest["study"]
     if found is not None and found.info.status == FINISHED:
         return found
     if found is None:
-        tags = _tags(folder, manifest) | {
+        tags = _tags(whose) | {
             "mlflow.note.content": f"**{study['title']}**\n\n{study['question']}\n\n`{manifest['command']}`",
         }
-        found = client.create_run(experiment, run_name=folder.name, tags=tags)
+        found = client.create_run(experiment, run_name=whose.study, tags=tags)
     values = {"arms": len(study["arms"]), "seeds": study["seeds"], "alpha": study["alpha"], "task": study["task"]}
     # the same values again are no fault
     client.log_batch(

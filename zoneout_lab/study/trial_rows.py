@@ -68,31 +68,30 @@ def inserted(path: Path, study: str, trials: Sequence[FrozenTrial]) -> bool:
             ):
                 return False
             study_id, count, last = found
-            numbered = list(enumerate(trials))
-            own = {place: last + 1 + place for place, _ in numbered}
+            own = list(enumerate(trials, last + 1))
             rows: dict[str, list[tuple[Any, ...]]] = {
                 "trials": [
                     (
-                        own[k],
-                        count + k,
+                        each_id,
+                        number,
                         study_id,
                         each.state.name,
                         _utc(each.datetime_start),
                         _utc(each.datetime_complete),
                     )
-                    for k, each in numbered
+                    for number, (each_id, each) in enumerate(own, count)
                 ],
                 "trial_values": [
-                    (None, own[k], 0, each.value, "FINITE") for k, each in numbered if each.value is not None
+                    (None, each_id, 0, each.value, "FINITE") for each_id, each in own if each.value is not None
                 ],
                 "trial_params": [
-                    (None, own[k], name, each.distributions[name].to_internal_repr(value), texts[name])
-                    for k, each in numbered
+                    (None, each_id, name, each.distributions[name].to_internal_repr(value), texts[name])
+                    for each_id, each in own
                     for name, value in each.params.items()
                 ],
                 "trial_user_attributes": [
-                    (None, own[k], name, json.dumps(value))
-                    for k, each in numbered
+                    (None, each_id, name, json.dumps(value))
+                    for each_id, each in own
                     for name, value in each.user_attrs.items()
                 ],
             }

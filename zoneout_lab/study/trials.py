@@ -26,6 +26,7 @@ from zoneout_lab import schema
 from zoneout_lab.metrics import Better
 from zoneout_lab.settings import Run
 from zoneout_lab.study.databases import quiet, sqlite_path
+from zoneout_lab.study.mirror_owner import Owner, owner
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import TUNE, read_manifest
@@ -33,7 +34,6 @@ from zoneout_lab.study.trial_rows import inserted
 
 _LOGGERS = ("optuna", "alembic")  # they announce each study, trial and table, and the driver reports what matters of it
 _FACTS = ("phase", "file", "sha256", "status")
-_FOLDER = "folder"  # says of a study which results folder it mirrors
 _OFTEN = 1.0  # seconds between two transactions of a driver
 
 Space = Mapping[str, tuple[float, float]]
@@ -69,13 +69,14 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
     better = _better(folder, manifest)
     if better is None:
         return 0  # nothing has run
+    whose = owner(folder, url, manifest)
     with _storage(url) as storage:
         searches = any(arm.get("search") for arm in manifest["study"]["arms"])
-        study = _study(storage, folder, manifest, better, searches=searches)
+        study = _study(storage, whose, better, searches=searches)
         trials = study.get_trials(deepcopy=False)
         if any(many > 1 for many in Counter(map(_recorded, filter(_has_file, trials))).values()):
             optuna.delete_study(study_name=study.study_name, storage=storage)
-            study, trials = _study(storage, folder, manifest, better, searches=searches), []
+            study, trials = _study(storage, whose, better, searches=searches), []
         answered()
         _close(study, trials)
         known = {_recorded(trial) for trial in trials if _has_file(trial)}
@@ -88,8 +89,8 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
 
 def forget(folder: Path, url: str, *, answered: Answered = nobody_waits) -> None:
     """Remove a study's trials from the database, so that they are recorded anew."""
+    name = owner(folder, url, read_manifest(folder)).name
     with _storage(url) as storage:
-        name = _name(storage, folder, read_manifest(folder))
         if name in optuna.get_all_study_names(storage):
             optuna.delete_study(study_name=name, storage=storage)
         answered()
@@ -100,24 +101,21 @@ class Ledger:
 
     Args:
         url: the database's.
-        folder: the study's results folder.
-        manifest: its manifest.
+        whose: whose the study is there.
         searched: each arm's search space, empty where it has none.
         better: which scores are better.
 
     What Optuna and the database raise, it raises.
     """
 
-    def __init__(
-        self, url: str, folder: Path, manifest: Mapping[str, Any], searched: Mapping[str, Space], better: Better
-    ) -> None:
+    def __init__(self, url: str, whose: Owner, searched: Mapping[str, Space], better: Better) -> None:
         self._url, self._searched = url, searched
         self._waiting: list[FrozenTrial] = []
         self._written = -math.inf
         self._storage = ExitStack()
         searches = any(searched.values())
         storage = self._storage.enter_context(_storage(url))
-        self._study = _study(storage, folder, manifest, better, searches=searches)
+        self._study = _study(storage, whose, better, searches=searches)
         trials = self._study.get_trials(deepcopy=False)
         _close(self._study, trials)
         self._known = {_recorded(trial) for trial in trials if _has_file(trial)}
@@ -163,29 +161,15 @@ def _storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         storage.engine.dispose()
 
 
-def _name(storage: optuna.storages.RDBStorage, folder: Path, manifest: Mapping[str, Any]) -> str:
-    """What the study of a folder is called in a database, which other folders of the same study may share: the first has the study's name."""
-    if folder.name in optuna.get_all_study_names(storage):
-        of = optuna.load_study(study_name=folder.name, storage=storage).user_attrs.get(_FOLDER)
-        own = manifest.get("id")
-        if of is not None and own is not None and of != own:
-            return f"{folder.name}-{own[:8]}"
-    return folder.name
-
-
-def _study(
-    storage: optuna.storages.RDBStorage, folder: Path, manifest: Mapping[str, Any], better: Better, *, searches: bool
-) -> optuna.Study:
+def _study(storage: optuna.storages.RDBStorage, whose: Owner, better: Better, *, searches: bool) -> optuna.Study:
     study = optuna.create_study(
         storage=storage,
-        study_name=_name(storage, folder, manifest),
+        study_name=whose.name,
         sampler=optuna.samplers.RandomSampler(seed=0),
         direction=_DIRECTIONS[better],
         load_if_exists=True,
     )
     attributes = {"sampler": sampler_name() if searches else "fixed arms, enqueued", "optuna": optuna.__version__}
-    if "id" in manifest:
-        attributes[_FOLDER] = manifest["id"]
     there = study.user_attrs
     for key, value in attributes.items():
         if there.get(key) != value:
@@ -279,16 +263,15 @@ class Told:
     score: float | None
 
 
-def told_of(url: str, folder: Path, manifest: Mapping[str, Any]) -> dict[str, list[Told]]:
+def told_of(url: str, whose: Owner) -> dict[str, list[Told]]:
     """What Optuna's database has of the finished runs of a study's folder, by their ids; nothing where it does not have the study.
 
     Raises what Optuna and the database's driver raise where it cannot be read.
     """
     with quiet(*_LOGGERS), _storage(url) as storage:
-        name = _name(storage, folder, manifest)
-        if name not in optuna.get_all_study_names(storage):
+        if whose.name not in optuna.get_all_study_names(storage):
             return {}
-        trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+        trials = optuna.load_study(study_name=whose.name, storage=storage).get_trials(deepcopy=False)
     found: dict[str, list[Told]] = {}
     for trial in trials:
         about = trial.user_attrs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-#: in the words of the CPU's allocator, of CUDA and Triton, and of cuBLAS, which have no exception of their own
-_WORDS = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+#: in the words of the CPU's allocator, of CUDA and Triton, and of cuBLAS, which have no exception of their own; the last where it cannot even begin
+_WORDS = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED")
 
 
 def out_of_memory(error: Exception) -> bool:

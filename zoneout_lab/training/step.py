@@ -132,8 +132,6 @@ class Step:
         if self._captures and self._seen[shape] > _EAGER:
             try:
                 self._graphs[shape] = self._captured(index)
-                self._graphs[shape][0].replay()  # capturing computed nothing
-                return
             except RuntimeError as error:
                 if out_of_memory(error):
                     raise
@@ -141,6 +139,9 @@ class Step:
                 warnings.warn(f"An update could not be captured in a CUDA graph: {told(error)}", stacklevel=1)
                 self._refused += 1
                 self._captures = self._refused < _TRIES
+            else:
+                self._graphs[shape][0].replay()  # capturing computed nothing
+                return
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -154,7 +155,8 @@ class Step:
         pool = next((captured.pool() for captured, _ in self._graphs.values()), None)
         why: Exception | None = None
         try:
-            with torch.cuda.graph(graph, pool=pool):
+            # whose stream it is again where a capture ends badly, which then leaves its own
+            with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph, pool=pool):
                 try:
                     self.compute(static)
                 except Exception as error:
