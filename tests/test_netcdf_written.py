@@ -125,3 +125,9 @@ def test_what_is_not_known_is_left_to_xarray(change: Callable[[xr.DataTree], Non
         netcdf.written(tree, packed)
     schema.write_tree(tree, tmp_path / "run.nc")
     xr.testing.assert_equal(schema.read_tree(tmp_path / "run.nc"), tree)
+
+
+def test_a_dimension_has_one_length() -> None:
+    group = netcdf.Group({}, {"x": (("x",), np.arange(2), {}), "y": (("x",), np.arange(3), {})})
+    with pytest.raises(ValueError, match="y has 3 values along 'x', and others have 2"):
+        netcdf.written({"/": group}, packed)

@@ -273,3 +273,18 @@ def test_normalised_gradients_of_nothing_are_not_a_number():
 def test_provenance_is_json_in_attributes():
     attributes = make_run()["provenance"].attrs
     assert {key: json.loads(text) for key, text in attributes.items()} == PROVENANCE
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"by_epoch": {"train_loss": [1.0, 0.5], "valid_error": [0.25]}},
+        {"by_epoch": {"train_loss": [1.0], "epoch": [0.25]}},
+        {"at_best": {"status": 0.5}},
+        {"at_best": {"best_epoch": 0.5}},
+    ],
+    ids=str,
+)
+def test_metrics_that_do_not_fit_together_are_refused(odd):
+    with pytest.raises(ValueError, match=r"fewer values than the 2 epochs|no names for metrics"):
+        make_run(**odd)
