@@ -19,7 +19,7 @@ from small_study import ARMS, arrays, assert_same_bits, listening, manifest, run
 from test_checkpoint import PLAIN, assert_uninterrupted_wherever_stopped, outcome_bits
 from test_cluster_killed import await_training
 from test_nan_in_a_batch import WHERE, assert_it_alone_diverges
-from test_run_killed import STUDY, Whole, process, scored
+from test_run_killed import Whole, process, scored, uninterrupted
 from tiny_tasks import TinyCarried, TinyExamples, TinyStream, make_run
 from typed import start
 
@@ -191,14 +191,7 @@ def words(file: Path, out: Path, *more: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole")
-    file = folder / "killed.py"
-    file.write_text(STUDY)
-    began = time.monotonic()
-    done = process(*words(file, folder / "out"), COUNTED=str(folder / "counted"))
-    assert done.code == 0, done.errors
-    (study,) = (folder / "out").glob("killed-*")
-    return Whole(file, study, time.monotonic() - began, scored(folder / "counted"))
+    return uninterrupted(tmp_path_factory.mktemp("whole"), words)
 
 
 def assert_as_if_nothing_had_happened(whole: Whole, out: Path) -> None:

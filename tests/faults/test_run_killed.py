@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +79,8 @@ def scored(counted: Path) -> int:
     return sum(map(int, counted.read_text().split()))
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole")
+def uninterrupted(folder: Path, words: Callable[[Path, Path], Sequence[str]]) -> Whole:
+    """The study, run by these words for its file and ``--out``."""
     file = folder / "killed.py"
     file.write_text(STUDY)
     began = time.monotonic()
@@ -88,6 +88,11 @@ def whole(tmp_path_factory):
     assert done.code == 0, done.errors
     (study,) = (folder / "out").glob("killed-*")
     return Whole(file, study, time.monotonic() - began, scored(folder / "counted"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return uninterrupted(tmp_path_factory.mktemp("whole"), words)
 
 
 def process(*words: str, **more: str) -> Done:
