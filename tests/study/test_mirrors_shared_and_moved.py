@@ -27,7 +27,7 @@ from zoneout_lab.study.mirroring import behind, is_as_noted
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.tracked_place import follow
-from zoneout_lab.study.tracking import publish
+from zoneout_lab.study.tracking import make_database, publish
 from zoneout_lab.study.verify import verify
 
 STUDY = small(seeds=1)
@@ -226,12 +226,82 @@ def test_a_copy_leaves_the_original_alone(moved, tmp_path):
         assert {place(each).parents[2] for each in recorded(out / "mlflow.db")} == {out / "mlartifacts"}
 
 
-def test_a_database_that_was_moved_by_itself_names_the_place_where_its_artifacts_are(moved):
-    out = moved.parent
-    (out / "mlartifacts").rename(out.parent / "elsewhere")
-    before = {place(each) for each in recorded(out / "mlflow.db")}
-    follow(out / "mlflow.db")
-    assert {place(each) for each in recorded(out / "mlflow.db")} == before
+def test_a_copy_without_artifacts_is_given_them_and_the_original_left_alone(moved, tmp_path):
+    follow(moved.parent / "mlflow.db")
+    copied = tmp_path / "two" / moved.name
+    shutil.copytree(moved.parent, tmp_path / "two", ignore=shutil.ignore_patterns("mlartifacts"))
+    before = {path: path.stat().st_mtime_ns for path in moved.parent.rglob("*") if path.is_file()}
+    next((copied / "runs").glob("*.nc")).unlink()
+    assert run(STUDY, tmp_path / "two", tracking="default").trained == 1
+    assert {path: path.stat().st_mtime_ns for path in moved.parent.rglob("*") if path.is_file()} == before
+    assert [damage for row in verify(copied) for damage in row.damages] == []
+    assert len(list((tmp_path / "two" / "mlartifacts").rglob("*.nc"))) == 3  # of two runs and of the whole study
+    assert list((tmp_path / "two" / "mlartifacts").rglob("report.html"))
+
+
+@pytest.mark.parametrize("way", ["out and in", "in", "by a link"])
+def test_databases_moved_from_and_to_the_folders_side(moved, tmp_path, way):
+    """Whose records are beside the folder have no id, and those elsewhere have one: they are known by the files that they are of."""
+    out, many = moved.parent, len(manifest(moved)["runs"])
+    away = {name: tmp_path / f"away-{name}" for name in ("optuna.db", "mlflow.db")}
+    named = {"storage": sqlite_url(away["optuna.db"]), "tracking": sqlite_url(away["mlflow.db"])}
+
+    def assert_once(databases: dict[str, Path], **places: str) -> None:
+        assert run(STUDY, out, **({"tracking": "default"} | places)).behind == []
+        names = optuna.get_all_study_names(sqlite_url(databases["optuna.db"]))
+        assert [
+            len(optuna.load_study(study_name=name, storage=sqlite_url(databases["optuna.db"])).trials) for name in names
+        ] == [many]
+        assert len(recorded(databases["mlflow.db"])) == many
+        client = MlflowClient(tracking_uri=sqlite_url(databases["mlflow.db"]))
+        (experiment,) = [each for each in client.search_experiments() if each.name == STUDY.name]
+        assert len(client.search_runs([experiment.experiment_id])) == many + 1
+
+    here = {name: out / name for name in away}
+    if way == "by a link":
+        for name, path in away.items():
+            path.symlink_to(out / name)
+        assert_once(away, **named)
+        return
+    if way == "in":
+        for path in here.values():
+            path.unlink()
+        assert run(STUDY, out, **named).behind == []
+    else:
+        for name, path in here.items():
+            path.rename(away[name])
+        assert_once(away, **named)
+    for name, path in away.items():
+        path.rename(here[name])
+    assert_once(here)
+
+
+def test_databases_that_are_links_to_shared_ones(shared, tmp_path):
+    """Not beside any folder: each has its own records."""
+    shutil.copytree(shared[0], tmp_path / "copy")
+    folders = [tmp_path / "copy" / each / shared[1][0].folder.name for each in ("one", "two")]
+    (tmp_path / "there").mkdir()
+    for each in folders:
+        for name in ("optuna.db", "mlflow.db"):
+            (each.parent / name).symlink_to(tmp_path / "there" / name)
+    trials.make_database(sqlite_url(tmp_path / "there" / "optuna.db"))
+    make_database(sqlite_url(tmp_path / "there" / "mlflow.db"))
+    for each in (*folders, folders[0]):
+        assert run(STUDY, each.parent, tracking="default").behind == []
+    for each in folders:
+        assert in_optuna(each, sqlite_url(each.parent / "optuna.db")).agrees
+        assert in_mlflow(each, sqlite_url(each.parent / "mlflow.db")).agrees
+    assert len(recorded(tmp_path / "there" / "mlflow.db")) == 2 * len(manifest(folders[0])["runs"])
+
+
+@pytest.mark.parametrize("name", ["o'brien", 'a "b"', "both ' and \""])
+def test_a_folder_with_quotes_in_its_name(moved, name):
+    folder = moved.rename(moved.with_name(name))
+    url = sqlite_url(folder.parent / "mlflow.db")
+    assert not in_mlflow(folder, url).agrees
+    assert publish(folder, url) == len(manifest(folder)["runs"])
+    assert in_mlflow(folder, url).agrees
+    assert publish(folder, url) == 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from zoneout_lab.cli.console import errors, output, plain, tell
+from zoneout_lab.errors import TryAgainError
 from zoneout_lab.report.text import count
 from zoneout_lab.study.repair import repair
 from zoneout_lab.study.stopped import stopped_at
@@ -18,12 +19,13 @@ from zoneout_lab.study.verify import verify
 def show_verified(folder: Path, *, mend: bool, storage: str | None = None, tracking: str | None = None) -> None:
     """Print what was checked. Exits with 4 where anything is damaged (after ``mend``: still).
 
-    Raises TryAgainError or InputRefusedError where nothing is, and a mirror that was named could not be checked.
+    Raises TryAgainError or InputRefusedError where nothing is, and a mirror that was named could not be checked, or not be mended.
     """
+    left: list[str] = []
     if mend:
         done: list[str] = []
-        repair(folder, done.append, lambda text: tell("Warning", text), storage, tracking)
-        for text in done or ["There is nothing to repair."]:
+        left = repair(folder, done.append, lambda text: tell("Warning", text), storage, tracking)
+        for text in done or ([] if left else ["There is nothing to repair."]):
             errors.print(plain(text), highlight=False, soft_wrap=True)
     rows = verify(folder, storage, tracking)
     table = Table(box=None, pad_edge=False)
@@ -40,6 +42,8 @@ def show_verified(folder: Path, *, mend: bool, storage: str | None = None, track
         tell("Damaged", f"{damage.path} {damage.fault.rstrip('.')}. {damage.cure}.")
     if damages:
         raise typer.Exit(4)
+    if left:
+        raise TryAgainError(f"{'; '.join(left)}. Run the same command again once that is put right.")
     for row in rows:
         if row.unknown is not None:
             raise row.unknown

@@ -63,12 +63,14 @@ class Mirror:
     @property
     def ours(self) -> bool:
         """True for the file that was made in ``out`` because no other place was named."""
-        return self.url == sqlite_url(self.out / FILES[self.name])
+        return self.file is not None and self.file.absolute() == (self.out / FILES[self.name]).absolute()
 
     @property
     def noted(self) -> str:
         """Where it is, as a results folder notes it: the name of a file beside the folder, which may be moved with it, else a URL."""
-        return FILES[self.name] if self.ours else self.shown
+        if self.ours or self.file is None or "?" in self.url:
+            return FILES[self.name] if self.ours else self.shown
+        return sqlite_url(self.file)  # wherever the next command is started
 
     def run(self, work: Callable[[Answered], Any]) -> Any:
         """Do some work on it; on a server only for as long as answers come."""

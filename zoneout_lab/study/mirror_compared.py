@@ -72,7 +72,7 @@ def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) ->
     with _copied(tracking) as uri:
         if database is not None and (copy := sqlite_path(uri)) is not None and copy.is_file():
             follow(copy, beside=database)  # as the next run will do
-        found = told_of_mlflow(uri, manifest["study"]["name"], owner(folder, tracking, manifest), answered)
+        found = told_of_mlflow(uri, manifest, owner(folder, tracking, manifest), answered)
     # reading a file takes time, and what is not there needs none
     metrics = _last_metrics(folder, {run_id: entry for run_id, entry in entries.items() if found.get(run_id)}, answered)
     wanted = {

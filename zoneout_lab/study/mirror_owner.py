@@ -37,5 +37,6 @@ class Owner:
 def owner(folder: Path, url: str, manifest: Mapping[str, Any]) -> Owner:
     """Whose the records of a results folder are, in the database at ``url``."""
     database = sqlite_path(url)
-    beside = database is not None and realpath(database.absolute().parent) == realpath(folder.absolute().parent)
+    # a link may lead to a database that others have, too
+    beside = database is not None and Path(realpath(database)).parent == Path(realpath(folder.absolute().parent))
     return Owner(folder.name, None if beside else manifest.get("id"))

@@ -39,12 +39,14 @@ def repair(
     warn: Warn,
     storage: str | None = None,
     tracking: str | None = None,
-) -> None:
+) -> list[str]:
     """Make anew what can be derived in a study's folder, and move aside what cannot be: ``NAME.damaged``. ``say`` is told of each thing done.
 
     Derived are the manifest (from ``study.nc``, ``spec.json`` and the runs' files), ``spec.json``, ``study.nc`` and the report. Runs whose
     files are damaged leave the manifest, and the next run of the study trains them again. Optuna's and MLflow's copies are those at the URLs
     ``storage`` and ``tracking``, by default the files beside the folder.
+
+    Returns what could not be made anew, each with why.
 
     Raises InputRefusedError where there is no study, TryAgainError where a process is running it, IntegrityError where nothing says for
     sure which study it was.
@@ -72,27 +74,28 @@ def repair(
             say(
                 f"Removed {folder / mirror_notes.FILE}, which was damaged: the next run brings Optuna and MLflow up to date."
             )
-        for mirror in mirrors:
-            _repair_mirror(mirror, folder, say, warn)
+        left = [why for mirror in mirrors if (why := _repair_mirror(mirror, folder, say, warn))]
     for place in damaged_codes():
         shutil.rmtree(place, ignore_errors=True)
         say(f"Removed {place}, the damaged codes of a text.")
+    return left
 
 
-def _repair_mirror(mirror: Mirror, folder: Path, say: Callable[[str], None], warn: Warn) -> None:
-    """Publish a study anew where a mirror differs from its files; on a server only where it can be compared with them."""
+def _repair_mirror(mirror: Mirror, folder: Path, say: Callable[[str], None], warn: Warn) -> str:
+    """Publish a study anew where a mirror differs from its files; on a server only where it can be compared with them. Returns why it could not
+    be, or nothing."""
     place = mirror.file or f"{mirror.name} at {mirror.shown}"
     try:
         if compared(mirror, folder).agrees:
-            return
+            return ""
     except Exception as error:  # noqa: BLE001 - drivers raise their own kinds for what is damaged
         if mirror.file is None:
             say(f"{place} was not compared with the files: {reason(error)}.")
-            return
+            return ""
     if failed := rebuild(mirror, folder, warn):
-        say(f"{place} cannot be made anew: {reason(failed)}.")
-    else:
-        say(f"Brought {place} up to date with the files.")
+        return f"{place} cannot be made anew: {reason(failed)}"
+    say(f"Brought {place} up to date with the files.")
+    return ""
 
 
 def _repair_manifest(folder: Path, say: Callable[[str], None]) -> bool:

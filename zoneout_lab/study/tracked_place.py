@@ -27,6 +27,8 @@ def is_moved(connection: sqlite3.Connection, database: Path) -> bool:
 def follow(database: Path, beside: Path | None = None) -> None:
     """Have a database know that artifacts lie beside it, where it names another folder for them that is not this one by another path.
 
+    Those that were not moved with it are missed there from then on, and the next run puts them there: nothing is written to where they were.
+
     What cannot be read or written now is left for another time.
 
     Args:
@@ -50,5 +52,5 @@ def _moved(connection: sqlite3.Connection, database: Path) -> Iterator[tuple[int
         there = place_of(database, str(name))
         new = there.as_uri()
         ours = str(old).startswith("file:///") and str(old).endswith(new[new.rindex(f"/{_FOLDER}/") :])
-        if ours and there.is_dir() and realpath(unquote(urlsplit(old).path)) != realpath(there):
+        if ours and realpath(unquote(urlsplit(old).path)) != realpath(there):
             yield experiment, old, new

@@ -81,6 +81,12 @@ def linked(file: Path, place: str) -> bool:
     return True
 
 
+def unlink_one(file: Path, place: str) -> None:
+    """Remove what bears a file's name among the artifacts that lie in a folder: something is wrong with it."""
+    if (folder := _folder(place)) is not None:
+        (folder / file.name).unlink(missing_ok=True)
+
+
 def unlink(places: Iterable[str]) -> None:
     """Remove the folders of artifacts that :func:`linked` made for runs that are not recorded after all."""
     for folder in filter(None, map(_folder, places)):

@@ -11,7 +11,7 @@ import re
 import shlex
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,20 @@ from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.study.tracked_place import follow, place_of
 from zoneout_lab.study.tracked_rows import inserted
-from zoneout_lab.study.tracked_run import FINISHED, FOLDER, PARENT, RUN, SHA256, STUDY, Record, flat, linked, record_of
+from zoneout_lab.study.tracked_run import (
+    FINISHED,
+    FOLDER,
+    PARENT,
+    RUN,
+    SHA256,
+    STUDY,
+    Record,
+    flat,
+    is_there,
+    linked,
+    record_of,
+    unlink_one,
+)
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH, _PAGE = 900, 1000  # MLflow takes up to 1000 metrics and parameters at once
@@ -76,7 +89,7 @@ def publish(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> int
 
 
 def told_of(
-    uri: str, experiment_name: str, whose: Owner, answered: Answered = nobody_waits
+    uri: str, manifest: Mapping[str, Any], whose: Owner, answered: Answered = nobody_waits
 ) -> dict[str, list[dict[str, Any]]]:
     """What MLflow has of the finished runs of a study's folder, by our ids: ``sha256`` and ``status`` as it was told, ``metrics``, the last of each, and
     ``place``, where it looks for the run's file.
@@ -84,8 +97,8 @@ def told_of(
     Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
     """
     with quiet("mlflow", "alembic"), _client(uri) as client:
-        experiment = client.get_experiment_by_name(experiment_name)
-        runs = {} if experiment is None else _there(client, experiment.experiment_id, whose, answered)
+        experiment = client.get_experiment_by_name(manifest["study"]["name"])
+        runs = {} if experiment is None else _there(client, experiment.experiment_id, whose, manifest, answered)
     return {
         run_id: [
             {
@@ -109,7 +122,7 @@ def forget(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> None
         found = client.get_experiment_by_name(manifest["study"]["name"])
         if found is None or found.lifecycle_stage == LifecycleStage.DELETED:
             return
-        for runs in _there(client, found.experiment_id, owner(folder, uri, manifest), answered).values():
+        for runs in _there(client, found.experiment_id, owner(folder, uri, manifest), manifest, answered).values():
             for run in runs:
                 client.delete_run(run.info.run_id)
                 answered()
@@ -191,7 +204,8 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
         follow(database)
     answered()
     whose = owner(folder, uri, manifest)
-    there = _only_one_each(client, _there(client, experiment, whose, answered), answered)
+    there = _only_one_each(client, _there(client, experiment, whose, manifest, answered), answered)
+    _take_in(client, there.values(), whose, answered)
     parent = _parent(client, experiment, whose, manifest, there.get(""))
     answered()
     new = {}
@@ -201,6 +215,12 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
             if found is not None and found.data.tags.get(PARENT) != parent.info.run_id:
                 client.set_tag(found.info.run_id, PARENT, parent.info.run_id)  # whose own was deleted
                 answered()
+            if (
+                found is not None
+                and database is not None
+                and not is_there(folder / entry["file"], found.info.artifact_uri)
+            ):
+                _put(client, found, folder / entry["file"])
             continue
         new[run_id] = entry
 
@@ -212,10 +232,11 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
 
     _add(client, experiment, uri, records(), answered)
     report = folder / "report.html"
-    if report.exists() and _sha256(parent) != (sha256 := schema.digest(report)):
+    known = _sha256(parent) if database is None or is_there(report, parent.info.artifact_uri) else ""
+    if report.exists() and known != (sha256 := schema.digest(report)):
         for file in (report, folder / "study.nc", folder / "spec.json"):
             answered(file.stat().st_size)
-            client.log_artifact(parent.info.run_id, str(file))
+            _put(client, parent, file)
         client.set_tag(parent.info.run_id, SHA256, sha256)
         answered()
     if parent.info.status != FINISHED:
@@ -223,7 +244,7 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
         answered()
     if new:
         # by another driver, on another machine, at the same time: both keep the same ones
-        kept = _only_one_each(client, _there(client, experiment, whose, answered), answered)
+        kept = _only_one_each(client, _there(client, experiment, whose, manifest, answered), answered)
         if lost := new.keys() - kept.keys():
             raise TryAgainError(f"somebody deleted {len(lost)} of {len(new)} runs while they were recorded")
     return len(new)
@@ -304,17 +325,58 @@ def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
         return str(found.experiment_id)  # another driver's, made just now
 
 
-def _there(client: MlflowClient, experiment: str, whose: Owner, answered: Answered) -> dict[str, list[MlflowRun]]:
-    """A folder's runs in MLflow, by our run id (empty for the parent)."""
+def _there(
+    client: MlflowClient, experiment: str, whose: Owner, manifest: Mapping[str, Any], answered: Answered
+) -> dict[str, list[MlflowRun]]:
+    """A folder's runs in MLflow, by our run id (empty for the parent): those that say so, and those of its very files, whatever they say, with
+    their parent. The database may have been beside the folder, or among others, and was moved since."""
+    files = {entry["sha256"] for entry in manifest["runs"].values()}
+    everyones = _of_study(client, experiment, whose.study, answered)
+    ours = [
+        run
+        for run in everyones
+        if run.data.tags.get(FOLDER) == whose.folder or (RUN in run.data.tags and run.data.tags.get(SHA256) in files)
+    ]
+    known = {run.info.run_id for run in ours}
+    parents = {run.data.tags.get(PARENT) for run in ours if run.data.tags.get(FOLDER) != whose.folder} - known
     found: dict[str, list[MlflowRun]] = {}
+    for run in (*ours, *(each for each in everyones if each.info.run_id in parents)):
+        found.setdefault(run.data.tags.get(RUN, ""), []).append(run)
+    return found
+
+
+def _take_in(client: MlflowClient, runs: Iterable[MlflowRun], whose: Owner, answered: Answered) -> None:
+    """Have runs say whose they are."""
+    for run in runs:
+        if run.data.tags.get(FOLDER) == whose.folder:
+            continue
+        if whose.folder is None:
+            client.delete_tag(run.info.run_id, FOLDER)
+        else:
+            client.set_tag(run.info.run_id, FOLDER, whose.folder)
+        answered()
+
+
+def _put(client: MlflowClient, run: MlflowRun, file: Path) -> None:
+    """Have a file among a run's artifacts, in place of one of its name."""
+    place = str(run.info.artifact_uri)
+    unlink_one(file, place)
+    if not linked(file, place):
+        client.log_artifact(run.info.run_id, str(file))
+
+
+def _of_study(client: MlflowClient, experiment: str, study: str, answered: Answered) -> list[MlflowRun]:
+    """All runs that say they are of a study, whichever folder's."""
+    found: list[MlflowRun] = []
     token = None
+    quote = '"' if "'" in study else "'"
+    asked = "" if quote in study else f"tags.`{STUDY}` = {quote}{study}{quote}"
     while True:
-        asked = f"tags.`{STUDY}` = '{whose.study}'"
         page = client.search_runs([experiment], asked, max_results=_PAGE, page_token=token)
         answered()
         for run in page:
-            if run.data.tags.get(FOLDER) == whose.folder:
-                found.setdefault(run.data.tags.get(RUN, ""), []).append(run)
+            if run.data.tags.get(STUDY) == study:
+                found.append(run)
         token = page.token
         if not token:
             return found

@@ -77,6 +77,7 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
         if any(many > 1 for many in Counter(map(_recorded, filter(_has_file, trials))).values()):
             optuna.delete_study(study_name=study.study_name, storage=storage)
             study, trials = _study(storage, whose, better, searches=searches), []
+        _drop_old_name(storage, whose, manifest)
         answered()
         _close(study, trials)
         known = {_recorded(trial) for trial in trials if _has_file(trial)}
@@ -175,6 +176,18 @@ def _study(storage: optuna.storages.RDBStorage, whose: Owner, better: Better, *,
         if there.get(key) != value:
             study.set_user_attr(key, value)
     return study
+
+
+def _drop_old_name(storage: optuna.storages.RDBStorage, whose: Owner, manifest: Mapping[str, Any]) -> None:
+    """Remove what a database has of a folder under the name that it had before the database was moved to or from the folder's side."""
+    other = Owner(whose.study, manifest.get("id") if whose.folder is None else None).name
+    if other == whose.name or other not in optuna.get_all_study_names(storage):
+        return
+    recorded = {
+        _recorded(trial) for trial in optuna.load_study(study_name=other, storage=storage).get_trials(deepcopy=False)
+    }
+    if recorded and recorded <= {(run_id, entry["sha256"]) for run_id, entry in manifest["runs"].items()}:
+        optuna.delete_study(study_name=other, storage=storage)
 
 
 def _record(study: optuna.Study, url: str, trials: Sequence[FrozenTrial], answered: Answered) -> None:
