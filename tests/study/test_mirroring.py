@@ -64,6 +64,17 @@ def test_a_run_leaves_both_up_to_date(mirrored):
     assert not [path for path in mirrored.folder.parent.iterdir() if path.name.endswith(".making")]
 
 
+def test_optuna_follows_run_by_run_and_has_nothing_to_catch_up_with_in_the_end(tmp_path, monkeypatch):
+    updated: list[str] = []
+    monkeypatch.setattr(mirroring, "update", lambda *given: updated.append(given[0].name) or update(*given))
+    watcher, heard = listening()
+    summary = run(STUDY, tmp_path, watcher=watcher)
+    assert (summary.trained, summary.behind, heard) == (2, [], [])
+    assert updated == ["Optuna"]  # in the beginning: there was no database
+    assert in_optuna(summary.folder, optuna_mirror(tmp_path).url).agrees
+    assert behind(summary.folder) == []
+
+
 def test_trials_of_a_search_have_its_parameters(mirrored, tmp_path):
     """Written run by run and again from the files, they are the same."""
     (folder,) = mirrored.folder.parent.glob("searching-*")
@@ -88,6 +99,10 @@ def test_trials_of_a_search_have_its_parameters(mirrored, tmp_path):
 @pytest.mark.parametrize(("name", "damage"), [("optuna", "text"), ("mlflow", "truncated")])
 def test_a_damaged_database_is_moved_aside_and_made_again(copy, name, damage):
     path = copy.parent / f"{name}.db"
+    (other,) = copy.parent.glob("searching-*")
+    mirror = (optuna_mirror if name == "optuna" else mlflow_mirror)(copy.parent)
+    mirror_notes.write(other, mirror.name, mirror.noted, None)
+    assert len(behind(other)) == 1  # until all are published again
     content = b"no database. " * 99 if damage == "text" else path.read_bytes()[: path.stat().st_size // 2]
     path.write_bytes(content)
     watcher, heard = listening()
