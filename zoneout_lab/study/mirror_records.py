@@ -20,11 +20,10 @@ from zoneout_lab.study.tracked_place import is_moved
 
 Records = list[int | str]
 
-# the study that says it is the folder's, else the one that is called so
+# the study that says it is the folder's, else the one that is called so and says of none
 _STUDY = """
-SELECT study_id FROM studies LEFT JOIN study_user_attributes AS said USING (study_id)
-WHERE (said.key = 'folder' AND value_json = :folder) OR study_name = :study
-ORDER BY said.key = 'folder' AND value_json = :folder DESC LIMIT 1
+SELECT studies.study_id FROM studies LEFT JOIN study_user_attributes AS said ON said.study_id = studies.study_id AND said.key = 'folder'
+WHERE value_json = :folder OR (study_name = :study AND value_json IS NULL) ORDER BY value_json IS NULL LIMIT 1
 """
 _TRIALS = "SELECT COUNT(*), COUNT(DISTINCT state) FROM trials WHERE study_id = ?"
 _OF_TRIALS = """
