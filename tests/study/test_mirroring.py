@@ -306,6 +306,20 @@ def _delete_a_run(out: Path) -> None:
     client.delete_run(found[0].info.run_id)
 
 
+def _leave_a_trial_running(out: Path) -> None:
+    (folder,) = out.glob("small-*")
+    study = optuna.load_study(study_name=folder.name, storage=optuna_mirror(out).url)
+    with closing(sqlite3.connect(out / "optuna.db")) as database, database:
+        database.execute("UPDATE trials SET state = 'RUNNING' WHERE trial_id = ?", (study.trials[0]._trial_id,))
+
+
+def _leave_a_run_running(out: Path) -> None:
+    client = MlflowClient(tracking_uri=mlflow_mirror(out).url)
+    found = client.search_runs([client.get_experiment_by_name("small").experiment_id], "tags.phase = 'confirm'")
+    with closing(sqlite3.connect(out / "mlflow.db")) as database, database:
+        database.execute("UPDATE runs SET status = 'RUNNING' WHERE run_uuid = ?", (found[0].info.run_id,))
+
+
 def _write_the_report_again(out: Path) -> None:
     (folder,) = out.glob("small-*")
     report = folder / "report.html"
@@ -314,7 +328,15 @@ def _write_the_report_again(out: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [_lose_the_trials, _double_a_trial, _put_a_trial_in_the_place_of_another, _delete_a_run, _write_the_report_again],
+    [
+        _lose_the_trials,
+        _double_a_trial,
+        _put_a_trial_in_the_place_of_another,
+        _leave_a_trial_running,
+        _delete_a_run,
+        _leave_a_run_running,
+        _write_the_report_again,
+    ],
 )
 def test_a_database_that_has_other_records_than_it_had_is_brought_up_to_date(copy, change):
     """Where nothing is to train, all that is asked of a file is how many records it has, and of which runs."""
