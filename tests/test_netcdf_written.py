@@ -74,6 +74,40 @@ def test_no_two_dimensions_of_a_file_have_one_number() -> None:
     assert sorted(numbers) == [0, 1, 2, 3]
 
 
+def test_each_variable_says_which_dimensions_it_has() -> None:
+    """By their numbers, for netCDF's own library; h5netcdf and xarray ask the scales."""
+    with h5py.File(io.BytesIO(netcdf.written(run(), packed)), "r") as file:
+        for group in ("metrics", "gradients"):
+            number = {name: int(each.attrs["_Netcdf4Dimid"]) for name, each in file[group].items() if each.is_scale}
+            for each in file[group].values():
+                dims = [name.rpartition("/")[2] for name in along(each)]
+                assert list(each.attrs.get("_Netcdf4Coordinates", ())) == [number[dim] for dim in dims]
+                assert [each.attrs["_Netcdf4Dimid"] for _ in dims[:1]] == [number[dim] for dim in dims[:1]]
+
+
+def along(each: h5py.Dataset) -> list[str]:
+    return [each.name] if each.is_scale else [dim[0].name for dim in each.dims]
+
+
+def test_attributes_keep_their_order() -> None:
+    """More than eight, which HDF5 stores in another way: netCDF's own library asks for them by age."""
+    many = {f"name {(5 * k) % 11}": k for k in range(11)}
+    tree = run()
+    metrics = tree["metrics"].to_dataset()
+    metrics["train_loss"].attrs = many
+    tree["metrics"] = metrics.assign_attrs(many)
+    tree.attrs = many
+    with h5py.File(io.BytesIO(netcdf.written(tree, packed)), "r") as file:
+        for place in ("/", "metrics", "metrics/train_loss"):
+            assert [name for name in in_order(file[place]) if name in many] == list(many)
+
+
+def in_order(each: h5py.Group | h5py.Dataset) -> list[str]:
+    """Names of attributes, the oldest first."""
+    ids = [h5py.h5a.open(each.id, index=k, index_type=h5py.h5.INDEX_CRT_ORDER) for k in range(len(each.attrs))]
+    return [one.name.decode() for one in ids]
+
+
 def test_the_same_tree_has_the_same_bytes() -> None:
     assert netcdf.written(run(), packed) == netcdf.written(run(), packed)
 

@@ -64,6 +64,17 @@ def test_a_run_leaves_both_up_to_date(mirrored):
     assert not [path for path in mirrored.folder.parent.iterdir() if path.name.endswith(".making")]
 
 
+def test_optuna_follows_run_by_run_and_has_nothing_to_catch_up_with_in_the_end(tmp_path, monkeypatch):
+    updated: list[str] = []
+    monkeypatch.setattr(mirroring, "update", lambda *given: updated.append(given[0].name) or update(*given))
+    watcher, heard = listening()
+    summary = run(STUDY, tmp_path, watcher=watcher)
+    assert (summary.trained, summary.behind, heard) == (2, [], [])
+    assert updated == ["Optuna"]  # in the beginning: there was no database
+    assert in_optuna(summary.folder, optuna_mirror(tmp_path).url).agrees
+    assert behind(summary.folder) == []
+
+
 def test_trials_of_a_search_have_its_parameters(mirrored, tmp_path):
     """Written run by run and again from the files, they are the same."""
     (folder,) = mirrored.folder.parent.glob("searching-*")
@@ -88,6 +99,10 @@ def test_trials_of_a_search_have_its_parameters(mirrored, tmp_path):
 @pytest.mark.parametrize(("name", "damage"), [("optuna", "text"), ("mlflow", "truncated")])
 def test_a_damaged_database_is_moved_aside_and_made_again(copy, name, damage):
     path = copy.parent / f"{name}.db"
+    (other,) = copy.parent.glob("searching-*")
+    mirror = (optuna_mirror if name == "optuna" else mlflow_mirror)(copy.parent)
+    mirror_notes.write(other, mirror.name, mirror.noted, None)
+    assert len(behind(other)) == 1  # until all are published again
     content = b"no database. " * 99 if damage == "text" else path.read_bytes()[: path.stat().st_size // 2]
     path.write_bytes(content)
     watcher, heard = listening()
@@ -291,6 +306,20 @@ def _delete_a_run(out: Path) -> None:
     client.delete_run(found[0].info.run_id)
 
 
+def _leave_a_trial_running(out: Path) -> None:
+    (folder,) = out.glob("small-*")
+    study = optuna.load_study(study_name=folder.name, storage=optuna_mirror(out).url)
+    with closing(sqlite3.connect(out / "optuna.db")) as database, database:
+        database.execute("UPDATE trials SET state = 'RUNNING' WHERE trial_id = ?", (study.trials[0]._trial_id,))
+
+
+def _leave_a_run_running(out: Path) -> None:
+    client = MlflowClient(tracking_uri=mlflow_mirror(out).url)
+    found = client.search_runs([client.get_experiment_by_name("small").experiment_id], "tags.phase = 'confirm'")
+    with closing(sqlite3.connect(out / "mlflow.db")) as database, database:
+        database.execute("UPDATE runs SET status = 'RUNNING' WHERE run_uuid = ?", (found[0].info.run_id,))
+
+
 def _write_the_report_again(out: Path) -> None:
     (folder,) = out.glob("small-*")
     report = folder / "report.html"
@@ -299,7 +328,15 @@ def _write_the_report_again(out: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [_lose_the_trials, _double_a_trial, _put_a_trial_in_the_place_of_another, _delete_a_run, _write_the_report_again],
+    [
+        _lose_the_trials,
+        _double_a_trial,
+        _put_a_trial_in_the_place_of_another,
+        _leave_a_trial_running,
+        _delete_a_run,
+        _leave_a_run_running,
+        _write_the_report_again,
+    ],
 )
 def test_a_database_that_has_other_records_than_it_had_is_brought_up_to_date(copy, change):
     """Where nothing is to train, all that is asked of a file is how many records it has, and of which runs."""

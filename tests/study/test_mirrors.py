@@ -53,6 +53,19 @@ def test_they_agree_after_a_run_and_nothing_is_written(folder):
     assert not any(row.damages or row.note for row in verify(folder))
 
 
+def test_while_files_are_read_a_server_is_not_said_to_hang(folder):
+    """Without ``study.nc`` each run's file is, which for thousands takes longer than a server is waited for."""
+
+    def answers() -> int:
+        heard: list[None] = []
+        in_mlflow(folder, sqlite_url(folder.parent / "mlflow.db"), lambda: heard.append(None))
+        return len(heard)
+
+    before = answers()
+    (folder / "study.nc").unlink()
+    assert answers() == before + 2
+
+
 def test_what_they_have_otherwise(folder):
     change(folder.parent / "optuna.db", "UPDATE trial_values SET value = value + 1e-9 WHERE trial_id = 1")
     change(folder.parent / "mlflow.db", "UPDATE latest_metrics SET value = value + 1e-9 WHERE key = 'valid_error'")

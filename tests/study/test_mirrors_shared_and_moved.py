@@ -97,6 +97,23 @@ def test_one_folder_is_published_anew_without_the_others(shared, tmp_path):
         assert in_mlflow(each, places[1]).agrees
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_folder_whose_study_is_lost_has_not_that_of_another(shared, tmp_path, lost):
+    """The other's has trials of the same runs."""
+    shutil.copytree(shared[0], tmp_path / "copy")
+    at = tmp_path / "copy"
+    folders = [at / each / shared[1][0].folder.name for each in ("one", "two")]
+    storage = sqlite_url(at / "o.db")
+    for each in folders:
+        run(STUDY, each.parent, storage=storage)
+    name = f"{folders[lost].name}-{manifest(folders[lost])['id'][:8]}"
+    optuna.delete_study(study_name=name, storage=storage)
+    noted = [is_as_noted(optuna_mirror(each.parent, storage), each) for each in folders]
+    assert noted == [lost == 1, lost == 0]
+    assert run(STUDY, folders[lost].parent, storage=storage).trained == 0
+    assert all(in_optuna(each, storage).agrees for each in folders)
+
+
 @pytest.fixture(scope="module")
 def away(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of results with its databases and artifacts, moved; its old place is gone."""

@@ -164,6 +164,16 @@ def test_a_database_that_another_writes_to_is_left_to_optuna(database, monkeypat
     assert inserted(database, "second", [trial()])
 
 
+def test_what_is_read_in_a_transaction_is_so_until_rows_are_there(database):
+    """From its beginning, not from the first row on: another process would give its trials the same numbers."""
+    with (
+        sqlite_rows.transaction(database),
+        closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as other,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("BEGIN IMMEDIATE")
+
+
 def is_left_alone(database: Path) -> bool:
     before = database.read_bytes() if database.exists() else None
     return not inserted(database, "second", [trial()]) and before == (

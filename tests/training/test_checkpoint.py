@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 import random
+import shutil
+import stat
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from tiny_tasks import TinyCarried, TinyExamples, TinyStream, make_run
@@ -134,12 +138,19 @@ def test_it_goes_on_from_where_it_was(tmp_path, warnings):
     interrupts._asked = None
     (saved,) = checkpoints.saved()
     assert (saved.runs, saved.update) == (tuple(run.id for run in runs), 7)
+    assert [checkpoints.update_of(some) for some in (runs, runs[1:], [*runs, make_run(2)])] == [7, 7, 0]
     assert len(list(saved.folder.glob("*.pt"))) == 2
     outcomes = train(runs, task, data, report=report, checkpoints=checkpoints, warn=warnings.append)
     assert made == [*range(1, 8), *range(8, 11)]
     assert all(outcome.seconds > 0 for outcome in outcomes)
+    part = saved.folder / ".9-1-abcdef.part"  # what another process is about to rename, or died over
+    part.touch()
     checkpoints.sweep(lambda run: run == runs[0].id)
     assert checkpoints.saved()
+    assert part.exists()
+    checkpoints.sweep(lambda run: run == runs[0].id, leftovers=True)
+    assert checkpoints.saved()
+    assert not part.exists()
     checkpoints.sweep(lambda run: True)
     assert not (tmp_path / "c").exists()
     assert not warnings
@@ -245,6 +256,25 @@ def test_a_checkpoint_of_other_code_is_not_used(two_saved, warnings, monkeypatch
     assert not [file for file in files if file.exists()]
 
 
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        (each, False)
+        for each in ("metrics.py", "training/step.py", "ops/masks.py", "ops/native/recurrence.c", "tasks/adding.py")
+    ]
+    + [(each, True) for each in ("cli/plan.py", "report/data.py", "ops/README.md")],
+)
+def test_other_code_is_what_numbers_are_computed_by(name, same, tmp_path, monkeypatch):
+    shutil.copytree(
+        Path(checkpoint.__file__).parents[1], tmp_path / "package", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    monkeypatch.setattr(checkpoint, "__file__", str(tmp_path / "package" / "training" / "checkpoint.py"))
+    before = checkpoint.computed_by.__wrapped__("cpu")
+    with (tmp_path / "package" / name).open("a") as file:
+        file.write(" ")
+    assert (checkpoint.computed_by.__wrapped__("cpu") == before) is same
+
+
 def test_a_checkpoint_that_cannot_be_saved_is_told_once_and_costs_nothing(tmp_path, warnings, monkeypatch):
     """A disk that is full in the middle of a file, as a limit on its size; no partial file stays."""
     task, data, runs = TinyExamples(), TinyExamples().load(), [make_run(0)]
@@ -270,6 +300,29 @@ def test_a_checkpoint_that_cannot_be_saved_is_told_once_and_costs_nothing(tmp_pa
     assert len(warnings) == 1
     assert "could not be saved" in warnings[0]
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["runs.json"]
+
+
+def test_a_checkpoint_is_on_disk_before_its_name_is(tmp_path, monkeypatch):
+    """Content synced, then renamed, then the folder synced, and nothing stays open."""
+    replicas = Replicas([make_run(0)], TinyExamples(), TinyExamples().load(), "cpu")
+    checkpoint.write(tmp_path, replicas)  # so that runs.json is there
+    order: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noting_fsync(descriptor: int) -> None:
+        order.append("sync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync content")
+        fsync(descriptor)
+
+    def noting_replace(self: Path, target: Path) -> Path:
+        order.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(Path, "replace", noting_replace)
+    before = psutil.Process().num_fds()
+    checkpoint.write(tmp_path, replicas)
+    assert order == ["sync content", "rename", "sync folder"]
+    assert psutil.Process().num_fds() == before
 
 
 def test_a_checkpoint_runs_nothing(two_saved, warnings, tmp_path):
@@ -320,6 +373,17 @@ def test_between_two_epochs_too_all_is_in_what_is_packed():
             replicas.train(index)
         replicas.end_epoch()
     assert outcome_bits(first.finish()) == outcome_bits(second.finish())
+
+
+def test_a_count_that_lies_on_a_device_stays_there():
+    """As on a GPU, whose graphs read it from one place."""
+    first, second = (Replicas([make_run(0)], TinyExamples(), TinyExamples().load(), "cpu") for _ in range(2))
+    for index in first.begin_epoch():
+        first.train(index)
+    count = second.model.rnn.update = torch.tensor(0)
+    unpack(copy.deepcopy(pack(first)), second, [0])
+    assert second.model.rnn.update is count
+    assert int(count) == int(first.model.rnn.update) == 4  # after five updates
 
 
 def test_a_dataset_survives_to_the_bit():

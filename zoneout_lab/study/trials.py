@@ -56,7 +56,7 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
     """Bring Optuna up to date with a study's folder; returns how many trials were added. Again adds nothing.
 
     What a driver of an earlier version left open is closed as failed. A study in which a run is recorded twice, as by drivers on two
-    machines at once, is recorded anew.
+    machines at once, or in which a trial with a run's file is open, is recorded anew.
 
     Args:
         folder: the study's results folder; its trials are in Optuna's study of that name.
@@ -74,7 +74,8 @@ def publish(folder: Path, url: str, *, answered: Answered = nobody_waits) -> int
         searches = any(arm.get("search") for arm in manifest["study"]["arms"])
         study = _study(storage, whose, better, searches=searches)
         trials = study.get_trials(deepcopy=False)
-        if any(many > 1 for many in Counter(map(_recorded, filter(_has_file, trials))).values()):
+        doubled = any(many > 1 for many in Counter(map(_recorded, filter(_has_file, trials))).values())
+        if doubled or any("sha256" in trial.user_attrs and not trial.state.is_finished() for trial in trials):
             optuna.delete_study(study_name=study.study_name, storage=storage)
             study, trials = _study(storage, whose, better, searches=searches), []
         _drop_old_name(storage, whose, manifest)
