@@ -101,7 +101,7 @@ def check_manifest(manifest: Mapping[str, Any], where: str) -> None:
     _check(lambda: _ENTRIES.validate_python(manifest.get("runs")), where, " of its runs")
     _check(lambda: _CODE.validate_python(manifest.get("code", {})), where, " of its code")
     if "id" in manifest and not is_id(manifest["id"]):
-        raise IntegrityError(f"{where} is damaged: its id is none.")
+        raise IntegrityError(f"{where} is damaged: its id is not 32 hexadecimal digits.")
 
 
 def is_id(value: Any) -> bool:
