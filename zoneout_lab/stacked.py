@@ -62,8 +62,8 @@ def stacked_by_epoch(measured: Mapping[int, xr.Dataset]) -> Group | xr.Dataset:
 
     Its attributes are those of the first epoch. Raises what xarray raises where epochs differ in their labels.
 
-    >>> norm = xr.Dataset({"norm": ("time", [2.0, 1.0])}, {"time": [0, 1]})
-    >>> stacked_by_epoch({4: norm, 1: norm * 3}).variables["norm"][1].tolist()
+    >>> early, late = (xr.Dataset({"norm": ("time", norm)}, {"time": [0, 1]}) for norm in ([6.0, 3.0], [2.0, 1.0]))
+    >>> stacked_by_epoch({4: late, 1: early}).variables["norm"][1].tolist()
     [[6.0, 3.0], [2.0, 1.0]]
     """
     epochs = sorted(measured)
