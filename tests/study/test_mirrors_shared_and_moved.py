@@ -370,3 +370,15 @@ def test_a_record_that_another_driver_deletes_meanwhile_is_no_failure(moved, mon
     assert deleted
     assert publish(moved, url) == 1
     assert in_mlflow(moved, url).agrees
+
+
+def test_what_mlflow_has_of_a_file_that_is_gone_is_left(moved):
+    """It may be the last copy."""
+    database = moved.parent / "mlflow.db"
+    follow(database)
+    file = next((moved / "runs").glob("*.nc"))
+    (kept,) = (moved.parent / "mlartifacts").rglob(file.name)
+    content = kept.read_bytes()
+    file.unlink()
+    assert publish(moved, sqlite_url(database)) == 0
+    assert kept.read_bytes() == content

@@ -215,12 +215,15 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
             if found is not None and found.data.tags.get(PARENT) != parent.info.run_id:
                 client.set_tag(found.info.run_id, PARENT, parent.info.run_id)  # whose own was deleted
                 answered()
+            file = folder / entry["file"]
+            # of a file that is gone from its folder, what MLflow has may be the last
             if (
                 found is not None
                 and database is not None
-                and not is_there(folder / entry["file"], found.info.artifact_uri)
+                and file.exists()
+                and not is_there(file, found.info.artifact_uri)
             ):
-                _put(client, found, folder / entry["file"])
+                _put(client, found, file)
             continue
         new[run_id] = entry
 
