@@ -149,7 +149,7 @@ def half_made(path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_database_half_made_by_mlflow_itself_is_made_again(copy):
-    """Protected by `tracking.half_made`: seen to fail without it, and MLflow does at every run from then on."""
+    """Protected by `tracked_database.half_made`: seen to fail without it, and MLflow does at every run from then on."""
     path = copy.parent / "mlflow.db"
     path.unlink()
     half_made(path)

@@ -14,7 +14,7 @@ from zoneout_lab.errors import IntegrityError
 Each = TypeVar("Each")
 #: runs whose records are in memory at once, and which one transaction adds
 PIECE = 50
-_WAIT = 5.0  # seconds for whoever else writes
+_WAIT = 5.0  # seconds to wait while another process writes
 
 
 @contextmanager

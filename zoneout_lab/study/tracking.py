@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,9 +24,11 @@ from zoneout_lab.errors import InputRefusedError, TryAgainError, UsageError
 from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, quiet, sqlite_path, without_password
 from zoneout_lab.study.mirror_owner import Owner, owner
 from zoneout_lab.study.patience import Answered, nobody_waits
-from zoneout_lab.study.sqlite_files import tables
 from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.tracked_database import client_of, is_database
+from zoneout_lab.study.tracked_database import half_made as half_made
+from zoneout_lab.study.tracked_database import make_database as make_database
 from zoneout_lab.study.tracked_place import follow, place_of
 from zoneout_lab.study.tracked_rows import inserted
 from zoneout_lab.study.tracked_run import (
@@ -47,7 +46,6 @@ from zoneout_lab.study.tracked_run import (
     unlink_one,
 )
 
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH, _PAGE = 900, 1000  # MLflow takes up to 1000 metrics and parameters at once
 
 
@@ -58,7 +56,7 @@ def check_tracking(uri: str | None) -> None:
     uri = uri or os.environ.get(TRACKING_VARIABLE)
     if not uri:
         return
-    if _is_database(uri):
+    if is_database(uri):
         check_database_url(uri, origin)
         return
     try:
@@ -84,7 +82,7 @@ def publish(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> int
 
     Raises InputRefusedError where the study's experiment was deleted in MLflow, and whatever MLflow and its database raise.
     """
-    with _client(uri) as client:
+    with client_of(uri) as client:
         return _publish(client, folder, uri, answered)
 
 
@@ -96,7 +94,7 @@ def told_of(
 
     Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
     """
-    with quiet("mlflow", "alembic"), _client(uri) as client:
+    with quiet("mlflow", "alembic"), client_of(uri) as client:
         experiment = client.get_experiment_by_name(manifest["study"]["name"])
         runs = {} if experiment is None else _there(client, experiment.experiment_id, whose, manifest, answered)
     return {
@@ -117,7 +115,7 @@ def told_of(
 
 def forget(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> None:
     """Delete a study's runs in MLflow, so that they are published anew."""
-    with _client(uri) as client:
+    with client_of(uri) as client:
         manifest = read_manifest(folder)
         found = client.get_experiment_by_name(manifest["study"]["name"])
         if found is None or found.lifecycle_stage == LifecycleStage.DELETED:
@@ -126,74 +124,6 @@ def forget(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> None
             for run in runs:
                 client.delete_run(run.info.run_id)
                 answered()
-
-
-def make_database(url: str) -> None:
-    """Make MLflow's tables in an empty database."""
-    with _client(url) as client:
-        client.search_experiments(max_results=1)
-
-
-def half_made(connection: sqlite3.Connection) -> bool:
-    """True where a process was killed while it made MLflow's tables, from which MLflow itself cannot go on."""
-    names = tables(connection)
-    if any(name.startswith("_alembic_tmp_") for name in names):
-        return True
-    if not names or ("runs" in names and connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone()):
-        return False  # whoever has runs in it had it made completely
-    versions = connection.execute("SELECT version_num FROM alembic_version") if "alembic_version" in names else ()
-    known = _schema_versions()
-    found = {version for (version,) in versions}
-    # the version before which there is none has tables of its own that this one lacks
-    return known is not None and (not found or (found < known[0] and found != {known[1]}))
-
-
-def _schema_versions() -> tuple[set[str], str] | None:
-    """All versions of MLflow's schema that the installed MLflow knows, and its own; None where it does not say."""
-    try:
-        from alembic.script import ScriptDirectory
-        from mlflow.store.db.utils import _get_alembic_config
-
-        script = ScriptDirectory.from_config(_get_alembic_config(""))  # type: ignore[no-untyped-call]
-        return {each.revision for each in script.walk_revisions()}, str(script.get_current_head())
-    except Exception:  # noqa: BLE001 - not what MLflow promises to have
-        return None
-
-
-@contextmanager
-def _client(uri: str) -> Iterator[MlflowClient]:
-    """A client that leaves no connection behind, and says what to do about tables of another MLflow."""
-    try:
-        yield MlflowClient(tracking_uri=uri)
-    except MlflowException as error:
-        if (told := re.search(r"out-of-date database schema \(found version (\w+)", str(error))) is None:
-            raise
-        raise InputRefusedError(_other_schema(told[1], uri)) from error
-    finally:
-        _let_go(uri)
-
-
-def _other_schema(version: str, uri: str) -> str:
-    versions = _schema_versions()
-    if versions is not None and version not in versions[0]:
-        return (
-            f"a newer MLflow made its tables (schema {version}). It was left as it is. Install that version of MLflow, or name another place "
-            "with --tracking"
-        )
-    return (
-        f"an older MLflow made its tables (schema {version}). To bring them up to date, after a copy: mlflow db upgrade "
-        f"{shlex.quote(without_password(uri))}. Or name another place with --tracking"
-    )
-
-
-def _let_go(uri: str) -> None:
-    """Close MLflow's connections to a database: it keeps them for as long as the process lives, also to a file that was replaced."""
-    if _is_database(uri):
-        with suppress(Exception):
-            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-            if (engine := SqlAlchemyStore._engine_map.get(uri)) is not None:
-                engine.dispose()
 
 
 def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -> int:
@@ -300,11 +230,6 @@ def _fill(client: MlflowClient, made: RunInfo, record: Record, now: int, answere
     answered()
 
 
-def _is_database(uri: str) -> bool:
-    """True where MLflow writes to a database by itself, and no server stands between."""
-    return uri.partition(":")[0].partition("+")[0] in _DATABASES
-
-
 def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None and found.lifecycle_stage == LifecycleStage.DELETED:
@@ -316,7 +241,7 @@ def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
     if found is not None:
         return str(found.experiment_id)
     location, database = None, sqlite_path(uri)
-    if database is not None or _is_database(uri):
+    if database is not None or is_database(uri):
         # otherwise artifacts go to a folder below wherever the command happened to be started; a server has a place of its own
         location = place_of(database if database is not None else out / "mlflow.db", name).as_uri()
     try:

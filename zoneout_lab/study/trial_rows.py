@@ -50,7 +50,7 @@ def inserted(path: Path, study: str, trials: Sequence[FrozenTrial]) -> bool:
     if not __version__.startswith(KNOWN):
         return False
     if not all(trial.value is None or math.isfinite(trial.value) for trial in trials):
-        return False  # infinity is no number there
+        return False  # Optuna stores infinity in another way
     spaces = {(name, distribution_to_json(each)) for trial in trials for name, each in trial.distributions.items()}
     texts = dict(spaces)
     if len(texts) != len(spaces):
