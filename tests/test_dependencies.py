@@ -21,7 +21,7 @@ DISTRIBUTIONS = packages_distributions()
 
 #: extra → the parts of the package that may import what it installs, and nothing else may
 OPTIONAL = {
-    "tracking": ("zoneout_lab/study/tracking.py",),
+    "tracking": ("zoneout_lab/study/tracking.py", "zoneout_lab/study/tracked_"),
     "gpu": ("zoneout_lab/ops/triton/",),
     "cluster": ("zoneout_lab/training/cluster", "zoneout_lab/study/cluster_connection.py"),
 }
