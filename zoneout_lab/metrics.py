@@ -35,14 +35,20 @@ class Metric:
 
     Args:
         long_name: what it is, in full.
-        unit: ``1`` for fractions, which are shown as percentages, and nothing for other numbers without a unit.
+        unit: ``1`` for fractions, which are shown as percentages, ``%`` for percentages, and nothing for other numbers without a unit.
         noun: what it is called in a sentence, ``validation error``, where its ``long_name`` would not fit.
-        better: which way is better, where one is.
-        scale: the scale on which its differences mean the same everywhere.
-        counts: what it counts, where it is a count.
+        better: ``lower`` or ``higher``, where one is better.
+        scale: the scale on which its differences mean the same everywhere: ``linear``, ``log`` for ratios, ``logit`` for fractions.
+        counts: what it counts, ``parameters``, where it is a count.
+
+    Raises:
+        InputRefusedError: text where none is, or an unknown direction or scale.
 
     >>> METRICS["valid_error"].noun, METRICS["best_epoch"].counts
     ('validation error', 'epochs')
+    >>> Metric("test accuracy", unit="%", better="more")
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: The metric 'test accuracy' has better='more'; choose lower or higher.
     """
 
     long_name: str
@@ -51,6 +57,35 @@ class Metric:
     better: Better | None = None
     scale: Scale = "linear"
     counts: str = ""
+
+    def __post_init__(self) -> None:
+        for what in ("long_name", "unit", "noun", "counts"):
+            if not isinstance(getattr(self, what), str):
+                raise InputRefusedError(f"The metric {self.long_name!r} has {what}={getattr(self, what)!r}; give a text.")
+        for what, given, known in (
+            ("better", self.better, ("lower", "higher")),
+            ("scale", self.scale, ("linear", "log", "logit")),
+        ):
+            if given not in known and not (what == "better" and given is None):
+                raise InputRefusedError(
+                    f"The metric {self.long_name!r} has {what}={given!r}; choose {', '.join(known[:-1])} or {known[-1]}."
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """The metric as results record it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Any) -> Metric:
+        """The metric that results record. Raises IntegrityError where the record is damaged.
+
+        >>> Metric.from_json(Metric("parameters", "", counts="parameters").to_json()).counts
+        'parameters'
+        """
+        try:
+            return cls(**{str(key): each for key, each in value.items()})
+        except (TypeError, AttributeError, InputRefusedError) as error:
+            raise IntegrityError(f"A metric recorded with these results is damaged: {error}") from error
 
 
 @dataclass(frozen=True)

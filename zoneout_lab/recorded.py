@@ -32,6 +32,7 @@ class _Arm(_Read):
     label: str | None = None
     regularizer: dict[str, Any] | None = None
     change: dict[str, Any] | None = None
+    params: dict[str, Any] | None = None
     vary: list[str] | None = None
 
 
@@ -67,6 +68,9 @@ class _Study(_Read):
     vary: list[str] | None = None
     setting: dict[str, Any] | None = None
     code: dict[str, str] | None = None
+    train: str | None = None
+    params: dict[str, Any] | None = None
+    metrics: dict[str, dict[str, Any]] | None = None
 
 
 class _OwnStudy(_Study):

@@ -176,7 +176,7 @@ def study_tree(
         if name in record:
             record[name] = record[name].where(record[name].notnull(), "").astype(str)
     record.attrs = encoded(provenance)
-    own = _own(provenance.get("score") or [])
+    own = _own(provenance.get("score") or []) | _declared(provenance.get("study"))
     tree = xr.DataTree.from_dict({name: describe(dataset, own) for name, dataset in stacked.items()})
     tree.attrs.update(kind="study", schema=VERSION)
     return tree
@@ -185,6 +185,18 @@ def study_tree(
 def _own(scores: Sequence[Any]) -> dict[str, Metric]:
     """The metrics of recorded scores, by name."""
     return {name: about for score in scores if score for name, about in Score.from_json(score).metrics().items()}
+
+
+def _declared(study: Any) -> dict[str, Metric]:
+    """The metrics that a study describes itself, by name."""
+    described = study.get("metrics") if isinstance(study, Mapping) else None
+    return {str(name): Metric.from_json(about) for name, about in (described or {}).items()}
+
+
+def own_metrics(tree: xr.DataTree) -> dict[str, Metric]:
+    """The metrics that results describe themselves: their task's score, and what their study declares."""
+    score = score_of(tree)
+    return ({} if score is None else score.metrics()) | _declared(study_of(tree))
 
 
 def score_of(tree: xr.DataTree) -> Score | None:

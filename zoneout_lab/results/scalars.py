@@ -10,7 +10,7 @@ import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, unknown
-from zoneout_lab.metrics import METRICS, SCORES, SPLITS, Metric
+from zoneout_lab.metrics import SCORES, SPLITS, Metric
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.results.measured import measured, stored_scalars
 
@@ -53,7 +53,7 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
         values = metrics[metric]
         if "epoch" in values.dims:
             values = values.where(metrics["epoch"] == metrics["best_epoch"]).sum("epoch", min_count=1)
-    elif metric in (schema.QUANTITIES | _own(tree) | REDUCTIONS) and not finished.any():
+    elif metric in (schema.QUANTITIES | schema.own_metrics(tree) | REDUCTIONS) and not finished.any():
         values = _nothing(finished)
     elif metric in _declared(tree):
         values = _nothing(finished)  # what was to be measured failed in every run
@@ -74,25 +74,20 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
 
 def described(tree: xr.DataTree, metric: str) -> Metric:
     """What a metric of a study is: from the task's recorded score, the list of ours, its measure, or its own attributes."""
-    if metric in REDUCTIONS:
+    own = schema.own_metrics(tree)
+    if metric in REDUCTIONS and metric not in own:
         return REDUCTIONS[metric].about
     here = tree["metrics"].to_dataset().data_vars if metric in tree["metrics"] else stored_scalars(tree)
     attrs = here[metric].attrs if metric in here else {}
-    about = _own(tree).get(metric) or schema.description(metric, attrs)
-    scale = METRICS[metric].scale if metric in METRICS else about.scale
+    about = own.get(metric) or schema.description(metric, attrs)
     # a loss has another unit in another task
-    return dataclasses.replace(about, unit=str(attrs.get("units", about.unit)), scale=scale)
+    return dataclasses.replace(about, unit=about.counts or str(attrs.get("units", about.unit)))
 
 
 def _declared(tree: xr.DataTree) -> set[str]:
     """The metrics of the study's hypotheses, which were checked to be among its own before it ran."""
     hypotheses = (schema.study_of(tree) or {}).get("hypotheses") or ()
     return {str(each.get("metric")) for each in hypotheses if isinstance(each, Mapping)}
-
-
-def _own(tree: xr.DataTree) -> dict[str, Metric]:
-    score = schema.score_of(tree)
-    return {} if score is None else score.metrics()
 
 
 def _metrics(tree: xr.DataTree) -> xr.Dataset:

@@ -15,12 +15,14 @@ def unit_of(metric: str, units: str) -> tuple[float, str]:
 
     >>> unit_of("valid_error", "1"), unit_of("best_epoch", "1"), unit_of("test_ppl", "perplexity")
     ((100.0, 'percentage points'), (1.0, 'epochs'), (1.0, ''))
+    >>> unit_of("test_accuracy", "%")
+    (1.0, 'percentage points')
     """
     if metric in METRICS and METRICS[metric].counts:
         return 1.0, METRICS[metric].counts
     if units == "perplexity":  # is what is measured, and its own unit
         return 1.0, ""
-    return (100.0, "percentage points") if units == "1" else (1.0, units)
+    return (100.0 if units == "1" else 1.0, "percentage points") if units in ("1", "%") else (1.0, units)
 
 
 def with_unit(text: str, unit: str) -> str:
