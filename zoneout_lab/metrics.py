@@ -61,7 +61,9 @@ class Metric:
     def __post_init__(self) -> None:
         for what in ("long_name", "unit", "noun", "counts"):
             if not isinstance(getattr(self, what), str):
-                raise InputRefusedError(f"The metric {self.long_name!r} has {what}={getattr(self, what)!r}; give a text.")
+                raise InputRefusedError(
+                    f"The metric {self.long_name!r} has {what}={getattr(self, what)!r}; give a text."
+                )
         for what, given, known in (
             ("better", self.better, ("lower", "higher")),
             ("scale", self.scale, ("linear", "log", "logit")),
