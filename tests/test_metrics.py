@@ -16,10 +16,11 @@ import torch
 
 from zoneout_lab import Arm, Hypothesis, Score, Study, Tuning, Zoneout, schema, tasks
 from zoneout_lab.errors import InputRefusedError, IntegrityError, UsageError
+from zoneout_lab.frozen import Seeds
 from zoneout_lab.metrics import METRICS, SCORES, as_score, names_over, wrong
 from zoneout_lab.report import write_report
 from zoneout_lab.results import judge, open_results, scalar
-from zoneout_lab.settings import Model, Run, Seeds, Setting, Training
+from zoneout_lab.settings import Model, Run, Setting, Training
 from zoneout_lab.study.design import metrics_of
 from zoneout_lab.study.run import run_study
 from zoneout_lab.study.trials import suggest

@@ -2,55 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field
 
-from zoneout_lab.checked import plain
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.frozen import AnyRun, Frozen, Value, check_value
 from zoneout_lab.ops.cells import as_cell, to_json
-
-# an infinite number is refused by the field or the task that it is for, which can say so in one sentence
-Option = int | Annotated[float, Field(allow_inf_nan=True)] | str | bool
-Value = Option | tuple[Option, ...]
-
-
-class Frozen(BaseModel):
-    """An immutable value read from JSON as strictly as it was written: unknown fields are errors. Numbers are finite; they may be NumPy's or torch's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain(cls, values: Any) -> Any:
-        return plain(values)
-
-
-class Growing(Frozen):
-    """A value with fields that came later: they are left out of its JSON where they have their default, so that older values keep their hash."""
-
-    later: ClassVar[tuple[str, ...]]
-
-    @model_serializer(mode="wrap")
-    def _without_later(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        out: dict[str, Any] = serialize(self)
-        if info.mode == "json":
-            for name in self.later:
-                if getattr(self, name) == type(self).model_fields[name].default:  # get_default() copies it each time
-                    out.pop(name, None)
-        return out
 
 
 def _cell_as_json(value: Any) -> Any:
@@ -59,20 +18,6 @@ def _cell_as_json(value: Any) -> Any:
     if isinstance(kind, str) and ":" in kind:
         return value
     return to_json(as_cell(value))
-
-
-def check_value(name: str, value: Any) -> None:
-    """Refuse what is not a :data:`Value`, by its name. Raises InputRefusedError.
-
-    >>> check_value("options.path", b"book.txt")
-    Traceback (most recent call last):
-    zoneout_lab.errors.InputRefusedError: options.path is b'book.txt'; it has to be a number, a string, true or false, or a tuple of these.
-    """
-    for each in value if isinstance(value, list | tuple) else (value,):
-        if not isinstance(each, int | float | str):
-            raise InputRefusedError(
-                f"{name} is {value!r}; it has to be a number, a string, true or false, or a tuple of these."
-            )
 
 
 def _checked(options: Any) -> Any:
@@ -168,23 +113,12 @@ class Setting(Frozen):
     training: Training = Training()
 
 
-class Seeds(Frozen):
-    """The three seeds of a run, varied separately: initial weights, order of the data, masks."""
-
-    init: int
-    data: int
-    masks: int
-
-
-class Run(Growing):
+class Run(AnyRun):
     """Everything a run is a function of: one arm × task × seed. Its :attr:`id` is the hash of it."""
 
-    arm: str
-    seed: int
     task: str
     setting: Setting
     regularizer: dict[str, Any]
-    seeds: Seeds
     gradient_epochs: tuple[int, ...] = Field(
         (),
         description="epochs after which the measures are taken; 0: untrained; −1: the run's last",
@@ -193,23 +127,11 @@ class Run(Growing):
     measures: tuple[dict[str, Any], ...] = Field(
         ({"kind": "gradient_flow"}, {"kind": "perturbation_growth"}), description="what is measured, as JSON"
     )
-    code: dict[str, str] = Field({}, description="own files that its parts come from → digest of what they do")
 
     later: ClassVar[tuple[str, ...]] = ("measures", "code")
-
-    @property
-    def id(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of the run as canonical JSON."""
-        return content_hash(self)
 
     @property
     def shape(self) -> str:
         """Runs of one shape train together as replicas: they differ in regularizer and seeds only."""
         alone = {"arm", "seed", "regularizer", "seeds", "code"}
         return json.dumps(self.model_dump(mode="json", exclude=alone), sort_keys=True)
-
-
-def content_hash(value: BaseModel, length: int = 16) -> str:
-    """SHA-256 of a value as canonical JSON, shortened."""
-    text = json.dumps(value.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:length]

@@ -12,8 +12,9 @@ import torch
 import xarray as xr
 
 from zoneout_lab import Arm, Hypothesis, Measure, Metric, Study, Zoneout
+from zoneout_lab.frozen import Seeds
 from zoneout_lab.measures import Batch, Subject
-from zoneout_lab.settings import Model, Seeds
+from zoneout_lab.settings import Model
 from zoneout_lab.study.run import Summary, run_study
 from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel

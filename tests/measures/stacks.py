@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 
 from zoneout_lab import Cell, Regularizer
+from zoneout_lab.frozen import Seeds
 from zoneout_lab.measures import Batch
 from zoneout_lab.ops.masks import MaskSpec
-from zoneout_lab.settings import Model, Seeds
+from zoneout_lab.settings import Model
 from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
 

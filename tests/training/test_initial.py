@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from zoneout_lab import NoRegularizer
+from zoneout_lab.frozen import Seeds
 from zoneout_lab.ops.cells import LayerNormLSTM
 from zoneout_lab.regularizers import Regularizer
-from zoneout_lab.settings import Model, Seeds
+from zoneout_lab.settings import Model
 from zoneout_lab.training.initial import orthonormal
 from zoneout_lab.training.model import SequenceModel
 

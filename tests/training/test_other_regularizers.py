@@ -8,10 +8,11 @@ from tiny_tasks import TinyExamples, make_run
 from torch import Tensor
 
 from zoneout_lab import NoRegularizer, NormStabilizer, WeightNoise
+from zoneout_lab.frozen import Seeds
 from zoneout_lab.ops import noise
 from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.regularizers import Regularizer
-from zoneout_lab.settings import Model, Seeds
+from zoneout_lab.settings import Model
 from zoneout_lab.training import train
 from zoneout_lab.training.model import READOUT, SequenceModel
 from zoneout_lab.training.step import Step

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 
 from zoneout_lab import NoRegularizer, VariationalDropout, WeightNoise
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.frozen import Seeds
 from zoneout_lab.ops import noise
 from zoneout_lab.regularizers import Regularizer
-from zoneout_lab.settings import Model, Seeds
+from zoneout_lab.settings import Model
 from zoneout_lab.tasks.base import Stream
 from zoneout_lab.training.evaluate import evaluate
 from zoneout_lab.training.losses import loss_by_replica

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from zoneout_lab.frozen import Seeds
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, to_json
-from zoneout_lab.settings import Model, Run, Seeds, Setting, Training
+from zoneout_lab.settings import Model, Run, Setting, Training
 from zoneout_lab.tasks.base import Carried, Data, Examples, Stream, TaskScore
 
 TEST_IS_VALID = "the test split is the validation split, so that what was selected shows"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
+from zoneout_lab.frozen import Frozen, Growing, Value, check_value
 from zoneout_lab.measures import Measure, as_measure
 from zoneout_lab.measures import to_json as measure_as_json
 from zoneout_lab.metrics import Scale
@@ -14,7 +15,6 @@ from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
 from zoneout_lab.ops.cells import to_json as cell_as_json
 from zoneout_lab.parts import check_class
 from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
-from zoneout_lab.settings import Frozen, Growing, Value, check_value
 from zoneout_lab.stats import Direction
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from zoneout_lab.settings import Frozen
+from zoneout_lab.frozen import Frozen
 from zoneout_lab.study.declared import Change
 from zoneout_lab.tasks import TASKS, Task, options_of, task_class, task_name
 

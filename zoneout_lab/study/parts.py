@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zoneout_lab.errors import InputRefusedError, LabError, told
+from zoneout_lab.frozen import Seeds
 from zoneout_lab.measures import MEASURES, Measure, take
 from zoneout_lab.measures.unmoved import generators
 from zoneout_lab.metrics import SCORES, Score, names_over
@@ -18,7 +19,7 @@ from zoneout_lab.ops.cells import CELLS, Cell, as_cell
 from zoneout_lab.parts import Part, check_kinds, check_part, parts_of
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json, trained_for
-from zoneout_lab.settings import Run, Seeds
+from zoneout_lab.settings import Run
 from zoneout_lab.study.declared import Arm
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.varied import check_varied

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, ValidationError, model_validator
 
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, told, unknown
+from zoneout_lab.frozen import Growing, Seeds, content_hash
 from zoneout_lab.measures import USUAL, check_together
 from zoneout_lab.measures import to_json as measure_to_json
 from zoneout_lab.metrics import METRICS, SPLITS, Metric, Score, as_score
@@ -16,7 +17,7 @@ from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, Part, check_kinds, parts_of
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.regularizers import to_json, trained_for
-from zoneout_lab.settings import Growing, Run, Seeds, Setting, content_hash
+from zoneout_lab.settings import Run, Setting
 from zoneout_lab.stats import Family, margin_on, named_or_own
 from zoneout_lab.study.changes import changed, explain
 from zoneout_lab.study.declared import KINDS, Arm, Change, Hypothesis, Kind, MeasureField, Name, Tuning, Vary

@@ -14,7 +14,7 @@ from typing import cast
 
 from zoneout_lab import parts
 from zoneout_lab.errors import UsageError, unknown
-from zoneout_lab.settings import Value
+from zoneout_lab.frozen import Value
 from zoneout_lab.tasks.adding import Adding
 from zoneout_lab.tasks.base import Carried, Data, Examples, Split, Stream, TaskScore
 from zoneout_lab.tasks.char_ptb import CharPTB

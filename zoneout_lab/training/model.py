@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.frozen import Seeds
 from zoneout_lab.layers import Recurrent
 from zoneout_lab.layers.noise import Noise
 from zoneout_lab.layers.recurrent import Options
 from zoneout_lab.ops.matmul import project
 from zoneout_lab.regularizers import Regularizer
-from zoneout_lab.settings import Model, Seeds
+from zoneout_lab.settings import Model
 from zoneout_lab.training.initial import initialise
 
 States = tuple[Tensor, ...]

@@ -92,7 +92,8 @@ def unpack(content: Mapping[str, Any], replicas: Replicas, which: Sequence[int])
 def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     """An outcome as JSON; numbers that are not finite as Python's JSON has them.
 
-    >>> from zoneout_lab.settings import Run, Seeds, Setting
+    >>> from zoneout_lab.frozen import Seeds
+    >>> from zoneout_lab.settings import Run, Setting
     >>> run = Run(
     ...     arm="a", seed=0, task="digits", setting=Setting(), regularizer={}, seeds=Seeds(init=0, data=0, masks=0)
     ... )
