@@ -21,7 +21,7 @@ from zoneout_lab.metrics import METRICS, SCORES, as_score, names_over, wrong
 from zoneout_lab.report import write_report
 from zoneout_lab.results import judge, open_results, scalar
 from zoneout_lab.settings import Model, Run, Setting, Training
-from zoneout_lab.study.design import metrics_of
+from zoneout_lab.study.design_metrics import metrics_of
 from zoneout_lab.study.run import run_study
 from zoneout_lab.study.trials import suggest
 from zoneout_lab.tasks.base import Data, Examples

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from zoneout_lab.study import load_study
-from zoneout_lab.study.design import check_design, check_metrics
+from zoneout_lab.study.design import check_design
+from zoneout_lab.study.design_metrics import check_metrics
 
 ROOT = Path(__file__).parents[1]
 LAYER, FLOW, STUDY, RESULTS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # as in typing, whose import takes longer than everything
 if TYPE_CHECKING:
     from typing import Any
 
+    from zoneout_lab.functions import Running
     from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
     from zoneout_lab.measures import (
         EffectiveCarry,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from zoneout_lab.tasks import Carried, Data, Examples, Stream, Task
 
 _FROM = {
+    "functions": ("Running",),
     "layers": ("GRU", "LSTM", "RNN", "Recurrent"),
     "measures": (
         "EffectiveCarry",
@@ -124,6 +126,7 @@ __all__ = [
     "RecurrentDropout",
     "Regularizer",
     "RnnDrop",
+    "Running",
     "Score",
     "Setting",
     "Stream",

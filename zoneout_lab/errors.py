@@ -48,8 +48,19 @@ class TryAgainError(LabError):
     exit_code = 75
 
 
+class FunctionFailedError(Exception):
+    """A training function failed, or returned what cannot be used: what is said of it in a line, and its traceback, if there is one."""
+
+    def __init__(self, what: str, trace: str = "") -> None:
+        super().__init__(what, trace)
+        self.what, self.trace = what, trace
+
+    def __str__(self) -> str:
+        return self.what
+
+
 def told(error: BaseException) -> str:
-    """What a user's own code raised, in a line: its class, and what it says where it says something.
+    """What a user's own code raised, in a line: its class, and what it says where it says something. Of a training function that failed, why.
 
     >>> told(KeyError("x")), told(RuntimeError()), told(ValueError("two\\nlines"))
     ("KeyError: 'x'", 'RuntimeError', 'ValueError: two lines')
@@ -58,6 +69,8 @@ def told(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - the message itself may be at fault
         text = ""
+    if isinstance(error, FunctionFailedError):
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -14,6 +14,9 @@ _VERSIONS = {
     "": (".", "memory.max", "memory.current", "inactive_file"),
 }
 
+#: of what is free
+_SHARE_OF_MEMORY = 0.4
+
 
 def memory_available() -> int:
     """Bytes of main memory that can be used without swapping, and without being killed for it by a container or a job's limit."""
@@ -51,3 +54,9 @@ def _room(group: Path, limit: str, usage: str, files: str) -> int | None:
         stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         return max(0, most - used + int(stat.get(files, 0)))
     return None
+
+
+def memory_for_batches(limit: int | None = None) -> int:
+    """Bytes of this machine's memory that batches may use: a fraction of what is free, and of a ``limit`` to this process."""
+    free = memory_available()
+    return int((free if limit is None else min(free, limit)) * _SHARE_OF_MEMORY)

@@ -26,6 +26,23 @@ Over = Literal["examples", "chunks", "streams"]
 
 SPLITS = ("train_eval", "valid", "test")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: names in results that mean something else than a metric
+RESERVED = frozenset(
+    {
+        "arm",
+        "arm_label",
+        "seed",
+        "epoch",
+        "status",
+        "run_id",
+        "seconds",
+        "sha256",
+        "best_epoch",
+        "epochs_run",
+        "label",
+        "block",
+    }
+)
 _RESERVED = {"loss": "the loss, which every task has", "score": "whatever score a task has"}
 
 

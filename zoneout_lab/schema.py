@@ -34,7 +34,7 @@ import xarray as xr
 
 from zoneout_lab import guarded, hdf5, interrupts, netcdf, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
-from zoneout_lab.metrics import METRICS, Metric, Score
+from zoneout_lab.metrics import METRICS, RESERVED, Metric, Score
 from zoneout_lab.netcdf import Group, Variable
 from zoneout_lab.recorded import check_study
 from zoneout_lab.stacked import stacked_by_epoch, stacked_group
@@ -53,13 +53,19 @@ STATUSES = ("finished", "diverged", "missing")
 QUANTITIES: dict[str, Metric] = METRICS | profiles.QUANTITIES
 
 
-def describe(dataset: xr.Dataset, own: Mapping[str, Metric] | None = None) -> xr.Dataset:
+def describe(dataset: xr.Dataset, own: Mapping[str, Metric] | None = None, *, by_name: bool = False) -> xr.Dataset:
     """Give every variable and coordinate its ``long_name`` and ``units``.
 
     A loss is in nats, and in squared units where the dataset has squared errors. ``own`` are the metrics of a task's own score. What is
-    not a quantity of ours keeps the description it has, and without one is known by its name, with no unit.
+    not a quantity of ours keeps the description it has, and without one is known by its name, with no unit. So is ``by_name`` every other
+    variable: in results of somebody's own, a name means what they mean by it.
     """
-    for name, more in _described({str(name): each.attrs for name, each in dataset.variables.items()}, own).items():
+    attributes = {str(name): each.attrs for name, each in dataset.variables.items()}
+    if by_name:
+        own = {
+            name: Metric(name.replace("_", " "), "") for name in map(str, dataset.data_vars) if name not in RESERVED
+        } | dict(own or {})
+    for name, more in _described(attributes, own).items():
         dataset.variables[name].attrs.update(more)
     return dataset
 
@@ -105,24 +111,32 @@ def run_groups(
     seconds: float,
     provenance: Mapping[str, Any],
     measured: Mapping[str, Mapping[int, xr.Dataset]] | None = None,
+    epochs: Sequence[int] | None = None,
 ) -> dict[str, Group | xr.Dataset]:
-    """One run as the groups of its file: metrics by epoch (from 1), values of the selected checkpoint, measurements by epoch.
+    """One run as the groups of its file: metrics by epoch, values of the selected checkpoint, measurements by epoch.
+
+    Epochs are 1, 2, …, and one of them is the selected checkpoint's. Where ``epochs`` names them, the run selected none: it recorded its numbers itself.
 
     ``measured`` maps a group to the epochs (0: before training) and what was measured after each. ``provenance`` values may be anything
     JSON can hold, under ``score`` the task's; ``best_epoch`` is None where no epoch gave a finite score.
     """
     if status not in STATUSES:
         raise ValueError(f"status {status!r} is not one of {STATUSES}")
-    epochs = {name: np.asarray(values, dtype=np.float64) for name, values in by_epoch.items()}
-    count = max((len(values) for values in epochs.values()), default=0)
-    if short := [name for name, values in epochs.items() if len(values) < count]:
+    curves = {name: np.asarray(values, dtype=np.float64) for name, values in by_epoch.items()}
+    count = max((len(values) for values in curves.values()), default=0)
+    if short := [name for name, values in curves.items() if len(values) < count]:
         raise ValueError(f"{', '.join(short)}: fewer values than the {count} epochs of others")
-    if taken := {"epoch", "best_epoch", "epochs_run", "status"} & {*epochs, *at_best}:
+    if taken := {"epoch", "best_epoch", "epochs_run", "status"} & {*curves, *at_best}:
         raise ValueError(f"{', '.join(sorted(taken))}: no names for metrics")
-    metrics: dict[str, Variable] = {name: (("epoch",), values, {}) for name, values in epochs.items()}
-    single = dict(at_best) | {"best_epoch": np.nan if best_epoch is None else best_epoch, "epochs_run": count}
+    metrics: dict[str, Variable] = {name: (("epoch",), values, {}) for name, values in curves.items()}
+    single = dict(at_best) | {"epochs_run": count}
+    if epochs is None:
+        single["best_epoch"] = np.nan if best_epoch is None else best_epoch
     metrics |= {name: ((), np.array(float(value)), {}) for name, value in single.items()}
-    metrics |= {"status": ((), np.array(status), {}), "epoch": (("epoch",), np.arange(1, count + 1), {})}
+    metrics |= {
+        "status": ((), np.array(status), {}),
+        "epoch": (("epoch",), np.asarray(range(1, count + 1) if epochs is None else epochs, dtype=np.int64), {}),
+    }
     groups: dict[str, Group | xr.Dataset] = {
         "/": Group({"schema": VERSION, "kind": "run", "run_id": run_id, "arm": arm, "seed": seed}),
         "/metrics": Group({}, metrics),
@@ -176,8 +190,13 @@ def study_tree(
         if name in record:
             record[name] = record[name].where(record[name].notnull(), "").astype(str)
     record.attrs = encoded(provenance)
-    own = _own(provenance.get("score") or []) | _declared(provenance.get("study"))
-    tree = xr.DataTree.from_dict({name: describe(dataset, own) for name, dataset in stacked.items()})
+    own, theirs = _own(provenance.get("score") or []), _declared(provenance.get("study"))
+    tree = xr.DataTree.from_dict(
+        {
+            name: describe(dataset, own | theirs, by_name=bool(theirs) and name == "/metrics")
+            for name, dataset in stacked.items()
+        }
+    )
     tree.attrs.update(kind="study", schema=VERSION)
     return tree
 
@@ -191,6 +210,11 @@ def _declared(study: Any) -> dict[str, Metric]:
     """The metrics that a study describes itself, by name."""
     described = study.get("metrics") if isinstance(study, Mapping) else None
     return {str(name): Metric.from_json(about) for name, about in (described or {}).items()}
+
+
+def describes_its_own(tree: xr.DataTree) -> bool:
+    """True for results whose study describes its metrics itself: no other name means there what it means in a built-in task."""
+    return bool((study_of(tree) or {}).get("metrics"))
 
 
 def own_metrics(tree: xr.DataTree) -> dict[str, Metric]:

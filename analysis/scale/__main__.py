@@ -20,6 +20,7 @@ from zoneout_lab import load_study
 from zoneout_lab.manifest import read
 from zoneout_lab.study.mirror import mlflow_mirror, optuna_mirror
 from zoneout_lab.study.mirroring import update
+from zoneout_lab.study.of_task import TaskStudy
 from zoneout_lab.study.spec import overridden
 
 STUDY = str(Path(__file__).with_name("ten_thousand.py"))
@@ -43,6 +44,7 @@ def main() -> None:
     study = overridden(load_study(STUDY), seeds=given.seeds)
     folder = full / study.resolved().id
     if not folder.exists():
+        assert isinstance(study, TaskStudy)
         make(study, full)
     runs = len(read(folder)["runs"])
     print(f"| {runs:,} runs | seconds | processor |\n|---|---|---|")

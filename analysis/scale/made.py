@@ -12,30 +12,30 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from zoneout_lab import Study, schema, sealed
+from zoneout_lab import schema, sealed
+from zoneout_lab.engines import Checkpoints, train_batches
 from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
 from zoneout_lab.study.driver import origin
+from zoneout_lab.study.of_task import TaskStudy
 from zoneout_lab.study.store import CONFIRM, Store, groups_of, only_driver
-from zoneout_lab.tasks import load_task, make_task
-from zoneout_lab.training import Checkpoints, train_batches
+from zoneout_lab.study.task_means import means
 
 _SEAL = b"\nSHA-256"
 _KEPT = ("best_epoch", "epochs_run", "seconds")
 
 
-def make(study: Study, out: Path) -> Path:
+def make(study: TaskStudy, out: Path) -> Path:
     """All runs of a study under ``out``, as a driver leaves them that has not come to its end; the numbers are the same each time."""
     study = study.resolved()
-    task = make_task(study.task, study.setting().options)
-    data = load_task(task)
-    record = origin(data, "cpu", 1) | {"engine": "fast", "replicas": len(study.arms), "score": study.score.to_json()}
+    made = means(study, None)
+    record = origin(made, "cpu", 1) | {"engine": "fast", "replicas": len(study.arms), "score": study.score.to_json()}
     record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     files: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as place:
         batch = [study.run(arm, 0) for arm in study.arms]
         for _, result in train_batches(
-            [batch], task, data, device="cpu", workers=1, report=lambda *_: None,
+            [batch], made.trainer, device="cpu", workers=1, report=lambda *_: None,
             checkpoints=Checkpoints(Path(place), 1e9), warn=print,
         ):  # fmt: skip
             if isinstance(result, Exception):
@@ -46,7 +46,7 @@ def make(study: Study, out: Path) -> Path:
                 files[outcome.run.arm] = content[: content.rindex(_SEAL)]
     with only_driver(out, study):
         store = Store.open(
-            out, study, data=data.digest, declared=study, overrides=[], command=provenance.command(study.name, [])
+            out, study, data=made.digest, declared=study, overrides=[], command=provenance.command(study.name, [])
         )
         (store.folder / "runs").mkdir(exist_ok=True)
         for run in study.runs():

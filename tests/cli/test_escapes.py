@@ -13,7 +13,7 @@ import pytest
 
 from zoneout_lab import cli
 from zoneout_lab.cli import console, progress
-from zoneout_lab.training import Progress
+from zoneout_lab.engines import Progress
 
 # sets the window's title, writes red, writes what follows from right to left, rings, and goes to the start of the line
 HOSTILE = "\x1b]0;mine\x07\x1b[31m\u202e\x07\r\x9b2J"

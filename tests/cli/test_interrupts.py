@@ -148,12 +148,12 @@ def test_killed_and_gone_on_with(tmp_path, command):
 
 
 def test_failed_runs_are_named_and_the_code_is_3(command, small_file, tmp_path, monkeypatch):
-    from zoneout_lab.training import workers
+    from zoneout_lab.training import trainer
 
     def fail(*_arguments, **_options):
         raise RuntimeError("the disk is purple")
 
-    monkeypatch.setattr(workers, "train", fail)
+    monkeypatch.setattr(trainer, "train", fail)
     done = command("run", str(small_file), "--out", str(tmp_path), "--workers", "1", "--no-tracking")
     assert done.code == 3
     assert "the disk is purple" in done.errors

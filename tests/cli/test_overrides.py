@@ -10,7 +10,7 @@ import pytest
 from zoneout_lab.cli.options import chosen_study
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.study import builtin_studies, load_study
-from zoneout_lab.study.design import check_metrics
+from zoneout_lab.study.design_metrics import check_metrics
 from zoneout_lab.tasks import make_task
 
 

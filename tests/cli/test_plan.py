@@ -12,10 +12,10 @@ import pytest
 from typed import Done
 
 from zoneout_lab.cli.options import chosen_study
+from zoneout_lab.engines import Outcome
 from zoneout_lab.study.batching import bytes_per_replica
 from zoneout_lab.study.store import CONFIRM, TUNE, Store
 from zoneout_lab.study.tuning import searched
-from zoneout_lab.training import Outcome
 
 FULL = """
 from zoneout_lab import Arm, Hypothesis, Study, Tuning, Zoneout
@@ -122,7 +122,7 @@ def test_a_plan_counts_what_is_there(command: Command, file: str, tmp_path: Path
     store = Store.open(tmp_path, study, data="d" * 64, declared=declared, overrides=[], command="")
     run, trial = study.runs()[0], searched(study, None)[0]
     for each, phase in ((run, CONFIRM), (trial, TUNE)):
-        store.add(Outcome(each, by_epoch={"valid_error": [0.5]}, best_epoch=1), study.score, {}, phase=phase)
+        store.add(Outcome(each, by_epoch={"valid_error": [0.5]}, best_epoch=1), study.objective, {}, phase=phase)
     names = ("runs", "tuning_runs", "missing", "tuning_missing")
 
     def counts() -> list[int]:
@@ -138,7 +138,7 @@ def test_a_plan_counts_what_is_there(command: Command, file: str, tmp_path: Path
     tuned = {"zoneout": {"best": {"cell": 0.5}, "trials": [{"params": {"cell": cell}} for cell in (0.1, 0.5)]}}
     store.manifest["tuning"] = tuned
     for each in searched(study, tuned):
-        store.add(Outcome(each, by_epoch={"valid_error": [0.5]}, best_epoch=1), study.score, {}, phase=TUNE)
+        store.add(Outcome(each, by_epoch={"valid_error": [0.5]}, best_epoch=1), study.objective, {}, phase=TUNE)
     assert counts() == [18, 2, 18, 0]
     (store.folder / store.entry(searched(study, tuned)[1])["file"]).unlink()
     assert counts() == [18, 2, 18, 1]

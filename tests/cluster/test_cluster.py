@@ -12,11 +12,12 @@ import pytest
 from distributed import Client, LocalCluster
 from test_workers import RUNS, digits, same, trained  # noqa: F401
 
+from zoneout_lab.engines import Checkpoints, cluster_silence, cluster_workers, train_batches
 from zoneout_lab.errors import TryAgainError, UsageError
 from zoneout_lab.study import cluster_connection
 from zoneout_lab.study.cluster_connection import check_scheduler, on_cluster
-from zoneout_lab.training import Checkpoints, cluster_silence, cluster_workers, train_batches
-from zoneout_lab.training.checkpoint import computed_by
+from zoneout_lab.training import TaskTrainer
+from zoneout_lab.training.checkpoint import computed_by, usable
 
 LONG = [
     run.model_copy(update={"setting": run.setting.model_copy(update={"training": run.setting.training.model_copy(update={"epochs": 10**6})})})
@@ -26,10 +27,10 @@ LONG = [
 
 def on(address, batches, digits, *, report=lambda *_: None, checkpoints=None, most=None):  # noqa: F811
     warnings: list[str] = []
-    with on_cluster(address, "cpu", most, warnings.append) as engine:
+    with on_cluster(address, "cpu", most, computed_by, warnings.append) as engine:
         engine.workers.wait()
         results = train_batches(
-            batches, *digits, device="cpu", workers=1, report=report, checkpoints=checkpoints, warn=warnings.append, engine=engine
+            batches, TaskTrainer(*digits), device="cpu", workers=1, report=report, checkpoints=checkpoints, warn=warnings.append, engine=engine
         )  # fmt: skip
         return dict(results), warnings
 
@@ -70,7 +71,7 @@ def test_what_is_stopped_is_saved_and_gone_on_with(cluster, digits, tmp_path):  
     checkpoints = Checkpoints(tmp_path)  # every five minutes, and when it is stopped
     with pytest.raises(ZeroDivisionError):
         on(cluster.address, [LONG[:1], LONG[1:]], digits, report=report, checkpoints=checkpoints)
-    found = {each.runs: each.update for each in checkpoints.usable("cpu")}
+    found = {each.runs: each.update for each in usable(checkpoints, "cpu")}
     assert found.keys() == {(run.id,) for run in LONG}
     assert all(found.values())
     there, _ = on(cluster.address, [RUNS[:2]], digits)  # the workers have nothing left to do
@@ -109,13 +110,13 @@ def refusing(address, device="cpu", until="Waiting for one"):
         if until in text:
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), on_cluster(address, device, None, warn) as engine:
+    with pytest.raises(ZeroDivisionError), on_cluster(address, device, None, computed_by, warn) as engine:
         engine.workers.wait()
     return told
 
 
 def refused(address, error, text):
-    with pytest.raises(error, match=text), on_cluster(address, "cpu", None, print):
+    with pytest.raises(error, match=text), on_cluster(address, "cpu", None, computed_by, print):
         pass
 
 
@@ -175,11 +176,16 @@ def test_it_is_said_once_that_other_tasks_keep_all_workers_busy(cluster, impatie
         others = [other.submit(time.sleep, 2.5, pure=False, workers=[each]) for each in other.nthreads()]
         while not all(other.processing().values()):
             time.sleep(0.05)
-        with on_cluster(cluster.address, "cpu", None, print, said.append) as engine:
+        with on_cluster(cluster.address, "cpu", None, computed_by, print, said.append) as engine:
             engine.workers.wait()
             dict(
                 train_batches(
-                    [RUNS[:1], RUNS[1:2]], *digits, device="cpu", workers=1, report=lambda *_: None, engine=engine
+                    [RUNS[:1], RUNS[1:2]],
+                    TaskTrainer(*digits),
+                    device="cpu",
+                    workers=1,
+                    report=lambda *_: None,
+                    engine=engine,
                 )
             )
         other.cancel(others)

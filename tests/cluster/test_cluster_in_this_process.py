@@ -15,7 +15,8 @@ from test_cluster import LONG, RUNS, on
 from test_workers import digits, same, trained  # noqa: F401
 
 from zoneout_lab import interrupts
-from zoneout_lab.training import Checkpoints
+from zoneout_lab.engines import Checkpoints
+from zoneout_lab.training.checkpoint import usable
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def test_what_is_stopped_is_saved_and_this_process_goes_on(threads, digits, tmp_
     with pytest.raises(ZeroDivisionError):
         on(threads.scheduler_address, [LONG[:1], LONG[1:]], digits, report=report, checkpoints=checkpoints)
     assert interrupts.asked() is None
-    assert checkpoints.usable("cpu")
+    assert usable(checkpoints, "cpu")
     there, warnings = on(threads.scheduler_address, [RUNS[:2], RUNS[2:]], digits)
     for one, other in zip(trained([RUNS], digits, 1)[0], there[0] + there[1], strict=True):
         same(one, other)

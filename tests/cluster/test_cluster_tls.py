@@ -10,6 +10,7 @@ from typed import SMALL, process
 
 from zoneout_lab.errors import TryAgainError, UsageError
 from zoneout_lab.study.cluster_connection import on_cluster
+from zoneout_lab.training.checkpoint import computed_by
 
 
 def certificate(folder):
@@ -54,7 +55,7 @@ def test_a_study_over_tls_and_whom_it_does_not_take(tmp_path):
             )
         with (
             pytest.raises(TryAgainError, match="begins with tls://"),
-            on_cluster(cluster.address.replace("tls", "tcp"), "cpu", None, print),
+            on_cluster(cluster.address.replace("tls", "tcp"), "cpu", None, computed_by, print),
         ):
             pass
     finally:
@@ -75,7 +76,7 @@ def refused(address="tls://127.0.0.1:9", *, error=UsageError, **files):
     with (
         security.dask.config.set({f"distributed.{key}": value and str(value) for key, value in settings.items()}),
         pytest.raises(error) as caught,
-        on_cluster(address, "cpu", None, print),
+        on_cluster(address, "cpu", None, computed_by, print),
     ):
         pass
     return str(caught.value)

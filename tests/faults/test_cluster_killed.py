@@ -16,11 +16,13 @@ from small_study import arrays, assert_same_bits, manifest
 from typed import process, start
 
 from zoneout_lab import load_study
+from zoneout_lab.engines import Checkpoints, train_batches
 from zoneout_lab.study.cluster_connection import on_cluster
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.run import run_study
 from zoneout_lab.tasks import make_task
-from zoneout_lab.training import Checkpoints, train_batches
+from zoneout_lab.training import TaskTrainer
+from zoneout_lab.training.checkpoint import computed_by
 
 #: a study of a few seconds, whose task notes in a file as what it is made on a worker
 STUDY = """
@@ -220,12 +222,11 @@ def saved_of_a_long_run(file, cluster, tmp_path, *, report=lambda *_: None, warn
     long = study.model_copy(update={"change": study.change | {"training.epochs": 10**5}}).resolved()
     batch = long.runs()[:1]
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    with long.code.in_use(), on_cluster(cluster.address, "cpu", None, print) as engine:
+    with long.code.in_use(), on_cluster(cluster.address, "cpu", None, computed_by, print) as engine:
         task = make_task(long.task, long.setting().options)
         results = train_batches(
             [batch],
-            task,
-            task.load(),
+            TaskTrainer(task, task.load()),
             device="cpu",
             workers=1,
             report=report,

@@ -11,12 +11,12 @@ import pytest
 import torch
 from small_study import run, small
 
+from zoneout_lab.engines import Progress
 from zoneout_lab.errors import IntegrityError
 from zoneout_lab.results import open_results
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.verify import verify
 from zoneout_lab.tasks.corpus import _kept, characters
-from zoneout_lab.training import Progress
 
 SEED = int(os.environ.get("FAULT_SEED", "0"))
 

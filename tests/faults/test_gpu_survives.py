@@ -24,9 +24,10 @@ from tiny_tasks import TinyCarried, TinyExamples, TinyStream, make_run
 from typed import start
 
 from zoneout_lab import interrupts
+from zoneout_lab.engines import Checkpoints
 from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.regularizers import RecurrentDropout, Zoneout
-from zoneout_lab.training import Checkpoints, train
+from zoneout_lab.training import train
 from zoneout_lab.training.prepared import prepared_process
 from zoneout_lab.training.step import Step
 

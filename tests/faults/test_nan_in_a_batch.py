@@ -8,7 +8,8 @@ import torch
 from test_checkpoint import outcome_bits
 from tiny_tasks import TinyExamples, make_run
 
-from zoneout_lab.training import Checkpoints, train
+from zoneout_lab.engines import Checkpoints
+from zoneout_lab.training import train
 from zoneout_lab.training.step import Step
 
 RUNS = [make_run(seed, epochs=3, gradient_epochs=(2, -1), gradient_examples=4) for seed in range(3)]

@@ -15,7 +15,7 @@ from zoneout_lab.measures import MEASURES, USUAL
 from zoneout_lab.report import write_report
 from zoneout_lab.report.sections import measured
 from zoneout_lab.results import compare, judge, open_results, scalar
-from zoneout_lab.study.design import check_metrics, metrics_of
+from zoneout_lab.study.design_metrics import check_metrics, metrics_of
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.parts import check_parts
 from zoneout_lab.tasks import make_task

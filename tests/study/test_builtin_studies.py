@@ -11,7 +11,8 @@ from zoneout_lab.errors import UsageError
 from zoneout_lab.paper import CLAIMS
 from zoneout_lab.study import builtin_studies, load_study
 from zoneout_lab.study.batching import batches
-from zoneout_lab.study.design import check_design, check_metrics, seeds_needed
+from zoneout_lab.study.design import check_design, seeds_needed
+from zoneout_lab.study.design_metrics import check_metrics
 from zoneout_lab.study.spec import overridden
 from zoneout_lab.tasks import TASKS
 

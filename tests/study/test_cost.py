@@ -10,7 +10,8 @@ import torch
 from small_study import small
 
 from zoneout_lab.study.batching import batches, bytes_per_replica
-from zoneout_lab.study.cost import Cost, _amount, _time_per_timestep, cost
+from zoneout_lab.study.cost import _amount, _time_per_timestep, cost
+from zoneout_lab.study.estimate import Cost
 from zoneout_lab.tasks import make_task
 
 

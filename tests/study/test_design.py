@@ -8,14 +8,8 @@ from small_study import HELPS, run, small, snapshot
 from zoneout_lab import Arm
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.profiles import REDUCTIONS
-from zoneout_lab.study.design import (
-    check_design,
-    check_metrics,
-    metrics_of,
-    refuse_unless_forced,
-    seeds_needed,
-    shortened,
-)
+from zoneout_lab.study.design import check_design, refuse_unless_forced, seeds_needed
+from zoneout_lab.study.design_metrics import check_metrics, metrics_of, shortened
 
 
 def family(count: int, **fields):

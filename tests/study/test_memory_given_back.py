@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import weakref
 
+from zoneout_lab.engines.memory import out_of_memory
 from zoneout_lab.study.device import give_back_memory
-from zoneout_lab.training.memory import out_of_memory
 
 
 class Model:

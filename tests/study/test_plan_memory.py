@@ -15,7 +15,8 @@ from zoneout_lab import Arm, Study, Zoneout
 from zoneout_lab.study.batching import bytes_per_replica
 from zoneout_lab.tasks import make_task
 from zoneout_lab.tasks.base import Data, Examples
-from zoneout_lab.training.workers import train_batches
+from zoneout_lab.engines.workers import train_batches
+from zoneout_lab.training import TaskTrainer
 
 task, seeds = make_task("digits"), 4
 few = lambda split, n: Examples(split.inputs[:n], split.targets[:n])
@@ -27,7 +28,7 @@ def train(cell, batch, hidden, gradient_epochs):
     change = {"model.cell": cell, "model.hidden": hidden, "training.epochs": 1, "training.batch": batch}
     study = Study(name="m", title="", question="", arms=[Arm(name="z", regularizer=Zoneout(**rates))], baseline="z",
                   seeds=seeds, change=change, gradient_epochs=gradient_epochs)
-    ((_, outcomes),) = train_batches([study.runs()], task, data, device="cpu", workers=1, report=lambda *_: None)
+    ((_, outcomes),) = train_batches([study.runs()], TaskTrainer(task, data), device="cpu", workers=1, report=lambda *_: None)
     assert not isinstance(outcomes, Exception), outcomes
     return seeds * bytes_per_replica(study.runs()[0], data.train.steps)
 

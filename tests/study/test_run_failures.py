@@ -14,7 +14,7 @@ from zoneout_lab.errors import InputRefusedError, TryAgainError
 from zoneout_lab.results import open_results
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.verify import verify
-from zoneout_lab.training import train, workers
+from zoneout_lab.training import train, trainer
 
 LONGER = ARMS[1].model_copy(update={"name": "longer", "change": {"training.epochs": 3}})
 
@@ -35,7 +35,7 @@ def test_a_failing_batch_costs_no_other(tmp_path, monkeypatch, error):
     study = small(arms=(*ARMS, LONGER))
     watcher, warnings = listening()
     with monkeypatch.context() as patch:
-        patch.setattr(workers, "train", failing(lambda runs: runs[0].arm == "longer", error))
+        patch.setattr(trainer, "train", failing(lambda runs: runs[0].arm == "longer", error))
         summary = run(study, tmp_path, watcher=watcher)
     assert summary.failed == ["longer seed 0", "longer seed 1"]
     assert summary.trained == 4
@@ -54,7 +54,7 @@ def test_one_arm_that_fails_takes_no_other_along(tmp_path, monkeypatch):
     """They train in one batch, again and again if need be."""
     watcher, warnings = listening()
     monkeypatch.setattr(
-        workers, "train", failing(lambda runs: any(run.arm == "zoneout" for run in runs), ValueError("late"))
+        trainer, "train", failing(lambda runs: any(run.arm == "zoneout" for run in runs), ValueError("late"))
     )
     summary = run(small(arms=ARMS[:2], seeds=3), tmp_path, watcher=watcher, workers=1)
     assert summary.failed == ["zoneout seed 0", "zoneout seed 1", "zoneout seed 2"]
@@ -65,7 +65,7 @@ def test_one_arm_that_fails_takes_no_other_along(tmp_path, monkeypatch):
 
 
 def test_when_every_run_fails_there_is_still_a_report(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "train", failing(lambda _: True, RuntimeError("no")))
+    monkeypatch.setattr(trainer, "train", failing(lambda _: True, RuntimeError("no")))
     summary = run(small(), tmp_path)
     assert len(summary.failed) == 4
     assert summary.report.exists()
@@ -86,7 +86,7 @@ def test_what_does_not_fit_the_memory_is_halved(ran, tmp_path, monkeypatch):
             raise kinds.pop()
         return train(runs, *arguments, **options)
 
-    monkeypatch.setattr(workers, "train", train_one_at_most)
+    monkeypatch.setattr(trainer, "train", train_one_at_most)
     watcher, warnings = listening()
     kept: list[int] = []
     watcher.done = lambda _, runs: kept.append(runs)

@@ -11,7 +11,7 @@ from small_study import arrays, assert_same_bits, listening, run, small
 from zoneout_lab import interrupts
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.store import Store
-from zoneout_lab.training import train, workers
+from zoneout_lab.training import train, trainer
 
 STUDY = small(gradient_epochs=(1,))
 UPDATES = 10  # of one batch of all four runs
@@ -83,7 +83,7 @@ def test_halves_of_what_does_not_fit_go_on_from_its_checkpoint(ran, tmp_path, mo
 
         return train(runs, *arguments, report=until, **options)
 
-    monkeypatch.setattr(workers, "train", out_of_memory)
+    monkeypatch.setattr(trainer, "train", out_of_memory)
     watcher, made, _ = watching()
     summary = run(STUDY, tmp_path, watcher=watcher, checkpoint_every=0)
     assert sizes == [4, 2, 2]
@@ -95,7 +95,7 @@ def test_a_run_that_does_not_fit_by_itself_is_told_what_would(tmp_path, monkeypa
     def out_of_memory(*_arguments, **_options):
         raise MemoryError
 
-    monkeypatch.setattr(workers, "train", out_of_memory)
+    monkeypatch.setattr(trainer, "train", out_of_memory)
     watcher, warnings = listening()
     summary = run(small(seeds=1), tmp_path, watcher=watcher)
     assert len(summary.failed) == 2

@@ -11,7 +11,8 @@ from small_study import HELPS, small
 
 from zoneout_lab import Hypothesis, OnTask, Study, across
 from zoneout_lab.errors import InputRefusedError, UsageError
-from zoneout_lab.study.design import check_design, check_metrics, seeds_needed
+from zoneout_lab.study.design import check_design, seeds_needed
+from zoneout_lab.study.design_metrics import check_metrics
 from zoneout_lab.study.run import run_study
 from zoneout_lab.study.run_tasks import run_tasks
 from zoneout_lab.study.several import page_of

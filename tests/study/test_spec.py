@@ -14,8 +14,8 @@ from zoneout_lab import Arm, Study, Tuning, Zoneout
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Training
 from zoneout_lab.study import builtin_studies, load_study
-from zoneout_lab.study.changes import changed
-from zoneout_lab.study.design import metrics_of
+from zoneout_lab.study.changed import changed
+from zoneout_lab.study.design_metrics import metrics_of
 from zoneout_lab.study.spec import overridden
 
 STUDIES = [small(), searching(), small(hypotheses=(HELPS,)), *(load_study(name) for name in builtin_studies())]

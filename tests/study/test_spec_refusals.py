@@ -8,7 +8,7 @@ from small_study import ARMS, HELPS, SMALL, small
 from zoneout_lab import Arm, CellDropout, RecurrentDropout, Tuning, Zoneout
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.study import load_study
-from zoneout_lab.study.design import check_metrics
+from zoneout_lab.study.design_metrics import check_metrics
 from zoneout_lab.study.spec import overridden
 
 

@@ -18,6 +18,7 @@ from small_study import listening, manifest, small
 
 from zoneout_lab import Study, schema
 from zoneout_lab import manifest as manifests
+from zoneout_lab.engines import Outcome
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 from zoneout_lab.parts import Code
 from zoneout_lab.parts.code import File
@@ -34,7 +35,6 @@ from zoneout_lab.study.store import (
     sweep,
     taking_turns,
 )
-from zoneout_lab.training import Outcome
 
 STUDY = small().resolved()
 RUNS = STUDY.runs()

@@ -18,9 +18,10 @@ import torch
 from tiny_tasks import TinyCarried, TinyExamples, TinyStream, make_run
 
 from zoneout_lab import interrupts
+from zoneout_lab.engines import Checkpoints, kept
 from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.regularizers import WeightNoise, Zoneout
-from zoneout_lab.training import Checkpoints, checkpoint, train
+from zoneout_lab.training import checkpoint, train
 from zoneout_lab.training.packed import pack, unpack
 from zoneout_lab.training.replicas import Replicas
 
@@ -285,7 +286,7 @@ def test_a_checkpoint_that_cannot_be_saved_is_told_once_and_costs_nothing(tmp_pa
                 raise OSError(28, "No space left on device")
             return super().write(part)
 
-    real = checkpoint._Hashing
+    real = kept._Hashing
 
     def full(file):
         hashing = real(file)
@@ -293,9 +294,9 @@ def test_a_checkpoint_that_cannot_be_saved_is_told_once_and_costs_nothing(tmp_pa
         hashing.write = lambda part: (inner.write(part), real.write(hashing, part))[1]
         return hashing
 
-    monkeypatch.setattr(checkpoint, "_Hashing", full)
+    monkeypatch.setattr(kept, "_Hashing", full)
     outcomes = train(runs, task, data, checkpoints=Checkpoints(tmp_path, every=0), warn=warnings.append)
-    monkeypatch.setattr(checkpoint, "_Hashing", real)
+    monkeypatch.setattr(kept, "_Hashing", real)
     assert outcome_bits(outcomes) == outcome_bits(train(runs, task, data))
     assert len(warnings) == 1
     assert "could not be saved" in warnings[0]

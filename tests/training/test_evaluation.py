@@ -14,13 +14,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from zoneout_lab import NoRegularizer, Zoneout
+from zoneout_lab.engines import Outcome
 from zoneout_lab.frozen import Seeds
 from zoneout_lab.measures import USUAL, gradient_flow, perturbation_growth
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model
 from zoneout_lab.tasks.base import Examples, Stream
-from zoneout_lab.training import Outcome, train
 from zoneout_lab.training import evaluate as module
+from zoneout_lab.training import train
 from zoneout_lab.training.evaluate import evaluate, evaluate_whole
 from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.measured import measure_runs

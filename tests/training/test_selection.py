@@ -12,7 +12,8 @@ import xarray as xr
 from tiny_tasks import TinyExamples, TinyStream, make_run
 
 from zoneout_lab import Zoneout
-from zoneout_lab.training import Outcome, Progress, train
+from zoneout_lab.engines import Outcome, Progress
+from zoneout_lab.training import train
 
 OVERFITS: dict[str, Any] = {"optimizer": "adam", "lr": 0.03, "epochs": 8, "hidden": 12}
 TASK = TinyExamples(noise=3.0)

@@ -21,9 +21,10 @@ from zoneout_lab import (
     WeightNoise,
     Zoneout,
 )
+from zoneout_lab.engines import Outcome
 from zoneout_lab.ops.cells import BatchNormLSTM
 from zoneout_lab.settings import Run
-from zoneout_lab.training import Outcome, train
+from zoneout_lab.training import train
 
 ARMS = {
     "lstm": [

@@ -13,10 +13,10 @@ from torch import Tensor
 from zoneout_lab.bench.cases import Case
 from zoneout_lab.bench.peers import OURS, PEERS, TORCH, ours, problem, torch_layer
 from zoneout_lab.bench.rounds import Spread, Step, interleaved, on_cpu, on_cuda, ratio, spread, warm
+from zoneout_lab.engines.memory import out_of_memory
 from zoneout_lab.memory import memory_available
 from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.study.device import device_memory
-from zoneout_lab.training.memory import out_of_memory
 from zoneout_lab.training.prepared import prepared_process
 from zoneout_lab.training.step import on_device
 

@@ -121,8 +121,8 @@ def run(
     from zoneout_lab.study import provenance
     from zoneout_lab.study.cluster_connection import check_scheduler
     from zoneout_lab.study.device import check_device, why_missing
+    from zoneout_lab.study.on_task import label_of
     from zoneout_lab.study.run_tasks import run_tasks
-    from zoneout_lab.tasks import task_name
 
     chosen, declared, words, flags = o.chosen_study(study, task, preset, seeds, seed, change)
     if scheduler is None:
@@ -139,8 +139,8 @@ def run(
         out=out,
         data=data,
         force=force,
-        watch=lambda each: watching(each.score.name),
-        after=lambda summary: show_summary(summary, task_name(next(tasks)) if len(parts) > 1 else ""),
+        watch=lambda each: watching(each.objective.metric.removeprefix("valid_")),
+        after=lambda summary: show_summary(summary, label_of(next(tasks)) if len(parts) > 1 else ""),
         device=device,
         workers=workers,
         scheduler=scheduler,

@@ -5,20 +5,22 @@ from __future__ import annotations
 import importlib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin, get_type_hints
 
 import typer
 
 from zoneout_lab.cli.console import errors, tell
+from zoneout_lab.cli.own_params import as_value, with_params
 from zoneout_lab.errors import UsageError, told
 from zoneout_lab.parts import private
-from zoneout_lab.settings import Model, Training
 from zoneout_lab.study import Study, builtin_studies, load_study
 from zoneout_lab.study.catalogue import load_file
-from zoneout_lab.study.design import shortened
+from zoneout_lab.study.on_task import label_of
 from zoneout_lab.study.several import Part
 from zoneout_lab.study.spec import overridden
-from zoneout_lab.tasks import Task, task_class, task_name
+
+if TYPE_CHECKING:
+    from zoneout_lab.tasks import Task
 
 StudyName = Annotated[
     str, typer.Argument(metavar="STUDY", help="A built-in study's name, or a Python file with STUDY = Study(...).")
@@ -30,7 +32,9 @@ SeedCount = Annotated[int | None, typer.Option("--seeds", help="Seeds for every 
 SeedValue = Annotated[int | None, typer.Option("--seed", help="The number all randomness derives from.")]
 Change = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Change the setting, e.g. training.epochs=3. Repeatable."),
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="Change the setting, e.g. training.epochs=3, or a parameter. Repeatable."
+    ),
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder with the task's data; or set ZONEOUT_LAB_DATA.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of results folders.")]
@@ -65,6 +69,12 @@ def chosen_study(
 ) -> tuple[Study, Study, list[str], list[str]]:
     """The study to run, the study as declared, what differs in words, and the options that make the difference."""
     declared = _loaded(name)
+    if declared.train is not None:
+        if task is not None or preset is not None:
+            raise UsageError(
+                f"{declared.name} trains with a function of its own and has no task or preset; --set changes its params."
+            )
+        return with_params(declared, seeds, seed, change)
     if (alone := [on.label for on in declared.tasks].count(str(task))) == 1:
         return _alone(declared, str(task), preset, seeds, seed, change)
     if alone > 1:
@@ -107,7 +117,7 @@ def _changed(
     change: list[str] | None,
 ) -> tuple[Study, Study, list[str], list[str]]:
     changes: dict[str, Any] = {}
-    labels = [on.label for on in declared.tasks] or [task_name(declared.task)]
+    labels = [on.label for on in declared.tasks] or [label_of(declared.task)]
     now = {"task": ", ".join(labels), "preset": declared.preset, "seeds": declared.seeds, "seed": declared.seed}
     words, options = [], []
     for field, value, flag in (
@@ -160,15 +170,22 @@ def _changed(
         study, moved = _shortened(changed, declared)
         words += moved
     for each in study.each():
-        for arm in each.arms:
-            each.setting(arm)
+        list(each.identified())  # a setting that is impossible is refused here
     return study, declared, words, options
 
 
 def _shortened(study: Study, declared: Study) -> tuple[Study, list[str]]:
     """The study measured no later than it trains, resolved, and what was changed for that, which is said."""
+    if study.train is not None:
+        return study.resolved(), []
+    from zoneout_lab.study.design_metrics import shortened
+    from zoneout_lab.study.of_task import TaskStudy
+
     # what is declared on several tasks is compared on the first, whose epochs are as good as any
-    study, moved = shortened(study, declared.each()[0])
+    first = declared.each()[0]
+    assert isinstance(study, TaskStudy)
+    assert isinstance(first, TaskStudy)
+    study, moved = shortened(study, first)
     if moved:
         tell("Note", f"{moved}.")
     return study.resolved(), [moved] if moved else []
@@ -225,29 +242,13 @@ def _typed(path: str, text: str, task: str | type[Task]) -> int | float | str | 
     >>> _typed("options.length", "1e3", "char_text"), _typed("training.optimizer", "none", "digits")
     (1000, 'none')
     """
+    from zoneout_lab.settings import Model, Training
+    from zoneout_lab.tasks import task_class
+
     group, _, name = path.partition(".")
     owner = {"model": Model, "training": Training, "options": task_class(task)}.get(group)
     kind = get_type_hints(owner).get(name) if owner is not None else None
     if kind is str or get_origin(kind) is Literal:
         return text
-    value = _value(text)
+    value = as_value(text)
     return int(value) if kind is int and isinstance(value, float) and value.is_integer() else value
-
-
-def _value(text: str) -> int | float | str | bool | None:
-    """A value as a person writes it.
-
-    >>> [_value(text) for text in ("3", "1e-3", "true", "none", "adam")]
-    [3, 0.001, True, None, 'adam']
-    """
-    lowered = text.lower()
-    if lowered in ("true", "false"):
-        return lowered == "true"
-    if lowered in ("none", "null"):
-        return None
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

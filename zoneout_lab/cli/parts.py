@@ -15,8 +15,9 @@ from zoneout_lab.measures import MEASURES, Measure
 from zoneout_lab.ops.cells import CELLS, Cell
 from zoneout_lab.parts import Part, reference
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer
-from zoneout_lab.study import Study, builtin_studies
+from zoneout_lab.study import builtin_studies
 from zoneout_lab.study.catalogue import load_file
+from zoneout_lab.study.of_task import TaskStudy
 from zoneout_lab.tasks import TASKS, Task
 
 #: kind of part → its base, and what is built in
@@ -71,7 +72,7 @@ def _own(module: ModuleType | None, base: type[Part], builtin: Mapping[str, type
         return {}
     values = [value for value in vars(module).values() if isinstance(value, type)]
     study = getattr(module, "STUDY", None)
-    if isinstance(study, Study):
+    if isinstance(study, TaskStudy):
         values += [cls for arm in study.arms for cls in study.classes(arm)]
     own = [
         cls

@@ -9,22 +9,19 @@ from typing import Any
 
 from zoneout_lab.cli.console import duration, output, print_facts, print_json, size, tell
 from zoneout_lab.cli.power import in_one_line
-from zoneout_lab.ops.cells import as_cell
-from zoneout_lab.report.text import count, listing
-from zoneout_lab.settings import Run
+from zoneout_lab.engines import default_workers
+from zoneout_lab.frozen import AnyRun
+from zoneout_lab.report.text import listing
 from zoneout_lab.study import Study
-from zoneout_lab.study.batching import batches
-from zoneout_lab.study.cost import cost
-from zoneout_lab.study.design import check_metrics, refuse_unless_forced, seeds_needed
+from zoneout_lab.study.design import refuse_unless_forced, seeds_needed
 from zoneout_lab.study.device import device_memory, why_missing
-from zoneout_lab.study.parts import check_parts
+from zoneout_lab.study.estimate import Cost
+from zoneout_lab.study.means import means_of
 from zoneout_lab.study.several import Part, page_of
 from zoneout_lab.study.stopped import stopped_at
 from zoneout_lab.study.store import TUNE, read_manifest
 from zoneout_lab.study.takeover import Siblings, found, from_where
 from zoneout_lab.study.tuning import chosen, searched
-from zoneout_lab.tasks import load_task, make_task, task_name
-from zoneout_lab.training import default_workers
 
 _MOST_LISTED = 20
 _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as they could be
@@ -128,42 +125,40 @@ def _plan(
     # once an arm is tuned, its runs are those at the setting that was chosen
     tuned = manifest.get("tuning") if manifest else None
     runs = chosen(study, tuned).runs(stopped_at(manifest) if manifest else None)
-    check_metrics(study)
     # with several tasks it is all of them that have to be able to answer
     problem = None if whole else refuse_unless_forced(study, force=force)
-    task = make_task(study.task, study.setting().options)
-    loaded = load_task(task, data)
-    warnings = check_parts(study, task, loaded)
+    means = means_of(study, data)
+    warnings = means.check()
     there = manifest["runs"] if manifest else {}
     tuning_runs = searched(study, tuned)
     left = _not_there(runs, there, folder)
     # before it has come to its end, nobody knows which settings a search will try, but how many it has tried
     to_tune = _not_there(tuning_runs, there, folder) if tuned else dict(enumerate(_beyond(tuning_runs, there)))
-    siblings = Siblings(out, study.id, loaded.digest, warnings.append)
+    siblings = Siblings(out, study.id, means.digest, warnings.append)
     taken = found(left, siblings)
     missing = [run for run_id, run in left.items() if run_id not in taken]
-    work = batches(
+    work = means.batches(
         [*to_tune.values(), *missing],
-        loaded.train.steps,
-        reads=loaded.train.reads or 1,
         workers=workers,
         memory=_UNKNOWN if missing_device else device_memory(device),
         device=device,
     )
-    expected = None if missing_device else cost(work, task, loaded, device=device, workers=workers)
+    expected: Cost | str = "not known here"
+    if work and not missing_device:
+        expected = means.cost(work, device=device, workers=workers)
+    known = expected if isinstance(expected, Cost) else None
     facts = {
         "study": study.id,
         "folder": str(folder),
-        "task": task_name(study.task),
-        "preset": study.preset,
+        **means.named(),
         "runs": len(runs),
         "tuning_runs": len(tuning_runs),
         "missing": len(missing),
         "tuning_missing": len(to_tune),
         "taken_over": dict(Counter(taken.values())),
         "batches": [len(batch) for batch in work],
-        "seconds": None if expected is None else round(expected.seconds, 1),
-        "bytes": None if expected is None else expected.memory,
+        "seconds": round(known.seconds, 1) if known else None if work else 0.0,
+        "bytes": known.memory if known else None if work else 0,
         "device": device,
         "workers": workers,
         "problem": problem,
@@ -173,33 +168,28 @@ def _plan(
         tell("Note", f"{missing_device} Time and memory are left out: a plan measures them on the device itself.")
     if as_json:
         return facts
-    setting = study.setting()
     print_facts({
         "study": f"{study.title} ({study.id})",
-        "task": f"{task.title}, preset {study.preset}",
-        "data": f"{len(loaded.train):,} / {len(loaded.valid):,} / {len(loaded.test):,} train / validation / test, {loaded.train.steps} timesteps",
-        "model": f"{_cells(study)}, {setting.model.layers} × {setting.model.hidden} units",
-        "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
+        **means.described(),
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {len(runs) // len(study.arms)} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
-        "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, trained in batches of {'at most ' if expected is None else ''}{in_words([len(b) for b in work])}" if work else "none",
+        "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, trained in batches of {'at most ' if missing_device else ''}{in_words([len(b) for b in work])}" if work else "none",
         **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
         **({"power": f"{line}; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
         **({"looks": f"at {listing([str(look) for look in study.looks])} seeds; it ends at the first at which every hypothesis has a verdict"} if study.looks else {}),
-        "time": "none: everything is there" if not work else "not known here" if expected is None
-                else f"about {duration(expected.seconds)} on {device}, {min(workers, len(work))} at once",
-        "memory": "none" if not work else "not known here" if expected is None else f"about {size(expected.memory)}",
+        "time": "none: everything is there" if not work else f"about {duration(known.seconds)} on {device}, {min(workers, len(work))} at once" if known else str(expected),
+        "memory": "none" if not work else f"about {size(known.memory)}" if known and known.memory else "not known" if known else "not known here",
         "folder": str(folder),
     })  # fmt: skip
-    for note in loaded.notes:
+    for note in means.notes:
         tell("Note", note)
     for warning in filter(None, (*warnings, problem)):
         tell("Warning", warning)
     return facts
 
 
-def _not_there(runs: Iterable[Run], there: Mapping[str, Any], folder: Path) -> dict[str, Run]:
+def _not_there(runs: Iterable[AnyRun], there: Mapping[str, Any], folder: Path) -> dict[str, AnyRun]:
     """Runs by id that the manifest does not list, or whose file is gone."""
     return {
         run_id: run
@@ -208,7 +198,7 @@ def _not_there(runs: Iterable[Run], there: Mapping[str, Any], folder: Path) -> d
     }
 
 
-def _beyond(runs: Iterable[Run], there: Mapping[str, Any]) -> Iterator[Run]:
+def _beyond(runs: Iterable[AnyRun], there: Mapping[str, Any]) -> Iterator[AnyRun]:
     """Runs of a search without the first of each arm, as many as there are already."""
     done = Counter(entry["arm"] for entry in there.values() if entry["phase"] == TUNE)
     for run in runs:
@@ -243,9 +233,3 @@ def in_words(sizes: Sequence[int]) -> str:
     if len(sizes) <= _MOST_LISTED:
         return ", ".join(map(str, sizes))
     return ", ".join(f"{size} ({many} times)" if many > 1 else str(size) for size, many in Counter(sizes).items())
-
-
-def _cells(study: Study) -> str:
-    """The names of the cells that the arms have."""
-    cells = (as_cell(study.setting(arm).model.cell) for arm in study.arms)
-    return ", ".join(dict.fromkeys(cell.kind for cell in cells))

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from zoneout_lab.cli.console import errors, plain, tell
+from zoneout_lab.engines import Progress as Where
 from zoneout_lab.report.text import count
 from zoneout_lab.study.driver import Watcher
-from zoneout_lab.training import Progress as Where
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from functools import cache, cached_property
 from importlib.util import find_spec
 from os.path import realpath
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.parts import private
@@ -60,7 +60,7 @@ class Code:
     files: tuple[File, ...] = ()
 
     @classmethod
-    def of(cls, classes: Iterable[type]) -> Code:
+    def of(cls, classes: Iterable[type | FunctionType]) -> Code:
         """The files that these classes come from, and the files those import. Nothing for classes of this package.
 
         Raises InputRefusedError for a class that no other process could find, and for two files of one name.
@@ -127,8 +127,8 @@ def in_use() -> Code:
     return _IN_USE.get()
 
 
-def file_of(cls: type) -> File:
-    """The file a class was written in. Raises InputRefusedError where there is none that another process could load."""
+def file_of(cls: type | FunctionType) -> File:
+    """The file a class, or a function, was written in. Raises InputRefusedError where there is none that another process could load."""
     name = f"{cls.__name__} (module {cls.__module__})"
     module = sys.modules.get(cls.__module__)
     if module is None:

@@ -83,7 +83,7 @@ def _import_module(call: ast.Call, package: str) -> Iterator[str]:
 
 
 def defines(source: bytes, name: str) -> bool:
-    """True where the module has this class at its top level however it is started: not under ``if __name__ == "__main__":``.
+    """True where the module has this class or function at its top level however it is started: not under ``if __name__ == "__main__":``.
 
     >>> defines(b"class A: ...", "A"), defines(b"if __name__ == '__main__':\\n    class A: ...", "A")
     (True, False)
@@ -93,7 +93,7 @@ def defines(source: bytes, name: str) -> bool:
 
 def _defines(body: list[ast.stmt], name: str) -> bool:
     for statement in body:
-        if isinstance(statement, ast.ClassDef) and statement.name == name:
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and statement.name == name:
             return True
         if isinstance(statement, ast.If):
             only_as_script = any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(statement.test))

@@ -1,4 +1,4 @@
-"""Parts as JSON: where a class comes from, and the fields that a value of it was made with."""
+"""Parts as JSON: where a class (or a training function) comes from, and the fields that a value of it was made with."""
 
 from __future__ import annotations
 
@@ -28,19 +28,27 @@ def reference(cls: type, builtin: Mapping[str, type]) -> str:
     for kind, member in builtin.items():
         if member is cls:
             return kind
-    if "<locals>" in cls.__qualname__:
-        where = cls.__qualname__.partition(".<locals>")[0]
+    return named(cls, "class")
+
+
+def named(thing: Any, noun: str) -> str:
+    """How JSON names a class or function of somebody's own file: the file or module, and its name in there.
+
+    Raises InputRefusedError as :func:`reference` does.
+    """
+    if "<locals>" in thing.__qualname__:
+        where = thing.__qualname__.partition(".<locals>")[0]
         raise InputRefusedError(
-            f"{cls.__name__} is defined inside {where}(), where other processes cannot import it; move the class to the top level of its file."
+            f"{thing.__name__} is defined inside {where}(), where other processes cannot import it; move the {noun} to the top level of its file."
         )
-    module = sys.modules.get(cls.__module__)
-    if module is not None and _member(module, cls.__qualname__) is not cls:
+    module = sys.modules.get(thing.__module__)
+    if module is not None and _member(module, thing.__qualname__) is not thing:
         raise InputRefusedError(
-            f"{getattr(module, '__file__', cls.__module__)} has no class {cls.__qualname__} that is this one; write it as a class statement at "
+            f"{getattr(module, '__file__', thing.__module__)} has no {noun} {thing.__qualname__} that is this one; write it as a {noun} statement at "
             "the top level of its file, under a name that nothing else takes."
         )
-    file = code.file_of(cls)
-    return f"{file.key}:{cls.__qualname__}"
+    file = code.file_of(thing)
+    return f"{file.key}:{thing.__qualname__}"
 
 
 def resolve(name: str, builtin: Mapping[str, type[P]], base: type[P]) -> type[P]:
@@ -54,9 +62,17 @@ def resolve(name: str, builtin: Mapping[str, type[P]], base: type[P]) -> type[P]
     if name in builtin:
         return builtin[name]
     noun = base.__name__.lower()
-    key, colon, qualname = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise unknown(noun, name, builtin)
+    found = found_as(name, noun)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise InputRefusedError(f"{name} is not a {noun}: it has to be a class that inherits from {base.__name__}.")
+    return found
+
+
+def found_as(name: str, noun: str) -> Any:
+    """What :func:`named` named, looked up as :func:`resolve` does. Raises InputRefusedError as it does."""
+    key, _, qualname = name.partition(":")
     try:
         module = code.in_use().module(key)
         if module is None:
@@ -76,8 +92,6 @@ def resolve(name: str, builtin: Mapping[str, type[P]], base: type[P]) -> type[P]
             f"{module.__file__} defines no {qualname} when it is imported again; define the {noun} at the top level of its file, outside any "
             "condition."
         )
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise InputRefusedError(f"{name} is not a {noun}: it has to be a class that inherits from {base.__name__}.")
     return found
 
 

@@ -88,8 +88,9 @@ class ReportData:
 
     @cached_property
     def score(self) -> str | None:
-        """The validation metric that runs are judged by: the task's score, or the loss where there is none."""
-        return score_name(self.metrics)
+        """The metric that runs are judged by: the first that the study describes, or the task's score in validation, or the loss."""
+        described = (name for name in self.study.get("metrics") or () if name in self.metrics)
+        return next(described, None) or score_name(self.metrics)
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
@@ -111,7 +112,7 @@ class ReportData:
                 legible(labels.get(name, name)),
                 Style(places[name]),
                 declared.get(name, {}).get("regularizer"),
-                declared.get(name, {}).get("change") or {},
+                declared.get(name, {}).get("change") or declared.get(name, {}).get("params") or {},
                 name == recorded,
             )
             for name in names

@@ -19,7 +19,8 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     """One metric as [arm, seed], NaN where the run diverged or is missing, with ``long_name``, ``units``, ``noun``, ``better`` and ``scale``.
 
     ``valid_score`` (``test_score``, ``train_eval_score``) is the score of the study's task, whose name the result has:
-    ``valid_error``, for example. A metric by epoch is taken at each run's ``best_epoch``. A measure's scalar is
+    ``valid_error``, for example. A metric by epoch is taken at each run's ``best_epoch``, or where runs have none at
+    the last epoch with a value. A measure's scalar is
     taken at the last epoch measured. A known metric of a study without any finished run is NaN throughout, and so is one that a declared
     hypothesis is about and no run has.
 
@@ -52,7 +53,9 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     elif metric in metrics and np.issubdtype(metrics[metric].dtype, np.number):
         values = metrics[metric]
         if "epoch" in values.dims:
-            values = values.where(metrics["epoch"] == metrics["best_epoch"]).sum("epoch", min_count=1)
+            # a training function of somebody's own selects no epoch
+            taken = metrics.get("best_epoch", values["epoch"].where(values.notnull()).max("epoch"))
+            values = values.where(metrics["epoch"] == taken).sum("epoch", min_count=1)
     elif metric in (schema.QUANTITIES | schema.own_metrics(tree) | REDUCTIONS) and not finished.any():
         values = _nothing(finished)
     elif metric in _declared(tree):
@@ -79,7 +82,8 @@ def described(tree: xr.DataTree, metric: str) -> Metric:
         return REDUCTIONS[metric].about
     here = tree["metrics"].to_dataset().data_vars if metric in tree["metrics"] else stored_scalars(tree)
     attrs = here[metric].attrs if metric in here else {}
-    about = own.get(metric) or schema.description(metric, attrs)
+    theirs = metric in tree["metrics"] and schema.describes_its_own(tree)
+    about = own.get(metric) or (Metric(str(attrs["long_name"]), "") if theirs else schema.description(metric, attrs))
     # a loss has another unit in another task
     return dataclasses.replace(about, unit=about.counts or str(attrs.get("units", about.unit)))
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from zoneout_lab.memory import memory_available
+from zoneout_lab.memory import memory_for_batches
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.ops.engine import is_fast, path
 from zoneout_lab.regularizers import from_json, trained_for
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import make_task
 
-_SHARE_OF_MEMORY = 0.4
 _REPLICAS_ON_CPU = 16  # more gain nothing there: a timestep's numbers no longer fit the cache
 
 
@@ -32,7 +31,7 @@ def batches(
         steps: timesteps of a training sequence.
         reads: how many of them have a prediction.
         workers: batches that train at once.
-        memory: bytes that may be used in all; by default :func:`memory_for_batches`.
+        memory: bytes that may be used in all; by default :func:`~zoneout_lab.memory.memory_for_batches`.
         device: where they will train. On a CPU, batches are small.
     """
     most_on_cpu = len(runs) if device.startswith("cuda") else _REPLICAS_ON_CPU
@@ -51,12 +50,6 @@ def batches(
         size = -(-len(group) // (rounds * workers))
         out += [group[k : k + size] for k in range(0, len(group), size)]
     return out
-
-
-def memory_for_batches(limit: int | None = None) -> int:
-    """Bytes of this machine's memory that batches may use: a fraction of what is free, and of a ``limit`` to this process."""
-    free = memory_available()
-    return int((free if limit is None else min(free, limit)) * _SHARE_OF_MEMORY)
 
 
 def path_of(run: Run) -> str:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import torch
-
 from zoneout_lab import guarded
 from zoneout_lab.errors import LabError, TryAgainError, UsageError, told
+from zoneout_lab.memory import memory_for_batches
 from zoneout_lab.study import provenance
-from zoneout_lab.study.batching import memory_for_batches
 from zoneout_lab.study.databases import quiet
 from zoneout_lab.study.device import device_memory, why_missing
 
 if TYPE_CHECKING:
-    from zoneout_lab.training.cluster import OnCluster
+    from zoneout_lab.engines.cluster import OnCluster
 
 _ANSWER = 10.0  # seconds for a scheduler to answer
 _PROTOCOLS = ("tcp", "tls", "ws", "wss")
@@ -109,10 +107,13 @@ def on_cluster(
     scheduler: str,
     device: str,
     most: int | None,
+    computed_by: Callable[[str], Mapping[str, str]],
     warn: Callable[[str], None],
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[OnCluster]:
     """The engine of a scheduler's workers that can train on a device, at ``most`` so many at once; what Dask logs meanwhile is not shown.
+
+    ``computed_by`` says of a device what numbers depend on: workers of which it says something else than here are not used.
 
     ``say`` is told what is waited for where nothing comes from any worker for a while.
 
@@ -121,8 +122,8 @@ def on_cluster(
     address = check_scheduler(scheduler)
     from distributed.comm.core import CommClosedError
 
-    from zoneout_lab.training.cluster import OnCluster
-    from zoneout_lab.training.cluster_workers import ClosingClient, Workers
+    from zoneout_lab.engines.cluster import OnCluster
+    from zoneout_lab.engines.cluster_workers import ClosingClient, Workers
 
     encrypted = address.startswith(("tls:", "wss:"))
     if encrypted:
@@ -142,7 +143,7 @@ def on_cluster(
                 f"No Dask scheduler answers at {address} ({told(error)}). Start it with `dask scheduler`, and the same command "
                 "again. The address of one that uses TLS begins with tls://."
             ) from error
-        workers = Workers(client, device, of_this_machine, warn, say)
+        workers = Workers(client, device, of_this_machine, computed_by, warn, say)
         try:
             yield OnCluster(workers, most)
         finally:
@@ -179,6 +180,8 @@ def of_this_machine(device: str) -> dict[str, Any]:
     from distributed.system import MEMORY_LIMIT  # in a container, or as a batch system sets it
 
     if device.startswith("cuda"):
+        import torch
+
         torch.cuda.empty_cache()  # of an earlier study
     return {
         "missing": "",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,20 +11,13 @@ import torch
 from zoneout_lab.regularizers import from_json, trained_for
 from zoneout_lab.settings import Run
 from zoneout_lab.study.batching import bytes_per_replica, path_of
+from zoneout_lab.study.estimate import Cost
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data, Examples
 from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.prepared import prepared_process
 from zoneout_lab.training.step import reads
-
-
-@dataclass(frozen=True)
-class Cost:
-    """An estimate for a list of batches: wall time in seconds, peak memory of the largest in bytes."""
-
-    seconds: float
-    memory: int
 
 
 def cost(work: Sequence[Sequence[Run]], task: Task, data: Data, *, device: str = "cpu", workers: int = 1) -> Cost:

@@ -2,73 +2,66 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
-from zoneout_lab.frozen import Frozen, Growing, Value, check_value
-from zoneout_lab.measures import Measure, as_measure
-from zoneout_lab.measures import to_json as measure_as_json
+from zoneout_lab.frozen import Frozen, Growing, Params
 from zoneout_lab.metrics import Scale
-from zoneout_lab.ops.cells import CELLS, LSTM, Cell, as_cell
-from zoneout_lab.ops.cells import to_json as cell_as_json
-from zoneout_lab.parts import check_class
-from zoneout_lab.regularizers import NoRegularizer, Regularizer, from_json, separated, to_json
 from zoneout_lab.stats import Direction
+from zoneout_lab.study.part_fields import Change, RegularizerField
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-RegularizerField = Annotated[
-    InstanceOf[Regularizer],
-    BeforeValidator(lambda value: from_json(value) if isinstance(value, Mapping) else value),
-    PlainSerializer(to_json),
-]
-MeasureField = Annotated[InstanceOf[Measure], BeforeValidator(as_measure), PlainSerializer(measure_as_json)]
-Scalar = Value | None
-
 Kind = Literal["init", "data", "masks"]
 #: what randomness comes from, in the order in which it is written
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def _kinds(value: Any) -> Any:
+    """Masks by the name that other noise has, too."""
+    return tuple("masks" if each == "noise" else each for each in value) if isinstance(value, list | tuple) else value
+
+
 #: the kinds of randomness that differ between seeds, each once and in the order of KINDS: one choice has one hash
 Vary = Annotated[
     tuple[Kind, ...],
+    BeforeValidator(_kinds),
     Field(min_length=1),
     AfterValidator(lambda kinds: tuple(kind for kind in KINDS if kind in kinds)),
 ]
 
 
-def _written(path: str, value: Any) -> Any:
-    """A built-in cell is kept as JSON, a user's own as itself, which says where it comes from."""
-    named = value.get("kind") if isinstance(value, Mapping) else value
-    own = path == "model.cell" and isinstance(named, str) and ":" in named
-    cls = value if isinstance(value, type) else type(value)
-    if not own and not issubclass(cls, Cell):
-        if path.startswith("options.") and value is not None:
-            check_value(path, value)
+def _space(value: Any) -> Any:
+    """An Optuna distribution as the JSON that Optuna makes of it, a range as it is."""
+    if isinstance(value, Mapping | list | tuple):
         return value
-    if not own:
-        check_class(cls, CELLS, Cell)  # type: ignore[type-abstract]
-    cell = as_cell(value)
-    return cell_as_json(cell) if type(cell) in CELLS.values() else cell
+    optuna = sys.modules.get("optuna.distributions")  # without which there is no distribution
+    if optuna is None or not isinstance(value, optuna.BaseDistribution):
+        raise ValueError(
+            f"it is {value!r}; give a range of floats, (low, high), or one of optuna.distributions, for example IntDistribution(1, 4)"
+        )
+    return json.loads(optuna.distribution_to_json(value))
 
 
-def _changes(change: Any) -> Any:
-    """Every value as it is kept; what is no mapping is left for pydantic to refuse."""
-    return (
-        {path: _written(str(path), value) for path, value in change.items()} if isinstance(change, Mapping) else change
-    )
-
-
-#: dotted field of the setting → value. A cell is given by name, as its class or as a value
-Change = Annotated[
-    dict[str, Scalar | dict[str, Scalar] | InstanceOf[Cell]],
-    BeforeValidator(_changes),
-    PlainSerializer(lambda change: {p: cell_as_json(v) if isinstance(v, Cell) else v for p, v in change.items()}),
-]
+#: where a search looks for a value: a range of floats, or an Optuna distribution, kept as its JSON
+Space = Annotated[tuple[float, float] | dict[str, JsonValue], BeforeValidator(_space)]
 
 
 class Arm(Growing):
     """One setting under comparison, written as a difference from the study's own.
+
+    Args:
+        name: its name in the study, in files and in hypotheses.
+        label: its name in the report; by default ``name``.
+        regularizer: of a built-in study's recurrent network; by default none.
+        change: of a built-in study: dotted field of the setting → value.
+        search: what tuning looks for → where: a field of the regularizer, or a parameter of the study's training function, and a range of
+            floats, ``(low, high)``, or for a parameter any of Optuna's distributions.
+        vary: what differs between its seeds; by default what the study varies.
+        params: of a study with a training function: the parameters that differ from the study's → their values.
 
     >>> from zoneout_lab import Zoneout
     >>> Arm(name="zoneout", label="zoneout", regularizer=Zoneout(cell=0.5, hidden=0.05)).search
@@ -77,18 +70,26 @@ class Arm(Growing):
 
     name: Name
     label: str = Field("", description="its name in the report; by default its name in the study")
-    regularizer: RegularizerField = NoRegularizer()
+    regularizer: RegularizerField = None  # type: ignore[assignment]  # in a study that trains one, NoRegularizer()
     change: Change = Field(default_factory=dict, description="dotted field of the setting → value")
-    search: dict[str, tuple[float, float]] = Field(
-        default_factory=dict, description="field of the regularizer → range in which tuning looks for it"
+    search: dict[str, Space] = Field(
+        default_factory=dict, description="field of the regularizer, or parameter → where tuning looks for it"
     )
     vary: Vary | None = Field(None, description="what differs between its seeds; None: what the study varies")
+    params: Params | None = Field(None, description="parameter of the training function → value")
 
-    later: ClassVar[tuple[str, ...]] = ("vary",)
+    later: ClassVar[tuple[str, ...]] = ("vary", "params")
 
     @model_validator(mode="after")
     def _cell_apart(self) -> Self:
         """A cell given as a regularizer, as before cells could be given as themselves, becomes a change of the setting."""
+        given: Any = self.regularizer
+        if given is None:
+            return self
+        from zoneout_lab.ops.cells import LSTM
+        from zoneout_lab.ops.cells import to_json as cell_as_json
+        from zoneout_lab.regularizers import separated
+
         cell, regularizer = separated(LSTM(), self.regularizer)
         if regularizer is not self.regularizer:
             object.__setattr__(self, "regularizer", regularizer)
@@ -124,9 +125,19 @@ class Hypothesis(Frozen):
     reason: str = ""
 
 
-class Tuning(Frozen):
-    """Every arm with a search space gets the same budget, on seeds that no comparison uses afterwards."""
+class Tuning(Growing):
+    """Every arm with a search space gets the same budget, on seeds that no comparison uses afterwards.
+
+    Args:
+        trials: settings tried for each arm.
+        seeds: runs for each setting; the mean of their scores is what is to be best.
+        at_once: settings asked for before the next are chosen.
+        metric: what is to be best, of a study with a training function: one of its metrics. A built-in task has its validation score.
+    """
 
     trials: int = Field(16, ge=1, description="settings tried for each arm")
     seeds: int = Field(2, ge=1, description="runs for each setting; the mean of their scores is what is to be best")
     at_once: int = Field(8, ge=1, description="settings asked for before the next are chosen")
+    metric: str = Field("", description="the metric that is to be best, of a study with a training function")
+
+    later: ClassVar[tuple[str, ...]] = ("metric",)

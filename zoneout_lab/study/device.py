@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-
-import torch
+import sys
 
 from zoneout_lab.errors import UsageError
 from zoneout_lab.report.text import count
@@ -14,7 +13,8 @@ def give_back_memory(error: Exception) -> None:
     """Let go of what an error's traceback holds: the model that did not fit."""
     error.__traceback__ = error.__context__ = error.__cause__ = None
     gc.collect()
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
@@ -22,6 +22,8 @@ def device_memory(device: str) -> int | None:
     """Bytes of a GPU's memory that batches may use; None on a CPU."""
     if not device.startswith("cuda"):
         return None
+    import torch
+
     free, _ = torch.cuda.mem_get_info(torch.device(device))
     return int(free * 0.8)
 
@@ -43,6 +45,10 @@ def why_missing(device: str) -> str | None:
     >>> why_missing("cpu") is None
     True
     """
+    if device == "cpu":
+        return None
+    import torch
+
     try:
         named = torch.device(device)
     except RuntimeError as error:

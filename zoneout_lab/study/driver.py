@@ -9,27 +9,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from zoneout_lab import interrupts
+from zoneout_lab.engines import Checkpoints, Outcome, Progress, train_batches
+from zoneout_lab.engines.memory import out_of_memory
 from zoneout_lab.errors import LabError, told
+from zoneout_lab.frozen import AnyRun
 from zoneout_lab.memory import memory_available
-from zoneout_lab.ops.cells import as_cell
-from zoneout_lab.ops.engine import describe
 from zoneout_lab.report.text import count
-from zoneout_lab.settings import Run
 from zoneout_lab.study import provenance
 from zoneout_lab.study.adopted import adopt
-from zoneout_lab.study.batching import batches, bytes_per_replica, largest_batch, path_of
 from zoneout_lab.study.device import device_memory, give_back_memory
+from zoneout_lab.study.means import Means
 from zoneout_lab.study.mirroring import Mirrors
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store
 from zoneout_lab.study.takeover import Siblings, from_where, take_over
-from zoneout_lab.tasks import Task
-from zoneout_lab.tasks.base import Data
-from zoneout_lab.training import Checkpoints, Outcome, Progress, train_batches
-from zoneout_lab.training.memory import out_of_memory
 
 if TYPE_CHECKING:
-    from zoneout_lab.training.cluster import OnCluster
+    from zoneout_lab.engines.cluster import OnCluster
 
 
 @dataclass
@@ -49,8 +45,7 @@ class Driver:
 
     study: Study
     store: Store
-    task: Task
-    data: Data
+    means: Means
     device: str
     watcher: Watcher
     mirrors: Mirrors
@@ -63,17 +58,17 @@ class Driver:
     failed: list[str] = field(default_factory=list)
     taken: dict[str, str] = field(default_factory=dict)  # run id → name of the folder it was taken over from
 
-    def train_missing(self, runs: Iterable[Run], phase: str) -> None:
+    def train_missing(self, runs: Iterable[AnyRun], phase: str) -> None:
         """Train the runs whose files are missing and in no sibling, in batches, and write each batch's files as it ends."""
         runs = list(runs)
         missing = [run for run in runs if not self.store.has(run)]
-        taken = take_over(self.store, missing, self.siblings, self.study.score.name, phase=phase) if missing else {}
+        taken = take_over(self.store, missing, self.siblings, self.study.objective, phase=phase) if missing else {}
         if taken:
             self.taken.update(taken)
             self.watcher.say(f"{from_where(taken, len(runs))}.")
         missing = [run for run in missing if run.id not in taken]
         self.store.forget(missing)
-        adopted = adopt(self.store, missing, self.study.score.name, self.watcher.warn, phase=phase)
+        adopted = adopt(self.store, missing, self.study.objective, self.watcher.warn, phase=phase)
         if adopted:
             self.trained += len(adopted)
             self.sweep()
@@ -90,10 +85,8 @@ class Driver:
         resumed = self._saved(missing)
         saved = {run.id for batch in resumed for run in batch}
         workers, memory = self._workers_and_memory()
-        work = resumed + batches(
+        work = resumed + self.means.batches(
             [run for run in missing if run.id not in saved],
-            self.data.train.steps,
-            reads=self.data.train.reads or 1,
             workers=workers,
             memory=memory,
             device=self.device,
@@ -110,18 +103,19 @@ class Driver:
         at_once = cluster.most or len(cluster.workers.ready)
         return at_once, cluster.workers.memory() * at_once
 
-    def _saved(self, missing: Sequence[Run]) -> list[list[Run]]:
+    def _saved(self, missing: Sequence[AnyRun]) -> list[list[AnyRun]]:
         """The missing runs that have checkpoints, as they were batched: each goes on from the one that is furthest."""
         left = {run.id: run for run in missing}
         found = [
-            [left.pop(each) for each in saved.runs if each in left] for saved in self.checkpoints.usable(self.device)
+            [left.pop(each) for each in saved.runs if each in left]
+            for saved in self.means.trainer.usable(self.checkpoints, self.device)
         ]
         found = [batch for batch in found if batch]
         if found:
             self.watcher.say(f"{count(sum(map(len, found)), 'run')} go on from a checkpoint.")
         return found
 
-    def _train(self, work: list[list[Run]], phase: str) -> None:
+    def _train(self, work: list[list[AnyRun]], phase: str) -> None:
         """Train batches and write each one's files as it ends; one that does not fit the memory is halved, one that fails is
         trained again arm by arm, and what fails then is reported."""
         sizes = [len(batch) for batch in work]
@@ -135,8 +129,7 @@ class Driver:
 
         finished = train_batches(
             work,
-            self.task,
-            self.data,
+            self.means.trainer,
             device=self.device,
             workers=self.workers,
             report=report,
@@ -144,7 +137,7 @@ class Driver:
             warn=self.watcher.warn,
             engine=self.cluster and self.cluster(),
         )
-        again: list[list[Run]] = []
+        again: list[list[AnyRun]] = []
         # closed here and now, whatever ends the loop: Python would wait at exit for workers that still train
         with closing(finished):  # type: ignore[type-var]  # a generator
             for number, result in finished:
@@ -175,7 +168,7 @@ class Driver:
     def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
         record = self._record(outcomes)
         for outcome in outcomes:
-            self.store.add(outcome, self.study.score, record, phase=phase)
+            self.store.add(outcome, self.study.objective, record, phase=phase)
             self._tell(outcome.run)
             self.trained += 1
         self.sweep()
@@ -200,40 +193,37 @@ class Driver:
                 f"Not measured {when}: {', '.join(names)}: {' '.join(error.split()).rstrip('.')}. What was trained is kept, and this measurement is missing."
             )
 
-    def _tell(self, run: Run) -> None:
+    def _tell(self, run: AnyRun) -> None:
         entry = self.store.entry(run)
         self.mirrors.end(run, entry["score"], {key: entry[key] for key in ("phase", "file", "sha256", "status")})
 
-    def _fail(self, batch: Sequence[Run], error: Exception, phase: str) -> None:
+    def _fail(self, batch: Sequence[AnyRun], error: Exception, phase: str) -> None:
         names = [f"{run.arm} seed {run.seed}" for run in batch]
         fits = f" {self._would_fit(batch[0])}" if out_of_memory(error) else ""
-        self.watcher.warn(f"Failed: {', '.join(names)}: {told(error)}{fits}")
+        trace = getattr(error, "trace", "")
+        kept = [self.store.keep_failure(run, trace) for run in batch] if trace else []
+        where = f" Traceback: {kept[0]}" if kept else ""
+        self.watcher.warn(
+            f"Failed: {', '.join(names)}: {told(error)}{fits}{'.' * (not told(error).endswith('.')) if where else ''}{where}"
+        )
         self.failed += names
         for run in batch:
             self.mirrors.end(run, None, {"status": "failed", "phase": phase})
 
-    def _would_fit(self, run: Run) -> str:
+    def _would_fit(self, run: AnyRun) -> str:
         """What to do about a run that does not fit the memory by itself."""
         free = self.cluster().workers.memory() if self.cluster else device_memory(self.device)
-        free = free or memory_available()
-        steps, reads = self.data.train.steps, self.data.train.reads or 1
-        needed = bytes_per_replica(run, steps, self.device, reads=reads)
-        most = largest_batch(run, steps, free // 2, self.device, reads=reads)
-        advice = f"--set training.batch={most} would" if most else "A model of fewer hidden units or layers may"
-        return (
-            f"This run alone does not fit the memory: it takes about {needed / 2**30:.1f} GiB of "
-            f"{free / 2**30:.1f} GiB that are free. {advice} fit."
-        )
+        return self.means.would_fit(run, free or memory_available(), self.device)
 
     def _record(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         run, there = outcomes[0].run, outcomes[0].origin
-        here = {} if there else {"engine": describe(as_cell(run.setting.model.cell), self.device.partition(":")[0])}
-        slow = {} if path_of(run) == "fast" else {"engine": "reference"}
+        here = {} if "engine" in there else self.means.trainer.about(run, self.device)
         finished = datetime.now(UTC).isoformat(timespec="seconds")
-        return {**self.origin, **here, **there, **slow, "replicas": len(outcomes), "finished": finished}
+        record = {"replicas": len(outcomes), "finished": finished}
+        return {**self.origin, **here, **there, **self.means.record(run), **record}
 
 
-def origin(data: Data, device: str, workers: int) -> dict[str, Any]:
+def origin(means: Means, device: str, workers: int) -> dict[str, Any]:
     """Where every run of this driver comes from; read once, so that a later commit is not recorded by mistake.
 
     ``workers`` are those of this machine; with none, the machine is left out, since others train.
@@ -243,9 +233,9 @@ def origin(data: Data, device: str, workers: int) -> dict[str, Any]:
         "versions": provenance.versions(),
         **machine,
         "git": provenance.git_commit(),
-        "data": {"digest": data.digest, "notes": list(data.notes)},
+        "data": {"digest": means.digest, "notes": list(means.notes)},
     }
 
 
-def _by_arm(batch: Sequence[Run]) -> list[list[Run]]:
+def _by_arm(batch: Sequence[AnyRun]) -> list[list[AnyRun]]:
     return [[run for run in batch if run.arm == arm] for arm in dict.fromkeys(run.arm for run in batch)]

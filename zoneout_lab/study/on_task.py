@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from zoneout_lab.frozen import Frozen
-from zoneout_lab.study.declared import Change
-from zoneout_lab.tasks import TASKS, Task, options_of, task_class, task_name
-
-
-def _task(value: Any) -> Any:
-    """A user's own task is kept as its class, which says where it comes from; a built-in one by its name."""
-    if isinstance(value, str):
-        return task_class(value) if ":" in value else value
-    return task_name(task_class(value)) if value in TASKS.values() else task_class(value)
-
-
-TaskField = Annotated[str | type[Task], BeforeValidator(_task), PlainSerializer(task_name, return_type=str)]
+from zoneout_lab.study.part_fields import Change, TaskField
 
 
 def with_options(values: Any) -> Any:
     """Fields of a study (or of one of its tasks) in which a task that is a value is its class, and its fields are changes of the setting's options."""
     task = values.get("task") if isinstance(values, Mapping) else None
+    if task is None or isinstance(task, str | type):
+        return values
+    from zoneout_lab.tasks import Task, options_of
+
     if not isinstance(task, Task):
         return values
     options = {f"options.{name}": value for name, value in options_of(task).items()}
@@ -53,7 +46,16 @@ class OnTask(Frozen):
     @property
     def label(self) -> str:
         """What the task is called."""
-        return task_name(self.task)
+        return label_of(self.task)
+
+
+def label_of(task: Any) -> str:
+    """What a task, given by name or as a class, is called."""
+    if isinstance(task, str):
+        return task
+    from zoneout_lab.tasks import task_name
+
+    return task_name(task)
 
 
 def _on_task(value: Any) -> Any:
@@ -70,4 +72,4 @@ def with_first(values: Any) -> Any:
         return values
     first = _on_task(tasks[0])
     task = first.task if isinstance(first, OnTask) else first.get("task")
-    return {**values, "task": type(task) if isinstance(task, Task) else task}
+    return {**values, "task": task if task is None or isinstance(task, str | type) else type(task)}

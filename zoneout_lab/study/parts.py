@@ -21,7 +21,7 @@ from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json, trained_for
 from zoneout_lab.settings import Run
 from zoneout_lab.study.declared import Arm
-from zoneout_lab.study.spec import Study
+from zoneout_lab.study.of_task import TaskStudy
 from zoneout_lab.study.varied import check_varied
 from zoneout_lab.tasks import TASKS, Task
 from zoneout_lab.tasks.base import Data, Examples, kind_of
@@ -40,7 +40,7 @@ _REPLICAS = 2
 _ROUNDING = 1e-4
 
 
-def check_parts(study: Study, task: Task, data: Data) -> list[str]:
+def check_parts(study: TaskStudy, task: Task, data: Data) -> list[str]:
     """Raise where a run of the study could not begin; return warnings.
 
     Args:
@@ -80,7 +80,7 @@ def check_parts(study: Study, task: Task, data: Data) -> list[str]:
     return cautions + _only_nan(found)
 
 
-def _check_score(study: Study, data: Data) -> None:
+def _check_score(study: TaskStudy, data: Data) -> None:
     """The metrics that hypotheses name have to exist for data of the task's kind."""
     score = study.score
     made = names_over(score, kind_of(data.test))
@@ -118,7 +118,7 @@ def _try_score(score: Score, model: SequenceModel, run: Run, data: Data) -> None
 
 
 def _try_measures(
-    study: Study, run: Run, model: SequenceModel, data: Data, known: dict[tuple[str, str, str], list[xr.Dataset]]
+    study: TaskStudy, run: Run, model: SequenceModel, data: Data, known: dict[tuple[str, str, str], list[xr.Dataset]]
 ) -> Found:
     """What every measure finds on two examples, whole sequences of them.
 
@@ -154,7 +154,7 @@ def _compare_measured(beside: xr.Dataset, by_itself: Sequence[xr.Dataset], kind:
             )
 
 
-def _check_found(study: Study, arm: Arm, found: Found) -> None:
+def _check_found(study: TaskStudy, arm: Arm, found: Found) -> None:
     """A scalar that a hypothesis is about has to be there in the arms that it compares."""
     for hypothesis in study.hypotheses:
         of = [measure for measure in study.measures if hypothesis.metric in measure.names() and measure.kind in found]

@@ -11,24 +11,23 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from zoneout_lab import schema
+from zoneout_lab.engines import Checkpoints, default_workers
+from zoneout_lab.engines.kept import EVERY
 from zoneout_lab.errors import UsageError
 from zoneout_lab.study import provenance
 from zoneout_lab.study.cluster_connection import check_scheduler, on_cluster
 from zoneout_lab.study.databases import TRACKING_VARIABLE
-from zoneout_lab.study.design import check_metrics, refuse_unless_forced
+from zoneout_lab.study.design import refuse_unless_forced
 from zoneout_lab.study.device import check_device, why_missing
 from zoneout_lab.study.driver import Driver, Watcher, origin
 from zoneout_lab.study.looks import keep_earlier_looks, train_by_looks
+from zoneout_lab.study.means import means_of
 from zoneout_lab.study.mirror import INSTALL, Mirror, check_named, mlflow_mirror, optuna_mirror
 from zoneout_lab.study.mirroring import Mirrors
-from zoneout_lab.study.parts import check_parts
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.store import Store, only_driver, sweep
 from zoneout_lab.study.takeover import Siblings
 from zoneout_lab.study.tuning import tune
-from zoneout_lab.tasks import load_task, make_task
-from zoneout_lab.training import Checkpoints, default_workers
-from zoneout_lab.training.checkpoint import EVERY
 
 
 @dataclass
@@ -106,41 +105,40 @@ def run_study(
             check_scheduler(scheduler)
             why_missing(device)
             cluster = cache(
-                lambda: stack.enter_context(on_cluster(scheduler, device, workers, watcher.warn, watcher.say))
+                lambda: stack.enter_context(
+                    on_cluster(scheduler, device, workers, means.trainer.computed_by, watcher.warn, watcher.say)
+                )
             )
         here = 0 if cluster else workers or default_workers(device)
         study.runs(1)  # an arm that cannot be asked for its masks is refused before anything is made
-        check_metrics(study)
         problem = refuse_unless_forced(whole or study, force=force)
         mlflow = _check_mirrors(out, storage, tracking, watcher)
-        task = make_task(study.task, study.setting().options)
-        loaded = load_task(task, data)
+        means = means_of(study, data)
         if not (out / study.id / "MANIFEST.json").exists():
-            for warning in check_parts(study, task, loaded):
+            for warning in means.check():
                 watcher.warn(warning)
         with only_driver(out, study, watcher.warn):
             store = Store.open(
                 out,
                 study,
-                data=loaded.digest,
+                data=means.digest,
                 declared=(declared or study).resolved(),
                 overrides=[*overrides, *([f"forced: {problem}"] if problem else [])],
                 command=command or provenance.command(study.name, []),
             )
             stack.enter_context(store.kept())
             mirrors = Mirrors(store.folder, optuna_mirror(out, storage), mlflow, watcher.warn)
-            mirrors.begin({arm.name: arm.search or {} for arm in study.arms}, study.score.better)
+            mirrors.begin({arm.name: arm.search or {} for arm in study.arms}, study.objective.better)
             driver = Driver(
                 study=study,
                 store=store,
-                task=task,
-                data=loaded,
+                means=means,
                 device=device,
                 workers=here,
                 watcher=watcher,
                 mirrors=mirrors,
-                origin=origin(loaded, device, here),
-                siblings=Siblings(out, study.id, loaded.digest, watcher.warn),
+                origin=origin(means, device, here),
+                siblings=Siblings(out, study.id, means.digest, watcher.warn),
                 checkpoints=Checkpoints(store.folder / "checkpoints", checkpoint_every),
                 cluster=cluster,
             )

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from zoneout_lab.study.design import check_metrics, refuse_unless_forced
+from zoneout_lab.study.design import refuse_unless_forced
 from zoneout_lab.study.driver import Watcher
+from zoneout_lab.study.means import means_of
 from zoneout_lab.study.run import Summary, run_study
 from zoneout_lab.study.several import Part, page_of, parts_of_study
 from zoneout_lab.study.spec import Study
-from zoneout_lab.tasks import load_task, make_task
 
 
 def run_tasks(
@@ -47,8 +47,7 @@ def run_tasks(
         refuse_unless_forced(study, force=force)
         for part in parts:
             with part.study.code.in_use():
-                check_metrics(part.study.resolved())
-                load_task(make_task(part.study.task, part.study.setting().options), data)
+                means_of(part.study.resolved(), data)
     summaries = []
     for part in parts:
         with watch(part.study) as watcher:

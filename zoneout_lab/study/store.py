@@ -27,13 +27,12 @@ from filelock import FileLock, Timeout
 
 from zoneout_lab import manifest as manifests
 from zoneout_lab import schema
+from zoneout_lab.engines import Outcome
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError
-from zoneout_lab.metrics import Score
+from zoneout_lab.frozen import AnyRun
 from zoneout_lab.parts import Code
-from zoneout_lab.settings import Run
+from zoneout_lab.study.objective import Objective
 from zoneout_lab.study.spec import Study
-from zoneout_lab.tasks import task_class
-from zoneout_lab.training import Outcome
 
 CONFIRM, TUNE = "confirm", "tune"
 Warn = Callable[[str], None]
@@ -100,7 +99,7 @@ class Store:
                 "data": data,
                 "declared": declared.to_json(),
                 "overrides": list(overrides),
-                "paper": _paper_setting(study),
+                "paper": study.paper_setting,
                 "command": command,
                 "runs": {},
             },
@@ -165,7 +164,7 @@ class Store:
         if self._lags:
             self.save()
 
-    def forget(self, runs: Iterable[Run]) -> None:
+    def forget(self, runs: Iterable[AnyRun]) -> None:
         """Take runs whose files are gone out of the manifest, so that files they are given later are not held against these lines."""
         gone = [run.id for run in runs if run.id in self.manifest["runs"]]
         for run_id in gone:
@@ -187,7 +186,7 @@ class Store:
             self.manifest["code"] = kept
             self.save()
 
-    def has(self, run: Run) -> bool:
+    def has(self, run: AnyRun) -> bool:
         """True where the run's file exists. Raises IntegrityError where it is not the file that was written."""
         entry = self.manifest["runs"].get(run.id)
         if entry is None or not (self.folder / entry["file"]).exists():
@@ -199,29 +198,39 @@ class Store:
             )
         return True
 
-    def entry(self, run: Run) -> dict[str, Any]:
+    def entry(self, run: AnyRun) -> dict[str, Any]:
         """The manifest's line for a run: file, sha256, arm, seed, phase, status, score; ``from``, where it was taken over, another folder."""
         return dict(self.manifest["runs"][run.id])
 
-    def score(self, run: Run) -> float | None:
-        """A finished run's best validation score; None where it diverged or has no file."""
+    def score(self, run: AnyRun) -> float | None:
+        """What Optuna is told of a finished run, such as its best validation score; None where it diverged or has no file."""
         entry = self.manifest["runs"].get(run.id, {})
         return float(entry["score"]) if entry.get("status") == "finished" else None
 
-    def file_of(self, run: Run, phase: str) -> str:
+    def file_of(self, run: AnyRun, phase: str) -> str:
         """Where a run's file lies in the folder."""
         return f"runs/{'tune-' if phase == TUNE else ''}{run.arm}-s{run.seed:03d}-{run.id[:8]}.nc"
 
-    def add(self, outcome: Outcome, score: Score, provenance: Mapping[str, Any], *, phase: str = CONFIRM) -> None:
+    def keep_failure(self, run: AnyRun, trace: str) -> Path:
+        """Keep the traceback of a run that failed, until it succeeds; returns where."""
+        path = self._failure(run)
+        schema.write_bytes(path, trace.encode(errors="replace"))
+        return path
+
+    def _failure(self, run: AnyRun) -> Path:
+        return self.folder / f"failures/{run.arm}-s{run.seed:03d}-{run.id[:8]}.txt"
+
+    def add(
+        self, outcome: Outcome, objective: Objective, provenance: Mapping[str, Any], *, phase: str = CONFIRM
+    ) -> None:
         """Write a run's file, then its line in the manifest: at once where that is quick, else with those of the next runs.
 
         Writing all lines takes longer the more there are, and is to take half a percent of the time. To be called in :meth:`settled`.
         """
         run = outcome.run
-        groups = groups_of(outcome, {**provenance, "score": score.to_json()})
+        groups = groups_of(outcome, provenance)
         file = self.file_of(run, phase)
         sha256 = schema.write_tree(groups, self.folder / file)
-        best = outcome.best_epoch
         self.manifest["runs"][run.id] = {
             "file": file,
             "sha256": sha256,
@@ -229,23 +238,19 @@ class Store:
             "seed": run.seed,
             "phase": phase,
             "status": outcome.status,
-            "score": None if best is None else outcome.by_epoch[f"valid_{score.name}"][best - 1],
+            "score": objective.of(outcome),
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         self._lags = True
+        with suppress(OSError):  # there is none, as a rule
+            self._failure(run).unlink()
+            self._failure(run).parent.rmdir()
         self.save_if_due()
 
     def save_if_due(self) -> None:
         """Write the manifest where it lacks lines and was not written for two hundred times as long as that takes, or two minutes."""
         if self._lags and time.monotonic() - self._saved > min(_RARER * self._took, _LONGEST):
             self.save()
-
-
-def _paper_setting(study: Study) -> dict[str, Any] | None:
-    """The paper's setting of the task, with the study's own changes; None where there is none or it is this one."""
-    if study.preset == "paper" or "paper" not in task_class(study.task).settings:
-        return None
-    return study.model_copy(update={"preset": "paper"}).setting().model_dump(mode="json")
 
 
 def groups_of(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
@@ -262,6 +267,7 @@ def groups_of(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
         seed=run.seed,
         status=outcome.status,
         by_epoch=outcome.by_epoch,
+        epochs=outcome.epochs,
         at_best=outcome.at_best,
         best_epoch=outcome.best_epoch,
         measured=outcome.measured,

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, told
-from zoneout_lab.settings import Run
+from zoneout_lab.frozen import AnyRun
+from zoneout_lab.netcdf import Group
+from zoneout_lab.study.objective import Objective
 from zoneout_lab.study.store import Store, read_manifest
 
 Warn = Callable[[str], None]
@@ -91,7 +91,9 @@ class Siblings:
             )
 
 
-def take_over(store: Store, runs: Iterable[Run], siblings: Siblings, score: str, *, phase: str) -> dict[str, str]:
+def take_over(
+    store: Store, runs: Iterable[AnyRun], siblings: Siblings, objective: Objective, *, phase: str
+) -> dict[str, str]:
     """Take over the runs that a sibling has: run id → name of the folder that it is from.
 
     A file is linked where the file system can, else copied, and has its own name only once it is checked. The manifest's line says
@@ -100,7 +102,7 @@ def take_over(store: Store, runs: Iterable[Run], siblings: Siblings, score: str,
     Args:
         store: the study's folder, which lacks these runs.
         siblings: where to look.
-        score: name of the task's score, such as ``error``.
+        objective: what the manifest has of a run.
         phase: of the study that the runs belong to.
     """
     taken: dict[str, str] = {}
@@ -108,7 +110,7 @@ def take_over(store: Store, runs: Iterable[Run], siblings: Siblings, score: str,
         for run in runs:
             for folder, entry in siblings.holding(run.id):
                 try:
-                    found = _take(store, run, folder / entry["file"], str(entry["sha256"]), score, phase)
+                    found = _take(store, run, folder / entry["file"], str(entry["sha256"]), objective, phase)
                 except IntegrityError as error:
                     siblings.damaged(folder, str(error))
                     continue
@@ -128,7 +130,7 @@ def found(runs: Iterable[str], siblings: Siblings) -> dict[str, str]:
     return {run_id: there[0].name for run_id, there in first if there is not None}
 
 
-def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: str) -> dict[str, Any]:
+def _take(store: Store, run: AnyRun, file: Path, sha256: str, objective: Objective, phase: str) -> dict[str, Any]:
     """Have a sibling's file in the study's folder, and return what its manifest says of it.
 
     Raises IntegrityError where the file is not of this run, or changed while it was read.
@@ -142,8 +144,7 @@ def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: st
             os.link(file.resolve(), part)  # a link to a symbolic link would lead out of this folder
         except OSError:  # another file system, or one without links; or a leftover is in the way
             schema.write_bytes(part, file.read_bytes())
-        tree = schema.read_tree(part, sha256)
-        found = about(tree, run, score)
+        found = about(schema.read_groups(part, sha256), run, objective)
         part.replace(target)
     except (OSError, InputRefusedError) as error:
         raise IntegrityError(f"{file.name} can be neither linked nor copied ({error}).") from error
@@ -153,17 +154,17 @@ def _take(store: Store, run: Run, file: Path, sha256: str, score: str, phase: st
     return {"file": name, "sha256": sha256, "arm": run.arm, "seed": run.seed, "phase": phase} | found
 
 
-def about(tree: xr.DataTree, run: Run, score: str) -> dict[str, Any]:
-    """A run's status and best validation score, read off its file. Raises IntegrityError where it is another run's, or says neither."""
-    spec = schema.provenance(tree, "spec") if "provenance" in tree.children else None
-    said = {key: tree.attrs.get(key) for key in ("kind", "run_id", "arm", "seed")}
+def about(groups: Mapping[str, Group], run: AnyRun, objective: Objective) -> dict[str, Any]:
+    """A run's status and value, read off its file. Raises IntegrityError where it is another run's, or says neither."""
+    root = groups["/"].attrs
+    spec = schema.decoded(groups["/provenance"].attrs, "spec") if "/provenance" in groups else None
+    said = {key: root.get(key) for key in ("kind", "run_id", "arm", "seed")}
     ours = {"kind": "run", "run_id": run.id, "arm": run.arm, "seed": run.seed}
     if spec != run.model_dump(mode="json") or said != ours:
         raise IntegrityError(f"what it calls run {run.id} is another one.")
     try:
-        metrics = tree["metrics"].to_dataset()
-        status, best = metrics["status"].item(), float(metrics["best_epoch"])
-        value = float(metrics[f"valid_{score}"].sel(epoch=int(best))) if math.isfinite(best) else None
+        metrics = groups["/metrics"].variables
+        status, value = metrics["status"][1].item(), objective.read(metrics)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"it does not say how run {run.id} ended ({told(error)}).") from error
     if status not in ("finished", "diverged") or (status == "finished" and (value is None or not math.isfinite(value))):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.settings import Run
-from zoneout_lab.study.declared import Arm
+from zoneout_lab.frozen import AnyRun
 from zoneout_lab.study.spec import Study, derive
 from zoneout_lab.study.store import TUNE
 
@@ -36,16 +34,20 @@ def tune(driver: Driver) -> Study:
         count = min(tuning.at_once, tuning.trials - first)
         asked = {
             arm.name: suggest(
-                arm.search,
+                cast(Any, arm.search),
                 finished[arm.name],
                 count,
                 derive(study.seed, first, f"sampler/{arm.name}"),
-                better=driver.study.score.better,
+                better=study.objective.better,
             )
             for arm in arms
         }
         trials = [
-            (arm, params, [study.run(_with(arm, params), seed, phase="tune/") for seed in range(tuning.seeds)])
+            (
+                arm,
+                params,
+                [study.run(study.with_params(arm, params), seed, phase="tune/") for seed in range(tuning.seeds)],
+            )
             for arm in arms
             for params in asked[arm.name]
         ]
@@ -53,9 +55,9 @@ def tune(driver: Driver) -> Study:
         for arm, params, runs in trials:
             # without a score, a run counts as the worst possible
             scores = [store.score(run) for run in runs]
-            mean = sum(driver.study.score.worst if score is None else score for score in scores) / len(scores)
+            mean = sum(study.objective.worst if score is None else score for score in scores) / len(scores)
             finished[arm.name].append((params, mean))
-    first_of = min if driver.study.score.better == "lower" else max
+    first_of = min if study.objective.better == "lower" else max
     best = {name: first_of(trials, key=lambda trial: trial[1]) for name, trials in finished.items()}
     for name, (_, score) in best.items():
         if not math.isfinite(score):
@@ -80,24 +82,21 @@ def tune(driver: Driver) -> Study:
 
 def chosen(study: Study, tuned: Mapping[str, Any] | None) -> Study:
     """The study with every searched arm at the setting that a finished search recorded as its best; as it is where there is no record."""
-    arms = tuple(_with(arm, tuned[arm.name]["best"]) if tuned and arm.name in tuned else arm for arm in study.arms)
+    arms = tuple(
+        study.with_params(arm, tuned[arm.name]["best"]) if tuned and arm.name in tuned else arm for arm in study.arms
+    )
     return study.model_copy(update={"arms": arms})
 
 
-def searched(study: Study, tuned: Mapping[str, Any] | None) -> list[Run]:
+def searched(study: Study, tuned: Mapping[str, Any] | None) -> list[AnyRun]:
     """The runs of the study's search: those that a finished one recorded, else as many of each arm as there will be, all at its own setting."""
     if study.tuning is None:
         return []
     none: list[dict[str, Any]] = [{"params": {}}] * study.tuning.trials
     return [
-        study.run(_with(arm, trial["params"]), seed, phase="tune/")
+        study.run(study.with_params(arm, trial["params"]), seed, phase="tune/")
         for arm in study.arms
         if arm.search
         for trial in (tuned[arm.name]["trials"] if tuned and arm.name in tuned else none)
         for seed in range(study.tuning.seeds)
     ]
-
-
-def _with(arm: Arm, params: Params) -> Arm:
-    regularizer = replace(arm.regularizer, **params)  # type: ignore[type-var]
-    return arm.model_copy(update={"regularizer": regularizer})

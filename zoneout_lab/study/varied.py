@@ -7,11 +7,11 @@ import numpy as np
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.regularizers import trained_for
 from zoneout_lab.study.declared import Arm
-from zoneout_lab.study.spec import Study
+from zoneout_lab.study.of_task import TaskStudy
 from zoneout_lab.tasks.base import Data
 
 
-def check_varied(study: Study, data: Data) -> None:
+def check_varied(study: TaskStudy, data: Data) -> None:
     """Raise InputRefusedError where all runs of an arm would be one and the same training.
 
     Initial weights always differ between seeds. Masks do where the regularizer draws any, or noise; the order of the data does where the
@@ -38,7 +38,7 @@ def _draws(arm: Arm) -> bool:
     return bool(made.sites()) or made.weight_noise > 0
 
 
-def _shuffled(study: Study, arm: Arm, data: Data) -> bool:
+def _shuffled(study: TaskStudy, arm: Arm, data: Data) -> bool:
     batch = study.setting(arm).training.batch
     one, other = (np.concatenate(data.train.epoch(np.random.default_rng(seed), batch), axis=None) for seed in (0, 1))
     return not np.array_equal(one, other)

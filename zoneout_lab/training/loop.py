@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import torch
 
 from zoneout_lab import interrupts
+from zoneout_lab.engines import Checkpoints, Outcome, Progress
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks import Task
 from zoneout_lab.tasks.base import Data
-from zoneout_lab.training.checkpoint import Checkpoints
-from zoneout_lab.training.outcome import Outcome
-from zoneout_lab.training.replicas import Progress, Replicas
+from zoneout_lab.training.checkpoint import keeper
+from zoneout_lab.training.replicas import Replicas
 from zoneout_lab.training.step import on_device
 
 
@@ -45,18 +45,18 @@ def train(
         raise ValueError("train() takes runs of one shape")
     with on_device(device):
         replicas = Replicas(runs, task, data, device)
-        keeper = checkpoints.keeper(replicas, warn) if checkpoints is not None else None
+        kept = keeper(checkpoints, replicas, warn) if checkpoints is not None else None
         try:
             while replicas.in_training:
                 for index in replicas.begin_epoch():
                     replicas.train(index)
                     report(replicas.progress)
-                    if keeper is not None:
-                        keeper.save_if_due()
+                    if kept is not None:
+                        kept.save_if_due()
                     interrupts.check()
                 replicas.end_epoch()
             return replicas.finish()
         except interrupts.Stopped:
-            if keeper is not None:
-                keeper.save()
+            if kept is not None:
+                kept.save()
             raise

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
 from zoneout_lab import interrupts
+from zoneout_lab.engines.outcome import Outcome
 from zoneout_lab.errors import InputRefusedError, LabError, TryAgainError, told
 from zoneout_lab.measures import Batch, Measure, group_of, refuse_other_labels, take
 from zoneout_lab.settings import Run
 from zoneout_lab.tasks.base import Split
 from zoneout_lab.training.losses import loss_by_replica
 from zoneout_lab.training.model import SequenceModel
-from zoneout_lab.training.outcome import Outcome
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,12 +40,13 @@ def measure_runs(
     Where a measure fails, or its labels differ from an earlier epoch's, the run is left without this measurement, and its outcome says
     why.
     """
-    batch = first_batch(split, outcomes[0].run.gradient_examples)
+    runs = [cast(Run, outcome.run) for outcome in outcomes]
+    batch = first_batch(split, runs[0].gradient_examples)
     kept = [wanted and outcome.status == "finished" for wanted, outcome in zip(which, outcomes, strict=True)]
     for measure in measures:
         interrupts.check()
         group = group_of(measure)
-        found = _found(measure, model, batch, [outcome.run for outcome in outcomes], kept)
+        found = _found(measure, model, batch, runs, kept)
         for outcome, keep, result in zip(outcomes, kept, found, strict=True):
             if not keep or result is None:
                 continue

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoneout_lab.engines.outcome import Outcome
 from zoneout_lab.settings import Run
 from zoneout_lab.training.optimizer import rate_at
-from zoneout_lab.training.outcome import Outcome
 from zoneout_lab.training.replicas import Replicas
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoneout_lab.engines import Outcome, Progress
 from zoneout_lab.measures import from_json as measure_from_json
 from zoneout_lab.metrics import as_score
 from zoneout_lab.regularizers import from_json, trained_for
@@ -22,19 +23,7 @@ from zoneout_lab.training.evaluate import evaluate, evaluate_selected
 from zoneout_lab.training.measured import measure_runs
 from zoneout_lab.training.model import SequenceModel
 from zoneout_lab.training.optimizer import rate_at
-from zoneout_lab.training.outcome import Outcome
 from zoneout_lab.training.step import Step, in_batches
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a batch of runs stands: updates done of all, epoch of all, and the median best score of its runs."""
-
-    done: int
-    total: int
-    epoch: int
-    epochs: int
-    score: float
 
 
 class Replicas:
@@ -90,7 +79,7 @@ class Replicas:
     @property
     def in_training(self) -> bool:
         """True until the last epoch is over, or no run is left that goes on."""
-        return self.epoch < self.training.epochs and any(outcome.active for outcome in self.outcomes)
+        return self.epoch < self.training.epochs and any(map(self._goes_on, self.outcomes))
 
     @property
     def progress(self) -> Progress:
@@ -124,12 +113,13 @@ class Replicas:
         data, samples = self.data, self._samples
         values |= _named("valid", evaluate(self.model, data.valid, score, samples=samples))
         values |= _named("train_eval", evaluate(self.model, data.train, score, first=_examples(data), samples=samples))
-        active = [outcome.active for outcome in self.outcomes]
+        active = list(map(self._goes_on, self.outcomes))
         if epoch in self.runs[0].gradient_epochs:
             measure_runs(self._measures, self.model, data.valid, self.outcomes, epoch, active)
         after = [self._after(outcome, r, values) if active[r] else outcome for r, outcome in enumerate(self.outcomes)]
         last = [
-            was and (epoch == training.epochs or not outcome.active) for was, outcome in zip(active, after, strict=True)
+            was and (epoch == training.epochs or not self._goes_on(outcome))
+            for was, outcome in zip(active, after, strict=True)
         ]
         if -1 in self.runs[0].gradient_epochs and any(last):
             measure_runs(self._measures, self.model, data.valid, after, epoch, last)
@@ -175,6 +165,15 @@ class Replicas:
             improved_epoch=epoch if improves else outcome.improved_epoch,
             best_epoch=epoch if improves or self.training.select == "last" else outcome.best_epoch,
         )
+
+    def _goes_on(self, outcome: Outcome) -> bool:
+        """True for a run that has not diverged, and is not out of patience."""
+        patience = self.training.patience
+        epochs = len(outcome.by_epoch.get("train_loss", ()))
+        waited = (
+            patience is not None and outcome.improved_epoch is not None and epochs - outcome.improved_epoch >= patience
+        )
+        return outcome.status == "finished" and not waited
 
     def _order_states(self) -> list[Mapping[str, Any]]:
         return [order.bit_generator.state for order in self.orders]

@@ -17,12 +17,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from zoneout_lab.engines.memory import out_of_memory
 from zoneout_lab.errors import InputRefusedError, told
 from zoneout_lab.ops import triton
 from zoneout_lab.settings import Training
 from zoneout_lab.tasks.base import Carried, Split
 from zoneout_lab.training.losses import loss_by_replica
-from zoneout_lab.training.memory import out_of_memory
 from zoneout_lab.training.model import SequenceModel, States
 from zoneout_lab.training.optimizer import clip_per_replica, clipped_step, make_optimizer, take_step
 

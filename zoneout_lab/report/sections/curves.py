@@ -13,13 +13,18 @@ from zoneout_lab.report.section import Section
 from zoneout_lab.results.numbers import number
 from zoneout_lab.results.scalars import described
 
+#: of somebody's own curves, as many as a page can show
+_MOST = 6
+
 
 def build(data: ReportData) -> Section | None:
     metrics = data.metrics
     if "epoch" not in metrics.dims or not metrics.sizes["epoch"]:
         return None
     score = data.score
-    names = [
+    # what a training function of somebody's own logs, in its order
+    own = [str(name) for name in metrics.data_vars if "epoch" in metrics[name].dims] if data.study.get("train") else []
+    names = own[:_MOST] or [
         name
         for name in (score, score and score.replace("valid_", "train_eval_"), "train_loss")
         if name is not None and name in metrics and "epoch" in metrics[name].dims

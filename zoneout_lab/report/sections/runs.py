@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from zoneout_lab.report.data import ReportData
-from zoneout_lab.report.quantity import quantity
+from zoneout_lab.report.quantity import Quantity, quantity
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import count, duration, legible, numbered
 from zoneout_lab.results.numbers import ABSENT, decimals, number
@@ -17,20 +17,18 @@ from zoneout_lab.results.numbers import ABSENT, decimals, number
 LONG = 12
 
 
+#: metrics of a study's own, as many as fit a table
+MOST = 3
+
+
 def build(data: ReportData) -> Section:
     metrics = data.metrics
-    score = data.score
-    test = _test_name(metrics, score)
     best = _by_run(metrics, "best_epoch")
-    chosen = _at_best(metrics, score, best)
-    tested = _by_run(metrics, test)
+    columns = _columns(data, best)
     seconds = (
         _by_run(data.tree["provenance"].to_dataset().load(), "seconds") if "provenance" in data.tree.children else {}
     )
-    about = [data.quantity(name) if name else quantity("", "") for name in (score, test)]
-    places = [
-        decimals(one.factor * v for v in values.values()) for one, values in zip(about, (chosen, tested), strict=True)
-    ]
+    places = [decimals(about.factor * v for v in values.values()) for _, about, values in columns]
 
     rows, arms = [], []
     for arm in data.arms:
@@ -41,8 +39,8 @@ def build(data: ReportData) -> Section:
                 "arm": arm,
                 "counts": [found[status] for status in ("finished", "diverged", "missing")],
                 "values": [
-                    _summary([one.factor * values.get(key, np.nan) for key in keys], digits)
-                    for one, values, digits in zip(about, (chosen, tested), places, strict=True)
+                    _summary([about.factor * values.get(key, np.nan) for key in keys], digits)
+                    for (_, about, values), digits in zip(columns, places, strict=True)
                 ],
                 "epoch": _median([best.get(key, np.nan) for key in keys]),
                 "seconds": duration(float(np.nansum([seconds.get(key, np.nan) for key in keys]))),
@@ -56,8 +54,8 @@ def build(data: ReportData) -> Section:
                     "status": data.status[key],
                     "epoch": number(best.get(key), 0),
                     "values": [
-                        ((value := values.get(key, np.nan)), number(one.factor * value, digits))
-                        for one, values, digits in zip(about, (chosen, tested), places, strict=True)
+                        ((value := values.get(key, np.nan)), number(about.factor * value, digits))
+                        for (_, about, values), digits in zip(columns, places, strict=True)
                     ],
                     "seconds": duration(seconds.get(key, np.nan)),
                 }
@@ -65,13 +63,32 @@ def build(data: ReportData) -> Section:
     values = {
         "rows": rows,
         "arms": arms,
-        "score": about[0].axis if score else "validation score",
-        "test": about[1].axis if test else "test score",
+        "heads": [head for head, _, _ in columns],
+        "selected": bool(best),
+        "timed": bool(seconds),
         "failures": _failures(data),
         "unmeasured": _unmeasured(data),
         "long": len(rows) > LONG,
     }
     return Section("runs", "Runs", "runs.html", values)
+
+
+def _columns(
+    data: ReportData, best: dict[tuple[str, int], float]
+) -> list[tuple[str, Quantity, dict[tuple[str, int], float]]]:
+    """What is shown of each run: heading, how it is shown, and its values. The study's own metrics where it describes them, else score and test score."""
+    metrics, score = data.metrics, data.score
+    if own := [
+        name for name in data.study.get("metrics") or () if name in metrics and "epoch" not in metrics[name].dims
+    ]:
+        shown = [(data.quantity(name), _by_run(metrics, name)) for name in own[:MOST]]
+        return [(about.axis, about, values) for about, values in shown]
+    test = _test_name(metrics, score)
+    about, tested = (data.quantity(name) if name else quantity("", "") for name in (score, test))
+    return [
+        (about.axis if score else "validation score", about, _at_best(metrics, score, best)),
+        (tested.axis if test else "test score", tested, _by_run(metrics, test)),
+    ]
 
 
 def _test_name(metrics: xr.Dataset, score: str | None) -> str | None:

@@ -20,12 +20,12 @@ from distributed import Future
 from distributed.scheduler import KilledWorker
 
 from zoneout_lab import interrupts
+from zoneout_lab.engines import cluster_task
+from zoneout_lab.engines.cluster_workers import Member, Workers
+from zoneout_lab.engines.engine import Batches, Result, Work
+from zoneout_lab.engines.failures import Deaths, given_up, named, to_be_sent
+from zoneout_lab.engines.outcome import Progress
 from zoneout_lab.parts.code import in_use
-from zoneout_lab.training import cluster_task
-from zoneout_lab.training.cluster_workers import Member, Workers
-from zoneout_lab.training.engine import Batches, Result, Work
-from zoneout_lab.training.failures import Deaths, given_up, named, to_be_sent
-from zoneout_lab.training.replicas import Progress
 
 _PATIENCE = 7.0  # seconds for workers to save what they train; the driver's own are few more
 _SAVING = 5.0  # seconds for a worker that is closed to save what it trained: for Dask it is gone before
@@ -141,13 +141,15 @@ class _Crew:
         work, batch = self.work, self.batches[number]
         job = cluster_task.Job(key, self.workers.topic, batch, in_use(), work.device, work.checkpoints)
         try:
-            if member.data is None or member.digest != work.data.digest:
+            if member.trainer is None or member.digest != work.trainer.digest:
                 # by way of the scheduler: workers may be on machines that this one cannot reach
-                member.data = self.workers.client.scatter(
-                    work.data, workers=[member.address], hash=False, direct=False, timeout=_TRANSFER
+                member.trainer = self.workers.client.scatter(
+                    work.trainer, workers=[member.address], hash=False, direct=False, timeout=_TRANSFER
                 )
-                member.digest = work.data.digest
-            member.job = self.workers.submit(member.address, partial(cluster_task.perform, job), member.data, key=key)
+                member.digest = work.trainer.digest
+            member.job = self.workers.submit(
+                member.address, partial(cluster_task.perform, job), member.trainer, key=key
+            )
         except (OSError, TimeoutError, KeyError, ValueError):  # it is lost, which is seen in a moment
             self.waiting.appendleft(number)
             self.workers.leave_out(member)

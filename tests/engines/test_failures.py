@@ -10,9 +10,9 @@ from types import ModuleType
 import pytest
 from tiny_tasks import make_run
 
+from zoneout_lab.engines import Checkpoints
+from zoneout_lab.engines.failures import Deaths, given_up, named, to_be_sent
 from zoneout_lab.parts import private
-from zoneout_lab.training import Checkpoints
-from zoneout_lab.training.failures import Deaths, given_up, named, to_be_sent
 
 RUNS = [make_run(seed) for seed in range(3)]
 BATCHES = [RUNS[:2], RUNS[2:]]

@@ -13,22 +13,15 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-import torch
 from distributed import Worker, get_worker
 
 from zoneout_lab import interrupts
-from zoneout_lab.ops.cells import as_cell
-from zoneout_lab.ops.engine import describe
+from zoneout_lab.engines.engine import Result, Trainer
+from zoneout_lab.engines.failures import to_be_sent
+from zoneout_lab.engines.kept import Checkpoints
+from zoneout_lab.engines.outcome import Progress
+from zoneout_lab.frozen import AnyRun
 from zoneout_lab.parts.code import Code
-from zoneout_lab.settings import Run
-from zoneout_lab.tasks import make_task
-from zoneout_lab.tasks.base import Data
-from zoneout_lab.training.checkpoint import Checkpoints, computed_by
-from zoneout_lab.training.engine import Result
-from zoneout_lab.training.failures import to_be_sent
-from zoneout_lab.training.loop import train
-from zoneout_lab.training.prepared import prepared_process
-from zoneout_lab.training.replicas import Progress
 
 #: seconds between two looks of the watching thread, and two reports of progress
 EVERY = 0.5
@@ -47,23 +40,25 @@ class Job:
         key: of its task on the cluster, unlike any other.
         topic: of the events that tell the driver what happens.
         batch, code: the runs, and the user's own files that they need.
-        device, checkpoints: as for :class:`~zoneout_lab.training.engine.Work`.
+        device, checkpoints: as for :class:`~zoneout_lab.engines.engine.Work`.
     """
 
     key: str
     topic: str
-    batch: Sequence[Run]
+    batch: Sequence[AnyRun]
     code: Code
     device: str
     checkpoints: Checkpoints | None
 
 
-def about(device: str, saying: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
+def about(
+    device: str, saying: Callable[[str], Mapping[str, Any]], computed_by: Callable[[str], Mapping[str, str]]
+) -> dict[str, Any]:
     """What a worker is: what computes there, to be compared with the driver's, and what ``saying`` says of the device there."""
-    return {"computed_by": computed_by(torch.device(device).type), **saying(device)}
+    return {"computed_by": computed_by(device), **saying(device)}
 
 
-def perform(job: Job, data: Data) -> Result | None:
+def perform(job: Job, trainer: Trainer) -> Result | None:
     """Train a batch here: its outcomes or the error that ended it; None where it was stopped, and saved."""
     worker, run = get_worker(), job.batch[0]
     checkpoints = job.checkpoints
@@ -75,19 +70,17 @@ def perform(job: Job, data: Data) -> Result | None:
             f"{worker.address} does not see {checkpoints.folder.parent}: what it trains is saved nowhere.",
         )
         checkpoints = None
-    with _watched(worker, job) as now, _turn, prepared_process(job.device), job.code.in_use():
+    with _watched(worker, job) as now, _turn, trainer.prepared(job.device), job.code.in_use():
         try:
-            outcomes = train(
+            outcomes = trainer.train(
                 job.batch,
-                make_task(run.task, run.setting.options),
-                data,
                 device=job.device,
                 report=now.append,
                 checkpoints=checkpoints,
                 warn=lambda text: _tell(worker, job, "warning", text),
             )
-            engine = describe(as_cell(run.setting.model.cell), torch.device(job.device).type)
-            return [replace(outcome, origin={"engine": engine}) for outcome in outcomes]
+            computed = dict(trainer.about(run, job.device))
+            return [replace(outcome, origin=computed) for outcome in outcomes]
         except interrupts.Stopped:
             return None
         except Exception as error:  # noqa: BLE001 - an error ends its batch and no other

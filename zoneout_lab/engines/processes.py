@@ -25,16 +25,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from zoneout_lab import interrupts
+from zoneout_lab.engines.engine import Batches, Result, Trainer, Work
+from zoneout_lab.engines.failures import Deaths, given_up, named, to_be_sent
+from zoneout_lab.engines.kept import Checkpoints
+from zoneout_lab.engines.outcome import Progress
+from zoneout_lab.frozen import AnyRun
 from zoneout_lab.parts.code import Code, in_use
-from zoneout_lab.settings import Run
-from zoneout_lab.tasks import Task, make_task
-from zoneout_lab.tasks.base import Data
-from zoneout_lab.training.checkpoint import Checkpoints
-from zoneout_lab.training.engine import Batches, Result, Work
-from zoneout_lab.training.failures import Deaths, given_up, named, to_be_sent
-from zoneout_lab.training.loop import train
-from zoneout_lab.training.prepared import prepare_process
-from zoneout_lab.training.replicas import Progress
 
 _PATIENCE = 7.0  # seconds for processes to save what they train; the driver's own are few more
 _REPORTS_EVERY = 0.05
@@ -84,12 +80,12 @@ class _Crew:
         if not self.waiting:
             return
         work = self.work
-        # a new process cannot import a user's class by its module's name: it makes the task from the run
-        task = None if ":" in self.batches[0][0].task else work.task
         # spawn: a forked torch may hang in its thread pools
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, task, work.data, in_use(), work.checkpoints), daemon=True)
+        mine = (theirs, work.trainer, work.device, in_use(), work.checkpoints)
+        # what somebody else wrote may start processes of its own, which one that is a daemon may not
+        process = context.Process(target=_work, args=mine, daemon=not work.trainer.apart)
         resource_tracker.ensure_running()  # or starting the first process would start it, and lift the block
         # a signal to the whole process group waits in a new process until that can deal with it
         before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
@@ -201,25 +197,25 @@ def _how(code: int) -> str:
     return f"ended with code {code}"
 
 
-def _work(pipe: Connection, task: Task | None, data: Data, code: Code, checkpoints: Checkpoints | None) -> None:
+def _work(pipe: Connection, trainer: Trainer, device: str, code: Code, checkpoints: Checkpoints | None) -> None:
     """What a process does: train the batches it is given, until there are none or it is told to stop."""
     interrupts.listen_quietly(interrupts.ask)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
-    jobs: queue.SimpleQueue[Sequence[Run] | None] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[Sequence[AnyRun] | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, jobs), daemon=True).start()
-    prepare_process()
+    trainer.prepare(device)
     code.use()
     pipe.send(("ready",))
     with suppress(interrupts.Stopped, BrokenPipeError):
         while (batch := jobs.get()) is not None:
-            pipe.send(("result", _trained(batch, pipe, task, data, checkpoints)))
+            pipe.send(("result", _trained(batch, pipe, trainer, device, checkpoints)))
     with suppress(Exception):
         sys.stdout.flush()  # what users' own code printed
     asked = interrupts.asked()
     os._exit(0 if asked is None else interrupts.exit_code(asked))  # threads and libraries have nothing left to do
 
 
-def _listen(pipe: Connection, jobs: queue.SimpleQueue[Sequence[Run] | None]) -> None:
+def _listen(pipe: Connection, jobs: queue.SimpleQueue[Sequence[AnyRun] | None]) -> None:
     while True:
         try:
             message = pipe.recv()
@@ -231,7 +227,7 @@ def _listen(pipe: Connection, jobs: queue.SimpleQueue[Sequence[Run] | None]) -> 
 
 
 def _trained(
-    batch: Sequence[Run], pipe: Connection, task: Task | None, data: Data, checkpoints: Checkpoints | None
+    batch: Sequence[AnyRun], pipe: Connection, trainer: Trainer, device: str, checkpoints: Checkpoints | None
 ) -> Result:
     told_at = 0.0
 
@@ -242,9 +238,12 @@ def _trained(
             pipe.send(("progress", progress))
 
     try:
-        task = task or make_task(batch[0].task, batch[0].setting.options)
-        return train(
-            batch, task, data, report=report, checkpoints=checkpoints, warn=lambda text: pipe.send(("warning", text))
+        return trainer.train(
+            batch,
+            device=device,
+            report=report,
+            checkpoints=checkpoints,
+            warn=lambda text: pipe.send(("warning", text)),
         )
     except Exception as error:  # noqa: BLE001 - an error ends its batch and no other
         return to_be_sent(error)

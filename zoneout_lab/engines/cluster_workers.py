@@ -18,10 +18,10 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from zoneout_lab import interrupts
+from zoneout_lab.engines import cluster_task
+from zoneout_lab.engines.cluster_silence import Silence
+from zoneout_lab.engines.kept import difference
 from zoneout_lab.errors import TryAgainError, told
-from zoneout_lab.training import cluster_task
-from zoneout_lab.training.checkpoint import computed_by, difference
-from zoneout_lab.training.cluster_silence import Silence
 
 #: what a worker says of itself: as ``describe`` of :class:`Workers` has it, and ``computed_by``
 About = Mapping[str, Any]
@@ -32,7 +32,7 @@ _ANSWER = 10.0  # seconds for the scheduler to answer
 
 @dataclass(eq=False)
 class Member:
-    """A worker process of the cluster: what it says of itself once it has, the data that it holds with their digest, and the batch
+    """A worker process of the cluster: what it says of itself once it has, the trainer that it holds with its digest, and the batch
     that it trains.
 
     ``directory`` tells it from another that takes its place at the same address.
@@ -44,7 +44,7 @@ class Member:
     hello: Future[About]
     about: About = field(default_factory=dict)
     takes_tasks: bool = True
-    data: Future[Any] | None = None
+    trainer: Future[Any] | None = None
     digest: str = ""
     number: int | None = None
     key: str = ""
@@ -72,6 +72,7 @@ class Workers:
         device: where they are to train. For ``cuda`` only those are asked that offer the resource ``GPU``.
         describe: called with the device on each worker, once. It returns ``missing``, why it cannot train there, or ``""``; ``memory``,
             bytes for what trains there at once on its host; and what else is of use, such as ``origin``, for the record of a run.
+        computed_by: what numbers depend on, of a device: called here and on each worker, and to be the same.
         warn: told of workers that cannot be used, and when there are none.
         say: told what is waited for, where nothing comes from any worker for a while.
     """
@@ -81,13 +82,14 @@ class Workers:
         client: Client,
         device: str,
         describe: Callable[[str], About],
+        computed_by: Callable[[str], Mapping[str, str]],
         warn: Callable[[str], None],
         say: Callable[[str], None],
     ) -> None:
         self.client, self.device, self.warn = client, device, warn
         self.members: dict[str, Member] = {}
         self.topic = f"zoneout-lab-{uuid.uuid4().hex}"
-        self._describe, self._unfit = describe, set[tuple[str, str]]()
+        self._describe, self._computed_by, self._unfit = describe, computed_by, set[tuple[str, str]]()
         self._events: deque[list[Any]] = deque()
         self._news = threading.Event()
         self._looked = 0.0
@@ -189,14 +191,16 @@ class Workers:
         if state["status"] != "running" or (self._on_gpu and not state["resources"].get("GPU")):
             return
         key = f"zoneout-lab-hello-{uuid.uuid4().hex}"
-        hello = self.submit(address, partial(cluster_task.about, self.device, self._describe), key=key)
+        hello = self.submit(
+            address, partial(cluster_task.about, self.device, self._describe, self._computed_by), key=key
+        )
         self.members[address] = Member(address, state["local_directory"], state["host"], hello)
 
     def _take_in(self, member: Member) -> None:
         """Take in a worker that has answered, or leave it out and say why."""
         try:
             about: About = member.hello.result(timeout=_ANSWER)
-            why = about["missing"] or _differs(about["computed_by"], self.device)
+            why = about["missing"] or _differs(about["computed_by"], self._computed_by(self.device), self.device)
         except Exception as error:  # noqa: BLE001 - whatever it cannot even say
             if member.hello.cancelled() or isinstance(error, KilledWorker | TimeoutError | OSError):
                 self.leave_out(member)  # it, or the connection, was lost meanwhile
@@ -233,13 +237,13 @@ def _gone(member: Member, found: Mapping[str, Any]) -> bool:
     return state is None or state["local_directory"] != member.directory
 
 
-def _differs(theirs: Mapping[str, str], device: str) -> str:
+def _differs(theirs: Mapping[str, str], ours: Mapping[str, str], device: str) -> str:
     """Why a worker's numbers may be others than this process's; empty where they are the same."""
-    here = dict(computed_by(device.partition(":")[0]))
+    here, theirs = dict(ours), dict(theirs)
     if device.startswith("cuda"):
         # a driver without a GPU may have torch's build for the CPU, and no path on a GPU
-        del here["recurrences"]
-        here["torch"], there = (each["torch"].partition("+")[0] for each in (here, theirs))
-        theirs = {**theirs, "torch": there}
+        here.pop("recurrences", None)
+        for each in (here, theirs):
+            each.update({"torch": each["torch"].partition("+")[0]} if "torch" in each else {})
     found = difference(theirs, here)
     return found and f"its numbers may be others, since it has {found}"

@@ -7,19 +7,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from zoneout_lab.tasks import Task
-from zoneout_lab.tasks.base import Data
-from zoneout_lab.training.checkpoint import Checkpoints
-from zoneout_lab.training.engine import Batches, Engine, Report, Result, Work
-from zoneout_lab.training.loop import train
-from zoneout_lab.training.prepared import prepared_process
-from zoneout_lab.training.processes import in_processes
+from zoneout_lab.engines.engine import Batches, Engine, Report, Result, Trainer, Work
+from zoneout_lab.engines.kept import Checkpoints
+from zoneout_lab.engines.processes import in_processes
 
 
 def train_batches(
     batches: Batches,
-    task: Task,
-    data: Data,
+    trainer: Trainer,
     *,
     device: str,
     workers: int,
@@ -32,29 +27,27 @@ def train_batches(
 
     Args:
         batches: of runs of one shape each.
-        workers: processes; with one, everything happens in this process, which is as it was once all is trained. More than one are for
-            the CPU.
-        task, data, device, checkpoints, report, warn: as for :class:`~zoneout_lab.training.engine.Work`.
-        engine: what trains instead of this machine, such as :class:`~zoneout_lab.training.cluster.OnCluster`.
+        workers: processes; with one, everything happens in this process, which is as it was once all is trained, unless the trainer is to be
+            apart. More than one are for the CPU.
+        trainer, device, checkpoints, report, warn: as for :class:`~zoneout_lab.engines.engine.Work`.
+        engine: what trains instead of this machine, such as :class:`~zoneout_lab.engines.cluster.OnCluster`.
     """
-    work = Work(task, data, device, checkpoints, report, warn)
+    work = Work(trainer, device, checkpoints, report, warn)
     if engine is not None:
         yield from engine(batches, work)
-    elif workers <= 1 or len(batches) <= 1:
+    elif not trainer.apart and (workers <= 1 or len(batches) <= 1):
         yield from in_this_process(batches, work)
     else:
-        yield from in_processes(batches, work, min(workers, len(batches)))
+        yield from in_processes(batches, work, max(1, min(workers, len(batches))))
 
 
 def in_this_process(batches: Batches, work: Work) -> Iterator[tuple[int, Result]]:
     """The engine that trains one batch after the other, here."""
-    with prepared_process(work.device):
+    with work.trainer.prepared(work.device):
         for number, batch in enumerate(batches):
             try:
-                outcomes: Result = train(
+                outcomes: Result = work.trainer.train(
                     batch,
-                    work.task,
-                    work.data,
                     device=work.device,
                     report=partial(work.report, number),
                     checkpoints=work.checkpoints,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 #: in the words of the CPU's allocator, of CUDA and Triton, and of cuBLAS, which have no exception of their own; the last where it cannot even begin
 _WORDS = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED")
 
@@ -19,4 +17,6 @@ def out_of_memory(error: Exception) -> bool:
     ... )
     (True, True, True, False)
     """
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in _WORDS)
+    # torch's own, which is known by its name: not everything that trains needs torch
+    named = any(each.__name__ == "OutOfMemoryError" for each in type(error).__mro__)
+    return named or isinstance(error, MemoryError) or any(word in str(error) for word in _WORDS)

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from zoneout_lab.engines.kept import Checkpoints
 from zoneout_lab.errors import told
+from zoneout_lab.frozen import AnyRun
 from zoneout_lab.parts.private import is_private
-from zoneout_lab.settings import Run
-from zoneout_lab.training.checkpoint import Checkpoints
 
 MOST_DEATHS = 3  # processes that one batch may take with it without coming any further
 
@@ -25,7 +25,7 @@ class Deaths:
         checkpoints: which say how far they have come; None: a batch never comes further.
     """
 
-    batches: Sequence[Sequence[Run]]
+    batches: Sequence[Sequence[AnyRun]]
     checkpoints: Checkpoints | None
     _counts: Counter[int] = field(default_factory=Counter)
     _saved: dict[int, int] = field(default_factory=dict)
@@ -48,7 +48,7 @@ def given_up(what: str, how: str, *, by_memory: bool) -> Exception:
     return MemoryError(f"{text}, as when memory runs out") if by_memory else RuntimeError(text)
 
 
-def named(batch: Sequence[Run]) -> str:
+def named(batch: Sequence[AnyRun]) -> str:
     """A batch in a sentence: its first run, and how many more."""
     return f"{batch[0].arm} seed {batch[0].seed}" + (f" and {len(batch) - 1} more" if len(batch) > 1 else "")
 

@@ -16,8 +16,10 @@ import torch
 from tiny_tasks import make_run
 
 from zoneout_lab import Arm, Study, Zoneout
+from zoneout_lab.engines import Checkpoints, default_workers, train_batches
 from zoneout_lab.tasks import make_task
-from zoneout_lab.training import Checkpoints, default_workers, prepared, train_batches, workers
+from zoneout_lab.training import TaskTrainer, prepared, trainer
+from zoneout_lab.training.checkpoint import usable
 from zoneout_lab.training.loop import train
 
 STUDY = Study(
@@ -40,7 +42,7 @@ def digits():
 
 
 def trained(batches, digits, count, report=lambda *_: None):
-    return dict(train_batches(batches, *digits, device="cpu", workers=count, report=report))
+    return dict(train_batches(batches, TaskTrainer(*digits), device="cpu", workers=count, report=report))
 
 
 def same(one, other):
@@ -76,7 +78,7 @@ def test_here_a_failure_costs_its_batch(digits, monkeypatch):
             raise RuntimeError("purple")
         return real(batch, *arguments, **options)
 
-    monkeypatch.setattr(workers, "train", fail_first)
+    monkeypatch.setattr(trainer, "train", fail_first)
     found = trained([RUNS[:2], RUNS[2:]], digits, 1)
     assert str(found[0]) == "purple"
     assert [outcome.run for outcome in found[1]] == RUNS[2:]
@@ -116,25 +118,26 @@ def test_who_stops_listening_leaves_no_process_and_a_checkpoint_of_each_batch(di
 
     checkpoints = Checkpoints(tmp_path)  # every five minutes, and when it is stopped
     results = train_batches(
-        [RUNS[1:2], *long], *digits, device="cpu", workers=2, report=report, checkpoints=checkpoints
+        [RUNS[1:2], *long], TaskTrainer(*digits), device="cpu", workers=2, report=report, checkpoints=checkpoints
     )
     with pytest.raises(ZeroDivisionError):
         list(results)
     assert not children() - before
-    assert {each.runs for each in checkpoints.usable("cpu")} == {(batch[0].id,) for batch in long}
+    assert {each.runs for each in usable(checkpoints, "cpu")} == {(batch[0].id,) for batch in long}
     assert all(each.update > 0 for each in checkpoints.saved())
 
 
 DRIVER = """
 import sys
 from zoneout_lab import Arm, Study
+from zoneout_lab.engines import train_batches
 from zoneout_lab.tasks import make_task
-from zoneout_lab.training import train_batches
+from zoneout_lab.training import TaskTrainer
 if __name__ == "__main__":
     study = Study(name="w", title="", question="", arms=[Arm(name="lstm")], baseline="lstm", seeds=2,
                   change={"model.hidden": 4, "training.epochs": 10**6, "training.batch": 256})
     task = make_task("digits")
-    for _ in train_batches([[run] for run in study.runs()], task, task.load(), device="cpu", workers=2,
+    for _ in train_batches([[run] for run in study.runs()], TaskTrainer(task, task.load()), device="cpu", workers=2,
                            report=lambda *_: print("busy", flush=True)):
         pass
 """

@@ -1,0 +1,114 @@
+"""Immutable values that JSON holds, what they are known by, and what every run is made of. Without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from zoneout_lab.checked import plain
+from zoneout_lab.errors import InputRefusedError
+
+# an infinite number is refused by the field or the task that it is for, which can say so in one sentence
+Option = int | Annotated[float, Field(allow_inf_nan=True)] | str | bool
+Value = Option | tuple[Option, ...]
+#: name of a parameter of a training function → its value, which is what JSON can hold: numbers, texts, truth values, None, and lists and
+#: mappings of these
+Params = dict[Annotated[str, Field(min_length=1, max_length=200)], JsonValue]
+
+
+class Frozen(BaseModel):
+    """An immutable value read from JSON as strictly as it was written: unknown fields are errors. Numbers are finite; they may be NumPy's or torch's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, values: Any) -> Any:
+        return plain(values)
+
+
+class Growing(Frozen):
+    """A value with fields that came later: they are left out of its JSON where they have their default, so that older values keep their hash."""
+
+    later: ClassVar[tuple[str, ...]]
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        return without_later(self, serialize(self), info)
+
+
+def without_later(value: Growing, out: dict[str, Any], info: SerializationInfo) -> dict[str, Any]:
+    """The JSON of a value without the fields that came later and have their default."""
+    if info.mode == "json":
+        for name in value.later:
+            if getattr(value, name) == type(value).model_fields[name].default:  # get_default() copies it each time
+                out.pop(name, None)
+    return out
+
+
+def check_value(name: str, value: Any) -> None:
+    """Refuse what is not a :data:`Value`, by its name. Raises InputRefusedError.
+
+    >>> check_value("options.path", b"book.txt")
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: options.path is b'book.txt'; it has to be a number, a string, true or false, or a tuple of these.
+    """
+    for each in value if isinstance(value, list | tuple) else (value,):
+        if not isinstance(each, int | float | str):
+            raise InputRefusedError(
+                f"{name} is {value!r}; it has to be a number, a string, true or false, or a tuple of these."
+            )
+
+
+class Seeds(Frozen):
+    """The three seeds of a run, varied separately: initial weights, order of the data, masks (or any other noise).
+
+    >>> Seeds(init=1, data=2, masks=3).noise
+    3
+    """
+
+    init: int
+    data: int
+    masks: int
+
+    @property
+    def noise(self) -> int:
+        """The seed of masks, by the name that other noise has."""
+        return self.masks
+
+
+class AnyRun(Growing):
+    """Everything a run is a function of: one arm × seed. Its :attr:`id` is the hash of it.
+
+    What trains it adds what it is trained with: :class:`~zoneout_lab.settings.Run`, or a run of somebody's own training function.
+    """
+
+    arm: str
+    seed: int
+    seeds: Seeds
+    code: dict[str, str] = Field({}, description="own files that it needs → digest of what they do")
+
+    later: ClassVar[tuple[str, ...]] = ("code",)
+
+    @property
+    def id(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the run as canonical JSON."""
+        return content_hash(self)
+
+
+def content_hash(value: BaseModel, length: int = 16) -> str:
+    """SHA-256 of a value as canonical JSON, shortened."""
+    text = json.dumps(value.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:length]

@@ -1,0 +1,255 @@
+"""What a training function is given: its run, and where it tells of curves, measurements and checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import io
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from zoneout_lab import interrupts
+from zoneout_lab.checked import plain, whole
+from zoneout_lab.engines import Progress, kept
+from zoneout_lab.engines.kept import Checkpoints
+from zoneout_lab.errors import InputRefusedError, told
+from zoneout_lab.frozen import Seeds
+from zoneout_lab.functions.recorded import check_dataset, group_named
+from zoneout_lab.functions.saved import packed, unpacked
+from zoneout_lab.functions.spec import FunctionRun
+from zoneout_lab.metrics import RESERVED
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Warn = Callable[[str], None]
+#: what a checkpoint has to be of to be gone on from; the function's own code is part of the run
+COMPUTED_BY = {"format": "1"}
+
+
+@dataclass
+class Running:
+    """A run of a training function, in progress: ``def train(run): ...`` is given one and returns its metrics.
+
+    ========== ==================================================================================================================
+    arm, seed  name of the arm, and number of the seed, from 0
+    params     the study's parameters with the arm's changes, as JSON gives them: tuples are lists
+    seeds      three seeds of 63 bits, ``seeds.init``, ``seeds.data`` and ``seeds.noise``: arms of one seed share what they do not vary.
+               Python's, NumPy's and torch's global generators are seeded with ``init`` before the function is called
+    device     ``cpu`` or ``cuda:0``
+    folder     a folder of this run's own, for files that are to be kept
+    restored   after an interruption, what was last given to :meth:`save`; else None
+    ========== ==================================================================================================================
+    """
+
+    arm: str
+    seed: int
+    params: dict[str, Any]
+    seeds: Seeds
+    device: str
+    restored: Any = None
+    _files: Path = field(default=Path(), repr=False)
+    _keeper: _Keeper | None = field(default=None, repr=False)
+    _report: Callable[[Progress], None] = field(default=lambda _: None, repr=False)
+    _curves: dict[int, dict[str, float]] = field(default_factory=dict, repr=False)
+    _recorded: dict[str, dict[int, xr.Dataset]] = field(default_factory=dict, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        self._files.mkdir(parents=True, exist_ok=True)
+        return self._files
+
+    def log(self, epoch: int, /, **values: Any) -> None:
+        """Add values to the run's curves at an epoch, or at whatever the function counts.
+
+        Args:
+            epoch: a whole number from 0. Again, it adds to what is there or replaces it.
+            values: name=number. A name that the study describes as a metric too is shown as that.
+
+        Raises InputRefusedError for what is no number, or a name that has another meaning. Where a signal has asked to stop, and nothing is
+        saved by :meth:`save`, the run stops here.
+        """
+        at = whole(epoch, "the epoch given to run.log", 0)
+        numbers = {name: number(value, name) for name, value in values.items()}
+        for name in numbers:
+            if name in RESERVED:
+                raise InputRefusedError(
+                    f"run.log({at}, {name}=…): {name} has another meaning in results; give it another name."
+                )
+        self._curves.setdefault(at, {}).update(numbers)
+        epochs = self.params.get("epochs")
+        total = epochs if isinstance(epochs, int) and not isinstance(epochs, bool) and epochs > 0 else 0
+        done = min(len(self._curves), total) if total else 0
+        self._report(Progress(done, max(1, total), len(self._curves), total or len(self._curves), float("inf")))
+        if self._keeper is None or not self._keeper.saves:
+            interrupts.check()
+
+    def save(self, state: Any) -> None:
+        """Have a checkpoint written, if the last one is long enough ago or the run is to stop. Cheap otherwise: call it after every epoch.
+
+        Args:
+            state: everything that the rest of the run depends on: numbers, texts, bytes, NumPy arrays and torch tensors, in lists, tuples and
+                mappings, such as a ``state_dict()``. Curves and what was recorded are saved with it.
+
+        Raises InputRefusedError for what cannot be saved.
+        """
+        if self._keeper is not None:
+            self._keeper.saves = True
+            if self._keeper.due or interrupts.asked() is not None:
+                self._keeper.save(packed({"state": state, "said": self._said()}))
+        interrupts.check()
+
+    def record(self, dataset: xr.Dataset, name: str = "", *, epoch: int | None = None) -> None:
+        """Record a measurement with the run: it is stacked along arms and seeds, and shown in the report.
+
+        A variable without dimensions is a number of the run, which hypotheses may be about by its name.
+
+        Args:
+            dataset: numbers with names; for example what :func:`~zoneout_lab.gradient_flow` returns.
+            name: what the measurement is called; by default ``gradients`` for gradient flow, ``dynamics`` for the growth of a perturbation, else
+                ``recorded``.
+            epoch: after how many epochs it was made; by default as many as :meth:`log` was told of.
+
+        Raises InputRefusedError for what cannot be stored, or does not fit what was recorded under the name before.
+        """
+        group = group_named(dataset, name)
+        at = max(1, len(self._curves)) if epoch is None else whole(epoch, "the epoch given to run.record", 0)
+        earlier = self._recorded.setdefault(group, {})
+        earlier[at] = check_dataset(dataset, group, next(iter(earlier.values()), None))
+
+    @property
+    def seconds_before(self) -> float:
+        """Wall time that was trained before an interruption."""
+        return self._keeper.before if self._keeper is not None else 0.0
+
+    def result(self) -> tuple[dict[str, list[float]], list[int], dict[str, dict[int, xr.Dataset]]]:
+        """Curves, their epochs, and measurements by group and epoch."""
+        epochs = sorted(self._curves)
+        names = list(dict.fromkeys(name for epoch in epochs for name in self._curves[epoch]))
+        nan = float("nan")
+        return {name: [self._curves[at].get(name, nan) for at in epochs] for name in names}, epochs, self._recorded
+
+    def _said(self) -> dict[str, Any]:
+        return {
+            "curves": self._curves,
+            "recorded": {
+                group: {at: bytes(each.to_netcdf(None, engine="h5netcdf")) for at, each in found.items()}
+                for group, found in self._recorded.items()
+            },
+        }
+
+    def _go_on(self, saved: Mapping[str, Any]) -> None:
+        import xarray as xr
+
+        self.restored = saved["state"]
+        self._curves = {int(at): dict(values) for at, values in saved["said"]["curves"].items()}
+        self._recorded = {
+            group: {int(at): xr.load_dataset(io.BytesIO(each), engine="h5netcdf") for at, each in found.items()}
+            for group, found in saved["said"]["recorded"].items()
+        }
+
+
+@dataclass
+class _Keeper:
+    """Saves one run, and says once if that does not work."""
+
+    folder: Path
+    run: str
+    every: float
+    warn: Warn
+    saves: bool = False  # the function does save
+    before: float = 0.0  # seconds that were trained before an interruption
+    _number: int = 0
+    _began: float = field(default_factory=time.monotonic)
+    _due: float = field(init=False)
+    _silent: bool = False
+
+    def __post_init__(self) -> None:
+        self._due = self._began + self.every
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() >= self._due
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run, with what was trained before an interruption."""
+        return self.before + time.monotonic() - self._began
+
+    def save(self, content: bytes) -> None:
+        began = time.monotonic()
+        whole = packed({"content": content, "seconds": self.seconds})
+
+        def write(file: BinaryIO) -> None:
+            file.write(whole)
+
+        try:
+            with interrupts.careful():
+                kept.keep(self.folder, [self.run], COMPUTED_BY, self._number + 1, ".npz", write)
+                self._number += 1
+        except Exception as error:  # noqa: BLE001 - nothing of this may cost the training
+            if not self._silent:
+                self.warn(kept.cannot_be_saved(self.folder, error))
+            self._silent = True
+        now = time.monotonic()
+        self._due = now + kept.next_due(self.every, now - began)
+
+    def restored(self) -> Any:
+        """What was saved last of what is whole; None where there is nothing to go on from."""
+        for file in kept.files(self.folder):
+            try:
+                if kept.is_damaged(file):
+                    file.unlink(missing_ok=True)
+                    self.warn(
+                        f"The checkpoint {file} is not the file that was written: its SHA-256 differs from its name. It was removed."
+                    )
+                    continue
+                whole = unpacked(file.read_bytes())
+                content = unpacked(whole["content"])
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, training can do without
+                self.warn(f"The checkpoint {file} cannot be used ({told(error)}).")
+                continue
+            self._number, self.before = kept.update_of(file), float(whole["seconds"])
+            return content
+        return None
+
+
+def begun(
+    run: FunctionRun,
+    *,
+    device: str,
+    report: Callable[[Progress], None],
+    checkpoints: Checkpoints | None,
+    files: Path,
+    warn: Warn,
+) -> Running:
+    """A run as its function is given it, brought to where its last checkpoint left it, if it has one."""
+    running = Running(
+        arm=run.arm,
+        seed=run.seed,
+        params=copy.deepcopy(dict(run.params)),
+        seeds=run.seeds,
+        device=device,
+        _files=files,
+        _report=report,
+    )
+    if checkpoints is not None:
+        running._keeper = keeper = _Keeper(checkpoints.of([run]), run.id, checkpoints.every, warn)
+        if (saved := keeper.restored()) is not None:
+            running._go_on(saved)
+    return running
+
+
+def number(value: Any, name: str) -> float:
+    """A number that a function gave. Raises InputRefusedError for what is none.
+
+    >>> number(True, "hits")
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: hits is True; give one number.
+    """
+    found = plain(value)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise InputRefusedError(f"{name} is {value!r:.100}; give one number.")
+    return float(found)

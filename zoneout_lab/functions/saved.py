@@ -1,0 +1,110 @@
+"""What a training function saves of itself, as bytes without pickle: plain values, NumPy arrays and torch tensors, in lists, tuples and mappings.
+
+A file is NumPy's ``.npz``: ``tree`` is the structure as JSON, ``a0``, ``a1``, … are arrays, ``bytes`` what is bytes, and ``tensors`` the
+torch tensors in torch's own format, which is read with ``weights_only``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from zoneout_lab.errors import InputRefusedError
+
+_KINDS = "biufcSUmM"  # of arrays that need no pickle
+
+
+def packed(content: Any) -> bytes:
+    """A value as bytes. Raises InputRefusedError, by its place, for what is of no known kind.
+
+    >>> unpacked(packed({"epoch": 3, "weights": np.ones(2), "seen": (1, b"x")}))
+    {'epoch': 3, 'weights': array([1., 1.]), 'seen': (1, b'x')}
+    >>> packed({"model": object})
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: ['model'] is <class 'object'> and cannot be saved. Save numbers, texts, bytes, NumPy arrays and torch tensors, in lists, tuples and mappings: of a model its state_dict(), or its bytes.
+    """
+    arrays: dict[str, Any] = {}
+    tensors: list[Any] = []
+    tree = _tree(content, "", arrays, tensors)
+    arrays["tree"] = _as_array(json.dumps(tree).encode())
+    if tensors:
+        import torch
+
+        file = io.BytesIO()
+        torch.save(tensors, file)
+        arrays["tensors"] = _as_array(file.getvalue())
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def unpacked(content: bytes) -> Any:
+    """The value that :func:`packed` made bytes of. Tensors come back in main memory."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        tree = json.loads(arrays["tree"].tobytes())
+        tensors = []
+        if "tensors" in arrays:
+            import torch
+
+            tensors = torch.load(io.BytesIO(arrays["tensors"].tobytes()), map_location="cpu", weights_only=True)
+        return _value(tree, arrays, tensors)
+
+
+def _as_array(content: bytes) -> np.ndarray[Any, Any]:
+    return np.frombuffer(content, dtype=np.uint8)
+
+
+def _tree(value: Any, at: str, arrays: dict[str, Any], tensors: list[Any]) -> Any:
+    """A value as JSON: plain ones as they are, any other as a list of its kind and what it takes."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int | float) and type(value) in (int, float):
+        return value
+    torch = sys.modules.get("torch")  # without which there is no tensor
+    if torch is not None and isinstance(value, torch.Tensor):
+        tensors.append(value.detach())
+        return ["tensor", len(tensors) - 1]
+    if isinstance(value, bytes | bytearray):
+        return _array(_as_array(bytes(value)), "bytes", arrays)
+    if isinstance(value, np.ndarray | np.generic) and np.asarray(value).dtype.kind in _KINDS:
+        return _array(np.asarray(value), "scalar" if isinstance(value, np.generic) else "array", arrays)
+    if isinstance(value, Mapping):
+        pairs = [
+            [_tree(key, f"{at} key", arrays, tensors), _tree(each, f"{at}[{key!r}]", arrays, tensors)]
+            for key, each in value.items()
+        ]
+        return ["mapping", pairs]
+    if isinstance(value, list | tuple):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return [kind, [_tree(each, f"{at}[{place}]", arrays, tensors) for place, each in enumerate(value)]]
+    raise InputRefusedError(
+        f"{at or 'It'} is {value!r:.100} and cannot be saved. Save numbers, texts, bytes, NumPy arrays and torch tensors, in lists, tuples and "
+        "mappings: of a model its state_dict(), or its bytes."
+    )
+
+
+def _array(value: Any, kind: str, arrays: dict[str, Any]) -> list[Any]:
+    name = f"a{len(arrays)}"
+    arrays[name] = value
+    return [kind, name]
+
+
+def _value(tree: Any, arrays: Any, tensors: list[Any]) -> Any:
+    if not isinstance(tree, list):
+        return tree
+    kind, what = tree
+    if kind == "tensor":
+        return tensors[what]
+    if kind == "bytes":
+        return arrays[what].tobytes()
+    if kind in ("array", "scalar"):
+        return arrays[what] if kind == "array" else arrays[what][()]
+    if kind == "mapping":
+        return {_value(key, arrays, tensors): _value(each, arrays, tensors) for key, each in what}
+    made = [_value(each, arrays, tensors) for each in what]
+    return made if kind == "list" else tuple(made)

@@ -1,0 +1,119 @@
+"""What trains the runs of a study with a training function: the function itself, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from zoneout_lab.engines import Checkpoints, Outcome, Progress
+from zoneout_lab.engines.kept import Saved
+from zoneout_lab.errors import FunctionFailedError, told
+from zoneout_lab.frozen import AnyRun
+from zoneout_lab.functions.result import outcome_of
+from zoneout_lab.functions.running import COMPUTED_BY, begun
+from zoneout_lab.functions.seeded import seed_generators
+from zoneout_lab.functions.spec import FunctionRun
+from zoneout_lab.metrics import Metric
+from zoneout_lab.parts import function_named
+
+#: of a results folder, where runs' own files are
+FILES = "files"
+
+
+@dataclass(frozen=True)
+class FunctionTrainer:
+    """Calls a training function for each run, and checks what it returns.
+
+    Args:
+        metrics: what it has to return or record, by name.
+    """
+
+    metrics: Mapping[str, Metric]
+    apart: bool = True
+
+    @property
+    def digest(self) -> str:
+        return " ".join(self.metrics)
+
+    def prepare(self, device: str) -> None:
+        """What functions print goes to stderr: stdout is for what the command itself has to say."""
+        sys.stdout.flush()
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+
+    @contextmanager
+    def prepared(self, device: str) -> Iterator[None]:
+        yield
+
+    def train(
+        self,
+        runs: Sequence[AnyRun],
+        *,
+        device: str,
+        report: Callable[[Progress], None],
+        checkpoints: Checkpoints | None,
+        warn: Callable[[str], None],
+    ) -> list[Outcome]:
+        if checkpoints is None:
+            with TemporaryDirectory() as place:
+                return self._train(runs, Path(place), device, report, None, warn)
+        return self._train(runs, checkpoints.folder.parent / FILES, device, report, checkpoints, warn)
+
+    def _train(
+        self,
+        runs: Sequence[AnyRun],
+        files: Path,
+        device: str,
+        report: Callable[[Progress], None],
+        checkpoints: Checkpoints | None,
+        warn: Callable[[str], None],
+    ) -> list[Outcome]:
+        outcomes = []
+        for run in cast("Sequence[FunctionRun]", runs):
+            place = files / f"{run.arm}-s{run.seed:03d}-{run.id[:8]}"
+            running = begun(run, device=device, report=report, checkpoints=checkpoints, files=place, warn=warn)
+            before, began = running.seconds_before, time.monotonic()
+            returned = called(run, running)
+            outcome = outcome_of(run, running, returned, self.metrics)
+            outcome.seconds = before + time.monotonic() - began
+            outcomes.append(outcome)
+        return outcomes
+
+    def usable(self, checkpoints: Checkpoints, device: str) -> list[Saved]:
+        return [each for each in checkpoints.saved() if each.update and each.computed_by == COMPUTED_BY]
+
+    def computed_by(self, device: str) -> Mapping[str, str]:
+        return COMPUTED_BY
+
+    def about(self, run: AnyRun, device: str) -> Mapping[str, Any]:
+        return {"engine": "a training function"}
+
+
+def called(run: FunctionRun, given: Any) -> Any:
+    """What a run's function returns. Raises FunctionFailedError, with the traceback, where it fails."""
+    try:
+        function = function_named(run.train)
+        seed_generators(run.seeds.init)
+        return function(given)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and no other
+        # sys.exit() too: a process of ours is not the function's to end
+        what = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else told(error)
+        raise FunctionFailedError(what, _trace(error)) from None
+
+
+def _trace(error: BaseException) -> str:
+    """The traceback from the function's own frames on."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))

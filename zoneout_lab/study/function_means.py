@@ -1,0 +1,84 @@
+"""What trains the runs of a study with a training function: each by itself, in a process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from zoneout_lab.errors import FunctionFailedError, UsageError
+from zoneout_lab.frozen import AnyRun
+from zoneout_lab.functions import FunctionRun, FunctionTrainer
+from zoneout_lab.functions.timed import LIMIT, timed
+from zoneout_lab.parts import function_name
+from zoneout_lab.report.text import duration, plain
+from zoneout_lab.study.estimate import Cost
+from zoneout_lab.study.of_function import FunctionStudy
+
+
+@dataclass(frozen=True)
+class FunctionMeans:
+    """A study with a training function, which brings its own data."""
+
+    study: FunctionStudy
+
+    @property
+    def trainer(self) -> FunctionTrainer:
+        return FunctionTrainer(self.study.metrics)
+
+    @property
+    def digest(self) -> str:
+        return ""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return ()
+
+    def check(self) -> list[str]:
+        return []
+
+    def batches(self, runs: Sequence[AnyRun], *, workers: int, memory: int | None, device: str) -> list[list[AnyRun]]:
+        return [[run] for run in runs]
+
+    def cost(self, work: Sequence[Sequence[AnyRun]], *, device: str, workers: int) -> Cost | str:
+        """From the first run's first epoch, which is trained for it and thrown away."""
+        run = cast(FunctionRun, work[0][0])
+        try:
+            whole, seconds = timed(run, device=device)
+        except FunctionFailedError as error:
+            return f"not known: the first run failed ({error})"
+        except TimeoutError:
+            return f"not known: the first run logged no epoch within {duration(LIMIT)}"
+        epochs = run.params.get("epochs")
+        if whole:
+            epochs = 1
+        elif not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+            return f"not known: a first epoch took {duration(seconds)}, and no parameter called epochs says how many there are"
+        rounds = math.ceil(len(work) / max(1, workers))
+        return Cost(seconds * epochs * rounds, None)
+
+    def named(self) -> dict[str, Any]:
+        return {"train": function_name(self.study.train)}
+
+    def described(self) -> dict[str, str]:
+        params: Mapping[str, Any] = self.study.params
+        return {
+            "training function": function_name(self.study.train),
+            **({"parameters": ", ".join(f"{name} {plain(value)}" for name, value in params.items())} if params else {}),
+            "metrics": ", ".join(self.study.metrics),
+        }
+
+    def would_fit(self, run: AnyRun, free: int, device: str) -> str:
+        return "Give it less to hold at once, or fewer --workers."
+
+    def record(self, run: AnyRun) -> dict[str, Any]:
+        return {}
+
+
+def means(study: FunctionStudy, data: Path | None) -> FunctionMeans:
+    """The means of a study. Raises UsageError where data are named, which its function would not be told of."""
+    if data is not None:
+        raise UsageError("--data is for built-in tasks; tell a training function of its data by one of its params.")
+    return FunctionMeans(study)
