@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dask_cluster import DaskCluster
 
-for folder in ("cli", "parts", "study", "training"):
+for folder in ("engines", "cli", "parts", "study", "training"):
     sys.path.append(str(Path(__file__).parents[1] / folder))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-for folder in ("cli", "study", "training"):
+for folder in ("engines", "cli", "study", "training"):
     sys.path.append(str(Path(__file__).parents[1] / folder))
 
 #: how often a fault comes at a random moment

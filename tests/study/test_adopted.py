@@ -22,6 +22,7 @@ from zoneout_lab import Arm, schema
 from zoneout_lab.study import store as stores
 from zoneout_lab.study.adopted import adopt
 from zoneout_lab.study.driver import Watcher
+from zoneout_lab.study.objective import Objective
 from zoneout_lab.study.store import Store
 
 STUDY = small(seeds=2)
@@ -37,6 +38,8 @@ store._RARER = 1e9
 Driver.sweep = lambda _, leftovers=False: leftovers or os.kill(os.getpid(), signal.SIGKILL)
 run(small(seeds=2), Path(sys.argv[1]), checkpoint_every=0)
 """
+
+OBJECTIVE = Objective("valid_error", by_epoch=True)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ def test_what_is_not_whole_is_trained_again(tmp_path, whole, damage):
         store = Store(folder, content)
         warnings: list[str] = []
         (missing,) = [each for each in STUDY.resolved().runs() if each.id == run_id]
-        assert adopt(store, [missing], "error", warnings.append, phase=stores.CONFIRM) == []
+        assert adopt(store, [missing], OBJECTIVE, warnings.append, phase=stores.CONFIRM) == []
         assert "other data" in warnings[0]
         return
     watcher, warnings = listening()
@@ -123,11 +126,11 @@ def test_lines_are_made_of_what_the_files_say(tmp_path, whole):
     store = Store(folder, content | {"runs": {}})
     missing = folder / content["runs"][runs[0].id]["file"]
     missing.rename(tmp_path / "away.nc")
-    assert adopt(store, runs, "error", warnings.append, phase=stores.CONFIRM) == runs[1:]
+    assert adopt(store, runs, OBJECTIVE, warnings.append, phase=stores.CONFIRM) == runs[1:]
     lines = manifest(folder)["runs"]
     assert lines == {each.id: content["runs"][each.id] | {"written": lines[each.id]["written"]} for each in runs[1:]}
     (folder / "MANIFEST.json").write_text("left alone")
-    assert adopt(store, runs[:1], "error", warnings.append, phase=stores.CONFIRM) == []
+    assert adopt(store, runs[:1], OBJECTIVE, warnings.append, phase=stores.CONFIRM) == []
     assert (folder / "MANIFEST.json").read_text() == "left alone"
     assert warnings == []
 
@@ -186,7 +189,7 @@ def test_what_is_whole_and_says_nothing_of_use_is_trained_again(tmp_path, whole,
     FORGED[forged](tree)
     schema.write_tree(tree, path)
     warnings: list[str] = []
-    assert adopt(Store(folder, content), [missing], "error", warnings.append, phase=stores.CONFIRM) == []
+    assert adopt(Store(folder, content), [missing], OBJECTIVE, warnings.append, phase=stores.CONFIRM) == []
     assert "trained again" in warnings[0]
 
 

@@ -176,7 +176,7 @@ def test_a_run_is_written_and_found(tmp_path):
     assert not store.has(one)
     assert store.score(one) is None
     with store.settled():
-        store.add(outcome(one, [0.5, 0.25, 0.375], best=2), STUDY.score, {"git": "abc"})
+        store.add(outcome(one, [0.5, 0.25, 0.375], best=2), STUDY.objective, {"git": "abc"})
     assert store.has(one)
     assert not store.has(other)
     entry = store.entry(one)
@@ -191,13 +191,12 @@ def test_a_run_is_written_and_found(tmp_path):
     tree = schema.read_tree(store.folder / file)
     assert schema.provenance(tree, "git") == "abc"
     assert schema.provenance(tree, "spec") == one.model_dump(mode="json")
-    assert schema.provenance(tree, "score") == STUDY.score.to_json()
     assert schema.provenance(tree, "unmeasured") is None
 
 
 def test_a_run_of_tuning_has_a_name_of_its_own(tmp_path):
     store = opened(tmp_path)
-    store.add(outcome(RUNS[0], [0.5], best=1), STUDY.score, {}, phase=TUNE)
+    store.add(outcome(RUNS[0], [0.5], best=1), STUDY.objective, {}, phase=TUNE)
     assert store.entry(RUNS[0])["phase"] == TUNE
     assert store.entry(RUNS[0])["file"].startswith("runs/tune-")
     assert store.file_of(RUNS[0], CONFIRM).startswith(f"runs/{RUNS[0].arm}-s000-")
@@ -205,16 +204,16 @@ def test_a_run_of_tuning_has_a_name_of_its_own(tmp_path):
 
 def test_a_diverged_run_has_no_score(tmp_path):
     store = opened(tmp_path)
-    store.add(outcome(RUNS[0], [float("nan")], best=None, status="diverged"), STUDY.score, {})
+    store.add(outcome(RUNS[0], [float("nan")], best=None, status="diverged"), STUDY.objective, {})
     assert store.has(RUNS[0])
     assert (store.entry(RUNS[0])["score"], store.score(RUNS[0])) == (None, None)
-    store.add(outcome(RUNS[1], [0.5, float("nan")], best=1, status="diverged"), STUDY.score, {})
+    store.add(outcome(RUNS[1], [0.5, float("nan")], best=1, status="diverged"), STUDY.objective, {})
     assert (store.entry(RUNS[1])["score"], store.score(RUNS[1])) == (0.5, None)
 
 
 def test_a_run_that_is_gone_or_damaged(tmp_path):
     store = opened(tmp_path)
-    store.add(outcome(RUNS[0], [0.5], best=1), STUDY.score, {})
+    store.add(outcome(RUNS[0], [0.5], best=1), STUDY.objective, {})
     path = store.folder / store.entry(RUNS[0])["file"]
     content = path.read_bytes()
     path.unlink()
@@ -243,14 +242,14 @@ def test_the_manifest_is_written_where_it_lacks_lines_and_not_otherwise(tmp_path
         store.save_if_due()
     assert path.read_text() == "left alone"
     monkeypatch.setattr(stores, "_RARER", 0)
-    store.add(outcome(RUNS[0], [0.5], best=1), STUDY.score, {})
+    store.add(outcome(RUNS[0], [0.5], best=1), STUDY.objective, {})
     assert len(manifests.read(store.folder)["runs"]) == 1
     path.write_text("left alone")
     monkeypatch.setattr(stores, "_RARER", 1e9)
     with store.settled():
         store.save_if_due()
     with store.settled():
-        store.add(outcome(RUNS[1], [0.5], best=1), STUDY.score, {})
+        store.add(outcome(RUNS[1], [0.5], best=1), STUDY.objective, {})
         assert path.read_text() == "left alone"
     assert len(manifests.read(store.folder)["runs"]) == 2
 

@@ -30,7 +30,7 @@ def taken(
     data = load_task(make_task(study.task, study.setting().options), None).digest
     store = Store.open(out, study, data=data, declared=study, overrides=[], command="")
     warnings: list[str] = []
-    take_over(store, runs or study.runs(), Siblings(out, study.id, data, warnings.append), "error", phase=phase)
+    take_over(store, runs or study.runs(), Siblings(out, study.id, data, warnings.append), study.objective, phase=phase)
     assert manifest(store.folder) == json.loads(json.dumps(store.manifest))
     return store, warnings
 

@@ -50,7 +50,7 @@ def check_dataset(dataset: xr.Dataset, group: str, earlier: xr.Dataset | None) -
         raise InputRefusedError(
             f"{group} has {', '.join(sorted(taken))}: results have that along their runs. Leave it out, or give it another name."
         )
-    whole = dataset.load().copy()
+    whole = dataset.load().copy(deep=True)
     numbers = sum(each.size for each in whole.variables.values())
     if numbers > MOST_NUMBERS:
         raise InputRefusedError(

@@ -1,0 +1,149 @@
+"""What a training function logs, records and returns becomes a run's outcome, or a failure that says why."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from zoneout_lab import LSTM, Metric, gradient_flow
+from zoneout_lab.errors import FunctionFailedError, InputRefusedError
+from zoneout_lab.frozen import Seeds
+from zoneout_lab.functions import FunctionRun
+from zoneout_lab.functions.result import outcome_of
+from zoneout_lab.functions.running import Running
+
+RUN = FunctionRun(arm="a", seed=0, seeds=Seeds(init=1, data=2, masks=3), train="./m.py:train", params={})
+ACCURACY = {"accuracy": Metric("accuracy", unit="%", better="higher")}
+
+
+def running(**params):
+    return Running(arm="a", seed=0, params=params, seeds=RUN.seeds, device="cpu")
+
+
+def test_curves_are_by_the_epochs_that_the_function_names():
+    run = running()
+    run.log(2, loss=0.5)
+    run.log(0, loss=1, valid=torch.tensor(3.0))
+    run.log(2, valid=np.float32(0.25))
+    outcome = outcome_of(RUN, run, {"accuracy": np.int64(90)}, ACCURACY)
+    assert outcome.epochs == [0, 2]
+    assert outcome.by_epoch == {"loss": [1.0, 0.5], "valid": [3.0, 0.25]}
+    assert outcome.at_best == {"accuracy": 90.0}
+    assert outcome.status == "finished"
+
+
+def test_a_curve_may_be_called_as_what_is_returned():
+    run = running()
+    run.log(0, accuracy=10)
+    outcome = outcome_of(RUN, run, {"accuracy": 20}, ACCURACY)
+    assert outcome.by_epoch == {"accuracy_by_epoch": [10.0]}
+    assert outcome.at_best == {"accuracy": 20.0}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan"), torch.tensor(math.nan)])
+def test_a_metric_that_is_not_finite_is_a_run_that_diverged(value):
+    assert outcome_of(RUN, running(), {"accuracy": value}, ACCURACY).status == "diverged"
+
+
+def test_a_curve_that_is_not_finite_is_none():
+    run = running()
+    run.log(0, loss=math.nan)
+    assert outcome_of(RUN, run, {"accuracy": 1}, ACCURACY).status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("returned", "why"),
+    [
+        (None, "the function returned None; return a mapping of metrics, {'accuracy': …}"),
+        (0.9, "the function returned 0.9"),
+        ({}, "did not return accuracy"),
+        ({"accuracy": 1, "speed": 2}, "returned speed, which the study's metrics do not describe"),
+        ({"accuracy": [1, 2]}, "the metric accuracy is [1, 2]; give one number"),
+        ({"accuracy": "high"}, "the metric accuracy is 'high'"),
+        ({"accuracy": None}, "the metric accuracy is None"),
+        ({"accuracy": True}, "the metric accuracy is True"),
+        ({"accuracy": np.ones(2)}, "the metric accuracy is array"),
+        ({"accuracy": 1 + 2j}, "the metric accuracy is (1+2j)"),
+    ],
+)
+def test_what_cannot_be_a_result_fails_the_run_and_says_why(returned, why):
+    with pytest.raises(FunctionFailedError) as error:
+        outcome_of(RUN, running(), returned, ACCURACY)
+    assert why in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "values"),
+    [
+        (-1, {}),
+        (1.5, {}),
+        ("1", {}),
+        (True, {}),
+        (0, {"seed": 1}),
+        (0, {"loss": "x"}),
+        (0, {"loss": [1]}),
+        (0, {"status": 1}),
+    ],
+)
+def test_what_cannot_be_a_curve_is_refused(epoch, values):
+    with pytest.raises(InputRefusedError):
+        running().log(epoch, **values)
+
+
+def test_gradient_flow_is_recorded_as_that_of_the_built_in_measure():
+    rnn = LSTM(2, 3)
+    run = running()
+    run.log(0, loss=1)
+    run.record(gradient_flow(rnn, torch.randn(5, 4, 2), lambda out: out[0].square().sum()))
+    outcome = outcome_of(RUN, run, {"accuracy": 1}, ACCURACY)
+    assert list(outcome.measured) == ["gradients"]
+    assert list(outcome.measured["gradients"]) == [1]
+
+
+def test_a_number_that_was_recorded_counts_as_a_metric():
+    run = running()
+    run.record(xr.Dataset({"entropy": 0.5, "weights": ("unit", [1.0, 2.0])}), "attention", epoch=3)
+    metrics = ACCURACY | {"entropy": Metric("attention entropy", "nat")}
+    outcome = outcome_of(RUN, run, {"accuracy": 1}, metrics)
+    assert outcome.at_best == {"accuracy": 1.0}
+    with pytest.raises(FunctionFailedError, match="entropy was returned and recorded"):
+        outcome_of(RUN, run, {"accuracy": 1, "entropy": 1}, metrics)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "why"),
+    [
+        (xr.DataArray([1.0], name="x"), "a", "takes an xarray.Dataset"),
+        ({"x": 1}, "a", "takes an xarray.Dataset, not dict"),
+        (xr.Dataset({"x": 1.0}), "metrics", "cannot be called 'metrics'"),
+        (xr.Dataset({"x": 1.0}), "Über", "cannot be called"),
+        (xr.Dataset({"x": ("seed", [1.0])}), "a", "a has seed"),
+        (xr.Dataset({"x": ("t", ["text"])}), "a", "x holds <U4"),
+        (xr.Dataset({"x": ("t", np.array([None]))}), "a", "x holds object"),
+        (xr.Dataset({"x": ("t", np.array(["2020"], "M8[ns]"))}), "a", "x holds datetime64"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(dataset, name, why):
+    with pytest.raises(InputRefusedError) as error:
+        running().record(dataset, name)
+    assert why in str(error.value)
+
+
+def test_what_is_recorded_again_has_to_fit_what_was_recorded_before():
+    run = running()
+    run.record(xr.Dataset({"x": ("t", [1.0])}, {"t": [0]}), "a", epoch=1)
+    run.record(xr.Dataset({"x": ("t", [2.0])}, {"t": [0]}), "a", epoch=2)
+    with pytest.raises(InputRefusedError, match="other variables, dimensions or labels"):
+        run.record(xr.Dataset({"x": ("t", [2.0])}, {"t": [1]}), "a", epoch=3)
+
+
+def test_what_was_recorded_is_a_copy():
+    values = np.array([1.0])
+    run = running()
+    run.record(xr.Dataset({"x": ("t", values)}), "a", epoch=1)
+    values[0] = 5
+    assert run.result()[2]["a"][1]["x"].item() == 1.0
