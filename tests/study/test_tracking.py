@@ -78,23 +78,22 @@ def test_parameters(published):
         assert params["regularizer.kind"] == spec.regularizer["kind"]
 
 
-def test_metrics_are_those_of_the_files_and_finite(published):
+def test_curves_are_those_of_the_files_and_finite(published):
     client = mirrored(published.folder)[0]
     _, children = parent_and_children(published.folder)
     left_out = 0
     for run_id, entry in manifest(published.folder)["runs"].items():
-        for name, values in (
-            schema.read_tree(published.folder / entry["file"])["metrics"].to_dataset().data_vars.items()
-        ):
-            if values.dtype.kind != "f":
+        metrics = schema.read_tree(published.folder / entry["file"])["metrics"].to_dataset()
+        for name, values in metrics.data_vars.items():
+            if values.dims != ("epoch",):
                 continue
-            steps = values["epoch"].values if "epoch" in values.dims else [0]
-            expected = {int(s): float(v) for s, v in zip(steps, np.atleast_1d(values.values), strict=True)}
+            curve = f"curve/{name}"
+            expected = dict(zip(metrics["epoch"].values.tolist(), values.values.tolist(), strict=True))
             finite = {step: value for step, value in expected.items() if np.isfinite(value)}
-            history = client.get_metric_history(children[run_id].info.run_id, name) if finite else []
+            history = client.get_metric_history(children[run_id].info.run_id, curve) if finite else []
             assert {each.step: each.value for each in history} == finite, (entry["arm"], name)
             if not finite:
-                assert name not in children[run_id].data.metrics
+                assert curve not in children[run_id].data.metrics
             left_out += len(expected) - len(finite)
     assert left_out > 0  # the diverging arm has some
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab.results.open import from_export
+from zoneout_lab import schema
 from zoneout_lab.study.databases import sqlite_path, sqlite_url
 from zoneout_lab.study.mirror_owner import owner
-from zoneout_lab.study.patience import Answered, nobody_waits
+from zoneout_lab.study.patience import Answered, nobody_waits, own_work
 from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.tracked_content import Content
 from zoneout_lab.study.tracked_place import follow
-from zoneout_lab.study.tracked_run import is_there, last_metrics
+from zoneout_lab.study.tracked_run import is_there, last_of_curves
+from zoneout_lab.study.tracked_values import CURVE, as_key, mark, own_values, results_of
+from zoneout_lab.study.trial_records import pairs, says
+from zoneout_lab.study.trial_records import wanted as wanted_trials
 from zoneout_lab.study.trials import told_of
 
 
@@ -33,9 +37,9 @@ class Mirrored:
     """
 
     runs: int
-    lacking: tuple[str, ...] = ()
-    doubled: tuple[str, ...] = ()
-    wrong: tuple[str, ...] = ()
+    lacking: tuple[Any, ...] = ()
+    doubled: tuple[Any, ...] = ()
+    wrong: tuple[Any, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -46,22 +50,27 @@ class Mirrored:
 def in_optuna(folder: Path, storage: str) -> Mirrored:
     """How Optuna's database differs from a study's folder. Nothing is written: an SQLite file is copied and the copy is read.
 
-    Raises IntegrityError where the manifest is damaged, and what Optuna and the database's driver raise.
+    A setting whose runs are not all there is no trial yet, and nothing is lacking.
+
+    Raises IntegrityError where a file is damaged, and what Optuna and the database's driver raise.
     """
     manifest = read_manifest(folder)
-    entries = manifest["runs"]
+    trials = {(each.arm, pairs(each.trial)): says(each.trial) for each in wanted_trials(folder, manifest)}
     with _copied(storage) as url:
-        found = told_of(url, owner(folder, storage, manifest))
-    told = {run_id: [(each.sha256, each.status, each.score) for each in found.get(run_id, ())] for run_id in entries}
-    wanted = {run_id: (entry["sha256"], entry["status"], entry["score"]) for run_id, entry in entries.items()}
-    return _compared(wanted, told)
+        told = told_of(url, owner(folder, storage, manifest))
+    of_trials = _compared(
+        {key: (key, facts) for key, facts in trials.items()},
+        {key: [(key, facts) for facts in told.get(key, ())] for key in trials},
+    )
+    ids = {kind: tuple(sorted(run for _, of in getattr(of_trials, kind) for run, _ in of)) for kind in _KINDS}
+    return Mirrored(len(manifest["runs"]), **ids)
 
 
 def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) -> Mirrored:
-    """How MLflow differs from a study's folder: the digest, the status and the last of each metric of every run, and whether its file is among
-    the artifacts beside an SQLite file. Nothing is written.
+    """How MLflow differs from a study's folder: the digest, the status, the values and the last of each curve of every run, and whether its
+    file is among the artifacts beside an SQLite file; the verdicts and means of the study's own run. Nothing is written.
 
-    ``answered`` is called whenever there is progress.
+    What an earlier version recorded is lacking. ``answered`` is called whenever there is progress.
 
     Raises IntegrityError where a file is damaged, and what MLflow and its database raise.
     """
@@ -73,72 +82,96 @@ def in_mlflow(folder: Path, tracking: str, answered: Answered = nobody_waits) ->
         if database is not None and (copy := sqlite_path(uri)) is not None and copy.is_file():
             follow(copy, beside=database)  # as the next run will do
         found = told_of_mlflow(uri, manifest, owner(folder, tracking, manifest), answered)
-    # reading a file takes time, and what is not there needs none
-    metrics = _last_metrics(folder, {run_id: entry for run_id, entry in entries.items() if found.get(run_id)}, answered)
+    content = Content(folder, manifest, answered)
+    # reading files takes time, and what is not there needs none
+    there = {run_id: entry for run_id, entry in entries.items() if found.get(run_id)}
+    with own_work(answered):
+        metrics = _metrics(folder, there, content)
     wanted = {
-        run_id: (entry["sha256"], entry["status"], metrics.get(run_id), True) for run_id, entry in entries.items()
+        run_id: (
+            (entry["sha256"], mark(content.values_of(run_id)) if there else ""),
+            (entry["status"], metrics.get(run_id), True),
+        )
+        for run_id, entry in entries.items()
     }
     told = {
         run_id: [
-            # where a server is told, files may lie on its machine
             (
-                each["sha256"],
-                each["status"],
-                each["metrics"],
-                database is None or is_there(folder / entry["file"], each["place"]),
+                (each["sha256"], each["values"]),
+                # where a server is told, files may lie on its machine
+                (
+                    each["status"],
+                    each["metrics"],
+                    database is None or is_there(folder / entry["file"], each["place"]),
+                ),
             )
             for each in found.get(run_id, ())
         ]
         for run_id, entry in entries.items()
     }
-    return _compared(wanted, told)
+    mirrored = _compared(wanted, told)
+    of_study = [each["metrics"] for each in found.get("", ()) if each["values"] == content.state]
+    if of_study and any(_finite(each) != content.study.metrics for each in of_study):
+        return replace(mirrored, wrong=(*mirrored.wrong, folder.name))
+    return mirrored
 
 
-def _last_metrics(
-    folder: Path, entries: Mapping[str, Mapping[str, Any]], answered: Answered
-) -> dict[str, dict[str, float]]:
-    """The last of each metric of runs, by id: from ``study.nc`` where the run is in it, else from its own file."""
+def _metrics(folder: Path, entries: Mapping[str, Mapping[str, Any]], content: Content) -> dict[str, dict[str, float]]:
+    """What MLflow is told last under each name of a run, by id. Curves are those of ``study.nc`` where the run is in it, else of its own file."""
     if not entries:
         return {}
-    tree = from_export(folder, hashed=False)
-    found = {} if tree is None else _of_tree(tree)
+    tree = results_of(folder)  # a damaged file is named
+    curves, found = _curves(tree), {}
     for run_id, entry in entries.items():
-        if run_id not in found:
-            found[run_id] = last_metrics(folder / entry["file"], entry["sha256"])
-            answered()
+        values = content.values_of(run_id)
+        if values is None or run_id not in curves:
+            groups = schema.read_groups(folder / entry["file"], entry["sha256"])
+            values = own_values(groups) if values is None else values
+            curves[run_id] = last_of_curves(groups)
+        found[run_id] = values | curves[run_id]
     return found
 
 
-def _of_tree(tree: xr.DataTree) -> dict[str, dict[str, float]]:
+def _curves(tree: xr.DataTree) -> dict[str, dict[str, float]]:
     ids = tree["provenance/run_id"].transpose("arm", "seed").values
     stacked = {
-        str(name): _last(values.transpose("arm", "seed", ...).values)
+        f"{CURVE}/{as_key(str(name))}": _last(values.transpose("arm", "seed", "epoch").values)
         for name, values in tree["metrics"].to_dataset().data_vars.items()
-        if values.dtype.kind == "f"
+        if set(values.dims) == {"arm", "seed", "epoch"} and np.issubdtype(values.dtype, np.number)
     }
     return {
         str(ids[cell]): {name: float(values[cell]) for name, values in stacked.items() if np.isfinite(values[cell])}
         for cell in np.ndindex(ids.shape)
+        if ids[cell]
     }
 
 
 def _last(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The last finite value along what follows [arm, seed]; NaN where there is none."""
-    by_step = np.full((*values.shape[:2], 1 + math.prod(values.shape[2:])), np.nan)
-    by_step[:, :, 1:] = values.reshape(*values.shape[:2], -1)
-    last = by_step.shape[2] - 1 - np.isfinite(by_step)[:, :, ::-1].argmax(axis=2)
-    return np.take_along_axis(by_step, last[:, :, None], axis=2)[:, :, 0]
+    """The last finite value along the epochs of what is [arm, seed, epoch]; NaN where there is none."""
+    padded = np.concatenate([np.full((*values.shape[:2], 1), np.nan), values], axis=2)
+    last = padded.shape[2] - 1 - np.isfinite(padded)[:, :, ::-1].argmax(axis=2)
+    return np.take_along_axis(padded, last[:, :, None], axis=2)[:, :, 0]
 
 
-def _compared(wanted: Mapping[str, tuple[Any, ...]], told: Mapping[str, list[tuple[Any, ...]]]) -> Mirrored:
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    """Without what is no longer so, which MLflow keeps as not a number."""
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+_KINDS = ("lacking", "doubled", "wrong")
+#: what tells the record of a file from one of another, and what it says
+_Record = tuple[tuple[Any, ...], tuple[Any, ...]]
+
+
+def _compared(wanted: Mapping[Any, _Record], told: Mapping[Any, list[_Record]]) -> Mirrored:
     lacking, doubled, wrong = [], [], []
-    for run_id, facts in wanted.items():
-        of_file = [each for each in told[run_id] if each[0] == facts[0]]
-        if not of_file:
+    for run_id, (of, facts) in wanted.items():
+        found = [each for each in told[run_id] if each[0] == of]
+        if not found:
             lacking.append(run_id)
-        elif len(of_file) > 1:
+        elif len(found) > 1:
             doubled.append(run_id)
-        elif of_file[0] != facts:
+        elif found[0][1] != facts:
             wrong.append(run_id)
     return Mirrored(len(wanted), tuple(lacking), tuple(doubled), tuple(wrong))
 

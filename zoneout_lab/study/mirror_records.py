@@ -20,11 +20,15 @@ from zoneout_lab.study.tracked_place import is_moved
 
 Records = list[int | str]
 
-_TRIALS = "SELECT COUNT(*), COUNT(DISTINCT state) FROM trials JOIN studies USING (study_id) WHERE study_name = ?"
-_OF_TRIALS = """
+# a searched arm's study is called after the folder's
+_OURS_THERE = "(study_name = :name OR substr(study_name, 1, length(:name) + 1) = :name || '/')"
+_TRIALS = f"""
+SELECT COUNT(*), COUNT(DISTINCT state), COUNT(DISTINCT study_id) FROM trials JOIN studies USING (study_id) WHERE {_OURS_THERE}
+"""  # noqa: S608 # nosec B608 # words of ours
+_OF_TRIALS = f"""
 SELECT value_json FROM trial_user_attributes JOIN trials USING (trial_id) JOIN studies USING (study_id)
-WHERE key = 'run' AND study_name = ? ORDER BY value_json
-"""
+WHERE key IN ('run', 'runs') AND {_OURS_THERE} ORDER BY value_json
+"""  # noqa: S608 # nosec B608
 # not those that another folder of the same study has in this database
 _OURS = """
 CREATE TEMPORARY TABLE ours AS SELECT run_uuid, status FROM tags JOIN runs USING (run_uuid)
@@ -44,11 +48,11 @@ def in_optuna(path: Path, whose: Owner) -> Records | None:
     """Versions of the tables, how many trials of a study's folder there are, in how many states, and a digest of whose they are; None where
     the file does not say."""
     with suppress(sqlite3.Error), closing(_opened(path)) as connection:
-        counts = connection.execute(_TRIALS, (whose.name,)).fetchone()
+        counts = connection.execute(_TRIALS, {"name": whose.name}).fetchone()
         return [
             *_versions(connection, "version_info"),
             *counts,
-            _digest(connection.execute(_OF_TRIALS, (whose.name,))),
+            _digest(connection.execute(_OF_TRIALS, {"name": whose.name})),
         ]
     return None
 

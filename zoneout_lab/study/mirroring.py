@@ -36,6 +36,8 @@ from zoneout_lab.study.patience import PATIENCE
 from zoneout_lab.study.sqlite_files import fault, make_whole, move_aside
 from zoneout_lab.study.store import Warn, read_manifest, taking_turns
 
+#: raised when other things are recorded of a run, or of a study: what an earlier version recorded is then brought up to date
+_LAYOUT = 2
 # what a database says whose contents are damaged where nobody had looked before
 _DAMAGED = ("malformed", "no such table", "no such column", "already exists")
 
@@ -151,8 +153,7 @@ class Mirrors:
         def ledger() -> Any:
             from zoneout_lab.study.trials import Ledger
 
-            whose = owner(self.folder, self.optuna.url, read_manifest(self.folder))
-            return self.optuna.run(lambda _: Ledger(self.optuna.url, whose, searched, better))
+            return self.optuna.run(lambda _: Ledger(self.folder, self.optuna.url, searched, better))
 
         error = None if is_as_noted(self.optuna, self.folder) else update(self.optuna, self.folder, self.warn)
         if error is None:
@@ -324,6 +325,7 @@ def _module(mirror: Mirror) -> ModuleType:
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:
-    """A digest of which runs there are, and from which files."""
+    """A digest of which runs there are, from which files, how far the study came, and how all that is recorded."""
     runs = {run: entry["sha256"] for run, entry in manifest["runs"].items()}
-    return hashlib.sha256(json.dumps(runs, sort_keys=True).encode()).hexdigest()
+    text = json.dumps([_LAYOUT, runs, manifest.get("reached")], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -6,10 +6,12 @@ what it is sent, drivers wait in C. So the work is done in a thread, which is wa
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, event
@@ -54,7 +56,7 @@ class _Waiting:
         self.given_up = False
         self.wait(0)
 
-    def wait(self, sending: int) -> None:
+    def wait(self, sending: float) -> None:
         self.since = time.monotonic() + sending / _SLOWEST
         self.seconds = min(PATIENCE, QUICK + self.allowance.left)
 
@@ -65,7 +67,7 @@ class _Waiting:
     def count(self) -> None:
         self.allowance.left = max(0.0, self.allowance.left - max(0.0, time.monotonic() - self.since - QUICK))
 
-    def answered(self, sending: int = 0) -> None:
+    def answered(self, sending: float = 0) -> None:
         """An answer came; the next is to a request of so many bytes."""
         if self.given_up:
             raise GivenUpError
@@ -73,8 +75,16 @@ class _Waiting:
         self.wait(sending)
 
 
-def nobody_waits(sending: int = 0) -> None:
+def nobody_waits(sending: float = 0) -> None:
     """What is called at each answer where nobody waits for it."""
+
+
+@contextmanager
+def own_work(answered: Answered) -> Iterator[None]:
+    """Work of this process between two requests, such as reading files: no server is waited for while the ``with`` block runs."""
+    answered(math.inf)
+    yield
+    answered()
 
 
 def with_patience(work: Callable[[Answered], T], allowance: Allowance | None = None) -> T:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoneout_lab.study.sqlite_rows import has_columns, insert, transaction
-from zoneout_lab.study.tracked_run import FINISHED, Record, linked, unlink
+from zoneout_lab.study.tracked_run import COMMIT, FINISHED, Record, linked, unlink
 
 #: the tables of what belongs to a run, and all of their columns
 _TABLES = {
@@ -26,14 +26,13 @@ _NAME = re.compile(r"\w[\w\-]*(?:[./ ][\w\-]+)*")  # what MLflow and all databas
 _LONGEST_NAME, _LONGEST = 250, 5000  # characters of a name and of a value that they keep whole
 
 
-def inserted(path: Path, like: str, records: Sequence[Record], now: int) -> bool:
+def inserted(path: Path, like: str, records: Sequence[Record]) -> bool:
     """Have runs recorded in a database that has the run ``like``, an id of MLflow's; all of them, or none and False: the client is to be told of them then.
 
     Args:
         path: the database.
         like: was recorded by MLflow's client, in the same experiment.
         records: of the new runs.
-        now: milliseconds.
     """
     if not all(map(_plain, records)):
         return False
@@ -56,14 +55,17 @@ def inserted(path: Path, like: str, records: Sequence[Record], now: int) -> bool
                 places.append(place)
                 if not linked(record.file, place):
                     return False
-                new = {"run_uuid": own, "name": record.name, "artifact_uri": place, "start_time": now, "end_time": now}
+                times = {"start_time": record.start, "end_time": record.end}
+                new = {"run_uuid": own, "name": record.name, "artifact_uri": place} | times
                 rows[own] = tuple((model | new).values())
             insert(connection, "runs", tuple(model), rows.values())
+            # what MLflow says of a run by itself; the rest is another's
+            tags = {key: value for key, value in tags.items() if key.startswith("mlflow.") and key != COMMIT}
             for own, record in zip(rows, records, strict=True):
                 told = tags | {"mlflow.runName": record.name} | dict(record.tags)
                 insert(connection, "tags", _TABLES["tags"], ((own, *each) for each in told.items()))
                 insert(connection, "params", _TABLES["params"], ((own, *each) for each in record.params.items()))
-                metrics = [(own, name, value, now, step, False) for name, value, step in record.metrics]
+                metrics = [(own, name, value, record.end, step, False) for name, value, step in record.metrics]
                 insert(connection, "metrics", _TABLES["metrics"], metrics)
                 last = {row[1]: row for row in metrics}  # of each name: epochs come in their order
                 insert(connection, "latest_metrics", _TABLES["latest_metrics"], last.values())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,27 +17,48 @@ import numpy as np
 
 from zoneout_lab import schema
 from zoneout_lab.netcdf import Group
+from zoneout_lab.study.tracked_values import CURVE, Values, as_key, mark, own_values
 
 STUDY, RUN, SHA256, PARENT = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256", "mlflow.parentRunId"
 #: the tag that says which results folder of its study a run is of
 FOLDER = "zoneout_lab.folder"
+#: the tag that says which numbers were recorded of a run, or in which state a study was
+VALUES = "zoneout_lab.values"
+#: the tag that MLflow shows as a run's version
+COMMIT = "mlflow.source.git.commit"
 FINISHED = "FINISHED"
 
 
 @dataclass(frozen=True)
 class Record:
-    """What MLflow is told of a run: ``metrics`` are name, value and epoch, finite values only, because MLflow stores infinity as a number."""
+    """What MLflow is told of a run: ``metrics`` are name, value and epoch, finite values only, because MLflow stores infinity as a number.
+
+    ``start`` and ``end`` are in milliseconds: of the batch that it trained in.
+    """
 
     file: Path
     name: str
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: tuple[tuple[str, float, int], ...]
+    start: int
+    end: int
 
 
-def record_of(folder: Path, run_id: str, entry: Mapping[str, Any], parent: Mapping[str, str]) -> Record:
-    """What is told of a run of a study's folder, with the tags ``parent``, which say whose it is. Raises IntegrityError where its file is
-    damaged."""
+def record_of(
+    folder: Path, run_id: str, entry: Mapping[str, Any], parent: Mapping[str, str], values: Values | None = None
+) -> Record:
+    """What is told of a run of a study's folder.
+
+    Args:
+        folder: the study's.
+        run_id: the run's.
+        entry: its line in the manifest.
+        parent: tags that say whose it is.
+        values: its numbers as the report has them; None: those that its file has of itself.
+
+    Raises IntegrityError where its file is damaged.
+    """
     file = folder / entry["file"]
     groups = schema.read_groups(file, entry["sha256"])
     recorded = groups["/provenance"].attrs
@@ -43,18 +67,54 @@ def record_of(folder: Path, run_id: str, entry: Mapping[str, Any], parent: Mappi
         **parent,
         RUN: run_id,
         SHA256: entry["sha256"],
+        VALUES: mark(values),
         "status": entry["status"],
         "phase": entry["phase"],
-        "git": str(schema.decoded(recorded, "git")),
+        **_origin(recorded),
     }
-    values = {"arm": entry["arm"], "seed": entry["seed"], "task": spec["task"], "seeds": spec["seeds"]}
-    params = flat(values) | flat(spec["setting"]) | flat({"regularizer": spec["regularizer"]})
-    return Record(file, f"{entry['arm']} · seed {entry['seed']}", tags, params, tuple(_metrics(groups["/metrics"])))
+    start, end = times(groups, entry)
+    metrics = [(name, value, 0) for name, value in (own_values(groups) if values is None else values).items()]
+    curves = _curves(groups["/metrics"])
+    name = f"{entry['arm']} · seed {entry['seed']}"
+    return Record(file, name, tags, _params(spec, entry), (*metrics, *curves), start, end)
 
 
-def last_metrics(file: Path, sha256: str) -> dict[str, float]:
-    """What MLflow is told last of each metric of a run's file: finite values only. Raises IntegrityError where the file is damaged."""
-    return {name: value for name, value, _ in _metrics(schema.read_groups(file, sha256)["/metrics"])}
+def times(groups: Mapping[str, Group], entry: Mapping[str, Any]) -> tuple[int, int]:
+    """When the batch that a run trained in began and ended, in milliseconds. Runs record when they ended, and their equal shares of what it took."""
+    provenance = groups["/provenance"]
+    # files of the first versions do not say when, and their manifests may
+    text = schema.decoded(provenance.attrs, "finished") or entry.get("written")
+    try:
+        end = datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        end = time.time()
+    share = float(provenance.variables["seconds"][1]) * float(schema.decoded(provenance.attrs, "replicas") or 1)
+    return int(1000 * (end - (share if math.isfinite(share) else 0.0))), int(1000 * end)
+
+
+def last_of_curves(groups: Mapping[str, Group]) -> Values:
+    """What MLflow is told last of each curve of a run."""
+    return {name: value for name, value, _ in _curves(groups["/metrics"])}
+
+
+def _origin(recorded: Mapping[Any, Any]) -> dict[str, str]:
+    """Where a run comes from: the commit, versions, the machine, what computed it."""
+    said = {
+        key: schema.decoded(recorded, key) for key in ("git", "engine", "replicas", "versions", "machine", "cluster")
+    }
+    tags = flat({key: value for key, value in said.items() if value is not None})
+    return tags | ({COMMIT: tags["git"]} if "git" in tags else {})
+
+
+def _params(spec: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, str]:
+    """What a run is a function of, whichever of these it has: a setting and a regularizer, or what a training function is given."""
+    ours = flat({key: spec[key] for key in ("task", "seeds") if spec.get(key) is not None})
+    ours |= flat({"arm": entry["arm"], "seed": entry["seed"]})
+    ours |= flat(spec.get("setting") or {})
+    if spec.get("regularizer"):
+        ours |= flat({"regularizer": spec["regularizer"]})
+    theirs = {as_key(name): value for name, value in flat(spec.get("params") or {}).items()}
+    return ours | {(f"params.{name}" if name in ours else name): value for name, value in theirs.items()}
 
 
 def is_there(file: Path, place: str) -> bool:
@@ -111,11 +171,11 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return out
 
 
-def _metrics(group: Group) -> Iterator[tuple[str, float, int]]:
-    epochs = group.variables["epoch"][1] if "epoch" in group.variables else [0]
+def _curves(group: Group) -> Iterator[tuple[str, float, int]]:
+    """Every metric by epoch, under a name of its own: the last of a curve is not the value of the selected checkpoint."""
     for name, (dims, values, _) in group.variables.items():
-        if name in dims or not np.issubdtype(values.dtype, np.number):
+        if name in dims or dims != ("epoch",) or not np.issubdtype(values.dtype, np.number):
             continue
-        for step, value in zip(epochs if "epoch" in dims else [0], np.atleast_1d(values), strict=True):
+        for step, value in zip(group.variables["epoch"][1], values, strict=True):
             if np.isfinite(value):
-                yield name, float(value), int(step)
+                yield f"{CURVE}/{as_key(name)}", float(value), int(step)

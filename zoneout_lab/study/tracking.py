@@ -5,30 +5,29 @@ Only the one driver writes, one run after another: several processes on a fresh 
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, RunInfo
+from mlflow.entities import LifecycleStage, Metric, RunInfo
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
-from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, TryAgainError, UsageError
 from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, quiet, sqlite_path, without_password
 from zoneout_lab.study.mirror_owner import Owner, owner
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import read_manifest
+from zoneout_lab.study.tracked_content import Content
 from zoneout_lab.study.tracked_database import client_of, is_database
 from zoneout_lab.study.tracked_database import half_made as half_made
 from zoneout_lab.study.tracked_database import make_database as make_database
+from zoneout_lab.study.tracked_parent import new_parent, put_report, tell_of_study
 from zoneout_lab.study.tracked_place import follow, place_of
 from zoneout_lab.study.tracked_rows import inserted
 from zoneout_lab.study.tracked_run import (
@@ -38,15 +37,16 @@ from zoneout_lab.study.tracked_run import (
     RUN,
     SHA256,
     STUDY,
+    VALUES,
     Record,
-    flat,
     is_there,
     linked,
     record_of,
-    unlink_one,
 )
+from zoneout_lab.study.tracked_told import log, put
+from zoneout_lab.study.tracked_values import mark
 
-_BATCH, _PAGE = 900, 1000  # MLflow takes up to 1000 metrics and parameters at once
+_PAGE = 1000
 
 
 def check_tracking(uri: str | None) -> None:
@@ -89,8 +89,8 @@ def publish(folder: Path, uri: str, *, answered: Answered = nobody_waits) -> int
 def told_of(
     uri: str, manifest: Mapping[str, Any], whose: Owner, answered: Answered = nobody_waits
 ) -> dict[str, list[dict[str, Any]]]:
-    """What MLflow has of the finished runs of a study's folder, by our ids: ``sha256`` and ``status`` as it was told, ``metrics``, the last of each, and
-    ``place``, where it looks for the run's file.
+    """What MLflow has of the finished runs of a study's folder, by our ids, and under an empty one of the study itself: ``sha256``, ``values``
+    and ``status`` as it was told, ``metrics``, the last of each, and ``place``, where it looks for the run's file.
 
     Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
     """
@@ -101,6 +101,7 @@ def told_of(
         run_id: [
             {
                 "sha256": run.data.tags.get(SHA256),
+                "values": run.data.tags.get(VALUES),
                 "status": run.data.tags.get("status"),
                 "metrics": dict(run.data.metrics),
                 "place": run.info.artifact_uri,
@@ -109,7 +110,6 @@ def told_of(
             if run.info.status == FINISHED
         ]
         for run_id, each in runs.items()
-        if run_id
     }
 
 
@@ -136,12 +136,20 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
     whose = owner(folder, uri, manifest)
     there = _only_one_each(client, _there(client, experiment, whose, manifest, answered), answered)
     _take_in(client, there.values(), whose, answered)
-    parent = _parent(client, experiment, whose, manifest, there.get(""))
+    before = _of_this_version(client, there.pop("", None))
+    content = Content(folder, manifest, answered)
+    as_it_is = before is not None and _mark(before) == content.state
+    parent = before or new_parent(client, experiment, whose.study, _tags(whose), content)
     answered()
     new = {}
     for run_id, entry in manifest["runs"].items():
         found = there.get(run_id)
-        if (found is not None and _sha256(found) == entry["sha256"]) or not (folder / entry["file"]).exists():
+        known = (
+            found is not None
+            and _sha256(found) == entry["sha256"]
+            and (_mark(found) != "" if as_it_is else _mark(found) == mark(content.values_of(run_id)))
+        )
+        if known or not (folder / entry["file"]).exists():
             if found is not None and found.data.tags.get(PARENT) != parent.info.run_id:
                 client.set_tag(found.info.run_id, PARENT, parent.info.run_id)  # whose own was deleted
                 answered()
@@ -153,28 +161,21 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
                 and file.exists()
                 and not is_there(file, found.info.artifact_uri)
             ):
-                _put(client, found, file)
+                put(client, found, file)
             continue
         new[run_id] = entry
 
     def records() -> Iterator[Record]:
+        tags = _tags(whose) | {PARENT: parent.info.run_id}
         for run_id, entry in new.items():
-            yield record_of(folder, run_id, entry, _tags(whose) | {PARENT: parent.info.run_id})
+            yield record_of(folder, run_id, entry, tags, content.values_of(run_id))
             if run_id in there:
                 client.delete_run(there[run_id].info.run_id)
 
     _add(client, experiment, uri, records(), answered)
-    report = folder / "report.html"
-    known = _sha256(parent) if database is None or is_there(report, parent.info.artifact_uri) else ""
-    if report.exists() and known != (sha256 := schema.digest(report)):
-        for file in (report, folder / "study.nc", folder / "spec.json"):
-            answered(file.stat().st_size)
-            _put(client, parent, file)
-        client.set_tag(parent.info.run_id, SHA256, sha256)
-        answered()
-    if parent.info.status != FINISHED:
-        client.set_terminated(parent.info.run_id, FINISHED)
-        answered()
+    put_report(client, parent, folder, database, answered)
+    if not as_it_is:
+        tell_of_study(client, parent, content, answered)
     if new:
         # by another driver, on another machine, at the same time: both keep the same ones
         kept = _only_one_each(client, _there(client, experiment, whose, manifest, answered), answered)
@@ -192,21 +193,20 @@ def _add(client: MlflowClient, experiment: str, uri: str, records: Iterator[Reco
     database = sqlite_path(uri)
     like: str | None = None
     for piece in in_pieces(records):
-        now = int(time.time() * 1000)
         if like is None:
-            like = _tell(client, experiment, piece.pop(0), now, answered)
-        if database is None or like is None or not inserted(database, like, piece, now):
+            like = _tell(client, experiment, piece.pop(0), answered)
+        if database is None or like is None or not inserted(database, like, piece):
             for record in piece:
-                like = _tell(client, experiment, record, now, answered)
+                like = _tell(client, experiment, record, answered)
         answered()
 
 
-def _tell(client: MlflowClient, experiment: str, record: Record, now: int, answered: Answered) -> str:
-    """Have a run recorded in MLflow, and return its id there. ``now``: milliseconds."""
-    made = client.create_run(experiment, run_name=record.name, tags=dict(record.tags)).info
+def _tell(client: MlflowClient, experiment: str, record: Record, answered: Answered) -> str:
+    """Have a run recorded in MLflow, and return its id there."""
+    made = client.create_run(experiment, record.start, dict(record.tags), record.name).info
     answered()
     try:
-        _fill(client, made, record, now, answered)
+        _fill(client, made, record, answered)
     except MlflowException:
         # another driver of the same folder had recorded it too, found it there twice, and kept its own
         if client.get_run(made.run_id).info.lifecycle_stage != LifecycleStage.DELETED:
@@ -214,19 +214,14 @@ def _tell(client: MlflowClient, experiment: str, record: Record, now: int, answe
     return str(made.run_id)
 
 
-def _fill(client: MlflowClient, made: RunInfo, record: Record, now: int, answered: Answered) -> None:
-    params = [Param(name, value) for name, value in record.params.items()]
-    metrics = [Metric(name, value, now, step) for name, value, step in record.metrics]
-    client.log_batch(made.run_id, params=params, metrics=metrics[:_BATCH])
-    answered()
-    for k in range(_BATCH, len(metrics), _BATCH):
-        client.log_batch(made.run_id, metrics=metrics[k : k + _BATCH])
-        answered()
+def _fill(client: MlflowClient, made: RunInfo, record: Record, answered: Answered) -> None:
+    metrics = [Metric(name, value, record.end, step) for name, value, step in record.metrics]
+    log(client, made.run_id, answered, params=record.params, metrics=metrics)
     if not linked(record.file, str(made.artifact_uri)):
         answered(record.file.stat().st_size)
         client.log_artifact(made.run_id, str(record.file))
         answered()
-    client.set_terminated(made.run_id, FINISHED)
+    client.set_terminated(made.run_id, FINISHED, record.end)
     answered()
 
 
@@ -285,14 +280,6 @@ def _take_in(client: MlflowClient, runs: Iterable[MlflowRun], whose: Owner, answ
         answered()
 
 
-def _put(client: MlflowClient, run: MlflowRun, file: Path) -> None:
-    """Have a file among a run's artifacts, in place of one of its name."""
-    place = str(run.info.artifact_uri)
-    unlink_one(file, place)
-    if not linked(file, place):
-        client.log_artifact(run.info.run_id, str(file))
-
-
 def _of_study(client: MlflowClient, experiment: str, study: str, answered: Answered) -> list[MlflowRun]:
     """All runs that say they are of a study, whichever folder's."""
     found: list[MlflowRun] = []
@@ -329,33 +316,14 @@ def _sha256(run: MlflowRun) -> str:
     return str(run.data.tags.get(SHA256, "")) if run.info.status == FINISHED else ""
 
 
-def _parent(
-    client: MlflowClient, experiment: str, whose: Owner, manifest: dict[str, Any], found: MlflowRun | None
-) -> MlflowRun:
-    study = manifest["study"]
-    if found is not None and found.info.status == FINISHED:
-        return found
-    if found is None:
-        tags = _tags(whose) | {
-            "mlflow.note.content": f"**{study['title']}**\n\n{study['question']}\n\n`{manifest['command']}`",
-        }
-        found = client.create_run(experiment, run_name=whose.study, tags=tags)
-    values = {"arms": len(study["arms"]), "seeds": study["seeds"], "alpha": study["alpha"], "task": study["task"]}
-    # the same values again are no fault
-    client.log_batch(
-        found.info.run_id, params=[Param(*each) for each in (flat(values) | flat(study["setting"])).items()]
-    )
-    # all runs have the same; naming them with each takes a tenth of the time that it takes to publish one
-    data = Dataset(
-        name=study["task"],
-        digest=str(manifest["data"])[:36],  # the most that MLflow holds
-        source_type="zoneout_lab",
-        source=json.dumps({"task": study["task"], "options": study["setting"]["options"], "sha256": manifest["data"]}),
-    )
-    inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]
-    try:
-        client.log_inputs(found.info.run_id, inputs)
-    except MlflowException:
-        # another driver recorded the same data for the first time just now; the second time they are there
-        client.log_inputs(found.info.run_id, inputs)
-    return found
+def _mark(run: MlflowRun) -> str:
+    """What tells what a run was told; nothing where telling it was cut off, and of those of earlier versions."""
+    return str(run.data.tags.get(VALUES, "")) if run.info.status == FINISHED else ""
+
+
+def _of_this_version(client: MlflowClient, parent: MlflowRun | None) -> MlflowRun | None:
+    """The study's own run; None where there is none, or one of an earlier version, which did not know when it began: that is deleted."""
+    if parent is not None and parent.info.status == FINISHED and not _mark(parent):
+        client.delete_run(parent.info.run_id)
+        return None
+    return parent

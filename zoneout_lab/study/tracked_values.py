@@ -1,0 +1,103 @@
+"""The numbers of each run that MLflow shows as the run's own: those that the report uses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from zoneout_lab import schema
+from zoneout_lab.errors import LabError
+from zoneout_lab.netcdf import Group
+from zoneout_lab.profiles import REDUCTIONS
+from zoneout_lab.results.measured import stored_scalars
+from zoneout_lab.results.open import from_export, open_runs
+from zoneout_lab.results.scalars import scalar
+
+Values = dict[str, float]
+#: what is recorded of a run, and how; raised when that changes, so that records of an earlier version are made again
+LAYOUT = 2
+#: what curves are called: their last value is not the value of the selected checkpoint, and MLflow shows the last of each name
+CURVE = "curve"
+_LONGEST_NAME = 150  # so that it may be a part of another
+
+
+def results_of(folder: Path) -> xr.DataTree:
+    """The study's results, from ``study.nc`` where it is of just the runs in the manifest. Raises as :func:`~zoneout_lab.results.open_results`."""
+    return from_export(folder, hashed=False) or open_runs(folder)
+
+
+def values_by_run(tree: xr.DataTree) -> dict[str, Values]:
+    """Every metric of a study that has one number per run, by the runs' ids: at the selected checkpoint, and of what was measured, as
+    :func:`~zoneout_lab.results.scalar` has it. Finite values only: a run that diverged has none but its ``seconds``."""
+    record = tree["provenance"].to_dataset()
+    if "run_id" not in record:
+        return {}
+    columns = {"seconds": record["seconds"]} if "seconds" in record else {}
+    for name in _metrics(tree):
+        with suppress(LabError):  # what cannot be made one number per run
+            columns[name] = scalar(tree, name)
+    ids = record["run_id"].transpose("arm", "seed").values
+    stacked = {as_key(name): values.transpose("arm", "seed").values for name, values in columns.items()}
+    return {
+        str(ids[cell]): {name: float(values[cell]) for name, values in stacked.items() if np.isfinite(values[cell])}
+        for cell in np.ndindex(ids.shape)
+        if ids[cell]
+    }
+
+
+def own_values(groups: Mapping[str, Group]) -> Values:
+    """The same of a run that the report does not show, as one of a search: its metrics at the selected checkpoint alone."""
+    metrics = groups["/metrics"].variables
+    found = {"seconds": float(groups["/provenance"].variables["seconds"][1])}
+    best, epochs = float(metrics["best_epoch"][1]), metrics["epoch"][1]
+    if metrics["status"][1].item() == "finished":
+        for name, (dims, values, _) in metrics.items():
+            if name in dims or not np.issubdtype(values.dtype, np.number):
+                continue
+            chosen = values[epochs == best] if dims == ("epoch",) else values
+            if np.size(chosen) == 1:
+                found[as_key(name)] = float(np.ravel(chosen)[0])
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def mark(values: Values | None) -> str:
+    """What tells values that were recorded from those that are to be; the same for all that are the file's own (None).
+
+    >>> mark(None), mark({"valid_error": 0.25}) == mark({"valid_error": 0.25}), mark({}) == mark({"valid_error": 0.25})
+    ('2', True, False)
+    """
+    if values is None:
+        return f"{LAYOUT}"
+    text = json.dumps(values, sort_keys=True)
+    return f"{LAYOUT}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def as_key(name: str) -> str:
+    """A metric's name as MLflow takes it.
+
+    >>> as_key("valid_error"), as_key("accuracy@5 / top")
+    ('valid_error', 'accuracy_5 _ top')
+    """
+    return re.sub(r"[^\w\-. ]", "_", name)[:_LONGEST_NAME]
+
+
+def _metrics(tree: xr.DataTree) -> list[str]:
+    numeric = [str(name) for name, v in tree["metrics"].data_vars.items() if np.issubdtype(v.dtype, np.number)]
+    reduced = [name for name, each in REDUCTIONS.items() if each.group in tree.children]
+    return list(dict.fromkeys([*numeric, *stored_scalars(schema.by_arm_and_seed(tree)), *reduced]))
+
+
+def state_of(manifest: Mapping[str, Any], report: str) -> str:
+    """What tells the state in which a study was recorded from the one in which it is: its runs, how far it came, and its report's digest."""
+    runs = {run_id: entry["sha256"] for run_id, entry in manifest["runs"].items()}
+    text = json.dumps([LAYOUT, runs, manifest.get("reached"), report], sort_keys=True)
+    return f"{LAYOUT}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
