@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # as in typing, whose import takes longer than everything
 if TYPE_CHECKING:
     from typing import Any
 
+    from zoneout_lab import plot
     from zoneout_lab.functions import Running
     from zoneout_lab.layers import GRU, LSTM, RNN, Recurrent
     from zoneout_lab.measures import (
@@ -47,7 +48,17 @@ if TYPE_CHECKING:
         Zoneout,
     )
     from zoneout_lab.report import write_across, write_index, write_report, write_side_by_side
-    from zoneout_lab.results import across, compare, judge, open_results
+    from zoneout_lab.results import (
+        Comparison,
+        Judgement,
+        Question,
+        across,
+        compare,
+        compare_family,
+        judge,
+        open_results,
+        stack,
+    )
     from zoneout_lab.settings import Model, Setting, Training
     from zoneout_lab.study import Arm, Hypothesis, OnTask, Study, Tuning, load_study
     from zoneout_lab.tasks import Carried, Data, Examples, Stream, Task
@@ -87,11 +98,22 @@ _FROM = {
         "Zoneout",
     ),
     "report": ("write_across", "write_index", "write_report", "write_side_by_side"),
-    "results": ("across", "compare", "judge", "open_results"),
+    "results": (
+        "Comparison",
+        "Judgement",
+        "Question",
+        "across",
+        "compare",
+        "compare_family",
+        "judge",
+        "open_results",
+        "stack",
+    ),
     "settings": ("Model", "Setting", "Training"),
     "study": ("Arm", "Hypothesis", "OnTask", "Study", "Tuning", "load_study"),
     "tasks": ("Carried", "Data", "Examples", "Stream", "Task"),
 }
+_MODULES = {"cells": "ops.cells", "plot": "plot"}
 _imported = imported(__name__, _FROM)
 
 __all__ = [
@@ -103,6 +125,7 @@ __all__ = [
     "Cell",
     "CellDropout",
     "CellShift",
+    "Comparison",
     "Data",
     "EffectiveCarry",
     "Examples",
@@ -110,6 +133,7 @@ __all__ = [
     "HiddenDropout",
     "Hypothesis",
     "InputMask",
+    "Judgement",
     "LayerNorm",
     "LyapunovExponents",
     "MaskSpec",
@@ -121,6 +145,7 @@ __all__ = [
     "NormStabilizer",
     "OnTask",
     "PerturbationGrowth",
+    "Question",
     "Recurrent",
     "RecurrentBatchNorm",
     "RecurrentDropout",
@@ -141,12 +166,15 @@ __all__ = [
     "across",
     "cells",
     "compare",
+    "compare_family",
     "gradient_flow",
     "judge",
     "load_study",
     "open_results",
     "perturbation_growth",
+    "plot",
     "probe",
+    "stack",
     "write_across",
     "write_index",
     "write_report",
@@ -166,7 +194,9 @@ def __getattr__(name: str) -> Any:
     if name == "watch":
         import_module("warnings").warn("zoneout_lab.watch is now called probe.", DeprecationWarning, stacklevel=2)
         name = "probe"
-    return import_module(f"{__name__}.ops.cells") if name == "cells" else _imported(name)
+    if name in _MODULES:
+        return import_module(f"{__name__}.{_MODULES[name]}")
+    return _imported(name)
 
 
 def __dir__() -> list[str]:

@@ -14,11 +14,12 @@ import xarray as xr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from zoneout_lab.plot.differences import difference_axis, ratio_ticks, view
 from zoneout_lab.report.arms import Arm, Style
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Panel, Row, Shift, differences, forest
 from zoneout_lab.report.figures.canvas import Drawing
-from zoneout_lab.report.figures.intervals import difference_axis, draw, ratio_ticks, view
+from zoneout_lab.report.figures.intervals import draw
 from zoneout_lab.report.shifts import axis, in_words, levels, reading, shift
 from zoneout_lab.results import Comparison
 

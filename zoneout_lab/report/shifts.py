@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from zoneout_lab.report.figures.intervals import Shift
+from zoneout_lab.plot.differences import shift as shift
 from zoneout_lab.report.quantity import compared
 from zoneout_lab.results import Comparison
 from zoneout_lab.results.numbers import percent
@@ -19,23 +19,6 @@ CLAIMED = {
     "not lower": "not lower than",
     "not higher": "not higher than",
 }
-
-
-def shift(c: Comparison) -> Shift:
-    """The mean difference and its intervals, in the unit shown or as logs of ratios."""
-    factor = 1.0 if is_ratio(c) else compared(c).factor
-
-    def scaled(interval: tuple[float, float]) -> tuple[float, float]:
-        return factor * interval[0], factor * interval[1]
-
-    return Shift(
-        factor * c.mean_difference,
-        scaled(c.interval),
-        scaled(c.inner),
-        scaled(c.t_interval),
-        factor * c.bound,
-        is_ratio(c),
-    )
 
 
 def drawn(c: Comparison, values: Iterable[float]) -> tuple[float, ...]:

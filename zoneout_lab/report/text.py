@@ -8,20 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoneout_lab.results.legible import legible as legible
-from zoneout_lab.results.numbers import ABSENT, SUPERSCRIPTS
-
-
-def power(value: float) -> str:
-    """A tick on a logarithmic axis.
-
-    >>> power(1e-5), power(0.02), power(2e7)
-    ('10⁻⁵', '0.02', '2 × 10⁷')
-    """
-    if value <= 0 or 1e-3 <= value < 1e4:
-        return f"{value:g}"
-    exponent = math.floor(math.log10(value) + 1e-9)
-    factor = round(value / 10**exponent)
-    return f"{f'{factor} × ' if factor != 1 else ''}10{str(exponent).translate(SUPERSCRIPTS)}"
+from zoneout_lab.results.numbers import ABSENT
+from zoneout_lab.results.numbers import power as power
 
 
 def duration(seconds: float) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from zoneout_lab.results.outlook import Prospect, prospects, usual_design
     from zoneout_lab.results.over_tasks import OverAll
     from zoneout_lab.results.scalars import scalar
+    from zoneout_lab.results.stacking import stack
+    from zoneout_lab.results.tabular import Table
 
 __getattr__ = imported(
     __name__,
@@ -27,6 +29,8 @@ __getattr__ = imported(
         "over_tasks": ("OverAll",),
         "outlook": ("Prospect", "prospects", "usual_design"),
         "scalars": ("scalar",),
+        "stacking": ("stack",),
+        "tabular": ("Table",),
     },
 )
 
@@ -37,6 +41,7 @@ __all__ = [
     "OverAll",
     "Prospect",
     "Question",
+    "Table",
     "across",
     "compare",
     "compare_family",
@@ -45,6 +50,7 @@ __all__ = [
     "open_results",
     "prospects",
     "scalar",
+    "stack",
     "usual_design",
 ]
 

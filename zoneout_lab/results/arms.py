@@ -10,7 +10,8 @@ import xarray as xr
 from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.metrics import Scale
-from zoneout_lab.results.comparison import Comparison, Interval
+from zoneout_lab.results.compared import Interval
+from zoneout_lab.results.comparison import Comparison
 from zoneout_lab.results.family import compare
 from zoneout_lab.results.scalars import scalar
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from zoneout_lab import stats
 from zoneout_lab.metrics import Scale
-
-Interval = tuple[float, float]
+from zoneout_lab.results.compared import Compared
+from zoneout_lab.results.rows import Entry
+from zoneout_lab.results.tabular import Tabular
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One comparison with everything its verdict rests on.
+class Comparison(Compared, Tabular):
+    """One comparison with everything its verdict rests on; printed, it is its ``sentence``, in a notebook a table.
 
     **Units.** ``arm_values`` and ``against_values`` are as measured, in ``units``. Everything made of differences arm − against
     (``differences``, ``mean_difference``, ``hodges_lehmann``, the intervals, ``bound``) is on ``scale``: in ``units`` on ``linear``, logs of ratios
@@ -36,6 +37,7 @@ class Comparison:
 
     **What it is.** ``noun`` is what the metric is called in prose where its ``long_name`` would not fit, and ``better`` which way is better, where
     one is. ``declared`` says whether the study declared it before its runs; otherwise it is exploratory,
+    ``arm_label`` and ``against_label`` are what the study calls the two arms in prose,
     and ``declared_as`` is the name of the study's hypothesis about the same arms and metric, if there is one.
 
     **The verdict.** ``alpha`` is the level used: that of the whole family, ``family_alpha``, as the step-down (``correction``: joint or holm) left it
@@ -58,60 +60,8 @@ class Comparison:
     did. ``unfit`` says why the scale cannot hold the values of a declared hypothesis, which then has no pairs. ``sentence`` says it all, ``short`` what came out: both values, the difference and its interval. NaN: not defined for so few seeds.
     """
 
-    arm: str
-    against: str
-    metric: str
-    long_name: str
-    units: str
-    scale: Scale
-    direction: stats.Direction
-    margin: float
-    bound: float
-    declared: bool
-    alpha: float
-    family: int
-    family_alpha: float
-    correction: stats.Family
-    seeds: tuple[int, ...]
-    lost: tuple[int, ...]
-    absent: tuple[int, ...]
-    diverged: tuple[tuple[str, int], ...]
-    arm_values: tuple[float, ...]
-    against_values: tuple[float, ...]
-    replaced: int
-    differences: tuple[float, ...]
-    mean_difference: float
-    constant: bool
-    interval: Interval
-    inner: Interval
-    inner_alpha: float
-    t_interval: Interval
-    p: float
-    p_error: float
-    method: str
-    p_verdict: float
-    p_adjusted: float
-    p_holm: float
-    p_wilcoxon: float
-    wilcoxon_method: str
-    p_sign: float
-    median_interval: Interval
-    smallest_p: float
-    d_z: float
-    d_z_interval: Interval
-    hodges_lehmann: float
-    cautions: tuple[stats.Caution, ...]
-    p_worst: float
-    verdict_worst: stats.Verdict | None
-    verdict: stats.Verdict
-    chance: float | None = None
-    seeds_to_decide: int | None = None
-    looks: tuple[int, ...] = ()
-    look: int | None = None
-    spent: float | None = None
-    declared_as: str = ""
-    unfit: str = ""
-    noun: str = ""
-    better: str = ""
-    sentence: str = ""
-    short: str = ""
+    def __str__(self) -> str:
+        return self.sentence
+
+    def _entries(self) -> list[Entry]:
+        return [Entry(self)]

@@ -17,6 +17,7 @@ from zoneout_lab.results.legible import label, legible
 from zoneout_lab.results.pairing import Pairs, pairs
 from zoneout_lab.results.scalars import scalar
 from zoneout_lab.results.sentence import sentence, short
+from zoneout_lab.results.tabular import Table
 
 #: beyond 20 seeds sign flips are sampled; a fixed seed gives the same report from the same files
 _SAMPLING_SEED = 20
@@ -72,8 +73,9 @@ def compare_family(
     correction: stats.Family = "joint",
     absence: stats.Absence = "one-sided",
     looks: Sequence[int] = (),
-) -> tuple[Comparison, ...]:
-    """Compare as a family: the chance of any wrong verdict among all ``questions`` is held at ``alpha`` together.
+) -> Table[Comparison]:
+    """Compare as a family: the chance of any wrong verdict among all ``questions`` is held at ``alpha`` together. The tuple that is returned is also
+    a table (:class:`~zoneout_lab.results.tabular.Tabular`).
 
     ``declared`` says that the study declared just these before its runs; ``correction`` and ``absence`` are as for :func:`zoneout_lab.stats.decide`,
     and declared ``looks`` as for :func:`zoneout_lab.stats.decide_at_looks`; each comparison is then of the seeds that its look saw.
@@ -130,9 +132,15 @@ def compare_family(
         )
         names = label(labels.get(pair.arm, pair.arm)), label(labels.get(pair.against, pair.against))
         comparisons.append(
-            dataclasses.replace(comparison, sentence=sentence(comparison, *names), short=short(comparison, *names))
+            dataclasses.replace(
+                comparison,
+                sentence=sentence(comparison, *names),
+                short=short(comparison, *names),
+                arm_label=names[0],
+                against_label=names[1],
+            )
         )
-    return tuple(comparisons)
+    return Table(comparisons)
 
 
 def _declared(study: Mapping[str, Any]) -> dict[tuple[str, ...], str]:

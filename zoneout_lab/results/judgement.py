@@ -12,10 +12,12 @@ from zoneout_lab.errors import InputRefusedError, IntegrityError
 from zoneout_lab.metrics import Scale
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.family import compare_family
+from zoneout_lab.results.rows import Entry
+from zoneout_lab.results.tabular import Table, Tabular
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgement(Tabular):
     """A declared hypothesis and what came of it. ``claims`` are numbers of the paper's claims it tests."""
 
     name: str
@@ -24,9 +26,16 @@ class Judgement:
     reason: str
     comparison: Comparison
 
+    def __str__(self) -> str:
+        return f"{self.statement} {self.comparison.sentence}"
 
-def judge(tree: xr.DataTree) -> tuple[Judgement, ...]:
-    """Judge every hypothesis the study declared, in its order, jointly at the study's α.
+    def _entries(self) -> list[Entry]:
+        return [Entry(self.comparison, self.name, self.statement)]
+
+
+def judge(tree: xr.DataTree) -> Table[Judgement]:
+    """Judge every hypothesis the study declared, in its order, jointly at the study's α: a tuple that is also a table
+    (:class:`~zoneout_lab.results.tabular.Tabular`).
 
     Raises InputRefusedError where the results do not say which study they belong to, IntegrityError where that record is
     damaged, UsageError where a hypothesis names an arm or metric the study does not have.
@@ -97,4 +106,4 @@ def judge(tree: xr.DataTree) -> tuple[Judgement, ...]:
         absence=absence,
         looks=looks,
     )
-    return tuple(Judgement(*text, comparison) for (_, text), comparison in zip(hypotheses, comparisons, strict=True))
+    return Table(Judgement(*text, comparison) for (_, text), comparison in zip(hypotheses, comparisons, strict=True))

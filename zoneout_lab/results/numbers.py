@@ -103,3 +103,16 @@ def percent(alpha: float) -> str:
     level = 100 * (1 - alpha)
     texts = (f"{level:.{digits}g}" for digits in range(4, 18))
     return f"{next((t for t in texts if float(t) < 100), '100')}%"
+
+
+def power(value: float) -> str:
+    """A tick on a logarithmic axis.
+
+    >>> power(1e-5), power(0.02), power(2e7)
+    ('10⁻⁵', '0.02', '2 × 10⁷')
+    """
+    if value <= 0 or 1e-3 <= value < 1e4:
+        return f"{value:g}"
+    exponent = math.floor(math.log10(value) + 1e-9)
+    factor = round(value / 10**exponent)
+    return f"{f'{factor} × ' if factor != 1 else ''}10{str(exponent).translate(SUPERSCRIPTS)}"

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from zoneout_lab.plot.differences import ratio_label, ratio_ticks
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.canvas import INK, SOFT, Drawing, Panel, arm_colour
-from zoneout_lab.report.figures.intervals import ratio_label, ratio_ticks
 
 Array = npt.NDArray[np.float64]
 

@@ -19,10 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
+from zoneout_lab.plot.differences import HUGE as HUGE
 from zoneout_lab.report.arms import COLOURS, Arm
 from zoneout_lab.report.verdicts import VERDICTS
-
-HUGE = 1e100  # numbers as large as this were not measured, whatever the file says
 
 WIDTH = 360  # points of an SVG user unit; a panel is shown between 0.8 and 1.3 times as wide
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zoneout_lab.plot.differences import Shift, difference_axis, view
 from zoneout_lab.report.figures.canvas import INK, SOFT, Drawing, Panel, verdict_colour
-from zoneout_lab.report.figures.intervals import Shift, difference_axis, draw, marks, view
+from zoneout_lab.report.figures.intervals import draw, marks
 from zoneout_lab.report.text import wrap
 
 _ROW, _LINE, _FRAME, _LETTERS = 40.0, 13.0, 78.0, 44

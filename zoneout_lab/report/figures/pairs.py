@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from zoneout_lab.plot.differences import Shift, difference_axis, view
 from zoneout_lab.report.arms import Arm
 from zoneout_lab.report.figures.canvas import INK, LINE, PAPER, SOFT, Drawing, Panel, arm_colour
-from zoneout_lab.report.figures.intervals import Shift, difference_axis, draw, marks, view
+from zoneout_lab.report.figures.intervals import draw, marks
 from zoneout_lab.report.figures.lines import MOST_SEEDS
 from zoneout_lab.report.text import power, wrap
 from zoneout_lab.results.numbers import number

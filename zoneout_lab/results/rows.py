@@ -1,0 +1,167 @@
+"""One comparison as a row: the numbers for a data frame, and what a reader is shown of them in a table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from zoneout_lab import stats
+from zoneout_lab.results.compared import Compared
+from zoneout_lab.results.legible import label, legible
+from zoneout_lab.results.numbers import ABSENT, decimals, number, p_value
+from zoneout_lab.results.shown import (
+    difference,
+    held_against,
+    is_ratio,
+    margin_in_words,
+    on_axis,
+    places,
+    ratio,
+    seen,
+    shown_interval,
+    typical,
+    unit_of,
+)
+
+LEVEL = 0.05  # α of the intervals about each arm's own mean
+
+#: marks beside a row's cells → what the note below the table says of them
+MARKS = {
+    "*": "exploratory: not declared before the runs",
+    "†": "the differences look skewed, an arm has an outlier, or the arms differ in spread: the interval may cover less than it says",
+    "‡": "a t interval, which assumes normal differences: too few seeds for a sign-flip interval",
+}
+#: the columns of a data frame, in their order
+NUMBERS = (
+    "hypothesis", "statement", "arm", "against", "metric", "units", "seeds", "lost", "arm_mean", "arm_low", "arm_high", "against_mean",
+    "against_low", "against_high", "scale", "difference", "low", "high", "interval", "level", "d_z", "direction", "margin", "p", "p_adjusted",
+    "family", "verdict", "declared", "sentence",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A comparison to be shown in a row, and where it is that of a declared hypothesis its ``name`` and ``statement``."""
+
+    compared: Compared
+    name: str = ""
+    statement: str = ""
+
+
+def numbers(entry: Entry) -> dict[str, Any]:
+    """The row of a data frame: values, means and linear differences as measured, in ``units``; on the other scales ``difference`` and its ends are ratios."""
+    c = entry.compared
+    (low, high), alpha, normal = shown_interval(c)
+    nothing = not c.seeds
+
+    def told(value: float) -> float:
+        return math.nan if nothing else (seen(c, value) if is_ratio(c) else value)
+
+    means: dict[str, float] = {}
+    for who, values in (("arm", c.arm_values), ("against", c.against_values)):
+        ends = _ends(c, values)
+        means |= {
+            f"{who}_mean": math.nan if nothing else typical(c, values),
+            f"{who}_low": ends[0],
+            f"{who}_high": ends[1],
+        }
+    return {
+        "hypothesis": entry.name,
+        "statement": entry.statement,
+        "arm": c.arm,
+        "against": c.against,
+        "metric": c.metric,
+        "units": c.units,
+        "seeds": len(c.seeds),
+        "lost": len(c.lost) + len(c.absent),
+        **means,
+        "scale": c.scale,
+        "difference": told(c.mean_difference),
+        "low": told(low),
+        "high": told(high),
+        "interval": "t" if normal else "sign-flip",
+        "level": 1 - alpha,
+        "d_z": c.d_z,
+        "direction": c.direction,
+        "margin": c.margin,
+        "p": c.p,
+        "p_adjusted": c.p_adjusted,
+        "family": c.family,
+        "verdict": c.verdict,
+        "declared": c.declared,
+        "sentence": c.sentence,
+    }
+
+
+def texts(entry: Entry) -> dict[str, str]:
+    """The cells of a table for readers, by what they are."""
+    c = entry.compared
+    (low, high), _, normal = shown_interval(c)
+    mean = ABSENT
+    if c.seeds:
+        mean = difference(c, c.mean_difference, places(c))
+        if math.isfinite(low):
+            ends = [ratio(c, end, places(c)) if is_ratio(c) else difference(c, end, places(c)) for end in (low, high)]
+            mean += f" [{ends[0]}, {ends[1]}]{'‡' * normal}"
+    ours, theirs = _means(c)
+    whole = len(c.seeds) + len(c.lost) + len(c.absent)
+    return {
+        "metric": on_axis(c.metric, c.units, c.noun, c.long_name),
+        "arm": c.arm_label or label(c.arm),
+        "against": c.against_label or label(c.against),
+        "n": f"{len(c.seeds)} of {whole}" if whole > len(c.seeds) else str(len(c.seeds)),
+        "arm_mean": ours,
+        "against_mean": theirs,
+        "difference": mean + "†" * bool(c.cautions and c.seeds),
+        "claim": _claim(c),
+        "p": p_value(c.p_adjusted, [held_against(c)]),
+        "verdict": c.verdict + "*" * (not c.declared),
+        "hypothesis": legible(entry.name.replace("_", " ")),
+    }
+
+
+def _claim(c: Compared) -> str:
+    margin = margin_in_words(c)
+    if not margin:
+        return c.direction
+    within = f"{margin}" if is_ratio(c) else f"± {margin}"
+    return f"{c.direction}, margin {within}"
+
+
+def _means(c: Compared) -> tuple[str, str]:
+    """Both arms' means with their intervals, in as many digits: ``20.3 ± 0.6``, or on a ratio's scale ``0.41 [0.38, 0.45]``."""
+    if not c.seeds:
+        return ABSENT, ABSENT
+    factor = unit_of(c.metric, c.units)[0]
+    both = [
+        (factor * typical(c, values), tuple(factor * end for end in _ends(c, values)))
+        for values in (c.arm_values, c.against_values)
+    ]
+    widths = [(high - low) / 2 for _, (low, high) in both if math.isfinite(high - low) and high > low]
+    if not widths:
+        digits = None if is_ratio(c) else places(c)
+        return tuple(number(mean, digits) for mean, _ in both)  # type: ignore[return-value]
+    digits = decimals(widths, 2)
+    return tuple(_with_ends(mean, ends, digits, ratio=is_ratio(c)) for mean, ends in both)  # type: ignore[return-value]
+
+
+def _with_ends(mean: float, ends: tuple[float, ...], digits: int, *, ratio: bool) -> str:
+    low, high = ends
+    text = number(mean, digits)
+    if not math.isfinite(high - low):
+        return text
+    return (
+        f"{text} [{number(low, digits)}, {number(high, digits)}]"
+        if ratio
+        else f"{text} ± {number((high - low) / 2, digits)}"
+    )
+
+
+def _ends(c: Compared, values: tuple[float, ...]) -> tuple[float, float]:
+    """The 95% t interval of an arm's mean, as measured; on a ratio's scale that of the mean of the logs, put back."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    pair = stats.scaled(c.arm_values, c.against_values, c.scale)
+    low, high = stats.back(c.scale, stats.t_interval(pair.arm if values is c.arm_values else pair.against, LEVEL))
+    return float(low), float(high)

@@ -1,0 +1,211 @@
+"""Comparisons and verdicts as tables: a data frame, CSV, Markdown, LaTeX for a paper, and HTML in notebooks."""
+
+from __future__ import annotations
+
+import html
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
+
+from zoneout_lab import schema
+from zoneout_lab.results.latex import latex
+from zoneout_lab.results.numbers import percent
+from zoneout_lab.results.rows import LEVEL, MARKS, NUMBERS, Entry, numbers, texts
+from zoneout_lab.results.shown import is_ratio, shown_interval, unit_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T", bound="Tabular", covariant=True)
+
+#: a table's columns: what each is, its heading, whether its numbers are flush right
+_COLUMNS = (
+    ("hypothesis", "Hypothesis", False),
+    ("metric", "Metric", False),
+    ("arm", "Arm", False),
+    ("arm_mean", "Mean", True),
+    ("against", "Against", False),
+    ("against_mean", "Mean", True),
+    ("n", "Seeds", True),
+    ("difference", "Difference", True),
+    ("claim", "Claim", False),
+    ("p", "p", True),
+    ("verdict", "Verdict", False),
+)
+#: what is said once above the table where all rows have it
+_SAID_ONCE = ("metric", "against", "n", "claim")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~$])")
+
+
+class Tabular(ABC):
+    """What can be shown as a table of comparisons, one row each."""
+
+    @abstractmethod
+    def _entries(self) -> list[Entry]:
+        """What stands in the rows."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """The numbers as a data frame, one row for each comparison.
+
+        ``arm_mean``, ``against_mean`` with their 95% t intervals (``…_low``, ``…_high``) and ``margin`` are in ``units``. So are ``difference``, ``low`` and
+        ``high`` where ``scale`` is linear; on the others they are ratios. ``level`` is that of the interval the verdict is read off, ``interval`` its kind.
+        ``p`` is for no difference, ``p_adjusted`` for the verdict, among ``family`` hypotheses. ``lost`` counts seeds without both values.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([numbers(entry) for entry in self._entries()], columns=list(NUMBERS))
+
+    def to_csv(self, path: str | Path | None = None) -> str | None:
+        """What :meth:`to_frame` has as CSV: written to ``path``, or returned where none is given.
+
+        Raises InputRefusedError or TryAgainError where the file cannot be written.
+        """
+        text: str = self.to_frame().to_csv(index=False)
+        if path is None:
+            return text
+        schema.write_bytes(Path(path), text.encode())
+        return None
+
+    def to_markdown(self) -> str:
+        """A Markdown table with what its numbers are said below it."""
+        heads, rows, notes = _laid_out(self._entries(), lambda text: _MARKDOWN.sub(r"\\\1", text))
+        rule = ["---:" if right else "---" for _, right in heads]
+        lines = [[head for head, _ in heads], rule, *rows]
+        return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", " ".join(notes)])
+
+    def to_latex(self, caption: str | None = None, label: str | None = None) -> str:
+        """A table for a paper, with the rules of the package ``booktabs``; what its numbers are is part of the caption.
+
+        Args:
+            caption: LaTeX that begins the caption.
+            label: what the text refers to the table by, ``tab:verdicts``.
+        """
+        heads, rows, notes = _laid_out(self._entries(), latex)
+        said = " ".join([*([caption] if caption else []), *notes])
+        return "\n".join(
+            [
+                r"% \usepackage{booktabs}",
+                r"\begin{table}[t]",
+                r"\centering",
+                rf"\caption{{{said}}}",
+                *([rf"\label{{{label}}}"] if label else []),
+                rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for _, right in heads)}}}",
+                r"\toprule",
+                *_latex_rows([[head for head, _ in heads]]),
+                r"\midrule",
+                *_latex_rows(rows),
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+        heads, rows, notes = _laid_out(self._entries(), lambda text: html.escape(text))
+        sides = ["right" if right else "left" for _, right in heads]
+
+        def row(tag: str, cells: Iterable[str]) -> str:
+            inner = "".join(
+                f'<{tag} style="text-align:{side}">{cell}</{tag}>' for side, cell in zip(sides, cells, strict=True)
+            )
+            return f"<tr>{inner}</tr>"
+
+        body = "".join(row("td", cells) for cells in rows)
+        return (
+            f"<table><thead>{row('th', [head for head, _ in heads])}</thead><tbody>{body}</tbody></table>"
+            f"<p><small>{' '.join(notes)}</small></p>"
+        )
+
+
+class Table(Tabular, tuple[T, ...]):
+    """A tuple of comparisons or verdicts that can be shown as one table."""
+
+    def _entries(self) -> list[Entry]:
+        return [entry for each in self for entry in each._entries()]
+
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> T: ...
+    @overload
+    def __getitem__(self, key: slice) -> Table[T]: ...
+    def __getitem__(self, key: SupportsIndex | slice) -> T | Table[T]:
+        found = super().__getitem__(key)
+        return Table(found) if isinstance(key, slice) else found  # type: ignore[arg-type,return-value]
+
+    def __str__(self) -> str:
+        return self.to_markdown()
+
+
+def _laid_out(
+    entries: Sequence[Entry], escaped: Callable[[str], str]
+) -> tuple[list[tuple[str, bool]], list[list[str]], list[str]]:
+    """Headings (and whether each column is flush right), the rows' cells and the sentences about them, all escaped."""
+    cells = [texts(entry) for entry in entries]
+    alike = {key: cells[0][key] for key in _SAID_ONCE if cells and all(row[key] == cells[0][key] for row in cells)}
+    left_out = {*alike, *(() if any(row["hypothesis"] for row in cells) else ("hypothesis",))}
+    columns = [column for column in _COLUMNS if column[0] not in left_out]
+    heads = [
+        (escaped(alike["against"] if key == "against_mean" and "against" in alike else head), right)
+        for key, head, right in columns
+    ]
+    rows = [[escaped(row[key]) for key, _, _ in columns] for row in cells]
+    return (
+        heads,
+        rows,
+        [
+            escaped(note)
+            for note in _notes(entries, alike, "".join(row["difference"] + row["verdict"] for row in cells))
+        ],
+    )
+
+
+def _notes(entries: Sequence[Entry], alike: dict[str, str], shown: str) -> list[str]:
+    """What the numbers are: what all rows share, then the intervals, p and the marks."""
+    compared = [entry.compared for entry in entries]
+    if not compared:
+        return ["No comparison."]
+    what = [alike["metric"]] if "metric" in alike else []
+    what += [f"against {alike['against']}"] if "against" in alike else []
+    if "n" in alike:
+        what.append(f"over {alike['n']} paired seed{'s' * (alike['n'] != '1')}")
+    if "claim" in alike:
+        what.append(f"claimed {alike['claim']}")
+    notes = [f"{_capital(', '.join(what))}."] if what else []
+    kinds = {is_ratio(c) for c in compared}
+    mean = {frozenset({True}): "Geometric means", frozenset({False}): "Means"}.get(
+        frozenset(kinds), "Means (of ratios: geometric)"
+    )
+    notes.append(f"{mean} over seeds with {percent(LEVEL)} t intervals.")
+    points = any(unit_of(c.metric, c.units)[1] == "percentage points" and not is_ratio(c) for c in compared)
+    levels = sorted({1 - shown_interval(c)[1] for c in compared if c.seeds})
+    level = " to ".join(dict.fromkeys(percent(1 - each) for each in levels[:1] + levels[1:][-1:]))
+    of = {frozenset({True}): "Ratios", frozenset({False}): "Differences"}.get(
+        frozenset(kinds), "Differences, or ratios (×),"
+    )
+    with_levels = f" with the {level} interval{'s' * (len(levels) > 1)} that the verdict is read off" if levels else ""
+    notes.append(f"{of} between the arms{' in percentage points' * points}, paired by seed,{with_levels}.")
+    families = sorted({c.family for c in compared})
+    if families[-1] > 1:
+        by = sorted({"Holm's step-down" if c.correction == "holm" else "joint sign flips" for c in compared})
+        count = " to ".join(str(each) for each in families[:1] + families[1:][-1:])
+        notes.append(
+            f"p is for the verdict, adjusted for the {count} comparisons judged together by {' and '.join(by)}."
+        )
+    else:
+        notes.append("p is for the verdict, by sign flips, not adjusted for other comparisons.")
+    return [*notes, *(f"{mark} {_capital(said)}." for mark, said in MARKS.items() if mark in shown)]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _latex_rows(rows: Iterable[Sequence[str]]) -> list[str]:
+    # a cell that begins with a bracket would be an argument of the line before it
+    return [
+        f"{' & '.join(row)} \\\\" if not row[0].startswith(("[", "*")) else f"{{}}{' & '.join(row)} \\\\"
+        for row in rows
+    ]
