@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Zoneout,
     )
     from zoneout_lab.report import write_across, write_index, write_report, write_side_by_side
-    from zoneout_lab.results import across, compare, judge, open_results
+    from zoneout_lab.results import across, compare, judge, open_results, results_from
     from zoneout_lab.settings import Model, Setting, Training
     from zoneout_lab.study import Arm, Hypothesis, OnTask, Study, Tuning, load_study
     from zoneout_lab.tasks import Carried, Data, Examples, Stream, Task
@@ -85,7 +85,7 @@ _FROM = {
         "Zoneout",
     ),
     "report": ("write_across", "write_index", "write_report", "write_side_by_side"),
-    "results": ("across", "compare", "judge", "open_results"),
+    "results": ("across", "compare", "judge", "open_results", "results_from"),
     "settings": ("Model", "Setting", "Training"),
     "study": ("Arm", "Hypothesis", "OnTask", "Study", "Tuning", "load_study"),
     "tasks": ("Carried", "Data", "Examples", "Stream", "Task"),
@@ -144,6 +144,7 @@ __all__ = [
     "open_results",
     "perturbation_growth",
     "probe",
+    "results_from",
     "write_across",
     "write_index",
     "write_report",
