@@ -263,22 +263,23 @@ def _groups(c: Comparison) -> list[str]:
 
 def _more_seeds(c: Comparison) -> list[str]:
     """What more seeds would probably do for an inconclusive verdict, and how good the chance was with these."""
-    if c.chance is None or c.mean_difference == 0:
+    if c.chance is None or c.mean_difference == 0 or c.groups:
         return []
-    of_ten = round(10 * c.chance)
+    what, of_ten = "blocks" if c.by else "seeds", round(10 * c.chance)
     found = "fewer than 1" if of_ten == 0 else str(of_ten)
     more = "only with more than 100" if c.seeds_to_decide is None else f"with about {c.seeds_to_decide}"
-    text = f"if the true difference were the one seen (which is uncertain), {found} of 10 such studies would decide, and 8 of 10 {more} seeds"
+    text = f"if the true difference were the one seen (which is uncertain), {found} of 10 such studies would decide, and 8 of 10 {more} {what}"
     return [f"low power: {text}" if c.chance < 0.5 else text]
 
 
 def _in_short(c: Comparison) -> str:
     """About how many seeds would make it .8 that another study decides, were the difference seen the true one."""
-    if c.chance is None or c.mean_difference == 0:
+    if c.chance is None or c.mean_difference == 0 or c.groups:
         return ""
+    what = "blocks" if c.by else "seeds"
     if c.seeds_to_decide is None:
-        return " Even 100 seeds in all would probably not decide."
-    return f" About {c.seeds_to_decide} seeds in all would probably decide."
+        return f" Even 100 {what} in all would probably not decide."
+    return f" About {c.seeds_to_decide} {what} in all would probably decide."
 
 
 def _p_values(c: Comparison) -> str:

@@ -17,7 +17,9 @@ from zoneout_lab.results.numbers import ABSENT, decimals, number
 LONG = 12
 
 
-def build(data: ReportData) -> Section:
+def build(data: ReportData) -> Section | None:
+    if data.source:
+        return None
     metrics = data.metrics
     score = data.score
     test = _test_name(metrics, score)
