@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         compare_family,
         judge,
         open_results,
+        results_from,
         stack,
     )
     from zoneout_lab.settings import Model, Setting, Training
@@ -107,6 +108,7 @@ _FROM = {
         "compare_family",
         "judge",
         "open_results",
+        "results_from",
         "stack",
     ),
     "settings": ("Model", "Setting", "Training"),
@@ -174,6 +176,7 @@ __all__ = [
     "perturbation_growth",
     "plot",
     "probe",
+    "results_from",
     "stack",
     "write_across",
     "write_index",

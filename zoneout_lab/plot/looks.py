@@ -16,7 +16,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.results.family import labels_of
+from zoneout_lab.results.labels import labels_of
 from zoneout_lab.results.latex import latex
 from zoneout_lab.results.legible import label
 

@@ -18,6 +18,7 @@ from zoneout_lab.report.arms import Arm, Style
 from zoneout_lab.report.quantity import Quantity, quantity
 from zoneout_lab.report.text import legible, part
 from zoneout_lab.results import Judgement, judge, labels_of, open_results
+from zoneout_lab.results.blocks import Blocks, blocks_of
 from zoneout_lab.results.scalars import described
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -55,6 +56,31 @@ class ReportData:
     def trained_here(self) -> bool:
         """True where the runs recorded what they were trained on; only then are a study's task, model and training known."""
         return bool(self.recorded("data"))
+
+    @cached_property
+    def source(self) -> Mapping[str, Any]:
+        """Where results that were made elsewhere come from; empty for those of a study that was run here."""
+        recorded = self.recorded("source")
+        return recorded if isinstance(recorded, Mapping) else {}
+
+    @property
+    def exploratory(self) -> bool:
+        """True where nothing was declared, and every arm is compared with the baseline."""
+        return self.study.get("standing") == "exploratory"
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """What runs are paired by."""
+        return blocks_of(self.tree)
+
+    @property
+    def pair(self) -> str:
+        """What a pair is called."""
+        return "run" if not self.blocks.paired else "block" if self.blocks.labels else "seed"
+
+    def pair_name(self, seed: int) -> str:
+        """A pair as a reader is told of it: a seed's number, or a block's label."""
+        return legible(self.blocks.labels.get(seed, seed))
 
     @cached_property
     def trained_on(self) -> str:

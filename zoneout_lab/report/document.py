@@ -9,13 +9,16 @@ from pathlib import Path
 
 import xarray as xr
 
-from zoneout_lab.errors import LabError
+from zoneout_lab.errors import InputRefusedError, LabError
 from zoneout_lab.report import text
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.layout import laid_out, write_page
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections import SECTIONS
 from zoneout_lab.report.sections.files import ABOUT
+
+#: runs made elsewhere that a page can show; of those made here there are never so many
+MOST_RUNS = 20_000
 
 
 def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Path:
@@ -34,6 +37,11 @@ def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Pa
     """
     target = Path(path)
     data = ReportData.read(tree_or_path, _beside(tree_or_path, target))
+    if data.source and len(data.arms) * len(data.seeds) > MOST_RUNS:
+        raise InputRefusedError(
+            f"A report shows every run, and {len(data.arms):,} arms × {len(data.seeds):,} pairs are more than the {MOST_RUNS:,} that a browser can hold. Average "
+            "them, or leave arms out; the verdicts themselves need no report."
+        )
     return write_page(target, render(data))
 
 

@@ -138,7 +138,10 @@ def _findings(data: ReportData) -> Iterator[Finding]:
     for place, judgement in enumerate(data.judgements, start=1):
         c = judgement.comparison
         claims = tuple(dict.fromkeys(judgement.claims))
-        yield Finding(place, legible(judgement.statement), claims, c.verdict, c.short, near_edge(c), len(c.seeds))
+        standing = " (exploratory)" if data.exploratory else " (declared when it was judged)" if c.at_judging else ""
+        pairs = len(c.seeds) if c.paired else min(len(c.arm_values), len(c.against_values))
+        statement = f"{legible(judgement.statement)}{standing}"
+        yield Finding(place, statement, claims, c.verdict, c.short, near_edge(c), pairs)
 
 
 def runs_of(data: ReportData) -> frozenset[str]:

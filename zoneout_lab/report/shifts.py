@@ -76,8 +76,8 @@ def reading(c: Comparison) -> str:
     if shift(c).few:
         return (
             "Too few seeds for a verdict: the dashed bar is the t interval, which assumes normal differences, and no verdict is read off it."
-            if c.seeds
-            else "No seed has both values, so there is nothing to draw."
+            if c.measured
+            else f"No {'block' if c.by else 'seed'} has both values, so there is nothing to draw."
         )
     thick = "the bar" if c.inner == c.interval else "the thick bar"
     whole = "the whole bar"

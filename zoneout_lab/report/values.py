@@ -29,10 +29,12 @@ def values_by_run(data: ReportData) -> str:
             continue  # what cannot be made one number per run
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["arm", "label", "seed", "status", *columns])
+    labels = data.blocks.labels
+    lines.writerow(["arm", "label", "seed", *(["block"] if labels else []), "status", *columns])
     for row, arm in enumerate(data.arms):
         for place, seed in enumerate(data.seeds):
             numbers = [float(values[row, place]) for values in columns.values()]
             shown = ["" if math.isnan(value) else repr(value) for value in numbers]
-            lines.writerow([arm.name, arm.label, seed, data.status[arm.name, seed], *shown])
+            named = [data.pair_name(seed)] if labels else []
+            lines.writerow([arm.name, arm.label, seed, *named, data.status[arm.name, seed], *shown])
     return text.getvalue()

@@ -9,8 +9,10 @@ from zoneout_lab.lazily import imported
 if TYPE_CHECKING:
     from zoneout_lab.results.across_tasks import Across, across
     from zoneout_lab.results.comparison import Comparison, Question
-    from zoneout_lab.results.family import compare, compare_family, labels_of
+    from zoneout_lab.results.elsewhere.table import results_from
+    from zoneout_lab.results.family import compare, compare_family
     from zoneout_lab.results.judgement import Judgement, judge
+    from zoneout_lab.results.labels import labels_of
     from zoneout_lab.results.open import open_results
     from zoneout_lab.results.outlook import Prospect, prospects, usual_design
     from zoneout_lab.results.over_tasks import OverAll
@@ -23,8 +25,10 @@ __getattr__ = imported(
     {
         "across_tasks": ("Across", "across"),
         "comparison": ("Comparison", "Question"),
-        "family": ("compare", "compare_family", "labels_of"),
+        "elsewhere.table": ("results_from",),
+        "family": ("compare", "compare_family"),
         "judgement": ("Judgement", "judge"),
+        "labels": ("labels_of",),
         "open": ("open_results",),
         "over_tasks": ("OverAll",),
         "outlook": ("Prospect", "prospects", "usual_design"),
@@ -49,6 +53,7 @@ __all__ = [
     "labels_of",
     "open_results",
     "prospects",
+    "results_from",
     "scalar",
     "stack",
     "usual_design",

@@ -15,8 +15,8 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.metrics import SPLITS
 from zoneout_lab.results.comparison import Comparison
 from zoneout_lab.results.earlier import asked
-from zoneout_lab.results.family import labels_of
 from zoneout_lab.results.judgement import Judgement, judge
+from zoneout_lab.results.labels import labels_of
 from zoneout_lab.results.legible import label
 from zoneout_lab.results.open import open_results
 from zoneout_lab.results.over_tasks import Aggregates, OverAll, aggregates, sentence_over, short_over

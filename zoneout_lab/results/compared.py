@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from zoneout_lab import stats
@@ -69,6 +70,13 @@ class Compared:
     unfit: str = ""
     noun: str = ""
     better: str = ""
+    paired: bool = True
+    at_judging: bool = False
+    by: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+    lost_blocks: tuple[str, ...] = ()
+    groups: int = 0
+    p_groups: float = math.nan
     sentence: str = ""
     short: str = ""
     arm_label: str = ""

@@ -58,6 +58,11 @@ class Comparison(Compared, Tabular):
 
     **Seeds.** ``lost`` seeds lack a value in either arm, ``absent`` seeds are the study's and not in these results; ``diverged`` names the runs that
     did. ``unfit`` says why the scale cannot hold the values of a declared hypothesis, which then has no pairs. ``sentence`` says it all, ``short`` what came out: both values, the difference and its interval. NaN: not defined for so few seeds.
+
+    **Results from elsewhere.** ``at_judging`` says that it was declared when these results were judged, which is not to say before the runs. Where pairs are blocks
+    of the columns ``by``, ``blocks`` are the labels of ``seeds`` and ``lost_blocks`` those of ``lost``; where some share their first column, of which there are ``groups``,
+    ``p_groups`` is p when whole groups are flipped. Where arms are not ``paired``, ``seeds`` and ``differences`` are empty, the values of the arms are two samples, p is
+    that of the permutation test, ``t_interval`` is Welch's and ``p_wilcoxon`` Mann and Whitney's; what needs pairs is NaN.
     """
 
     def __str__(self) -> str:
@@ -65,3 +70,8 @@ class Comparison(Compared, Tabular):
 
     def _entries(self) -> list[Entry]:
         return [Entry(self)]
+
+    @property
+    def measured(self) -> bool:
+        """True where there is something to compare: a pair, or a value of each arm."""
+        return bool(self.seeds) if self.paired else bool(self.arm_values and self.against_values)

@@ -29,15 +29,16 @@ def near_edge(c: Comparison, noise: float = 0.0) -> str:
     """
     if c.verdict == "underpowered" or (c.looks and c.look is None):
         return ""
+    one = "run" if not c.paired else "block" if c.by else "seed"
     step = c.smallest_p * (c.family if c.correction == "holm" else 1)
     if not c.p_error and one_flip(c.p_adjusted, step, held_against(c)):
-        return "Close call: the p value is within one sign flip of the level it is held against, so one seed could turn the verdict."
+        return f"Close call: the p value is within one {'sign flip' if c.paired else 'permutation'} of the level it is held against, so one {one} could turn the verdict."
     if c.p_error and abs(c.p_adjusted - held_against(c)) <= 2 * c.p_error * (c.family if c.correction == "holm" else 1):
         return "Close call: the p value is sampled, and its sampling error reaches the level it is held against."
     if mark := _touched(c, noise):
         return f"Close call: the interval ends nearer to {mark} than rounding moves it from one build to another, so another build could turn the verdict."
     if mark := _touched(c, _NEAR * (c.interval[1] - c.interval[0])):
-        return f"Close call: the interval ends almost at {mark}, so rounding or one seed could turn the verdict."
+        return f"Close call: the interval ends almost at {mark}, so rounding or one {one} could turn the verdict."
     return ""
 
 

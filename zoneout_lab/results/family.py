@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema, stats
 from zoneout_lab.metrics import Scale, Values
+from zoneout_lab.results.apart import compare_apart
+from zoneout_lab.results.blocks import Blocks, blocks_of
 from zoneout_lab.results.comparison import Comparison, Question
+from zoneout_lab.results.labels import declared_names, labels_of
 from zoneout_lab.results.legible import label, legible
 from zoneout_lab.results.pairing import Pairs, pairs
 from zoneout_lab.results.scalars import scalar
@@ -21,6 +24,8 @@ from zoneout_lab.results.tabular import Table
 
 #: beyond 20 seeds sign flips are sampled; a fixed seed gives the same report from the same files
 _SAMPLING_SEED = 20
+#: with more seeds than these, nobody asks how many more would decide
+_MOST_SIMULATED = 1000
 
 
 def compare(
@@ -73,23 +78,29 @@ def compare_family(
     correction: stats.Family = "joint",
     absence: stats.Absence = "one-sided",
     looks: Sequence[int] = (),
+    refuse: bool | None = None,
 ) -> Table[Comparison]:
     """Compare as a family: the chance of any wrong verdict among all ``questions`` is held at ``alpha`` together. The tuple that is returned is also
     a table (:class:`~zoneout_lab.results.tabular.Tabular`).
 
     ``declared`` says that the study declared just these before its runs; ``correction`` and ``absence`` are as for :func:`zoneout_lab.stats.decide`,
-    and declared ``looks`` as for :func:`zoneout_lab.stats.decide_at_looks`; each comparison is then of the seeds that its look saw.
+    and declared ``looks`` as for :func:`zoneout_lab.stats.decide_at_looks`; each comparison is then of the seeds that its look saw. What cannot be
+    compared on its scale is refused, unless it was declared or ``refuse`` is False: it then has no pairs.
+    Arms that are not paired, of results from elsewhere, are compared as independent samples, corrected by Holm.
     Raises as :func:`compare` does.
     """
     tree = schema.by_arm_and_seed(tree)
+    blocks = blocks_of(tree)
+    refuse = not declared if refuse is None else refuse
+    if not blocks.paired:
+        return Table(compare_apart(tree, questions, alpha, declared=declared, refuse=refuse))
     values: dict[str, xr.DataArray] = {}
     for question in questions:
         if question.metric not in values:
             values[question.metric] = scalar(tree, question.metric)
     # what was declared gets its verdicts, even if one of the hypotheses turns out not to be comparable
     paired = [
-        pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin, values[q.metric], refuse=not declared)
-        for q in questions
+        pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin, values[q.metric], refuse=refuse) for q in questions
     ]
     claims = [
         stats.Claim(q.direction, stats.margin_on(pair.scale, q.margin))
@@ -115,11 +126,13 @@ def compare_family(
             samples, claims, alpha, seeds=seeds, sizes=sizes, family=correction, absence=absence, rng=rng
         )
     study = schema.study_of(tree) or {}
-    labels, names_of = labels_of(study), _declared(study)
+    labels, names_of = labels_of(study), declared_names(study)
     comparisons = []
     for pair, question, claim, decision in zip(paired, questions, claims, decisions, strict=True):
         comparison = dataclasses.replace(
             _comparison(pair, claim, decision),
+            **_of_blocks(pair, blocks),
+            at_judging=declared and study.get("standing") == "judging",
             margin=question.margin if claim.margin else 0.0,
             declared=declared,
             family=len(questions),
@@ -143,11 +156,30 @@ def compare_family(
     return Table(comparisons)
 
 
-def _declared(study: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
-    """The arms and the metric of each hypothesis that a study declares → its name."""
-    hypotheses = (each for each in study.get("hypotheses") or () if isinstance(each, Mapping))
+class _Blocks(TypedDict):
+    by: tuple[str, ...]
+    blocks: tuple[str, ...]
+    lost_blocks: tuple[str, ...]
+    groups: int
+    p_groups: float
+
+
+def _of_blocks(pair: Pairs, blocks: Blocks) -> _Blocks:
+    """What pairs are called, and where some share their dataset, p with the signs of whole datasets flipped: those of one may agree."""
+    groups = [blocks.groups[seed] for seed in pair.seeds] if blocks.groups else []
+    names, place = np.unique(groups, return_inverse=True)
+    p = math.nan
+    if 0 < len(names) < len(groups):
+        sums, sizes = (
+            np.bincount(place, weights=each, minlength=len(names)) for each in (pair.differences, pair.on.sizes)
+        )
+        p = stats.sign_flip(sums, sizes=sizes, rng=np.random.default_rng(_SAMPLING_SEED)).p()
     return {
-        tuple(str(h.get(key)) for key in ("arm", "against", "metric")): legible(h.get("name", "")) for h in hypotheses
+        "by": blocks.columns,
+        "blocks": blocks.named(pair.seeds),
+        "lost_blocks": blocks.named(pair.lost),
+        "groups": len(names) if math.isfinite(p) else 0,
+        "p_groups": p,
     }
 
 
@@ -220,7 +252,7 @@ class _Power(TypedDict):
 def _power(effect: stats.PairedEffect, claim: stats.Claim, decision: stats.Decision) -> _Power:
     """What an inconclusive comparison can be told of more seeds, from the difference and the spread that it saw."""
     # before the first look nothing is decided, however large the difference
-    if decision.verdict != "inconclusive" or decision.spent == 0 or not effect.sd > 0:
+    if decision.verdict != "inconclusive" or decision.spent == 0 or not effect.sd > 0 or effect.n > _MOST_SIMULATED:
         return {"chance": None, "seeds_to_decide": None}
     seen, margin = _two_digits(effect.mean / effect.sd), _two_digits(claim.margin / effect.sd)
     if claim.of_absence and margin == 0:
@@ -256,16 +288,3 @@ def _worst(pair: Pairs, claim: stats.Claim, decision: stats.Decision) -> tuple[f
     if p > decision.level:
         return p, "inconclusive"
     return p, "supported" if (ranks.sum() < 0) == (claim.direction == "lower") else "contradicted"
-
-
-def labels_of(study: Mapping[str, Any]) -> dict[str, str]:
-    """What a study calls its arms in prose: by their labels, and where two have one label, by their names beside it.
-
-    >>> labels_of({"arms": [{"name": "a", "label": "LSTM"}, {"name": "b", "label": "LSTM"}, {"name": "c"}]})
-    {'a': 'LSTM (a)', 'b': 'LSTM (b)', 'c': 'c'}
-    """
-    recorded = study.get("arms") or []
-    arms = {str(arm.get("name")): arm for arm in recorded if isinstance(arm, Mapping)}
-    labels = {name: str(arm.get("label") or name) for name, arm in arms.items()}
-    shared = [label for label in labels.values() if list(labels.values()).count(label) > 1]
-    return {name: f"{label} ({name})" if label in shared else label for name, label in labels.items()}

@@ -1,4 +1,5 @@
-"""The verdicts on everything a study declared before it ran, corrected as one family."""
+"""The verdicts on everything a study declared before it ran, corrected as one family; of results from elsewhere, on what was declared for their
+judgement or, where nothing was, on every arm against the baseline, as exploratory."""
 
 from __future__ import annotations
 
@@ -101,7 +102,8 @@ def judge(tree: xr.DataTree) -> Table[Judgement]:
         tree,
         [question for question, _ in hypotheses],
         alpha,
-        declared=True,
+        declared=study.get("standing") != "exploratory",
+        refuse=False,
         correction=correction,
         absence=absence,
         looks=looks,

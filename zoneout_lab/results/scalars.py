@@ -111,7 +111,7 @@ def _metrics(tree: xr.DataTree) -> xr.Dataset:
 def _of_task(tree: xr.DataTree, metrics: xr.Dataset, metric: str) -> str:
     """``valid_score`` by the name that it has for the study's task; any other name as it is."""
     split, _, last = metric.rpartition("_")
-    if last != "score" or split not in SPLITS:
+    if last != "score" or split not in SPLITS or metric in metrics:  # a table may have a column of that name
         return metric
     recorded = schema.score_of(tree)
     names = [f"{split}_{score}" for score in ([recorded.name] if recorded else SCORES)]

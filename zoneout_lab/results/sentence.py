@@ -29,6 +29,8 @@ CAUTIONS: dict[stats.Caution, str] = {
     "outlier": "an arm has an outlier",
     "spread": "the arms differ in spread",
 }
+#: seeds or blocks that are named; of more, some stand for all
+_MOST_NAMED = 20
 #: the same in a word or two
 _LOOKS: dict[stats.Caution, str] = {"skew": "skewed", "outlier": "an outlier", "spread": "unequal spread"}
 
@@ -39,11 +41,11 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
     Fractions are given in percentage points, what is compared as logs or log odds as a ratio. Where seeds are too few for a sign-flip interval, the
     t interval stands in, with what it assumes, and the sentence says how many seeds would do.
     """
-    noun, n = c.noun or c.long_name, len(c.seeds)
+    noun = c.noun or c.long_name
     if c.unfit:
         return _end(f"The {noun} of {arm} and {against} cannot be compared on the {c.scale} scale", [_unfit(c)], c)
-    if n == 0:
-        return _end(f"No seed has the {noun} of both {arm} and {against}", _lost(c), c)
+    if not c.measured:
+        return _end(f"{_nothing(c)} the {noun} of both {arm} and {against}", _lost(c), c)
     if c.mean_difference == 0:
         head = f"the {noun} of {arm} and of {against} is the same on average"
     elif c.scale == "logit":
@@ -62,15 +64,28 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
         *_lost(c),
         *_more_seeds(c),
     ]
-    return _end(f"Over {n} paired seed{'s' * (n != 1)}, {head}", notes, c)
+    return _end(f"Over {_over(c)}, {head}", notes, c)
+
+
+def _over(c: Comparison) -> str:
+    """What the comparison rests on: ``6 paired seeds``, ``12 paired blocks (dataset × fold)``, ``5 and 6 runs that are not paired``."""
+    if not c.paired:
+        return f"{len(c.arm_values)} and {len(c.against_values)} runs that are not paired"
+    n = len(c.seeds)
+    what = f"block{'s' * (n != 1)} ({' × '.join(c.by)})" if c.by else f"seed{'s' * (n != 1)}"
+    return f"{n} paired {what}"
+
+
+def _nothing(c: Comparison) -> str:
+    return "There are no values to compare of" if not c.paired else f"No {'block' if c.by else 'seed'} has"
 
 
 def short(c: Comparison, arm: str, against: str) -> str:
     """What came out, to be read aloud: both values, which is higher or lower and by how much, and the interval. It means what the sentence does."""
     if c.unfit:
         return f"Not to be compared on the {c.scale} scale: {_unfit(c)}."
-    if not c.seeds:
-        return _end_short("No seed has both values", _lost(c))
+    if not c.measured:
+        return _end_short(f"{_nothing(c)} both values", _lost(c))
     ours, theirs = typical(c, c.arm_values), typical(c, c.against_values)
     noun = c.noun or c.long_name
     digits = _digits_of_values(c, ours, theirs)
@@ -85,7 +100,16 @@ def short(c: Comparison, arm: str, against: str) -> str:
         head = _shift(c)
     looks = [", ".join(_LOOKS[each] for each in c.cautions)] if c.cautions else []
     margin = [each if is_ratio(c) else f"{each} {unit.removeprefix('percentage ')}".rstrip() for each in _margin(c)]
-    notes = [*_spoken_interval(c), *margin, *_short_of_margin(c), *_equal(c), *looks, *_replaced(c), *_lost(c)]
+    notes = [
+        *_spoken_interval(c),
+        *margin,
+        *_short_of_margin(c),
+        *_equal(c),
+        *looks,
+        *_groups(c),
+        *_replaced(c),
+        *_lost(c),
+    ]
     return _end_short(f"{values}: {head}{', against the claim' * _against(c)}", notes) + _in_short(c)
 
 
@@ -185,6 +209,8 @@ def _short_of_margin(c: Comparison) -> list[str]:
 
 def _equal(c: Comparison) -> list[str]:
     n = len(c.seeds)
+    if c.constant and not c.paired:
+        return ["neither arm's runs differ"]
     return [f"{'both' if n == 2 else f'all {n}'} differences are equal"] if c.constant else []
 
 
@@ -204,8 +230,10 @@ def _replaced(c: Comparison) -> list[str]:
 
 
 def _cautions(c: Comparison) -> list[str]:
-    notes = []
-    if c.cautions:
+    notes = _groups(c)
+    if c.cautions and not c.paired:
+        notes.append(f"{', '.join(CAUTIONS[each] for each in c.cautions)}, so the interval may cover less than it says")
+    elif c.cautions:
         notes.append(
             f"{', '.join(CAUTIONS[each] for each in c.cautions)}, so the interval may cover less than it says; without symmetry, by the sign test, "
             f"p = {p_value(c.p_sign)}"
@@ -224,30 +252,45 @@ def _cautions(c: Comparison) -> list[str]:
     return notes
 
 
+def _groups(c: Comparison) -> list[str]:
+    """What becomes of p when pairs that share a group are flipped together: they may agree, and then say less than as many that share nothing."""
+    if not c.groups:
+        return []
+    return [
+        f"blocks of one {c.by[0]} may agree: with each of the {c.groups} flipped whole, p = {p_value(c.p_groups, [c.alpha])}"
+    ]
+
+
 def _more_seeds(c: Comparison) -> list[str]:
     """What more seeds would probably do for an inconclusive verdict, and how good the chance was with these."""
-    if c.chance is None or c.mean_difference == 0:
+    if c.chance is None or c.mean_difference == 0 or c.groups:
         return []
-    of_ten = round(10 * c.chance)
+    what, of_ten = "blocks" if c.by else "seeds", round(10 * c.chance)
     found = "fewer than 1" if of_ten == 0 else str(of_ten)
     more = "only with more than 100" if c.seeds_to_decide is None else f"with about {c.seeds_to_decide}"
-    text = f"if the true difference were the one seen (which is uncertain), {found} of 10 such studies would decide, and 8 of 10 {more} seeds"
+    text = f"if the true difference were the one seen (which is uncertain), {found} of 10 such studies would decide, and 8 of 10 {more} {what}"
     return [f"low power: {text}" if c.chance < 0.5 else text]
 
 
 def _in_short(c: Comparison) -> str:
     """About how many seeds would make it .8 that another study decides, were the difference seen the true one."""
-    if c.chance is None or c.mean_difference == 0:
+    if c.chance is None or c.mean_difference == 0 or c.groups:
         return ""
+    what = "blocks" if c.by else "seeds"
     if c.seeds_to_decide is None:
-        return " Even 100 seeds in all would probably not decide."
-    return f" About {c.seeds_to_decide} seeds in all would probably decide."
+        return f" Even 100 {what} in all would probably not decide."
+    return f" About {c.seeds_to_decide} {what} in all would probably decide."
 
 
 def _p_values(c: Comparison) -> str:
     if c.verdict == "underpowered":
         if c.smallest_p <= c.alpha:
-            return f"no verdict is given on fewer than {stats.MINIMUM_SEEDS} seeds"
+            fewest = (
+                f"{stats.MINIMUM_SEEDS} {'blocks' if c.by else 'seeds'}"
+                if c.paired
+                else f"{stats.MINIMUM_APART} runs of an arm"
+            )
+            return f"no verdict is given on fewer than {fewest}"
         best = p_value(c.smallest_p, [c.alpha])
         return f"p can reach {best} at best and {p_value(c.alpha, [c.smallest_p])} is needed"
     text = f"p = {p_value(c.p, [c.alpha])}"
@@ -274,7 +317,7 @@ def adjusted_name(c: Comparison) -> str:
 def _lost(c: Comparison) -> list[str]:
     notes = []
     if c.lost:
-        text = f"{_seeds(c.lost)} {_are(c.lost)} lost"
+        text = f"{_seeds(c.lost, c.lost_blocks)} {_are(c.lost)} lost"
         if c.diverged:
             count = len(c.diverged)
             text += f", {count} run{'s' * (count != 1)} diverged"
@@ -287,17 +330,25 @@ def _lost(c: Comparison) -> list[str]:
 def _end(head: str, notes: Sequence[str], c: Comparison) -> str:
     body = f"{head} ({'; '.join(notes)})" if notes else head
     advice = ""
-    if c.verdict == "underpowered" and not c.unfit and stats.can_decide(stats.EXACT_UP_TO, c.alpha):
-        advice = f", where {stats.seeds_needed(c.alpha)} paired seeds would be enough to decide"
+    if c.verdict == "underpowered" and c.paired and not c.unfit and stats.can_decide(stats.EXACT_UP_TO, c.alpha):
+        what = "blocks" if c.by else "seeds"
+        advice = f", where {stats.seeds_needed(c.alpha)} paired {what} would be enough to decide"
     standing = "" if c.declared else " (exploratory: not declared before the runs)"
+    if c.at_judging:
+        standing = " (declared for this judgement, and not shown to have been before the runs)"
     if c.declared_as:
         standing = f" (exploratory: by itself and not as declared; the verdict on {c.declared_as!r} is that of judge)"
     return f"{body}: {c.verdict}{advice}{standing}."
 
 
-def _seeds(seeds: Sequence[int]) -> str:
-    *most, last = [str(seed) for seed in seeds]
-    return f"seeds {', '.join(most)} and {last}" if most else f"seed {last}"
+def _seeds(seeds: Sequence[int], blocks: Sequence[str] = ()) -> str:
+    names = list(blocks) or [str(seed) for seed in seeds]
+    what = "block" if blocks else "seed"
+    if len(names) > _MOST_NAMED:
+        names = [*names[: _MOST_NAMED - 1], f"{len(names) - _MOST_NAMED + 1:,} others"]
+    *most, last = names
+    between = "; " if blocks else ", "
+    return f"{what}s {between.join(most)} and {last}" if most else f"{what} {last}"
 
 
 def _are(seeds: Sequence[int]) -> str:

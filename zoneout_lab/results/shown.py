@@ -111,8 +111,12 @@ def typical(c: Compared, values: tuple[float, ...]) -> float:
         return 0.0
     if not is_ratio(c):
         return math.fsum(value / len(values) for value in values)
-    pair = stats.scaled(c.arm_values, c.against_values, c.scale)
-    mine = pair.arm if values is c.arm_values else pair.against
+    both: stats.Scaled | stats.Apart
+    if c.paired:
+        both = stats.scaled(c.arm_values, c.against_values, c.scale)
+    else:
+        both = stats.scaled_apart(c.arm_values, c.against_values, c.scale)
+    mine = both.arm if values is c.arm_values else both.against
     return float(stats.back(c.scale, float(mine.mean())))
 
 
@@ -135,5 +139,5 @@ def margin_in_words(c: Compared) -> str:
 
 def disagree(c: Compared) -> bool:
     """True where the mean difference and the Hodges–Lehmann shift lie apart by more than a quarter of the differences' spread."""
-    spread = abs(c.mean_difference / c.d_z) if c.d_z else math.nan
+    spread = abs(c.mean_difference / c.d_z) if c.d_z else math.nan  # of samples that are not paired, too
     return abs(c.mean_difference - c.hodges_lehmann) > spread / 4

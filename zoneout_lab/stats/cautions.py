@@ -46,7 +46,7 @@ def cautions(arm: npt.ArrayLike, against: npt.ArrayLike) -> tuple[Caution, ...]:
     found: list[Caution] = []
     if _skewed(a - b):
         found.append("skew")
-    if _far(a) or _far(b):
+    if far(a) or far(b):
         found.append("outlier")
     if _unequal(a, b):
         found.append("spread")
@@ -61,7 +61,8 @@ def _skewed(d: FloatArray) -> bool:
     return abs(g1) > 1.5 * math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
 
 
-def _far(values: FloatArray) -> bool:
+def far(values: FloatArray) -> bool:
+    """True where a value lies more than 5 scaled median absolute deviations from the median."""
     apart = np.abs(values - np.median(values))
     typical = float(np.median(apart))
     # 0.6745 scales the deviation to a normal sd; where most values are equal there is nothing to measure by

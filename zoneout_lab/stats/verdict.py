@@ -108,8 +108,16 @@ def can_reach(n: int, level: float, claim: Claim, absence: Absence = "one-sided"
     >>> can_reach(7, 0.01, Claim("lower")), can_reach(7, 0.01, Claim("not lower", 0.5))
     (False, True)
     """
-    one_sided = claim.direction.startswith("not ") or (claim.margin > 0 and absence == "one-sided")
-    return can_decide(n, 2 * level if one_sided else level)
+    return can_decide(n, 2 * level if one_sided(claim, absence) else level)
+
+
+def one_sided(claim: Claim, absence: Absence = "one-sided") -> bool:
+    """True where some verdict on the claim rests on a one-sided test.
+
+    >>> one_sided(Claim("lower")), one_sided(Claim("not lower", 0.5))
+    (False, True)
+    """
+    return claim.direction.startswith("not ") or (claim.margin > 0 and absence == "one-sided")
 
 
 @dataclass(frozen=True)
@@ -282,8 +290,8 @@ def decision_of(
 ) -> Decision:
     """What a finding and the level that the family left for it come to."""
     # at levels above a third, which nobody asks for, there is no interval at 1 − 2 level
-    one_sided = absence == "one-sided" or claim.direction.startswith("not ")
-    inner_level = min(2 * level, (1 + level) / 2) if one_sided else level
+    doubled = absence == "one-sided" or claim.direction.startswith("not ")
+    inner_level = min(2 * level, (1 + level) / 2) if doubled else level
     p, marks = flip.p(), (-claim.margin, 0.0, claim.margin)
     if not possible:
         verdict: Verdict = "underpowered"

@@ -18,6 +18,7 @@ from zoneout_lab.results.numbers import number
 
 _ROW, _FRAME, _LEAST = 15, 92, 230
 _SPREAD = 20
+_NAME = 24
 
 
 def _rows(seeds: int) -> int:
@@ -114,8 +115,11 @@ def differences(
     levels: Sequence[str],
     xlabel: str,
     description: str,
+    names: Sequence[str] = (),
 ) -> Panel:
     """One row per seed with its difference ``values`` (as ``shift`` has them), then the mean in its intervals, which are called ``levels``.
+
+    Pairs that are no seeds have ``names``.
 
     Above 30 seeds the differences are sorted, which shows their distribution, and the seeds are not named.
     """
@@ -139,14 +143,22 @@ def differences(
         )
         draw(axes, rows + 0.4, shift)
         axes.set_ylim(rows + 1.2, -0.7)
-        named: dict[float, str] = {place: f"seed {seed}" for place, seed in enumerate(seeds)}
+        said = [_short(name) for name in names] or [f"seed {seed}" for seed in seeds]
+        named: dict[float, str] = dict(enumerate(said))
         if many:
             named = {0: "lowest", (rows - 1) / 2: "median", rows - 1: "highest"}
         named[rows + 0.4] = "\n".join(levels)
         axes.set_yticks(list(named), list(named.values()))
         axes.grid(False, axis="y")
         axes.set_xlabel(wrap(xlabel, 44))
-        axes.set_title(f"{'Ratios' if shift.ratio else 'Differences'}{', sorted' if many else ' by seed'}")
+        axes.set_title(
+            f"{'Ratios' if shift.ratio else 'Differences'}{', sorted' if many else ' by block' if names else ' by seed'}"
+        )
     return drawing.panel(
         "Differences by seed, with intervals and margin", description if shown.size else "No difference was measured."
     )
+
+
+def _short(name: str) -> str:
+    """The name of a block, as far as it fits beside an axis: its end tells it from its neighbours."""
+    return name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"

@@ -38,13 +38,34 @@ def build(data: ReportData) -> Section:
             "reading": _reading(data),
             "scale": _scale(data),
             "unasked": _unasked(data),
+            "standing": _standing(data),
             "overrides": [*(data.recorded("overrides") or []), *(earlier if isinstance(earlier, list) else [])],
         },
     )
 
 
+def _standing(data: ReportData) -> tuple[str, str] | None:
+    """What the verdicts on results from elsewhere cannot claim: a head and a sentence."""
+    if not data.source or not data.judgements:
+        return None
+    if not data.exploratory:
+        return (
+            "Declared for this judgement.",
+            "Nothing shows that the hypotheses were written down before the results existed.",
+        )
+    baseline = next((arm.label for arm in data.arms if arm.baseline), "the baseline")
+    many = len(data.judgements)
+    together = f" The {many} comparisons are corrected together." if many > 1 else ""
+    return (
+        "Exploratory.",
+        f"Nothing was declared: every arm is compared with {baseline}.{together} What is found so is a reason to test it on new runs.",
+    )
+
+
 def _unasked(data: ReportData) -> tuple[str, str] | None:
     """The largest difference from the baseline on the study's score, where no hypothesis is about it, and how it is to be taken."""
+    if data.source:
+        return None
     baseline = next((arm for arm in data.arms if arm.baseline), None)
     if baseline is None or data.score is None or not data.judgements:
         return None
@@ -66,16 +87,21 @@ def _verdicts(data: ReportData) -> str:
     if not found:
         if not data.study:
             return "No study was recorded with these results, so nothing is judged."
-        return "This study declares no hypothesis: it describes and does not test."
+        return (
+            "No hypothesis and no baseline was named: this describes and does not test."
+            if data.source
+            else "This study declares no hypothesis: it describes and does not test."
+        )
     total = sum(found.values())
+    one, many_of = ("comparison", "comparisons") if data.exploratory else ("hypothesis", "hypotheses")
     if len(found) == 1:
         verdict = next(iter(found))
         many = "Both" if total == 2 else f"All {total}"
-        return f"The hypothesis is {verdict}." if total == 1 else f"{many} hypotheses are {verdict}."
+        return f"The {one} is {verdict}." if total == 1 else f"{many} {many_of} are {verdict}."
     parts = [
         f"{found[verdict]} {'is' if found[verdict] == 1 else 'are'} {verdict}" for verdict in VERDICTS if found[verdict]
     ]
-    return f"Of {total} hypotheses, {listing(parts)}."
+    return f"Of {total} {many_of}, {listing(parts)}."
 
 
 def _reading(data: ReportData) -> str:
@@ -86,7 +112,8 @@ def _reading(data: ReportData) -> str:
     if len(data.judgements) < 2 or not any(_has_interval(each.comparison) for each in data.judgements):
         return rounded
     correction = " (Holm)" if data.judgements[0].comparison.correction == "holm" else ""
-    return f"The levels of intervals allow for {len(data.judgements)} hypotheses{correction}. {rounded}"
+    what = "comparisons" if data.exploratory else "hypotheses"
+    return f"The levels of intervals allow for {len(data.judgements)} {what}{correction}. {rounded}"
 
 
 def _has_interval(c: Comparison) -> bool:
@@ -115,6 +142,8 @@ def _task(task: str) -> str:
 def _runs(data: ReportData) -> str:
     found = Counter(data.status.values())
     total = sum(found.values())
+    if data.source:
+        return f"Not run here: {count(found['finished'], 'run')} of {count(len(data.arms), 'arm')} as {legible(data.source.get('name') or 'a table')} has them."
     if total and found["finished"] == total:
         return f"All {total} runs finished." if total > 1 else "The run finished."
     text = f"{found['finished']} of {count(total, 'run')} finished"

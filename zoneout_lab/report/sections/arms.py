@@ -34,21 +34,25 @@ def build(data: ReportData) -> Section | None:
                 "arm": arm,
                 "differs": _differs(data, arm),
                 "cells": [_cell(values[place], about, values) for _, about, values in columns],
-                "runs": f"{lost.count('finished')} of {len(lost)}",
-                "lost": listing([f"{lost.count(why)} {why}" for why in ("diverged", "missing") if why in lost]),
+                "runs": f"{lost.count('finished')}{f' of {len(lost)}' if data.blocks.paired else ''}",
+                "lost": listing([f"{lost.count(why)} {why}" for why in ("diverged", "missing") if why in lost])
+                if data.blocks.paired
+                else "",
             }
         )
     figure = Figure(
         tuple(_panel(data, name, about, values) for name, about, values in columns),
-        "Each coloured mark is a run. The black dot is the arm’s mean with its own 95% interval. Arms share seeds and are compared in pairs, so "
-        "whether these intervals overlap decides nothing.",
+        "Each coloured mark is a run. The black dot is the arm’s mean with its own 95% interval. "
+        + (f"Arms share {data.pair}s and are compared in pairs, so whether" if data.blocks.paired else "Whether")
+        + " these intervals overlap decides nothing.",
     )
     background = legible(data.study.get("background") or "")
     baseline = any(arm.baseline for arm in data.arms)
     values = {
         "correlation": _correlation(data),
         "geometric": any(scale != "linear" for scale in scales.values()),
-        "differs": "differs from the baseline by" if baseline else "regularizer",
+        "differs": "" if data.source else "differs from the baseline by" if baseline else "regularizer",
+        "finished": "runs with a value" if data.source else "runs finished",
         "rows": rows,
         "heads": [about.axis for _, about, _ in columns],
         "figure": figure,
@@ -74,7 +78,7 @@ def _scale(data: ReportData, metric: str) -> Scale:
 def _correlation(data: ReportData) -> str:
     """What pairing by seed buys: how the arms' score goes with the baseline's from seed to seed; empty where that is not known."""
     baseline = next((arm.name for arm in data.arms if arm.baseline), None)
-    if baseline is None or data.score is None:
+    if baseline is None or data.score is None or not data.blocks.paired or len(data.seeds) < 2:
         return ""
     found = correlations(data.tree, data.score).sel(arm=baseline).drop_sel(other=baseline).values
     known = sorted(float(each) for each in found[np.isfinite(found)])
@@ -83,7 +87,7 @@ def _correlation(data: ReportData) -> str:
     low, high, middle = (number(each, 2) for each in (known[0], known[-1], float(np.median(known))))
     between = f"at {low}" if len(known) == 1 else f"at {low} to {high} (median {middle})"
     return (
-        f"From seed to seed, {data.quantity(data.score).noun} correlates {between} with the baseline’s. Pairing by seed takes about that part out of the "
+        f"From {data.pair} to {data.pair}, {data.quantity(data.score).noun} correlates {between} with the baseline’s. Pairing by {data.pair} takes about that part out of the "
         f"variance of a difference{'; below zero it adds to it' if known[0] < 0 else ''}."
     )
 

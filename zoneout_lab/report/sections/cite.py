@@ -29,7 +29,7 @@ def build(data: ReportData) -> Section | None:
     study += f"{title}." + (
         f" Ablation study “{name}”, {len(data.arms)} arms, {len(data.seeds)} seeds." if name else ""
     )
-    entries = [study.lstrip()]
+    entries = [] if data.source else [study.lstrip()]
     versions = _versions(data)
     entries.append(f"{PACKAGE_AUTHORS}. {PACKAGE}." + (f" Version {listing(versions)}." if versions else ""))
     if _about_zoneout(data):

@@ -12,7 +12,9 @@ from zoneout_lab.results.earlier import asked, error_of_looks
 from zoneout_lab.results.numbers import ABSENT, p_value
 
 
-def build(data: ReportData) -> Section:
+def build(data: ReportData) -> Section | None:
+    if data.source:
+        return None
     overrides = data.recorded("overrides")
     declared = data.recorded("declared")
     # what a change came to stands under the setting

@@ -51,6 +51,13 @@ class Column:
 NOTHING: Values = [(math.nan, ABSENT)]
 
 
+def _counted(c: Comparison) -> Values:
+    if c.paired:
+        return [(len(c.seeds), str(len(c.seeds)))]
+    ours, theirs = len(c.arm_values), len(c.against_values)
+    return [(ours + theirs, f"{ours} and {theirs}")]
+
+
 def _ends(c: Comparison, _: float) -> Values:
     (low, high), _, _ = shown_interval(c)
     return [(end, difference(c, end, places(c))) for end in (low, high)] if math.isfinite(low) else NOTHING
@@ -66,7 +73,7 @@ D_Z = Markup("d<sub>z</sub>")
 
 #: one more is a line here
 COLUMNS: tuple[Column, ...] = (
-    Column("pairs", "", lambda c, _: [(len(c.seeds), str(len(c.seeds)))]),
+    Column("pairs", "", lambda c, _: _counted(c)),
     Column("difference", "the mean over seeds of the first arm less the second, or its ratio to it (×)", lambda c, _: [(c.mean_difference, _shown(c))]),
     Column("interval", "the one that the verdict is read off, at its own level", _ends),
     Column("p", "how often chance alone would give a difference this large, were either sign equally likely", lambda c, _: [(c.p, p_value(c.p, [c.alpha]))]),
@@ -78,6 +85,8 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("decides at", "power after them: about how many seeds would decide with probability .8, were the difference seen the true one", _seeds_to_decide),
 )  # fmt: skip
+#: lost pairs that are named; of more, their number says enough
+_MOST_NAMED = 100
 #: simulating a larger family takes longer than drawing the page
 _MOST_SIMULATED = 30
 
@@ -118,10 +127,32 @@ def build(data: ReportData) -> Section | None:
         for place, judgement in enumerate(data.judgements, start=1)
     ]
     entries = tuple((part["anchor"], part["statement"]) for part in parts)
-    columns = [COLUMNS[k] for k in used]
+    columns = [_renamed(COLUMNS[k], data) for k in used]
     glossary = [(column.head, column.about) for column in columns if column.about]
-    values = {"parts": parts, "columns": columns, "glossary": glossary}
-    return Section("hypotheses", "Hypotheses", "hypotheses.html", values, entries)
+    what = "comparison" if data.exploratory else "hypothesis"
+    values = {"parts": parts, "columns": columns, "glossary": glossary, "what": what, "pair": data.pair}
+    return Section(
+        "hypotheses", "Comparisons" if data.exploratory else "Hypotheses", "hypotheses.html", values, entries
+    )
+
+
+def _renamed(column: Column, data: ReportData) -> Column:
+    """A column of results from elsewhere: what is averaged over need not be seeds, and where nothing is paired no sign is flipped."""
+    if not data.source or isinstance(column.about, Markup):
+        return column
+    head, about = (
+        column.head,
+        column.about.replace("over seeds", "over pairs").replace("how many seeds", "how many pairs"),
+    )
+    if not data.blocks.paired:
+        head = "runs" if head == "pairs" else head
+        about = about.replace(
+            "mean over pairs of the first arm less the second", "mean of the first arm less that of the second"
+        )
+        about = about.replace(
+            "were either sign equally likely", "were every way of dealing the runs to the two arms equally likely"
+        )
+    return Column(head, about, column.cell)
 
 
 def _part(data: ReportData, place: int, judgement: Judgement) -> dict[str, Any]:
@@ -129,8 +160,16 @@ def _part(data: ReportData, place: int, judgement: Judgement) -> dict[str, Any]:
     arm, against = data.arm(comparison.arm), data.arm(comparison.against)
     factor = compared(comparison).factor
     places = decimals(factor * value for value in (*comparison.arm_values, *comparison.against_values))
-    triples = zip(
-        comparison.seeds, comparison.against_values, comparison.arm_values, comparison.differences, strict=True
+    triples = (
+        zip(
+            map(data.pair_name, comparison.seeds),
+            comparison.against_values,
+            comparison.arm_values,
+            comparison.differences,
+            strict=True,
+        )
+        if comparison.paired
+        else ()
     )
     return {
         "anchor": f"hypothesis-{place}",
@@ -154,7 +193,7 @@ def _part(data: ReportData, place: int, judgement: Judgement) -> dict[str, Any]:
             )
             for seed, theirs, ours, apart in triples
         ],
-        "figure": _figure(data, place, comparison),
+        "figure": _figure(data, place, comparison) if comparison.paired else None,
     }
 
 
@@ -169,17 +208,20 @@ def _figure(data: ReportData, place: int, c: Comparison) -> Figure:
     )
     what = f"{arm.label} divided by {against.label}" if is_ratio(c) else f"{arm.label} minus {against.label}"
     many = len(c.seeds) > MOST_SEEDS
-    seeds = "the middle half of the seeds thick, the middle 90% thinner," if many else "one line per seed,"
+    seeds = (
+        f"the middle half of the {data.pair}s thick, the middle 90% thinner," if many else f"one line per {data.pair},"
+    )
+    names = [data.pair_name(seed) for seed in c.seeds] if data.blocks.labels else []
     return Figure(
         (
             pairs(f"pairs-{place}", c.seeds, arm, against, ours, theirs, means=means, ylabel=about.axis, log=c.scale == "log"),
             differences(
                 f"differences-{place}", c.seeds, drawn(c, c.differences), arm,
-                shift=shift(c), levels=levels(c), xlabel=axis(c), description=in_words(c),
+                shift=shift(c), levels=levels(c), xlabel=axis(c), description=in_words(c), names=names,
             ),
         ),
         f"Left: {c.long_name}, {seeds} from {against.label} to {arm.label}; the bars beside them are "
-        f"{'geometric ' * (c.scale == 'log')}means. Right: {what} at each seed, and below it the mean with its intervals. {reading(c)}",
+        f"{'geometric ' * (c.scale == 'log')}means. Right: {what} at each {data.pair}, and below it the mean with its intervals. {reading(c)}",
         (against, arm),
     )  # fmt: skip
 
@@ -199,21 +241,24 @@ def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any
     def row(what: str | Markup, values: Values, note: str = "") -> dict[str, Any]:
         return {"what": what, "values": values, "note": note}
 
-    few = "unbounded: too few seeds for this level" if math.isinf(c.interval[0]) else ""
+    test = "sign-flip" if c.paired else "permutation"
+    few = f"unbounded: too few {data.pair}s for this level" if math.isinf(c.interval[0]) else ""
     equal = "all differences are equal" if c.constant else ""
     looks = f"{listing([CAUTIONS[each] for each in c.cautions])}: it may cover less than stated" if c.cautions else ""
     unit = compared(c).shift if not ratio else "of the odds" if c.scale == "logit" else "of the values"
     rows = [
-        row("Paired seeds", [(len(c.seeds), str(len(c.seeds)))], _lost(data, c)),
+        row(f"Paired {data.pair}s" if c.paired else "Runs of each arm", _counted(c), _lost(data, c)),
         row("Mean ratio" if ratio else "Mean difference", shown(c.mean_difference), unit),
-        row(f"{level} interval, sign-flip", shown(*c.interval), few or equal or looks),
+        row(f"{level} interval, {test}", shown(*c.interval), few or equal or looks),
     ]
     if c.inner != c.interval:
         rows.append(
-            row(f"{percent(c.inner_alpha)} interval, sign-flip", shown(*c.inner), few or "that there is no difference beyond the margin is read off this one")
+            row(f"{percent(c.inner_alpha)} interval, {test}", shown(*c.inner), few or "that there is no difference beyond the margin is read off this one")
         )  # fmt: skip
     rows += [
-        row(f"{level} interval, paired t", shown(*c.t_interval), "assumes normal differences"),
+        row(f"{level} interval, paired t", shown(*c.t_interval), "assumes normal differences")
+        if c.paired
+        else row(f"{level} interval, Welch’s t", shown(*c.t_interval), "assumes normal values"),
         row(f"p, {c.method}", [(c.p, p_value(c.p, [c.alpha]))], _precision(c)),
         row(
             f"{adjusted_name(c)[0].upper()}{adjusted_name(c)[1:]}",
@@ -229,25 +274,39 @@ def _numbers(data: ReportData, c: Comparison, reason: str) -> list[dict[str, Any
                 "the plainer correction, for comparison",
             )
         )
-    rows += [
-        row("p, Wilcoxon", [(c.p_wilcoxon, p_value(c.p_wilcoxon))], f"check by ranks, {c.wilcoxon_method}"),
-        row("p, sign test", [(c.p_sign, p_value(c.p_sign))], "check without symmetry: counts only which arm is ahead"),
-    ]
+    if c.groups:
+        rows.append(
+            row(f"p, flips of whole {_plural(c.by[0])}", [(c.p_groups, p_value(c.p_groups, [c.alpha]))], f"{c.groups} of them, whose blocks may agree: no verdict rests on it")
+        )  # fmt: skip
+    name = "Wilcoxon" if c.paired else "Mann–Whitney"
+    rows.append(row(f"p, {name}", [(c.p_wilcoxon, p_value(c.p_wilcoxon))], f"check by ranks, {c.wilcoxon_method}"))
+    if not math.isnan(c.p_sign):
+        rows.append(
+            row(
+                "p, sign test",
+                [(c.p_sign, p_value(c.p_sign))],
+                "check without symmetry: counts only which arm is ahead",
+            )
+        )
     if math.isfinite(c.median_interval[0]):
         rows.append(row(f"{level} interval of the median", shown(*c.median_interval), "by the sign test"))
     if not math.isnan(c.p_worst):
         rows.append(
             row("p, diverged runs as worst", [(c.p_worst, p_value(c.p_worst, [c.alpha]))], f"check by ranks{f': {c.verdict_worst}' if c.verdict_worst else ''}")
         )  # fmt: skip
+    if c.paired:
+        rows += [
+            row(Markup("Effect size d<sub>z</sub>"), effect(c.d_z), "mean difference in SDs of the differences"),
+            row(
+                Markup("{} interval of d<sub>z</sub>").format(level),
+                effect(*c.d_z_interval),
+                "noncentral t: assumes normal differences",
+            ),
+        ]
+    median = "pairwise means" if c.paired else "all differences between a run of one and a run of the other"
     return [
         *rows,
-        row(Markup("Effect size d<sub>z</sub>"), effect(c.d_z), "mean difference in SDs of the differences"),
-        row(
-            Markup("{} interval of d<sub>z</sub>").format(level),
-            effect(*c.d_z_interval),
-            "noncentral t: assumes normal differences",
-        ),
-        row("Hodges–Lehmann shift", shown(c.hodges_lehmann), "typical difference: the median of pairwise means"),
+        row("Hodges–Lehmann shift", shown(c.hodges_lehmann), f"typical difference: the median of {median}"),
         row("Margin", [(c.margin, margin_in_words(c) or "none")], legible(reason)),
     ]
 
@@ -256,14 +315,24 @@ def _precision(c: Comparison) -> str:
     """What bounds the p value from below, or how exactly sampling knows it."""
     if c.p_error:
         return f"Monte-Carlo standard error {number(c.p_error)}"
-    return f"smallest this number of seeds can give: {p_value(c.smallest_p)}"
+    what = "runs" if not c.paired else "blocks" if c.by else "seeds"
+    return f"smallest this number of {what} can give: {p_value(c.smallest_p)}"
+
+
+def _plural(column: str) -> str:
+    return column if column.endswith("s") else f"{column}s"
 
 
 def _lost(data: ReportData, comparison: Comparison) -> str:
     parts = []
     lost = comparison.lost
     if lost:
-        parts.append(f"{count(len(lost), 'pair')} lost: {numbered(lost)}")
+        names = (
+            numbered(lost)
+            if not comparison.lost_blocks
+            else listing([legible(each) for each in comparison.lost_blocks])
+        )
+        parts.append(f"{count(len(lost), 'pair')} lost{f': {names}' if len(lost) <= _MOST_NAMED else ''}")
     if comparison.absent:
         absent = listing([str(seed) for seed in comparison.absent])
         parts.append(f"{count(len(comparison.absent), 'seed')} of the study not among these results: {absent}")

@@ -9,4 +9,9 @@ from zoneout_lab.report.verdicts import VERDICTS
 
 
 def build(data: ReportData) -> Section:
-    return Section("verdicts", "How to read the verdicts", "legend.html", {"verdicts": VERDICTS, "paper": PAPER})
+    return Section(
+        "verdicts",
+        "How to read the verdicts",
+        "legend.html",
+        {"verdicts": VERDICTS, "paper": PAPER, "elsewhere": bool(data.source), "paired": data.blocks.paired},
+    )

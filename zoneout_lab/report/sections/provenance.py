@@ -11,7 +11,9 @@ from zoneout_lab.report.text import legible, plain, words
 from zoneout_lab.results.variance import what_varies
 
 
-def build(data: ReportData) -> Section:
+def build(data: ReportData) -> Section | None:
+    if data.source:
+        return None
     groups = [
         {"title": title, "records": records}
         for title, key in (

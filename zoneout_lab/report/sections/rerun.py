@@ -7,7 +7,9 @@ from zoneout_lab.report.section import Section
 from zoneout_lab.results.legible import printable
 
 
-def build(data: ReportData) -> Section:
+def build(data: ReportData) -> Section | None:
+    if data.source:
+        return None
     command = data.recorded("command")
     if isinstance(command, list):
         command = " ".join(str(part) for part in command)

@@ -21,7 +21,9 @@ LONG = 12
 MOST = 3
 
 
-def build(data: ReportData) -> Section:
+def build(data: ReportData) -> Section | None:
+    if data.source:
+        return None
     metrics = data.metrics
     best = _by_run(metrics, "best_epoch")
     columns = _columns(data, best)

@@ -12,7 +12,9 @@ from zoneout_lab.report.text import legible, plain, regularizer, words
 from zoneout_lab.results.numbers import ABSENT
 
 
-def build(data: ReportData) -> Section:
+def build(data: ReportData) -> Section | None:
+    if data.source:
+        return None
     study = data.study
     setting = study.get("setting")
     setting = setting if isinstance(setting, Mapping) else {}

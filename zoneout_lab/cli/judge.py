@@ -1,0 +1,146 @@
+"""``judge``: verdicts on a table of anybody's runs, on the screen, as JSON and as a report."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import xarray as xr
+
+from zoneout_lab import schema
+from zoneout_lab.cli.console import output, print_json, tell
+from zoneout_lab.cli.verdicts import show_judgements
+from zoneout_lab.errors import UsageError
+from zoneout_lab.metrics import Better, Metric
+from zoneout_lab.report import write_report
+from zoneout_lab.results import Judgement, judge, open_results, results_from
+from zoneout_lab.results.elsewhere.claims import Claims, read_claims
+from zoneout_lab.results.elsewhere.names import plain
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a table's columns are and what is to be judged, as it was typed."""
+
+    arm: str
+    seed: str
+    block: Sequence[str]
+    metric: Sequence[str]
+    better: Sequence[str]
+    unit: Sequence[str]
+    long: tuple[str, str] | None
+    state: str | None
+    baseline: str | None
+    hypotheses: Path | None
+    alpha: float | None
+    average: bool
+    unpaired: bool
+    title: str
+
+
+def show_judged(table: Path, asked: Asked, *, report: Path | None, out: Path | None, as_json: bool) -> None:
+    """Judge a table, or results that were written before, and write what is asked for once all of it is known."""
+    written = table.is_dir() or table.suffix == ".nc"
+    tree = open_results(table) if written else _read(table, asked)
+    judgements = judge(tree)
+    if not judgements:
+        raise UsageError(
+            f"Nothing of {table} is judged: say which way is better, --metric NAME --better higher, or declare --hypotheses."
+        )
+    source = schema.provenance(tree, "source") or {}
+    for note in source.get("notes", ()):
+        tell("Note", note)
+    if report is not None:
+        write_report(tree, report)
+    if out is not None:
+        schema.write_tree(tree, out)
+    if as_json:
+        print_json(_as_json(tree, source, judgements))
+        return
+    standing = (schema.study_of(tree) or {}).get("standing")
+    if standing == "exploratory":
+        tell("Exploratory", "nothing was declared, so every arm is compared with the baseline, and what is found is to be tested on new runs.")  # fmt: skip
+    elif standing == "judging":
+        tell("Note", "The hypotheses were declared for this judgement; nothing shows that it was before the runs.")
+    show_judgements(judgements)
+    for path in (report, out):
+        if path is not None:
+            output.print(str(path), highlight=False, soft_wrap=True, markup=False)
+
+
+def _read(table: Path, asked: Asked) -> xr.DataTree:
+    claims = read_claims(asked.hypotheses) if asked.hypotheses else Claims(())
+    baseline = asked.baseline or claims.baseline
+    if not claims.hypotheses and baseline is None:
+        raise UsageError("Say what the arms are compared with, --baseline NAME, or declare claims, --hypotheses FILE.")
+    metrics: dict[str, Metric] = {
+        str(each["metric"]): plain(str(each["metric"])) for each in claims.hypotheses if "metric" in each
+    }
+    metrics |= claims.metrics | _metrics(asked)
+    if not metrics:
+        raise UsageError("Say which column is judged and which way is better: --metric NAME --better higher.")
+    alpha = asked.alpha if asked.alpha is not None else claims.alpha
+    return results_from(
+        table,
+        arm=asked.arm,
+        seed=asked.seed,
+        block=asked.block,
+        metrics=metrics,
+        long=asked.long,
+        state=asked.state,
+        average=asked.average,
+        paired=not asked.unpaired,
+        baseline=baseline,
+        hypotheses=claims.hypotheses,
+        alpha=0.05 if alpha is None else alpha,
+        title=asked.title or claims.title or "",
+    )
+
+
+def _metrics(asked: Asked) -> dict[str, Metric]:
+    """The metrics that were named, with the sides and units given once for all of them or once for each."""
+    names = list(asked.metric)
+    if not names and (asked.better or asked.unit):
+        raise UsageError("--better and --unit are about a column: name it with --metric.")
+    sides, units = (
+        _for_each(names, given, flag) for given, flag in ((asked.better, "--better"), (asked.unit, "--unit"))
+    )
+    for side in sides:
+        if side and side not in get_args(Better):
+            raise UsageError(f"--better is higher or lower; got {side!r}.")
+    return {
+        name: dataclasses.replace(plain(name), better=side or None, unit=unit or "")
+        for name, side, unit in zip(names, sides, units, strict=True)
+    }
+
+
+def _for_each(names: Sequence[str], given: Sequence[str], flag: str) -> list[Any]:
+    if len(given) not in (0, 1, len(names)):
+        raise UsageError(
+            f"{flag} is given {len(given)} times for {len(names)} metrics: once for all, or once for each."
+        )
+    return [*given] if len(given) == len(names) else [given[0] if given else ""] * len(names)
+
+
+def _as_json(tree: xr.DataTree, source: Mapping[str, Any], judgements: Sequence[Judgement]) -> dict[str, Any]:
+    study = schema.study_of(tree) or {}
+    return {
+        "source": source,
+        "standing": study.get("standing", "before the runs"),
+        "alpha": study.get("alpha"),
+        "family": study.get("family"),
+        "judgements": [_finite(dataclasses.asdict(each)) for each in judgements],
+    }
+
+
+def _finite(value: Any) -> Any:
+    """A value as JSON has it: what is not finite is null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

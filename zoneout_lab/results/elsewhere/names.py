@@ -1,0 +1,80 @@
+"""The metrics of a table: which columns they are, what they are called in a file of results, and how they are described."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.metrics import Better, Metric
+from zoneout_lab.results.legible import legible
+
+Metrics = Mapping[str, Metric | str] | Sequence[str] | str
+
+#: what results call something else by these names
+RESERVED = frozenset(
+    ("arm", "seed", "block", "group", "epoch", "status", "best_epoch", "epochs_run", "run_id", "seconds", "sha256", "time", "lag", "layer", "state", "point", "replica")
+)  # fmt: skip
+MOST_METRICS = 200
+_LONGEST = 80
+
+
+def described(metrics: Metrics) -> dict[str, Metric]:
+    """Metrics as a person gives them, by column: descriptions, or ``higher`` or ``lower`` alone, or names.
+
+    Raises InputRefusedError for anything else, or none.
+
+    >>> described({"acc": "higher"})["acc"].better, described(["acc", "loss"])["loss"].long_name
+    ('higher', 'loss')
+    """
+    if isinstance(metrics, str):
+        metrics = [metrics]
+    given: dict[str, Any] = (
+        dict(metrics) if isinstance(metrics, Mapping) else {str(name): plain(str(name)) for name in metrics}
+    )
+    out = {}
+    for name, about in given.items():
+        if isinstance(about, str) and about in get_args(Better):
+            about = plain(str(name), about)  # type: ignore[arg-type]
+        if not isinstance(about, Metric):
+            raise InputRefusedError(
+                f'The metric {legible(name)!r} is described by {about!r}; give a zoneout_lab.Metric, or "higher" or "lower", whichever is better.'
+            )
+        out[str(name)] = about
+    if not out:
+        raise InputRefusedError("No metric is named: give metrics, the columns of the table that hold results.")
+    if len(out) > MOST_METRICS:
+        raise InputRefusedError(f"{len(out)} metrics are named, and up to {MOST_METRICS} are read at once.")
+    return out
+
+
+def plain(name: str, better: Better | None = None) -> Metric:
+    """A metric of which no more is known than its column's name, and perhaps which way is better."""
+    return Metric(legible(name.replace("_", " ")), unit="", better=better)
+
+
+def stored(columns: Sequence[str]) -> dict[str, str]:
+    """Column → the name that its metric has in results: letters, digits, ``_``, ``-`` and ``.``, each name once.
+
+    Raises InputRefusedError for a column whose name has another meaning there.
+
+    >>> stored(["val/acc", "val acc", "f1"])
+    {'val/acc': 'val_acc', 'val acc': 'val_acc_2', 'f1': 'f1'}
+    >>> stored(["epoch"])
+    Traceback (most recent call last):
+    zoneout_lab.errors.InputRefusedError: A metric cannot be called 'epoch', which means something else in results. Rename the column.
+    """
+    out: dict[str, str] = {}
+    for column in columns:
+        name = re.sub(r"[^\w.\-]+", "_", column)[:_LONGEST].strip("_.-") or "metric"
+        name = f"metric_{name}" if name[0].isdigit() else name
+        if name.lower() in RESERVED:
+            raise InputRefusedError(
+                f"A metric cannot be called {legible(column)!r}, which means something else in results. Rename the column."
+            )
+        taken, count = set(out.values()), 2
+        while name in taken:
+            name, count = f"{name.removesuffix(f'_{count - 1}')}_{count}", count + 1
+        out[column] = name
+    return out

@@ -1,0 +1,411 @@
+"""A table of anybody's runs as results: checked, paired and described, in the form that a study's have."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from zoneout_lab import schema, stats
+from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.results.elsewhere import claims, names
+from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers
+from zoneout_lab.results.elsewhere.files import chosen, read_table
+from zoneout_lab.results.elsewhere.pairs import Paired, paired_by
+from zoneout_lab.results.legible import legible
+from zoneout_lab.stats.signflip import check_alpha
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from zoneout_lab.metrics import Metric
+
+MOST_ARMS = 1000
+MOST_CELLS = 20_000_000  # arms × pairs × metrics
+#: beyond, the flips of a family are not made jointly: they would take minutes
+MOST_JOINT = 2000
+_FINISHED = frozenset({"finished", "complete", "completed", "success", "succeeded", "done"})
+#: what Weights & Biases calls the columns of its table of runs, and the states of a run
+_WANDB = {"Name", "State", "Created", "Runtime"}
+_WANDB_STATES = frozenset({"finished", "running", "crashed", "failed", "killed", "pending", "preempted", "preempting"})
+
+
+def results_from(
+    table: pd.DataFrame | str | Path,
+    *,
+    arm: str = "arm",
+    seed: str | None = "seed",
+    block: str | Sequence[str] = (),
+    metrics: names.Metrics | None = None,
+    long: tuple[str, str] | None = None,
+    state: str | None = None,
+    average: bool = False,
+    paired: bool = True,
+    baseline: object = None,
+    hypotheses: Sequence[Any] = (),
+    alpha: float = 0.05,
+    family: stats.Family | None = None,
+    title: str = "",
+    source: dict[str, Any] | None = None,
+) -> xr.DataTree:
+    """Results that were made elsewhere, in the form that a study's have: compared, judged, reported and exported like them.
+
+    Each row of the table is one run of one arm. Runs of two arms are paired by their seed, or by a ``block`` of several columns: every distinct
+    combination is one pair. Pairs that share the first column of a block (folds of one dataset) may agree with each other; every comparison
+    then says what p becomes when whole groups are flipped, too.
+
+    A missing or infinite value is no value, and its pair is said to be lost. Where ``hypotheses`` are given, they count as declared for this judgement; with
+    only a ``baseline``, every arm is compared with it on each metric of which one way is better, and all of that is marked exploratory.
+
+    Args:
+        table: a pandas DataFrame, or the path of a .csv, .tsv, .jsonl or .parquet file.
+        arm: the column that says which method, setting or condition a run is of.
+        seed: the column that runs are paired by.
+        block: columns that runs are paired by together, instead of ``seed``.
+        metrics: column → :class:`zoneout_lab.Metric`, or ``"higher"`` or ``"lower"``, whichever is better; or just names. By default every other
+            column that holds numbers.
+        long: the columns that hold a metric's name and its value, where each row has one metric.
+        state: the column that says how a run ended. Runs that did not finish are left out, which is said.
+        average: average the rows of one arm and pair, folds for example, instead of refusing them.
+        paired: False for a test of two independent samples.
+        baseline: the arm that others are compared with.
+        hypotheses: values of :class:`zoneout_lab.Hypothesis`, or mappings with its fields.
+        alpha: the chance of any wrong verdict, over all hypotheses together.
+        family: how they are corrected, ``joint`` or ``holm``; by default jointly where runs are paired.
+        title: what the report is called.
+        source: what is recorded of where the table is from, beside what is known.
+
+    Raises:
+        InputRefusedError: the file cannot be read, a cell is not what it should be, a pair has two rows of one arm. Nothing is written.
+        UsageError: a column, arm or metric that is not there.
+
+    >>> import pandas as pd, zoneout_lab as zl
+    >>> table = pd.DataFrame(
+    ...     {
+    ...         "method": ["plain", "new"] * 6,
+    ...         "seed": [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5],
+    ...         "accuracy": [80.1, 81.0, 79.5, 81.2, 80.3, 80.9, 80.0, 81.5, 79.9, 80.2, 80.4, 81.1],
+    ...     }
+    ... )
+    >>> about = {"accuracy": zl.Metric("test accuracy", unit="%", better="higher")}
+    >>> results = zl.results_from(table, arm="method", metrics=about, baseline="plain")
+    >>> print(zl.judge(results)[0].comparison.verdict)
+    supported
+    """
+    by = [block] if isinstance(block, str) else list(block) or ([] if seed is None else [seed])
+    if not paired and not average:
+        by = []  # which run is which does not matter then
+    check_alpha(alpha)
+    if paired and not by:
+        raise UsageError("Say what runs are paired by: seed=, or block=. To compare them without pairs: paired=False.")
+    if family not in (None, *get_args(stats.Family)):
+        raise UsageError(f"family is one of {', '.join(get_args(stats.Family))}; got {family!r}.")
+    if not paired and family == "joint":
+        raise UsageError(
+            "Hypotheses about runs that are not paired are corrected by Holm: there are no pairs to flip jointly."
+        )
+    told: dict[str, Any] = {"rows": 0, "notes": []} | (source or {})
+    notes: list[str] = told["notes"]
+    frame, told["name"], digest, state = _read(table, arm, by, metrics, long, state, told.get("name", ""))
+    if digest:
+        told["sha256"] = digest
+    told["rows"] = len(frame)
+    frame = _ended(frame, state, notes)
+    if long is not None:
+        frame, found = _wide(frame, arm, by, long, metrics)
+        metrics = found if metrics is None else metrics
+    described = names.described(_numeric(frame, {arm, *by, state}, notes) if metrics is None else metrics)
+    stored = names.stored(list(described))
+    notes += [f"{legible(c)} is called {name} here." for c, name in stored.items() if c != name]
+
+    codes, arms = labels(frame[arm], "arm")
+    if len(arms) > MOST_ARMS:
+        raise InputRefusedError(
+            f"{legible(arm)} has {len(arms):,} different values, and up to {MOST_ARMS:,} arms are compared. Is it the column of arms?"
+        )
+    pairs = paired_by(frame, by) if by else _numbered(codes)
+    if len(arms) * len(pairs.seeds) * len(stored) > MOST_CELLS:
+        raise InputRefusedError(
+            f"{len(arms):,} arms, {len(pairs.seeds):,} pairs and {len(stored)} metrics are more than the {MOST_CELLS:,} cells that are held. Is what "
+            "runs are paired by the same for all arms?"
+        )
+    cell = codes * len(pairs.seeds) + pairs.place
+    values = {}
+    for column, name in stored.items():
+        values[name], infinite = numbers(frame[column], column)
+        if infinite:
+            notes.append(
+                f"{infinite:,} value{'s' * (infinite != 1)} of {legible(column)} {'are' if infinite != 1 else 'is'} infinite, and count as missing."
+            )
+    if not by or not average:
+        _refuse_twice(cell, arms, pairs, frame)
+    elif len(np.unique(cell)) < len(cell):
+        notes.append(_averaged(cell))
+    shape = len(arms), len(pairs.seeds)
+    grids = {name: _grid(each, cell, shape) for name, each in values.items()}
+    alone = [
+        f"{legible(a)} has one run"
+        for a, n in zip(arms, np.bincount(codes, minlength=len(arms)), strict=True)
+        if n == 1
+    ]
+    notes += (
+        [
+            f"{'; '.join(alone[:5])}{f'; and {len(alone) - 5} other arms' if len(alone) > 5 else ''}: no verdict rests on one."
+        ]
+        if alone
+        else []
+    )
+
+    named = _arm(baseline, arms)
+    about = {stored[column]: each for column, each in described.items()}
+    if hypotheses:
+        declared = claims.checked(hypotheses, arms, described, stored)
+    elif named:
+        declared = claims.everything(arms, named, described, stored)
+        notes += _without_side(described)
+    else:
+        declared = []
+    joint = paired and len(pairs.seeds) <= MOST_JOINT
+    study: dict[str, Any] = {
+        "name": _slug(title or told["name"]),
+        "title": legible(title or f"Results of {told['name']}"),
+        "arms": [{"name": each, "label": each} for each in arms],
+        "hypotheses": declared,
+        "alpha": alpha,
+        "family": family or ("joint" if joint else "holm"),
+        "metrics": {name: each.to_json() for name, each in about.items()},
+        "standing": "judging" if hypotheses else "exploratory",
+        "paired": paired,
+    }
+    if named:
+        study["baseline"] = named
+    if pairs.texts and paired:
+        study["blocks"] = [legible(column) for column in by]
+    told |= {"arm": arm, "pairs": by, "columns": {name: column for column, name in stored.items()}}
+    return _tree(grids, arms, pairs, about, {"study": study, "source": told})
+
+
+def _read(
+    table: Any,
+    arm: str,
+    by: list[str],
+    metrics: names.Metrics | None,
+    long: tuple[str, str] | None,
+    state: str | None,
+    name: str,
+) -> tuple[pd.DataFrame, str, str, str | None]:
+    """The columns that are needed, what the table is called, the SHA-256 of its file, and the column of states."""
+    import pandas as pd
+
+    def wanted(columns: tuple[str, ...]) -> list[str]:
+        if metrics is None and long is None:
+            return list(columns)
+        some = list(long) if long else list(names.described(metrics or ()))
+        twice = {each: n for each, n in Counter([arm, *by, *some]).items() if n > 1}
+        if twice:
+            raise UsageError(f"The column {legible(next(iter(twice)))!r} is named for two things.")
+        return [arm, *by, *some, *([ended] if (ended := state or _wandb_state(columns)) else [])]
+
+    if isinstance(table, pd.DataFrame):
+        columns = [str(column) for column in table.columns]
+        frame = table.set_axis(columns, axis=1).reset_index(drop=True)
+        if twice := [each for each, n in Counter(columns).items() if n > 1]:
+            raise InputRefusedError(f"The table has two columns called {legible(twice[0])!r}.")
+        if not len(frame):
+            raise InputRefusedError("The table has no rows.")
+        frame = frame[chosen(columns, wanted(tuple(columns)))]
+        found, digest = name or "a pandas table", ""
+    elif isinstance(table, str | Path):
+        read = read_table(Path(table), wanted)
+        frame, found, digest, columns = read.frame, legible(read.name), read.sha256, list(read.names)
+    else:
+        raise InputRefusedError(f"A table is a pandas DataFrame or the path of a file; got {type(table).__name__}.")
+    for column in (arm, *by):
+        if column not in frame:
+            raise unknown("column", column, map(legible, columns))
+    ended = state or _wandb_state(tuple(columns))
+    if state is None and ended and not set(labels_of_states(frame[ended])) <= _WANDB_STATES:
+        ended = None
+    return frame, found, digest, ended
+
+
+def labels_of_states(column: pd.Series) -> list[str]:
+    """The different states that runs are in, in small letters."""
+    return sorted({str(each).strip().lower() for each in column.unique()})
+
+
+def _wandb_state(columns: tuple[str, ...]) -> str | None:
+    return "State" if set(columns) >= _WANDB else None
+
+
+def _ended(frame: pd.DataFrame, state: str | None, notes: list[str]) -> pd.DataFrame:
+    """The rows of runs that finished; how many others there are is noted."""
+    if state is None:
+        return frame
+    ended = frame[state].astype(str).str.strip().str.lower()
+    others = Counter(ended[~ended.isin(_FINISHED)])
+    if not others:
+        return frame
+    counted = ", ".join(f"{n:,} {legible(each) or 'without a state'}" for each, n in sorted(others.items()))
+    rest = frame[ended.isin(_FINISHED)].reset_index(drop=True)
+    if not len(rest):
+        raise InputRefusedError(f"No run has finished: {counted}.")
+    notes.append(f"Runs that did not finish are left out: {counted}.")
+    return rest
+
+
+def _wide(
+    frame: pd.DataFrame, arm: str, by: list[str], long: tuple[str, str], metrics: names.Metrics | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """A table with one metric in each row as one with a column for each."""
+    name, value = long
+    codes, texts = labels(frame[name], "metric")
+    wanted = texts if metrics is None else list(names.described(metrics))
+    for each in wanted:
+        if each not in texts:
+            raise unknown("metric", each, map(legible, texts))
+    if len(wanted) > names.MOST_METRICS:
+        raise InputRefusedError(
+            f"{legible(name)} names {len(wanted):,} metrics, and up to {names.MOST_METRICS} are read at once."
+        )
+    if taken := {arm, *by} & set(wanted):
+        raise InputRefusedError(f"A metric is called {legible(sorted(taken)[0])!r}, which is a column too.")
+    keys = [arm, *by]
+    # a missing key would be dropped from the groups without a word
+    for key in keys:
+        labels(frame[key], legible(key))
+    run = frame.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
+    first = frame[keys].iloc[np.unique(run, return_index=True)[1]].reset_index(drop=True)
+    for each in wanted:
+        rows = np.flatnonzero(codes == texts.index(each))
+        where = run[rows]
+        if len(np.unique(where)) < len(where):
+            _, counts = np.unique(where, return_counts=True)
+            at = first.iloc[int(np.unique(where)[np.argmax(counts)])]
+            called = ", ".join(f"{legible(key)} {legible(at[key])}" for key in keys)
+            raise InputRefusedError(f"{legible(each)} has {counts.max()} values for {called}. A run has one.")
+        column = np.full(len(first), np.nan)
+        parsed, infinite = numbers(frame[value].iloc[rows], each)
+        column[where] = parsed
+        if infinite:
+            column[where[np.isnan(parsed)]] = np.nan
+        first[each] = column
+    return first, wanted
+
+
+def _numeric(frame: pd.DataFrame, but: set[str | None], notes: list[str]) -> list[str]:
+    """The columns that hold numbers and nothing else, of those that are not named for something."""
+    found: list[str] = []
+    skipped: list[str] = []
+    for column in frame.columns:
+        if column in but:
+            continue
+        try:
+            values, _ = numbers(frame[column], str(column))
+        except InputRefusedError:
+            continue
+        if not np.isfinite(values).any():
+            continue
+        (skipped if str(column).lower() in names.RESERVED else found).append(str(column))
+    if not found:
+        raise InputRefusedError("No column holds numbers beside those that are named: give metrics.")
+    if skipped:
+        notes.append(f"Not taken for a metric, by its name: {', '.join(map(legible, skipped))}.")
+    return found
+
+
+def _numbered(codes: Codes) -> Paired:
+    """Runs that nothing tells apart, numbered within their arm."""
+    place = np.empty(len(codes), dtype=np.intp)
+    for code in np.unique(codes):
+        at = np.flatnonzero(codes == code)
+        place[at] = np.arange(len(at))
+    return Paired(place, np.arange(int(place.max()) + 1, dtype=np.int64))
+
+
+def _refuse_twice(cell: npt.NDArray[np.intp], arms: list[str], pairs: Paired, frame: pd.DataFrame) -> None:
+    order = np.argsort(cell, kind="stable")
+    again = np.flatnonzero(np.diff(cell[order]) == 0)
+    if not len(again):
+        return
+    first, second = sorted(int(row) for row in order[again[0] : again[0] + 2])
+    arm, place = divmod(int(cell[first]), len(pairs.seeds))
+    called = pairs.texts[place] if pairs.texts else f"seed {pairs.seeds[place]}"
+    copies = frame.iloc[first].astype(str).equals(frame.iloc[second].astype(str))
+    why = " They are copies of each other." if copies else ""
+    more = f", and there are {len(again) - 1:,} more such rows" if len(again) > 1 else ""
+    raise InputRefusedError(
+        f"{legible(arms[arm])} has two rows at {called}: rows {first + 1} and {second + 1}{more}.{why} Each pair has one run of an arm: name the columns that "
+        "tell them apart as a block, leave out copies, or average them."
+    )
+
+
+def _averaged(cell: npt.NDArray[np.intp]) -> str:
+    _, counts = np.unique(cell, return_counts=True)
+    low, high = int(counts.min()), int(counts.max())
+    return f"Each value is the mean of {low if low == high else f'{low} to {high}'} rows."
+
+
+def _grid(values: Floats, cell: npt.NDArray[np.intp], shape: tuple[int, int]) -> Floats:
+    """Values [row] as [arm, pair]: the mean where there are several, NaN where there is none or one of them is missing."""
+    size = shape[0] * shape[1]
+    counts = np.bincount(cell, minlength=size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        out: Floats = np.where(counts == 1, np.nan, np.bincount(cell, weights=values, minlength=size) / counts)
+    once = counts[cell] == 1
+    out[cell[once]] = values[once]  # as it was given, to the last bit
+    return out.reshape(shape)
+
+
+def _arm(baseline: object, arms: list[str]) -> str:
+    if baseline is None:
+        return ""
+    import pandas as pd
+
+    _, (name,) = labels(pd.Series([baseline], dtype=object), "baseline")
+    if name not in arms:
+        raise unknown("arm", name, map(legible, arms))
+    if len(arms) < 2:
+        raise InputRefusedError(f"{legible(name)} is the only arm: there is nothing to compare it with.")
+    return name
+
+
+def _without_side(described: dict[str, Metric]) -> list[str]:
+    those = [legible(column) for column, about in described.items() if not about.better]
+    if not those:
+        return []
+    return [
+        f"Not judged, since nothing says which way is better: {', '.join(those[:10])}{' and others' if len(those) > 10 else ''}."
+    ]
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.rpartition(".")[0].lower() or text.lower()).strip("_")[:64] or "results"
+
+
+def _tree(
+    grids: dict[str, Floats], arms: list[str], pairs: Paired, about: dict[str, Metric], record: dict[str, Any]
+) -> xr.DataTree:
+    coords: dict[str, Any] = {"arm": arms, "seed": pairs.seeds}
+    for name, texts, long_name in (
+        ("block", pairs.texts, "what a pair is of"),
+        ("group", pairs.groups, "what some pairs share"),
+    ):
+        if texts:
+            coords[name] = ("seed", list(texts), {"long_name": long_name})
+    metrics = xr.Dataset({name: (("arm", "seed"), values) for name, values in grids.items()}, coords=coords)
+    some = np.zeros((len(arms), len(pairs.seeds)), dtype=bool)
+    for values in grids.values():
+        some |= np.isfinite(values)
+    metrics["status"] = ("arm", "seed"), np.where(some, "finished", "missing").astype(object).astype(str)
+    schema.describe(metrics, about)
+    provenance = xr.Dataset(coords={"arm": arms, "seed": pairs.seeds}, attrs=schema.encoded(record))
+    tree = xr.DataTree.from_dict({"/metrics": metrics, "/provenance": schema.describe(provenance)})
+    tree.attrs.update(kind="study", schema=schema.VERSION)
+    return tree
