@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pydoc
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from distributed import Client, LocalCluster
 from test_workers import RUNS, digits, same, trained  # noqa: F401
 
-from zoneout_lab.engines import Checkpoints, cluster_silence, cluster_workers, train_batches
+from zoneout_lab.engines import Checkpoints, cluster_silence, train_batches
 from zoneout_lab.errors import TryAgainError, UsageError
 from zoneout_lab.study import cluster_connection
 from zoneout_lab.study.cluster_connection import check_scheduler, on_cluster
@@ -135,9 +137,19 @@ def test_no_gpu_is_offered(cluster, impatient):
 
 
 def test_workers_that_would_compute_other_bits_are_not_used(cluster, impatient, monkeypatch):
-    monkeypatch.setattr(cluster_workers, "computed_by", lambda device: computed_by(device) | {"torch": "2.1.0"})
-    *each, last = refusing(cluster.address)
     version = computed_by("cpu")["torch"]
+
+    class Other:
+        """Another version of torch here; a worker gets the function itself."""
+
+        def __call__(self, device, real=computed_by):
+            return real(device) | {"torch": "2.1.0"}
+
+        def __reduce__(self):
+            return pydoc.locate, ("zoneout_lab.training.checkpoint.computed_by",)
+
+    monkeypatch.setattr(sys.modules[__name__], "computed_by", Other())
+    *each, last = refusing(cluster.address)
     assert len(each) == 2
     for text in each:
         assert text.startswith("The worker tcp://127.0.0.1:")

@@ -124,6 +124,12 @@ def compare_apart(
         )
         names = label(labels.get(q.arm, q.arm)), label(labels.get(q.against, q.against))
         out.append(
-            dataclasses.replace(comparison, sentence=sentence(comparison, *names), short=short(comparison, *names))
+            dataclasses.replace(
+                comparison,
+                sentence=sentence(comparison, *names),
+                short=short(comparison, *names),
+                arm_label=names[0],
+                against_label=names[1],
+            )
         )
     return tuple(out)

@@ -81,3 +81,8 @@ class Compared:
     short: str = ""
     arm_label: str = ""
     against_label: str = ""
+
+    @property
+    def measured(self) -> bool:
+        """True where there is something to compare: a pair, or a value of each arm."""
+        return bool(self.seeds) if self.paired else bool(self.arm_values and self.against_values)

@@ -70,8 +70,3 @@ class Comparison(Compared, Tabular):
 
     def _entries(self) -> list[Entry]:
         return [Entry(self)]
-
-    @property
-    def measured(self) -> bool:
-        """True where there is something to compare: a pair, or a value of each arm."""
-        return bool(self.seeds) if self.paired else bool(self.arm_values and self.against_values)

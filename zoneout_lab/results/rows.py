@@ -53,7 +53,7 @@ def numbers(entry: Entry) -> dict[str, Any]:
     """The row of a data frame: values, means and linear differences as measured, in ``units``; on the other scales ``difference`` and its ends are ratios."""
     c = entry.compared
     (low, high), alpha, normal = shown_interval(c)
-    nothing = not c.seeds
+    nothing = not c.measured
 
     def told(value: float) -> float:
         return math.nan if nothing else (seen(c, value) if is_ratio(c) else value)
@@ -99,26 +99,32 @@ def texts(entry: Entry) -> dict[str, str]:
     c = entry.compared
     (low, high), _, normal = shown_interval(c)
     mean = ABSENT
-    if c.seeds:
+    if c.measured:
         mean = difference(c, c.mean_difference, places(c))
         if math.isfinite(low):
             ends = [ratio(c, end, places(c)) if is_ratio(c) else difference(c, end, places(c)) for end in (low, high)]
             mean += f" [{ends[0]}, {ends[1]}]{'‡' * normal}"
     ours, theirs = _means(c)
-    whole = len(c.seeds) + len(c.lost) + len(c.absent)
     return {
         "metric": on_axis(c.metric, c.units, c.noun, c.long_name),
         "arm": c.arm_label or label(c.arm),
         "against": c.against_label or label(c.against),
-        "n": f"{len(c.seeds)} of {whole}" if whole > len(c.seeds) else str(len(c.seeds)),
+        "n": _how_many(c),
         "arm_mean": ours,
         "against_mean": theirs,
-        "difference": mean + "†" * bool(c.cautions and c.seeds),
+        "difference": mean + "†" * bool(c.cautions and c.measured),
         "claim": _claim(c),
         "p": p_value(c.p_adjusted, [held_against(c)]),
         "verdict": c.verdict + "*" * (not c.declared),
         "hypothesis": legible(entry.name.replace("_", " ")),
     }
+
+
+def _how_many(c: Compared) -> str:
+    if not c.paired:
+        return f"{len(c.arm_values)}, {len(c.against_values)}"
+    whole = len(c.seeds) + len(c.lost) + len(c.absent)
+    return f"{len(c.seeds)} of {whole}" if whole > len(c.seeds) else str(len(c.seeds))
 
 
 def _claim(c: Compared) -> str:
@@ -131,7 +137,7 @@ def _claim(c: Compared) -> str:
 
 def _means(c: Compared) -> tuple[str, str]:
     """Both arms' means with their intervals, in as many digits: ``20.3 ± 0.6``, or on a ratio's scale ``0.41 [0.38, 0.45]``."""
-    if not c.seeds:
+    if not c.measured:
         return ABSENT, ABSENT
     factor = unit_of(c.metric, c.units)[0]
     both = [

@@ -16,7 +16,7 @@ from zoneout_lab.metrics import METRICS, SPLITS, Metric, Score, as_score
 from zoneout_lab.ops.cells import Cell, as_cell
 from zoneout_lab.parts import Code, Part, check_kinds, parts_of
 from zoneout_lab.profiles import REDUCTIONS
-from zoneout_lab.regularizers import NoRegularizer, to_json, trained_for
+from zoneout_lab.regularizers import NoRegularizer, Regularizer, to_json, trained_for
 from zoneout_lab.settings import Run, Setting
 from zoneout_lab.study.changed import changed
 from zoneout_lab.study.declared import Arm
@@ -48,13 +48,8 @@ class TaskStudy(Study):
                 raise InputRefusedError(
                     f"{field} is for a training function, and this study has none: give it train=..., or leave {field} out."
                 )
-        bare = [arm.regularizer is None for arm in self.arms]
-        if any(bare):
-            arms = (
-                arm.model_copy(update={"regularizer": NoRegularizer()}) if none else arm
-                for arm, none in zip(self.arms, bare, strict=True)
-            )
-            object.__setattr__(self, "arms", tuple(arms))
+        full = (arm.model_copy(update={"regularizer": regularizer_of(arm)}) for arm in self.arms)
+        object.__setattr__(self, "arms", tuple(full))
         check_kinds(type(measure) for measure in self.measures)
         check_together(self.measures)
         regularizers_fit(self.arms)
@@ -162,11 +157,11 @@ class TaskStudy(Study):
         """What makes an arm's runs of their seeds. What they share is checked and worked out once."""
         setting, seeds = self.setting(arm), self.seeds_of(arm, phase)
         try:
-            trained_for(arm.regularizer, 1).masks(self.cell(arm))
+            trained_for(regularizer_of(arm), 1).masks(self.cell(arm))
         except LabError:
             raise
         except Exception as error:
-            kind = to_json(arm.regularizer)["kind"]
+            kind = to_json(regularizer_of(arm))["kind"]
             raise InputRefusedError(
                 f"arm {arm.name!r}: {kind} failed when asked for its masks: {told(error)}."
             ) from error
@@ -176,7 +171,7 @@ class TaskStudy(Study):
             seed=0,
             task=task_name(self.task),
             setting=setting,
-            regularizer=to_json(arm.regularizer),
+            regularizer=to_json(regularizer_of(arm)),
             seeds=seeds(0),
             gradient_epochs=() if phase else self.gradient_epochs,
             gradient_examples=self.gradient_examples,
@@ -187,7 +182,7 @@ class TaskStudy(Study):
 
     def with_params(self, arm: Arm, found: Mapping[str, Any]) -> Arm:
         """An arm with the rates that tuning found."""
-        return arm.model_copy(update={"regularizer": replace(arm.regularizer, **found)})  # type: ignore[type-var]
+        return arm.model_copy(update={"regularizer": replace(regularizer_of(arm), **found)})  # type: ignore[type-var]
 
     def to_json(self) -> dict[str, Any]:
         """The study as JSON, with the setting that results from its task, preset and changes (``settings``, one for each, where it has several tasks), and the digests of its own code, if any."""
@@ -207,6 +202,12 @@ class TaskStudy(Study):
 
     def classes(self, arm: Arm) -> list[type[Part]]:
         """The classes of the parts that a run of this arm is made of."""
-        whole: tuple[Part, ...] = (arm.regularizer, self.cell(arm), *self.measures)
+        whole: tuple[Part, ...] = (regularizer_of(arm), self.cell(arm), *self.measures)
         held = [part for each in whole for part in parts_of(each)]
         return [task_class(self.task), *map(type, held)]
+
+
+def regularizer_of(arm: Arm) -> Regularizer:
+    """An arm's regularizer; one that is in no study yet may have none, which is one that does nothing."""
+    given: Any = arm.regularizer
+    return NoRegularizer() if given is None else given
