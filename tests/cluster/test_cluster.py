@@ -150,7 +150,7 @@ def test_workers_that_would_compute_other_bits_are_not_used(cluster, impatient, 
 
     monkeypatch.setattr(sys.modules[__name__], "computed_by", Other())
     *each, last = refusing(cluster.address)
-    assert len(each) == 2
+    assert len(each) == 2, last
     for text in each:
         assert text.startswith("The worker tcp://127.0.0.1:")
         assert text.endswith(f"is not used: its numbers may be others, since it has torch {version} (here 2.1.0).")
