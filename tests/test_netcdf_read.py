@@ -101,7 +101,6 @@ FOREIGN: dict[str, xr.Dataset] = {
     "units of time": dataset([1.0, 2.0], units="days since 2000-01-01"),
     "texts of fixed length": xr.Dataset({"x": ("t", np.array([b"one", b"two"]))}),
     "no labels": xr.Dataset({"x": (("t", "u"), np.zeros((2, 3)))}),
-    "a label with a space": xr.Dataset({"x": ("t", [1.0])}, {"t": [0], "the run": 4}),
     "many in an attribute": dataset([1.0, 2.0], sizes=[1.0, 2.0]),
     "texts in an attribute": dataset([1.0, 2.0], names=["a", "b"]),
 }  # fmt: skip

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoneout_lab.cli.console import duration, output, print_facts, print_json, size, tell
 from zoneout_lab.cli.power import in_one_line
 from zoneout_lab.ops.cells import as_cell
@@ -26,7 +28,6 @@ from zoneout_lab.study.tuning import chosen, searched
 from zoneout_lab.tasks import load_task, make_task, task_name
 from zoneout_lab.training import default_workers
 
-_MOST_LISTED = 20
 _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as they could be
 
 
@@ -174,15 +175,16 @@ def _plan(
     if as_json:
         return facts
     setting = study.setting()
+    updates = len(loaded.train.epoch(np.random.default_rng(0), setting.training.batch))
     print_facts({
         "study": f"{study.title} ({study.id})",
         "task": f"{task.title}, preset {study.preset}",
         "data": f"{len(loaded.train):,} / {len(loaded.valid):,} / {len(loaded.test):,} train / validation / test, {loaded.train.steps} timesteps",
         "model": f"{_cells(study)}, {setting.model.layers} × {setting.model.hidden} units",
-        "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')}",
+        "training": f"{setting.training.optimizer}, lr {setting.training.lr:g}, batch {setting.training.batch}, {count(setting.training.epochs, 'epoch')} of {count(updates, 'update')}",
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {len(runs) // len(study.arms)} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
-        "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, trained in batches of {'at most ' if expected is None else ''}{in_words([len(b) for b in work])}" if work else "none",
+        "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, trained in {in_words([len(b) for b in work])}{', or more and smaller ones' if expected is None else ''}" if work else "none",
         **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
         **({"power": f"{line}; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
@@ -235,14 +237,13 @@ def hypotheses(study: Study) -> str:
 
 
 def in_words(sizes: Sequence[int]) -> str:
-    """Sizes of batches in their order; how many there are of each where they are more than can be read.
+    """How many batches there are of each size.
 
-    >>> in_words([6, 6, 5]), in_words([16] * 624 + [12])
-    ('6, 6, 5', '16 (624 times), 12')
+    >>> in_words([6, 6, 5]), in_words([16] * 625), in_words([3])
+    ('2 batches of 6, 1 of 5', '625 batches of 16', '1 batch of 3')
     """
-    if len(sizes) <= _MOST_LISTED:
-        return ", ".join(map(str, sizes))
-    return ", ".join(f"{size} ({many} times)" if many > 1 else str(size) for size, many in Counter(sizes).items())
+    (first, many), *others = Counter(sizes).items()
+    return ", ".join([f"{count(many, 'batch', 'batches')} of {first}", *(f"{many} of {size}" for size, many in others)])
 
 
 def _cells(study: Study) -> str:
