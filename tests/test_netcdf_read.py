@@ -100,9 +100,7 @@ FOREIGN: dict[str, xr.Dataset] = {
     "spans": dataset(np.array([1, 2], "m8[s]")),
     "units of time": dataset([1.0, 2.0], units="days since 2000-01-01"),
     "texts of fixed length": xr.Dataset({"x": ("t", np.array([b"one", b"two"]))}),
-    "other labels": xr.Dataset({"x": ("t", [1.0, 2.0])}, {"name": ("t", ["a", "b"]), "t": [1, 2]}),
     "no labels": xr.Dataset({"x": (("t", "u"), np.zeros((2, 3)))}),
-    "a label by itself": xr.Dataset({"x": ("t", [1.0])}, {"t": [0], "run": 4}),
     "many in an attribute": dataset([1.0, 2.0], sizes=[1.0, 2.0]),
     "texts in an attribute": dataset([1.0, 2.0], names=["a", "b"]),
 }  # fmt: skip
@@ -119,6 +117,25 @@ def test_what_it_does_not_know_is_read_by_xarray(case: str, tmp_path: Path) -> N
     with pytest.raises(netcdf.UnfamiliarError):
         netcdf.read(content)
     assert_same(schema.read_tree(tmp_path / "theirs.nc"), with_xarray(content))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        xr.Dataset({"x": ("t", [1.0, 2.0]), "y": 3.0}, {"name": ("t", ["a", "b"]), "t": [1, 2]}),
+        xr.Dataset({"x": ("t", [1.0])}, {"t": [0], "run": 4}),
+    ],
+    ids=["along a dimension", "a scalar"],
+)
+def test_other_labels_are_coordinates_and_in_groups_variables(other: xr.Dataset, tmp_path: Path) -> None:
+    tree = xr.DataTree.from_dict({"/metrics": other})
+    tree.attrs["schema"] = schema.VERSION
+    tree.to_netcdf(tmp_path / "theirs.nc", engine="h5netcdf")
+    content = (tmp_path / "theirs.nc").read_bytes()
+    assert_same(netcdf.tree_of(netcdf.read(content)), with_xarray(content))
+    groups = schema.read_groups(tmp_path / "theirs.nc")
+    assert set(groups["/metrics"].variables) == set(other.variables)
+    assert not any("coordinates" in attrs for _, _, attrs in groups["/metrics"].variables.values())
 
 
 def test_dimensions_are_not_taken_for_others() -> None:

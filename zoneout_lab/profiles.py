@@ -7,7 +7,7 @@ these two are reduced when they are read, because published files hold only the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,16 @@ QUANTITIES: dict[str, Metric] = {
 }
 
 
+def states_in_order(states: Iterable[str]) -> list[str]:
+    """The names of states in the order that every dataset has: the memory cell, the hidden state, others by name.
+
+    >>> states_in_order(["hidden", "stabiliser", "cell"])
+    ['cell', 'hidden', 'stabiliser']
+    """
+    first = ("cell", "hidden")
+    return sorted(states, key=lambda state: (first.index(state) if state in first else len(first), state))
+
+
 def gradient_dataset(
     norms: npt.ArrayLike,
     *,
@@ -69,8 +79,9 @@ def perturbation_dataset(growth: npt.ArrayLike, *, layers: Sequence[str], states
     >>> perturbation_dataset([[[0.9, 0.8]]], layers=["l0"], states=["hidden"]).growth.sel(lag=2).item()
     0.8
     """
-    values = np.asarray(growth, dtype=np.float64)
-    coords = {"layer": list(layers), "state": list(states), "lag": np.arange(1, values.shape[-1] + 1)}
+    ordered = states_in_order(states)
+    values = np.asarray(growth, dtype=np.float64)[:, [list(states).index(state) for state in ordered]]
+    coords = {"layer": list(layers), "state": ordered, "lag": np.arange(1, values.shape[-1] + 1)}
     return _labelled(("layer", "state", "lag"), {"growth": values}, coords)
 
 

@@ -92,7 +92,7 @@ def description(name: str, attrs: Mapping[Any, Any]) -> Metric:
     if name in QUANTITIES:
         return QUANTITIES[name]
     return Metric(
-        str(attrs.get("long_name") or name.replace("_", " ")),
+        str(attrs.get("description") or attrs.get("long_name") or name.replace("_", " ")),
         str(attrs.get("units") or ""),
         str(attrs.get("noun") or ""),
         "higher" if attrs.get("better") == "higher" else "lower" if attrs.get("better") == "lower" else None,

@@ -73,10 +73,10 @@ def test_a_plan_word_for_word(command: Command, file: str, tmp_path: Path) -> No
         "task": "Permuted sequential digits (8×8), preset laptop",
         "data": "1,097 / 350 / 350 train / validation / test, 64 timesteps",
         "model": "lstm, 1 × 4 units",
-        "training": "adam, lr 0.01, batch 256, 2 epochs",
+        "training": "adam, lr 0.01, batch 256, 2 epochs of 5 updates",
         "arms": "lstm, zoneout",
         "runs": "18 (2 arms × 9 seeds), 2 more to tune",
-        "missing": "18 and 2 to tune, trained in batches of 10, 10",
+        "missing": "18 and 2 to tune, trained in 2 batches of 10",
         "hypotheses": "1 at α = 0.05: 6 seeds can decide, 9 are run",
         "power": "probability .8 of finding differences of 1.1 sd of the paired differences; more: zoneout-lab power",
         "looks": "at 6 and 9 seeds; it ends at the first at which every hypothesis has a verdict",
@@ -150,5 +150,5 @@ def test_a_plan_of_what_cannot_answer(command: Command, file: str, tmp_path: Pat
     forced = command(*words, "--force")
     assert forced.code == 0
     assert "Warning: This design cannot reach a verdict" in forced.errors
-    assert lines(forced)["training"].endswith(", 1 epoch")
+    assert lines(forced)["training"].endswith(", 1 epoch of 5 updates")
     assert list(tmp_path.iterdir()) == [Path(file)]

@@ -1,4 +1,4 @@
-"""The command line: ``zoneout-lab list · plan · run · power · status · verify · export · report · judge · across · index · new · parts · bench · doctor``.
+"""The command line: ``zoneout-lab list · plan · run · power · status · verify · compare · open · export · report · judge · across · index · new · parts · bench · doctor``.
 
 Exit codes: 0 done · 1 internal · 2 usage · 3 finished with failed runs · 4 integrity failure · 5 refused input ·
 6 finished, and Optuna or MLflow is not up to date with it · 75 try again · 129 SIGHUP · 130 SIGINT · 143 SIGTERM. Data go to stdout, everything else to stderr.

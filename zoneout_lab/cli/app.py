@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="zoneout-lab",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
@@ -42,7 +42,7 @@ def common(
 
 @app.command("list")
 def list_studies(as_json: o.AsJson = False) -> None:
-    """The studies that come with the package, by the claims of the paper that they test."""
+    """The studies that come with the package, by the claims of the paper that they test, and the tasks with their presets."""
     from zoneout_lab.cli.catalogue import show_catalogue
 
     show_catalogue(as_json=as_json)
@@ -234,11 +234,51 @@ def verify(
     tracking: Annotated[
         str | None, typer.Option(help="MLflow tracking URI. Default: mlflow.db beside the folder, where there is one.")
     ] = None,
+    as_json: o.AsJson = False,
 ) -> None:
     """Check every file of a study, and Optuna's and MLflow's copies of it, against what was written."""
     from zoneout_lab.cli.verify import show_verified
 
-    show_verified(folder, mend=repair, storage=storage, tracking=tracking)
+    show_verified(folder, mend=repair, storage=storage, tracking=tracking, as_json=as_json)
+
+
+@app.command()
+def compare(
+    folder: o.Results,
+    arm: Annotated[str, typer.Argument(metavar="ARM", help="The arm that something is claimed of.")],
+    against: Annotated[str, typer.Argument(metavar="AGAINST", help="The arm it is compared with.")],
+    metric: Annotated[
+        str, typer.Option(help="What they are compared on: valid_score, test_score, a measure's scalar.")
+    ],
+    direction: Annotated[
+        str | None,
+        typer.Option(help="The claim: lower, higher, same, 'not lower' or 'not higher'. Default: the arm is better."),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(help="By more than this, or within it: in the metric's unit, or a factor.")
+    ] = 0.0,
+    scale: Annotated[
+        str | None, typer.Option(help="linear, log or logit. Default: the metric's own; a margin needs it named.")
+    ] = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Compare two arms of a study, paired by seed: the difference, its interval, p and the verdict.
+
+    Exploratory: one comparison, not corrected for others. The declared hypotheses are judged in the report.
+    """
+    from zoneout_lab.cli.compare import show_comparison
+
+    show_comparison(
+        folder, arm, against, metric=metric, direction=direction, margin=margin, scale=scale, as_json=as_json
+    )
+
+
+@app.command("open")
+def open_report(folder: o.Results) -> None:
+    """Open a study's report in the browser, and print where it is."""
+    from zoneout_lab.cli.open import show_in_browser
+
+    show_in_browser(folder)
 
 
 @app.command()

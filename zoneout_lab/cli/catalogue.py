@@ -5,13 +5,14 @@ from __future__ import annotations
 from rich.table import Table
 
 from zoneout_lab.cli.console import output, plain, print_json
+from zoneout_lab.cli.parts import about
 from zoneout_lab.paper import CLAIMS
 from zoneout_lab.study import Study, builtin_studies, load_study
-from zoneout_lab.tasks import task_name
+from zoneout_lab.tasks import TASKS, task_name
 
 
 def show_catalogue(*, as_json: bool) -> None:
-    """Print every claim with its studies, then every study with its question."""
+    """Print every claim with its studies, every study with its question, and every task with its presets; as JSON the studies alone."""
     studies = [load_study(name) for name in builtin_studies()]
     if as_json:
         print_json([study.to_json() for study in studies])
@@ -31,6 +32,13 @@ def show_catalogue(*, as_json: bool) -> None:
         tasks = [on.label for on in study.tasks] or [task_name(study.task)]
         runs = f"{len(study.arms)} × {study.seeds}" + (f" × {len(tasks)}" if study.tasks else "")
         table.add_row(study.name, "\n".join(tasks), runs, plain(study.question))
+    output.print(table)
+    output.print()
+    table = Table(box=None, pad_edge=False)
+    for title in ("task", "presets", "what it is"):
+        table.add_column(title, no_wrap=title == "task", overflow="fold")
+    for name, task in TASKS.items():
+        table.add_row(name, ", ".join(task.settings), plain(about(task)))
     output.print(table)
 
 

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
+from rich.segment import Segments
 from rich.table import Table
 
 from zoneout_lab.results.legible import printable
@@ -80,6 +81,7 @@ def _recorded(*arguments: Any, **more: Any) -> logging.LogRecord:
     return record
 
 
+_WIDEST = 10_000  # columns
 output = _Console()
 errors = _Console(stderr=True)
 
@@ -122,14 +124,23 @@ def print_json(value: Any) -> None:
     output.print(json.dumps(value, indent=1), markup=False, highlight=False, soft_wrap=True)
 
 
+def print_whole(table: Table) -> None:
+    """A table on stdout, wider than the terminal where a name in it is: broken, a path can neither be clicked nor copied."""
+    options = output.options
+    needed = output.measure(table, options=options.update_width(_WIDEST)).minimum
+    # what is printed in a width of its own is cut to the terminal's
+    segments = output.render(table, options.update_width(max(options.max_width, needed)))
+    output.print(Segments(segments), crop=False, no_wrap=True, end="")
+
+
 def print_facts(facts: Mapping[str, str]) -> None:
     """Names and values in two columns, on stdout."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column()
     for name, value in facts.items():
         table.add_row(name, plain(value))
-    output.print(table)
+    print_whole(table)
 
 
 def duration(seconds: float) -> str:

@@ -26,6 +26,7 @@ StudyName = Annotated[
     str, typer.Argument(metavar="STUDY", help="A built-in study's name, or a Python file with STUDY = Study(...).")
 ]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A study's results folder.")]
+Results = Annotated[Path, typer.Argument(metavar="FOLDER", help="A study's results folder, or its study.nc.")]
 TaskName = Annotated[str | None, typer.Option("--task", help="Run the study on this task instead.")]
 Preset = Annotated[str | None, typer.Option(help="The task's setting: laptop or paper.")]
 SeedCount = Annotated[int | None, typer.Option("--seeds", help="Seeds for every arm.")]

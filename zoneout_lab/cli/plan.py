@@ -11,7 +11,7 @@ from zoneout_lab.cli.console import duration, output, print_facts, print_json, s
 from zoneout_lab.cli.power import in_one_line
 from zoneout_lab.engines import default_workers
 from zoneout_lab.frozen import AnyRun
-from zoneout_lab.report.text import listing
+from zoneout_lab.report.text import count, listing
 from zoneout_lab.study import Study
 from zoneout_lab.study.design import refuse_unless_forced, seeds_needed
 from zoneout_lab.study.device import device_memory, why_missing
@@ -23,7 +23,6 @@ from zoneout_lab.study.store import TUNE, read_manifest
 from zoneout_lab.study.takeover import Siblings, found, from_where
 from zoneout_lab.study.tuning import chosen, searched
 
-_MOST_LISTED = 20
 _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as they could be
 
 
@@ -173,7 +172,7 @@ def _plan(
         **means.described(),
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {len(runs) // len(study.arms)} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
-        "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, trained in batches of {'at most ' if missing_device else ''}{in_words([len(b) for b in work])}" if work else "none",
+        "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, trained in {in_words([len(b) for b in work])}{', or more and smaller ones' if missing_device else ''}" if work else "none",
         **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
         **({"power": f"{line}; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
@@ -225,11 +224,10 @@ def hypotheses(study: Study) -> str:
 
 
 def in_words(sizes: Sequence[int]) -> str:
-    """Sizes of batches in their order; how many there are of each where they are more than can be read.
+    """How many batches there are of each size.
 
-    >>> in_words([6, 6, 5]), in_words([16] * 624 + [12])
-    ('6, 6, 5', '16 (624 times), 12')
+    >>> in_words([6, 6, 5]), in_words([16] * 625), in_words([3])
+    ('2 batches of 6, 1 of 5', '625 batches of 16', '1 batch of 3')
     """
-    if len(sizes) <= _MOST_LISTED:
-        return ", ".join(map(str, sizes))
-    return ", ".join(f"{size} ({many} times)" if many > 1 else str(size) for size, many in Counter(sizes).items())
+    (first, many), *others = Counter(sizes).items()
+    return ", ".join([f"{count(many, 'batch', 'batches')} of {first}", *(f"{many} of {size}" for size, many in others)])

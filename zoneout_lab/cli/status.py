@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from zoneout_lab.cli.console import output, plain, print_json
+from zoneout_lab.cli.console import output, plain, print_json, print_whole
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.study.mirroring import behind
 from zoneout_lab.study.stopped import stopped_at
@@ -31,10 +31,10 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     table = Table(box=None, pad_edge=False)
     columns = [name for name in rows[0] if name not in ("report", "behind")]
     for name in columns:
-        table.add_column(name, justify="left" if name in ("study", "task") else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in ("study", "task") else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(plain(str(row[name])) for name in columns))
-    output.print(table)
+    print_whole(table)
     for row in rows:  # below the table: a path that is broken into lines cannot be clicked or copied
         if row["report"]:
             output.print(f"Report: {row['report']}", highlight=False, soft_wrap=True, markup=False)

@@ -33,12 +33,10 @@ from zoneout_lab.measures.probing import (
 from zoneout_lab.measures.unmoved import unmoved
 from zoneout_lab.metrics import Metric
 from zoneout_lab.ops.probe import POINTS, Probe
-from zoneout_lab.profiles import GRADIENT_QUANTITIES, GRADIENTS, gradient_dataset, scalars_of
+from zoneout_lab.profiles import GRADIENT_QUANTITIES, GRADIENTS, gradient_dataset, scalars_of, states_in_order
 
 if TYPE_CHECKING:
     import xarray as xr
-
-STATE_ORDER = ("cell", "hidden")
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def norms(probe: Probe, loss: Tensor) -> tuple[npt.NDArray[np.float64], list[str
     _refuse_lost(probe, loss)
     keys = [*probe.norms, *probe.tensors]
     layers = list(dict.fromkeys(layer for layer, _, _ in keys))
-    states = sorted({state for _, state, _ in keys}, key=lambda s: (s not in STATE_ORDER, s))
+    states = states_in_order({state for _, state, _ in keys})
     tensors = [tensor for series in probe.tensors.values() for tensor in series if tensor.requires_grad]
     gradients = _gradients(loss, [*tensors, *probe.roots])
     found = _of_tensors(probe, gradients)

@@ -30,8 +30,9 @@ _OF_DIMENSIONS = frozenset(
 )  # fmt: skip
 #: attributes by which xarray makes other values of those in the file
 _CODED = frozenset(
-    ("missing_value", "scale_factor", "add_offset", "coordinates", "calendar", "dtype", "grid_mapping", "_Unsigned", "_Encoding")
+    ("missing_value", "scale_factor", "add_offset", "calendar", "dtype", "grid_mapping", "_Unsigned", "_Encoding")
 )  # fmt: skip
+_COORDINATES = "coordinates"
 _SPANS = frozenset(("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"))
 _LONGEST = len("This is a netCDF dimension but not a netCDF variable")
 
@@ -72,7 +73,8 @@ def groups(content: bytes, alike: Described | None = None) -> dict[str, Group]:
     Raises what :func:`read` and xarray raise of a file that is hostile or damaged.
     """
     try:
-        return read(content, alike)
+        found = read(content, alike)
+        return groups_of(tree_of(found)) if any(map(_named_coordinates, found.values())) else found
     except UnfamiliarError:
         return groups_of(_by_xarray(content))
 
@@ -119,8 +121,23 @@ def tree_of(groups: Mapping[str, Group | xr.Dataset]) -> xr.DataTree:
 def _dataset(group: Group | xr.Dataset) -> xr.Dataset:
     if isinstance(group, xr.Dataset):
         return group
-    coords = {name: each for name, each in group.variables.items() if name in each[0]}
-    return xr.Dataset({name: each for name, each in group.variables.items() if name not in coords}, coords, group.attrs)
+    beside = _named_coordinates(group)
+    variables = dict(group.variables)
+    if beside:
+        variables = {
+            name: (dims, values, {k: v for k, v in attrs.items() if k != _COORDINATES})
+            for name, (dims, values, attrs) in variables.items()
+        }
+    coords = {name: each for name, each in variables.items() if name in each[0] or name in beside}
+    return xr.Dataset({name: each for name, each in variables.items() if name not in coords}, coords, group.attrs)
+
+
+def _named_coordinates(group: Group) -> set[str]:
+    """The variables that others name as their coordinates, as netCDF writes those that are not a dimension's labels."""
+    named = {name for _, _, attrs in group.variables.values() for name in str(attrs.get(_COORDINATES, "")).split()}
+    if not named <= set(group.variables):
+        raise UnfamiliarError(f"coordinates {sorted(named)}")
+    return named
 
 
 def _group(of: h5g.GroupID) -> Group:

@@ -123,7 +123,8 @@ def _labels(axis: Any, grid: xr.DataArray, dim: str) -> None:
     own = dim in grid.coords and (grid[dim].dtype.kind not in "iuf" or (at != grid[dim].values).any())
     if own:
         every = -(-count // _MOST_NAMES)
-        names = grid[f"{dim}_label" if f"{dim}_label" in grid.coords else dim].values
+        called = grid.coords.get(f"{dim}_label", grid[dim])
+        names = (called if called.dims == (dim,) else grid[dim]).values
         axis.set_ticks(at[::every], [words(label(each)) for each in names[::every]], parse_math=False)
         if axis.axis_name == "y" and dim != "layer":  # as they are listed; deeper layers stand above
             axis.set_inverted(True)

@@ -13,6 +13,7 @@ import xarray as xr
 from zoneout_lab import guarded, manifest, schema
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError
 from zoneout_lab.netcdf import Described, Group
+from zoneout_lab.results.readable import readable
 
 MANIFEST = manifest.FILE
 SPEC = "spec.json"
@@ -26,6 +27,8 @@ _OF_SOME = ("score", "unmeasured", "cluster")
 
 def open_results(path: str | Path) -> xr.DataTree:
     """The results of a study as one tree with groups ``metrics``, ``gradients`` and ``provenance`` along ``arm``, ``seed``.
+
+    Every variable has a ``long_name`` that fits on an axis, and where that does not say it all a ``description``; ``arm_label`` is what the study calls each arm.
 
     ``path`` is a study's folder, or a ``.nc`` file of a whole study. In a folder the SHA-256 of every confirmatory run is checked; their numbers
     are read from ``study.nc`` where that is made of just these runs, else from their own files. Runs of a tuning phase are left out, and
@@ -76,11 +79,13 @@ def open_runs(folder: Path) -> xr.DataTree:
     study, seeds = recorded["study"], sorted({int(entry["seed"]) for entry in entries.values()})
     # seeds that tuning left fresh need not start at zero; then only those that ran are known
     planned = range(min(int(recorded.get("reached", study["seeds"])), int(study["seeds"])))
-    return schema.study_tree(
-        runs,
-        arms=[str(arm["name"]) for arm in study["arms"]],
-        seeds=list(planned) if set(seeds) <= set(planned) else seeds,
-        provenance=_record(recorded, entries, said),
+    return readable(
+        schema.study_tree(
+            runs,
+            arms=[str(arm["name"]) for arm in study["arms"]],
+            seeds=list(planned) if set(seeds) <= set(planned) else seeds,
+            provenance=_record(recorded, entries, said),
+        )
     )
 
 
@@ -144,7 +149,7 @@ def _opened(path: Path, *, hashed: bool) -> xr.DataTree:
     tree = schema.open_tree(path)
     if tree.attrs.get("kind") != "study":
         raise InputRefusedError(f"{path} holds a single run: open its study's folder, or the study's own file.")
-    return tree
+    return readable(tree)
 
 
 def _recorded(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

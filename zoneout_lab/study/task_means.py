@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from zoneout_lab.frozen import AnyRun
 from zoneout_lab.ops.cells import as_cell
 from zoneout_lab.report.text import count
@@ -60,13 +62,14 @@ class TaskMeans:
     def described(self) -> dict[str, str]:
         setting, data = self.study.setting(), self.data
         training = setting.training
+        updates = len(data.train.epoch(np.random.default_rng(0), training.batch))
         sizes = f"{len(data.train):,} / {len(data.valid):,} / {len(data.test):,} train / validation / test"
         cells = (as_cell(self.study.setting(arm).model.cell) for arm in self.study.arms)
         return {
             "task": f"{self.task.title}, preset {self.study.preset}",
             "data": f"{sizes}, {data.train.steps} timesteps",
             "model": f"{', '.join(dict.fromkeys(cell.kind for cell in cells))}, {setting.model.layers} × {setting.model.hidden} units",
-            "training": f"{training.optimizer}, lr {training.lr:g}, batch {training.batch}, {count(training.epochs, 'epoch')}",
+            "training": f"{training.optimizer}, lr {training.lr:g}, batch {training.batch}, {count(training.epochs, 'epoch')} of {count(updates, 'update')}",
         }
 
     def would_fit(self, run: AnyRun, free: int, device: str) -> str:

@@ -80,7 +80,11 @@ def _epoch(data: ReportData, group: str, found: xr.Dataset, epoch: int) -> dict[
 
 def _said(found: xr.Dataset, quantities: list[str]) -> str:
     """What is drawn, a sentence each; those without noise, which have the same words, in one."""
-    known = {name: f"{found[name].attrs['long_name']}" for name in quantities if not name.endswith(WITHOUT_NOISE)}
+    known = {
+        name: schema.description(name, found[name].attrs).long_name
+        for name in quantities
+        if not name.endswith(WITHOUT_NOISE)
+    }
     said = [f"{_capital(words(name))}: {about}." for name, about in known.items()]
     if len(known) < len(quantities):
         said.append("Without noise: every mask is replaced by its expectation.")

@@ -1,0 +1,53 @@
+"""``compare``: two arms of a study on one metric, in a sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, get_args
+
+from zoneout_lab.cli.console import output, plain, print_json
+from zoneout_lab.errors import unknown
+from zoneout_lab.metrics import Scale
+from zoneout_lab.results import compare, open_results, scalar
+from zoneout_lab.results.edge import near_edge
+from zoneout_lab.stats import DIRECTIONS, Direction
+
+
+def show_comparison(
+    folder: Path,
+    arm: str,
+    against: str,
+    *,
+    metric: str,
+    direction: str | None,
+    margin: float,
+    scale: str | None,
+    as_json: bool,
+) -> None:
+    """Print what came of it. Raises UsageError for unknown names, InputRefusedError for a claim that cannot be tested."""
+    if direction is not None and direction not in DIRECTIONS:
+        raise unknown("direction", direction, DIRECTIONS)
+    if scale is not None and scale not in get_args(Scale):
+        raise unknown("scale", scale, get_args(Scale))
+    tree = open_results(folder)
+    # unless another claim is made, the arm is claimed to be better
+    better: Direction = "higher" if scalar(tree, metric).attrs["better"] == "higher" else "lower"
+    claim: Any = direction or better
+    found = compare(tree, arm, against, metric=metric, direction=claim, margin=margin, scale=scale)  # type: ignore[arg-type]
+    if as_json:
+        print_json(_finite(dataclasses.asdict(found)))
+        return
+    output.print(plain(found.sentence), highlight=False, soft_wrap=True)
+    if edge := near_edge(found):
+        output.print(plain(edge), highlight=False, soft_wrap=True)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has neither infinity nor NaN: null."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
