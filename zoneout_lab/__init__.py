@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from zoneout_lab.results import across, compare, judge, open_results, results_from
     from zoneout_lab.settings import Model, Setting, Training
     from zoneout_lab.study import Arm, Hypothesis, OnTask, Study, Tuning, load_study
+    from zoneout_lab.study.elsewhere_mlflow import results_from_mlflow
+    from zoneout_lab.study.elsewhere_optuna import results_from_optuna
     from zoneout_lab.tasks import Carried, Data, Examples, Stream, Task
 
 _FROM = {
@@ -88,6 +90,8 @@ _FROM = {
     "results": ("across", "compare", "judge", "open_results", "results_from"),
     "settings": ("Model", "Setting", "Training"),
     "study": ("Arm", "Hypothesis", "OnTask", "Study", "Tuning", "load_study"),
+    "study.elsewhere_mlflow": ("results_from_mlflow",),
+    "study.elsewhere_optuna": ("results_from_optuna",),
     "tasks": ("Carried", "Data", "Examples", "Stream", "Task"),
 }
 _imported = imported(__name__, _FROM)
@@ -145,6 +149,8 @@ __all__ = [
     "perturbation_growth",
     "probe",
     "results_from",
+    "results_from_mlflow",
+    "results_from_optuna",
     "write_across",
     "write_index",
     "write_report",

@@ -110,8 +110,7 @@ def _comma_separated(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.Dat
                 dtype=str,
                 keep_default_na=False,
                 na_filter=False,
-                usecols=[names.index(name) for name in use],
-                index_col=False,
+                index_col=False,  # with fewer columns to read, a row that has too many cells would pass unnoticed
                 header=0,
                 encoding="utf-8",
             )
@@ -119,6 +118,7 @@ def _comma_separated(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.Dat
         raise InputRefusedError(f"{path} is not UTF-8 ({error.reason} at byte {error.start + 1:,}).") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
         raise InputRefusedError(f"{path} is no table: {_in_short(error)}.") from error
+    frame = frame.iloc[:, [names.index(name) for name in use]]
     frame.columns = pd.Index(use)
     return frame, tuple(names)
 

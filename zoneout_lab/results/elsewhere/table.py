@@ -140,8 +140,9 @@ def results_from(
     for column, name in stored.items():
         values[name], infinite = numbers(frame[column], column)
         if infinite:
+            one = infinite == 1
             notes.append(
-                f"{infinite:,} value{'s' * (infinite != 1)} of {legible(column)} {'are' if infinite != 1 else 'is'} infinite, and count as missing."
+                f"{infinite:,} value{'s' * (not one)} of {legible(column)} {'is' if one else 'are'} infinite and count{'s' * one} as missing."
             )
     if not by or not average:
         _refuse_twice(cell, arms, pairs, frame)
