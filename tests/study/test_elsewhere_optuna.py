@@ -11,6 +11,9 @@ import zoneout_lab as zl
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError
 
+# Alembic warns of Optuna's own use of it
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 ARMS = optuna.distributions.CategoricalDistribution(["plain", "new"])
 
 
