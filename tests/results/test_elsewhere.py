@@ -16,6 +16,7 @@ import zoneout_lab as zl
 from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError
 from zoneout_lab.results import compare_family
+from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.elsewhere import read_claims
 
 ABOUT = {"acc": zl.Metric("test accuracy", unit="%", better="higher")}
@@ -99,6 +100,13 @@ def test_blocks_are_pairs_with_names_and_those_of_one_dataset_may_agree():
     assert "seeds" not in c.sentence.replace("fold × seed", "")
 
 
+def test_a_verdict_that_whole_datasets_do_not_bear_out_has_a_warning():
+    assert near_edge(judged(nested(), block=("dataset", "fold", "seed"), baseline="old")) == (
+        "The verdict takes the blocks of one dataset for independent: with each of the 3 flipped whole, p = 0.25, which decides nothing."
+    )
+    assert near_edge(judged(nested(datasets=8), block=("dataset", "fold", "seed"), baseline="old")) == ""
+
+
 def test_lost_blocks_are_named():
     c = judged(nested().drop(index=0), block=("dataset", "fold", "seed"), baseline="old")
     assert "block d0, fold 0, seed 0 is lost" in c.sentence
@@ -153,7 +161,7 @@ def test_what_was_not_declared_is_exploratory_and_what_was_says_when():
     assert judgement.comparison.sentence.endswith(
         "(declared for this judgement, and not shown to have been before the runs)."
     )
-    assert judgement.statement == "none has a higher acc than full."
+    assert judgement.statement == "none has higher acc than full."
     # a comparison by hand is not the declared one
     assert "not as declared" in zl.compare(results, "none", "full", metric="acc").sentence
     hypothesis = zl.Hypothesis(
