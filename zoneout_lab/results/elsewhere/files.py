@@ -208,6 +208,13 @@ def _parquet(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame, 
                 raise InputRefusedError(
                     f"The columns of {path} unpack to {guarded.gigabytes(unpacked)}; up to {guarded.gigabytes(LARGEST)} are read."
                 )
+            text = [
+                column.name
+                for column in map(file.schema.column, range(len(file.schema)))
+                if column.path in use and column.physical_type == "BYTE_ARRAY"
+            ]
+        # as the dictionaries that they are: one long text may stand in every row of a small file
+        with pq.ParquetFile(io.BytesIO(content), read_dictionary=text) as file:
             return file.read(columns=use).to_pandas(), names
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         if isinstance(error, InputRefusedError):
