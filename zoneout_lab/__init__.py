@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     )
     from zoneout_lab.settings import Model, Setting, Training
     from zoneout_lab.study import Arm, Hypothesis, OnTask, Study, Tuning, load_study
+    from zoneout_lab.study.elsewhere_mlflow import results_from_mlflow
+    from zoneout_lab.study.elsewhere_optuna import results_from_optuna
     from zoneout_lab.tasks import Carried, Data, Examples, Stream, Task
 
 _FROM = {
@@ -113,6 +115,8 @@ _FROM = {
     ),
     "settings": ("Model", "Setting", "Training"),
     "study": ("Arm", "Hypothesis", "OnTask", "Study", "Tuning", "load_study"),
+    "study.elsewhere_mlflow": ("results_from_mlflow",),
+    "study.elsewhere_optuna": ("results_from_optuna",),
     "tasks": ("Carried", "Data", "Examples", "Stream", "Task"),
 }
 _MODULES = {"cells": "ops.cells", "plot": "plot"}
@@ -177,6 +181,8 @@ __all__ = [
     "plot",
     "probe",
     "results_from",
+    "results_from_mlflow",
+    "results_from_optuna",
     "stack",
     "write_across",
     "write_index",

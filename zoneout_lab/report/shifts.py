@@ -66,16 +66,26 @@ def in_words(c: Comparison) -> str:
     return text + (f"; margin {'' if is_ratio(c) else '±'}{margin_in_words(c)}" if c.bound else "") + "."
 
 
+def _called(c: Comparison) -> str:
+    return "runs" if not c.paired else "blocks" if c.by else "seeds"
+
+
+def count_of(c: Comparison) -> str:
+    """How many pairs, or runs, a comparison rests on, in words."""
+    n = len(c.seeds) if c.paired else len(c.arm_values) + len(c.against_values)
+    return f"{n} {_called(c)}"
+
+
 def reading(c: Comparison) -> str:
     """Which bar has to lie where for which verdict."""
     if shift(c).few and c.verdict != "underpowered":
         return (
-            f"{len(c.seeds)} seeds give no interval at {percent(c.alpha)}, the level left for this hypothesis: the dashed bar is the t interval, which assumes "
+            f"{count_of(c)} give no interval at {percent(c.alpha)}, the level left for this hypothesis: the dashed bar is the t interval, which assumes "
             "normal differences, and no verdict is read off it."
         )
     if shift(c).few:
         return (
-            "Too few seeds for a verdict: the dashed bar is the t interval, which assumes normal differences, and no verdict is read off it."
+            f"Too few {_called(c)} for a verdict: the dashed bar is the t interval, which assumes normal differences, and no verdict is read off it."
             if c.measured
             else f"No {'block' if c.by else 'seed'} has both values, so there is nothing to draw."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from zoneout_lab.results.comparison import Comparison
+from zoneout_lab.results.numbers import p_value
 from zoneout_lab.results.shown import held_against
 
 #: an interval that ends within this part of its length of zero or the margin could as well end on the other side
@@ -19,7 +20,7 @@ def near_edge(c: Comparison, noise: float = 0.0) -> str:
 
     It is one where the adjusted p lies within one flip of a seed of the α that it counts against (2 of the 2ⁿ flips, m times that after Holm), or where an
     interval ends within 2% of its length of zero, or of a margin, and the verdict depends on which side it ends. An underpowered verdict is none, nor is
-    one before the first look: nothing could turn them.
+    one before the first look: nothing could turn them. Where blocks share a group and the p of whole groups would not do, that is said.
 
     Differences of six seeds that all have one sign have p = .031, and one seed of the other sign makes it .06:
 
@@ -30,6 +31,11 @@ def near_edge(c: Comparison, noise: float = 0.0) -> str:
     if c.verdict == "underpowered" or (c.looks and c.look is None):
         return ""
     one = "run" if not c.paired else "block" if c.by else "seed"
+    if c.groups and c.verdict in ("supported", "contradicted") and c.p_groups > c.alpha:
+        return (
+            f"The verdict takes the blocks of one {c.by[0]} for independent: with each of the {c.groups} flipped whole, p = {p_value(c.p_groups, [c.alpha])}, "
+            "which decides nothing."
+        )
     step = c.smallest_p * (c.family if c.correction == "holm" else 1)
     if not c.p_error and one_flip(c.p_adjusted, step, held_against(c)):
         return f"Close call: the p value is within one {'sign flip' if c.paired else 'permutation'} of the level it is held against, so one {one} could turn the verdict."

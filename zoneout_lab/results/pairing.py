@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -93,8 +94,8 @@ def pairs(
         raise InputRefusedError(f"An arm cannot be compared with itself: {arm}.")
     ours, theirs = _by_seed(values.sel(arm=arm)), _by_seed(values.sel(arm=against))
     has = (
-        {seed for seed, value in ours.items() if np.isfinite(value)},
-        {seed for seed, value in theirs.items() if np.isfinite(value)},
+        {seed for seed, value in ours.items() if math.isfinite(value)},
+        {seed for seed, value in theirs.items() if math.isfinite(value)},
     )
     both = sorted(has[0] & has[1])
     arm_values, against_values = tuple(ours[seed] for seed in both), tuple(theirs[seed] for seed in both)
@@ -137,7 +138,7 @@ def pairs(
 
 
 def _by_seed(values: xr.DataArray) -> dict[int, float]:
-    return {int(seed): float(value) for seed, value in zip(values["seed"].values, values.values, strict=True)}
+    return dict(zip(map(int, values["seed"].values.tolist()), values.values.tolist(), strict=True))
 
 
 def _absent(tree: xr.DataTree, there: set[int]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import xarray as xr
 
 from zoneout_lab import profiles, schema
 from zoneout_lab.metrics import Metric
-from zoneout_lab.results.family import labels_of
+from zoneout_lab.results.labels import labels_of
 from zoneout_lab.results.legible import label
 
 #: what fits on an axis of a figure of four inches

@@ -139,6 +139,22 @@ def move_aside(path: Path) -> Path:
     return to
 
 
+def holds(path: Path, table: str) -> bool:
+    """True where an SQLite file is there and has a table of that name; it is read and nothing else.
+
+    >>> holds(Path("/nowhere.db"), "runs")
+    False
+    """
+    if not path.is_file():
+        return False
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as connection,
+    ):
+        return table in tables(connection)
+    return False
+
+
 def tables(connection: sqlite3.Connection) -> set[str]:
     """Names of a database's tables."""
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

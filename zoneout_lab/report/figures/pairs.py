@@ -41,11 +41,12 @@ def pairs(
     means: tuple[float, float],
     ylabel: str,
     log: bool = False,
+    pair: str = "seed",
 ) -> Panel:
     """Each seed as a line from its value under ``against`` to its value under ``arm``; ``means`` (of ``against``, of ``arm``) as bars beside them.
 
     Above 30 seeds the lines would hide one another: a bar holds the middle half of them, and a thinner one the middle 90%. On a logarithmic axis equal
-    ratios are equally steep; values that are not positive, or are all the same, turn it off.
+    ratios are equally steep; values that are not positive, or are all the same, turn it off. ``pair`` is what a pair is called.
     """
     left, right = np.asarray(against_values, float), np.asarray(arm_values, float)
     known = np.isfinite(left) & np.isfinite(right)
@@ -89,17 +90,19 @@ def pairs(
         if not known.any():
             axes.set_yticks([])
             axes.text(0.5, 0.5, "no pair was measured", color=SOFT, ha="center", va="center", transform=axes.transAxes)
-        axes.set_title("Middle half and middle 90% of the seeds" if many else "Values by seed")
+        axes.set_title(f"Middle half and middle 90% of the {pair}s" if many else f"Values by {pair}")
     return drawing.panel(
-        f"{ylabel} by seed, {against.label} and {arm.label}", _pairs_in_words(arm, against, left, right, means)
+        f"{ylabel} by {pair}, {against.label} and {arm.label}", _pairs_in_words(arm, against, left, right, means, pair)
     )
 
 
-def _pairs_in_words(arm: Arm, against: Arm, left: np.ndarray, right: np.ndarray, means: tuple[float, float]) -> str:
+def _pairs_in_words(
+    arm: Arm, against: Arm, left: np.ndarray, right: np.ndarray, means: tuple[float, float], pair: str
+) -> str:
     if not left.size:
-        return "No seed has a value under both arms."
+        return f"No {pair} has a value under both arms."
     return (
-        f"{left.size} paired seeds. {against.label}: {number(left.min())} to {number(left.max())}, mean {number(means[0])}. "
+        f"{left.size} paired {pair}s. {against.label}: {number(left.min())} to {number(left.max())}, mean {number(means[0])}. "
         f"{arm.label}: {number(right.min())} to {number(right.max())}, mean {number(means[1])}. "
         f"{arm.label} is lower in {int((right < left).sum())} of them."
     )
@@ -116,10 +119,11 @@ def differences(
     xlabel: str,
     description: str,
     names: Sequence[str] = (),
+    pair: str = "seed",
 ) -> Panel:
     """One row per seed with its difference ``values`` (as ``shift`` has them), then the mean in its intervals, which are called ``levels``.
 
-    Pairs that are no seeds have ``names``.
+    Pairs that are no seeds have ``names``, and are called by ``pair``.
 
     Above 30 seeds the differences are sorted, which shows their distribution, and the seeds are not named.
     """
@@ -151,11 +155,10 @@ def differences(
         axes.set_yticks(list(named), list(named.values()))
         axes.grid(False, axis="y")
         axes.set_xlabel(wrap(xlabel, 44))
-        axes.set_title(
-            f"{'Ratios' if shift.ratio else 'Differences'}{', sorted' if many else ' by block' if names else ' by seed'}"
-        )
+        axes.set_title(f"{'Ratios' if shift.ratio else 'Differences'}{', sorted' if many else f' by {pair}'}")
     return drawing.panel(
-        "Differences by seed, with intervals and margin", description if shown.size else "No difference was measured."
+        f"Differences by {pair}, with intervals and margin",
+        description if shown.size else "No difference was measured.",
     )
 
 

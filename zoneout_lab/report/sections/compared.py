@@ -54,8 +54,9 @@ def captions(comparisons: list[Comparison]) -> list[str]:
     elif finite:
         parts.append("Verdicts are read off the bars, each an interval at the row’s own level.")
     if len(finite) < len(comparisons):
+        what = "pairs" if any(c.by or not c.paired for c in comparisons) else "seeds"
         parts.append(
-            "Dashed bars are t intervals, which assume normal differences; seeds are too few for any other, and no verdict is read off them."
+            f"Dashed bars are t intervals, which assume normal differences; {what} are too few for any other, and no verdict is read off them."
         )
     if any(c.bound for c in comparisons):
         parts.append("The shaded band is the margin.")

@@ -214,10 +214,10 @@ def _figure(data: ReportData, place: int, c: Comparison) -> Figure:
     names = [data.pair_name(seed) for seed in c.seeds] if data.blocks.labels else []
     return Figure(
         (
-            pairs(f"pairs-{place}", c.seeds, arm, against, ours, theirs, means=means, ylabel=about.axis, log=c.scale == "log"),
+            pairs(f"pairs-{place}", c.seeds, arm, against, ours, theirs, means=means, ylabel=about.axis, log=c.scale == "log", pair=data.pair),
             differences(
                 f"differences-{place}", c.seeds, drawn(c, c.differences), arm,
-                shift=shift(c), levels=levels(c), xlabel=axis(c), description=in_words(c), names=names,
+                shift=shift(c), levels=levels(c), xlabel=axis(c), description=in_words(c), names=names, pair=data.pair,
             ),
         ),
         f"Left: {c.long_name}, {seeds} from {against.label} to {arm.label}; the bars beside them are "

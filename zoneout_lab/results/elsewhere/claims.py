@@ -176,7 +176,7 @@ def _statement(arm: str, against: str, metric: Metric, direction: str) -> str:
         if direction == "same"
         else f"no {side}"
         if (side := direction.removeprefix("not ")) != direction
-        else f"a {direction}"
+        else direction
     )
     than = "as" if direction == "same" else "than"
     return f"{legible(arm)} has {words} {noun} {than} {legible(against)}."

@@ -110,8 +110,7 @@ def _comma_separated(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.Dat
                 dtype=str,
                 keep_default_na=False,
                 na_filter=False,
-                usecols=[names.index(name) for name in use],
-                index_col=False,
+                index_col=False,  # with fewer columns to read, a row that has too many cells would pass unnoticed
                 header=0,
                 encoding="utf-8",
             )
@@ -119,6 +118,7 @@ def _comma_separated(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.Dat
         raise InputRefusedError(f"{path} is not UTF-8 ({error.reason} at byte {error.start + 1:,}).") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
         raise InputRefusedError(f"{path} is no table: {_in_short(error)}.") from error
+    frame = frame.iloc[:, [names.index(name) for name in use]]
     frame.columns = pd.Index(use)
     return frame, tuple(names)
 
@@ -208,6 +208,13 @@ def _parquet(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame, 
                 raise InputRefusedError(
                     f"The columns of {path} unpack to {guarded.gigabytes(unpacked)}; up to {guarded.gigabytes(LARGEST)} are read."
                 )
+            text = [
+                column.name
+                for column in map(file.schema.column, range(len(file.schema)))
+                if column.path in use and column.physical_type == "BYTE_ARRAY"
+            ]
+        # as the dictionaries that they are: one long text may stand in every row of a small file
+        with pq.ParquetFile(io.BytesIO(content), read_dictionary=text) as file:
             return file.read(columns=use).to_pandas(), names
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         if isinstance(error, InputRefusedError):

@@ -102,6 +102,8 @@ def results_from(
     if not paired and not average:
         by = []  # which run is which does not matter then
     check_alpha(alpha)
+    if twice := [each for each, n in Counter([arm, *by]).items() if n > 1]:
+        raise UsageError(f"The column {legible(twice[0])!r} is named for two things.")
     if paired and not by:
         raise UsageError("Say what runs are paired by: seed=, or block=. To compare them without pairs: paired=False.")
     if family not in (None, *get_args(stats.Family)):
@@ -140,8 +142,9 @@ def results_from(
     for column, name in stored.items():
         values[name], infinite = numbers(frame[column], column)
         if infinite:
+            one = infinite == 1
             notes.append(
-                f"{infinite:,} value{'s' * (infinite != 1)} of {legible(column)} {'are' if infinite != 1 else 'is'} infinite, and count as missing."
+                f"{infinite:,} value{'s' * (not one)} of {legible(column)} {'is' if one else 'are'} infinite and count{'s' * one} as missing."
             )
     if not by or not average:
         _refuse_twice(cell, arms, pairs, frame)
@@ -304,7 +307,7 @@ def _numeric(frame: pd.DataFrame, but: set[str | None], notes: list[str]) -> lis
     found: list[str] = []
     skipped: list[str] = []
     for column in frame.columns:
-        if column in but:
+        if column in but or not str(column).strip():  # an index without a name
             continue
         try:
             values, _ = numbers(frame[column], str(column))

@@ -1,0 +1,102 @@
+"""``judge``: verdicts on a table, on the screen, as JSON and as a report, or a sentence and nothing written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import zoneout_lab as zl
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    luck = np.random.default_rng(0).normal(size=7)
+    rows = [
+        (method, seed, 80 + luck[seed] + k * (1 + 0.1 * luck[-seed - 1]), 0.5)
+        for k, method in enumerate(("full", "bare"))
+        for seed in range(7)
+    ]
+    path = tmp_path / "results.csv"
+    pd.DataFrame(rows, columns=["method", "seed", "acc", "loss"]).to_csv(path, index=False)
+    return path
+
+
+ASKED = ("--arm", "method", "--baseline", "full", "--metric", "acc", "--better", "higher")
+
+
+def test_verdicts_a_report_and_results(command, results: Path, tmp_path: Path):
+    report, out = tmp_path / "out" / "report.html", tmp_path / "out" / "study.nc"
+    done = command("judge", str(results), *ASKED, "--unit", "%", "--report", str(report), "--out", str(out))
+    assert done.code == 0, done.errors
+    assert done.output.splitlines() == [str(report), str(out)]
+    assert done.errors.startswith("Exploratory: nothing was declared")
+    assert "supported" in done.errors
+    assert "percentage points higher" in done.errors
+    assert zl.judge(zl.open_results(out))[0].comparison.verdict == "supported"
+    again = command("judge", str(out))
+    assert again.errors == done.errors
+    assert command("export", str(out), "--to", str(tmp_path / "again.nc")).code == 0
+
+
+def test_json_is_one_document(command, results: Path):
+    done = command("judge", str(results), *ASKED, "--unpaired", "--json")
+    read = json.loads(done.output)
+    assert (read["standing"], read["family"], read["source"]["rows"]) == ("exploratory", "holm", 14)
+    (judgement,) = read["judgements"]
+    assert judgement["comparison"]["d_z"] is None
+    assert judgement["comparison"]["paired"] is False
+
+
+def test_claims_in_a_file(command, results: Path, tmp_path: Path):
+    claims = tmp_path / "claims.toml"
+    claims.write_text('[[hypotheses]]\narm = "bare"\nagainst = "full"\nmetric = "acc"\ndirection = "lower"\n')
+    done = command("judge", str(results), "--arm", "method", "--hypotheses", str(claims))
+    assert "contradicted" in done.errors
+    assert "declared for this judgement; nothing shows that it was before the runs" in done.errors
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--metric", "acc", "--better", "higher"), 2, "Say what the arms are compared with"),
+        (("--baseline", "full"), 2, "Say which column is judged"),
+        (("--baseline", "full", "--metric", "acc"), 2, "say which way is better"),
+        (("--baseline", "full", "--better", "higher"), 2, "name it with --metric"),
+        (("--baseline", "full", "--metric", "acc", "--better", "up"), 2, "higher or lower; got 'up'"),
+        (
+            (
+                "--baseline",
+                "full",
+                "--metric",
+                "acc",
+                "--metric",
+                "loss",
+                "--metric",
+                "seed",
+                "--better",
+                "lower",
+                "--better",
+                "lower",
+            ),
+            2,
+            "given 2 times for 3",
+        ),
+        (("--baseline", "none", "--metric", "acc", "--better", "higher"), 2, "no arm 'none'"),
+        (("--baseline", "full", "--metric", "method", "--better", "higher"), 2, "named for two things"),
+        (("--baseline", "full", "--metric", "acc", "--better", "higher", "--names-in", "x"), 2, "go together"),
+        (("--baseline", "full", "--metric", "acc", "--better", "higher", "--alpha", "2"), 5, "between 0 and 1"),
+        (
+            ("--baseline", "full", "--metric", "acc", "--better", "higher", "--hypotheses", "/nowhere.toml"),
+            5,
+            "Cannot read",
+        ),
+    ],
+)
+def test_what_cannot_be_judged_writes_nothing(command, results: Path, tmp_path: Path, words, code, said):
+    done = command("judge", str(results), "--arm", "method", *words, "--report", str(tmp_path / "r.html"))
+    assert (done.code, said in done.errors) == (code, True), done.errors
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["results.csv"]
