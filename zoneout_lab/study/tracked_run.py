@@ -24,8 +24,9 @@ STUDY, RUN, SHA256, PARENT = "zoneout_lab.study", "zoneout_lab.run", "zoneout_la
 FOLDER = "zoneout_lab.folder"
 #: the tag that says which numbers were recorded of a run, or in which state a study was
 VALUES = "zoneout_lab.values"
-#: the tag that MLflow shows as a run's version
+#: the tag that MLflow shows as a run's version, and those of what made it
 COMMIT = "mlflow.source.git.commit"
+SOURCE = {"mlflow.source.name": "zoneout-lab", "mlflow.source.type": "LOCAL"}
 FINISHED = "FINISHED"
 
 
@@ -65,6 +66,7 @@ def record_of(
     spec = schema.decoded(recorded, "spec")
     tags = {
         **parent,
+        **SOURCE,
         RUN: run_id,
         SHA256: entry["sha256"],
         VALUES: mark(values),
