@@ -17,7 +17,7 @@ import numpy as np
 
 from zoneout_lab import schema
 from zoneout_lab.netcdf import Group
-from zoneout_lab.study.tracked_values import CURVE, Values, as_key, mark, own_values
+from zoneout_lab.study.tracked_values import Values, as_key, curve_key, mark, own_values
 
 STUDY, RUN, SHA256, PARENT = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256", "mlflow.parentRunId"
 #: the tag that says which results folder of its study a run is of
@@ -180,4 +180,4 @@ def _curves(group: Group) -> Iterator[tuple[str, float, int]]:
             continue
         for step, value in zip(group.variables["epoch"][1], values, strict=True):
             if np.isfinite(value):
-                yield f"{CURVE}/{as_key(name)}", float(value), int(step)
+                yield curve_key(name), float(value), int(step)
