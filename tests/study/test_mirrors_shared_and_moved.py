@@ -18,7 +18,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from small_study import manifest, run, small
 
+from zoneout_lab import schema
 from zoneout_lab.errors import TryAgainError
+from zoneout_lab.results import open_results
+from zoneout_lab.results.arms import arm_values
 from zoneout_lab.study import trials
 from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.mirror import mlflow_mirror, optuna_mirror
@@ -74,6 +77,18 @@ def test_each_folder_has_its_own_records(shared):
     runs = recorded(at / "m.db")
     assert sorted(run.data.tags["zoneout_lab.sha256"] for run in runs) == sorted(shas)
     assert len({run.data.tags["mlflow.parentRunId"] for run in runs}) == 2
+    client = MlflowClient(tracking_uri=sqlite_url(at / "m.db"))
+    for each in folders:
+        tree = open_results(each.folder)
+        (own,) = {
+            run.data.tags["mlflow.parentRunId"]
+            for run in runs
+            if run.data.tags["zoneout_lab.folder"] == manifest(each.folder)["id"]
+        }
+        shown = client.get_run(own).data
+        assert shown.tags["zoneout_lab.sha256"] == schema.digest(each.report)
+        for row in arm_values(tree, "valid_error"):
+            assert shown.metrics[f"valid_error/{row.arm}/mean"] == row.mean
     names = optuna.get_all_study_names(sqlite_url(at / "o.db"))
     of_all = [
         trial for name in names for trial in optuna.load_study(study_name=name, storage=sqlite_url(at / "o.db")).trials

@@ -23,7 +23,7 @@ from zoneout_lab.study.store import read_manifest
 from zoneout_lab.study.tracked_content import Content
 from zoneout_lab.study.tracked_place import follow
 from zoneout_lab.study.tracked_run import is_there, last_of_curves
-from zoneout_lab.study.tracked_values import CURVE, as_key, mark, own_values, results_of
+from zoneout_lab.study.tracked_values import curve_key, mark, own_values, results_of
 from zoneout_lab.study.trial_records import pairs, says
 from zoneout_lab.study.trial_records import wanted as wanted_trials
 from zoneout_lab.study.trials import told_of
@@ -135,7 +135,7 @@ def _metrics(folder: Path, entries: Mapping[str, Mapping[str, Any]], content: Co
 def _curves(tree: xr.DataTree) -> dict[str, dict[str, float]]:
     ids = tree["provenance/run_id"].transpose("arm", "seed").values
     stacked = {
-        f"{CURVE}/{as_key(str(name))}": _last(values.transpose("arm", "seed", "epoch").values)
+        curve_key(str(name)): _last(values.transpose("arm", "seed", "epoch").values)
         for name, values in tree["metrics"].to_dataset().data_vars.items()
         if set(values.dims) == {"arm", "seed", "epoch"} and np.issubdtype(values.dtype, np.number)
     }

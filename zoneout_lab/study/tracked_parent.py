@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from zoneout_lab import schema
 from zoneout_lab.study.patience import Answered
 from zoneout_lab.study.tracked_content import Content
-from zoneout_lab.study.tracked_run import FINISHED, SHA256, VALUES, is_there
+from zoneout_lab.study.tracked_run import FINISHED, SHA256, SOURCE, VALUES, is_there
 from zoneout_lab.study.tracked_study import NOTE, VERDICT, data_of, params_of, study_record
 from zoneout_lab.study.tracked_told import log, put
 
@@ -27,7 +27,7 @@ def new_parent(
     client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], content: Content
 ) -> MlflowRun:
     """Have a study recorded of which nothing is there; ``tags`` say whose it is."""
-    tags = {**tags, NOTE: study_record(content.manifest, None).tags[NOTE]}
+    tags = {**tags, **SOURCE, NOTE: study_record(content.manifest, None).tags[NOTE]}
     return client.create_run(experiment, start_time=content.times[0], tags=tags, run_name=name)
 
 

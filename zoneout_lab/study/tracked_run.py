@@ -17,15 +17,16 @@ import numpy as np
 
 from zoneout_lab import schema
 from zoneout_lab.netcdf import Group
-from zoneout_lab.study.tracked_values import CURVE, Values, as_key, mark, own_values
+from zoneout_lab.study.tracked_values import Values, as_key, curve_key, mark, own_values
 
 STUDY, RUN, SHA256, PARENT = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256", "mlflow.parentRunId"
 #: the tag that says which results folder of its study a run is of
 FOLDER = "zoneout_lab.folder"
 #: the tag that says which numbers were recorded of a run, or in which state a study was
 VALUES = "zoneout_lab.values"
-#: the tag that MLflow shows as a run's version
+#: the tag that MLflow shows as a run's version, and those of what made it
 COMMIT = "mlflow.source.git.commit"
+SOURCE = {"mlflow.source.name": "zoneout-lab", "mlflow.source.type": "LOCAL"}
 FINISHED = "FINISHED"
 
 
@@ -65,6 +66,7 @@ def record_of(
     spec = schema.decoded(recorded, "spec")
     tags = {
         **parent,
+        **SOURCE,
         RUN: run_id,
         SHA256: entry["sha256"],
         VALUES: mark(values),
@@ -178,4 +180,4 @@ def _curves(group: Group) -> Iterator[tuple[str, float, int]]:
             continue
         for step, value in zip(group.variables["epoch"][1], values, strict=True):
             if np.isfinite(value):
-                yield f"{CURVE}/{as_key(name)}", float(value), int(step)
+                yield curve_key(name), float(value), int(step)

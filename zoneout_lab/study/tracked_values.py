@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import LabError
-from zoneout_lab.netcdf import Group
+from zoneout_lab.functions.result import BY_EPOCH
+from zoneout_lab.netcdf import Group, Variable
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.results.measured import stored_scalars
 from zoneout_lab.results.open import from_export, open_runs
@@ -58,15 +60,19 @@ def own_values(groups: Mapping[str, Group]) -> Values:
     """The same of a run that the report does not show, as one of a search: its metrics at the selected checkpoint alone."""
     metrics = groups["/metrics"].variables
     found = {"seconds": float(groups["/provenance"].variables["seconds"][1])}
-    best, epochs = float(metrics["best_epoch"][1]), metrics["epoch"][1]
     if metrics["status"][1].item() == "finished":
-        for name, (dims, values, _) in metrics.items():
-            if name in dims or not np.issubdtype(values.dtype, np.number):
-                continue
-            chosen = values[epochs == best] if dims == ("epoch",) else values
-            if np.size(chosen) == 1:
+        for name in _numbers({name: values.dtype for name, (_, values, _) in metrics.items()}):
+            dims, values, _ = metrics[name]
+            if name not in dims and np.size(chosen := _selected(metrics, values) if dims else values) == 1:
                 found[as_key(name)] = float(np.ravel(chosen)[0])
     return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _selected(metrics: Mapping[str, Variable], values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The value of a curve at the selected checkpoint; the last, where none was selected."""
+    if "best_epoch" in metrics:
+        return np.asarray(values[metrics["epoch"][1] == float(metrics["best_epoch"][1])])
+    return np.asarray(values[np.isfinite(values)][-1:])
 
 
 def mark(values: Values | None) -> str:
@@ -90,10 +96,28 @@ def as_key(name: str) -> str:
     return re.sub(r"[^\w\-. ]", "_", name)[:_LONGEST_NAME]
 
 
+def curve_key(name: str) -> str:
+    """What a metric by epoch is called in MLflow.
+
+    >>> curve_key("valid_error"), curve_key("accuracy_by_epoch")
+    ('curve/valid_error', 'curve/accuracy')
+    """
+    return f"{CURVE}/{as_key(name.removesuffix(BY_EPOCH))}"
+
+
 def _metrics(tree: xr.DataTree) -> list[str]:
-    numeric = [str(name) for name, v in tree["metrics"].data_vars.items() if np.issubdtype(v.dtype, np.number)]
     reduced = [name for name, each in REDUCTIONS.items() if each.group in tree.children]
-    return list(dict.fromkeys([*numeric, *stored_scalars(schema.by_arm_and_seed(tree)), *reduced]))
+    numbers = _numbers({str(name): values.dtype for name, values in tree["metrics"].data_vars.items()})
+    return list(dict.fromkeys([*numbers, *stored_scalars(schema.by_arm_and_seed(tree)), *reduced]))
+
+
+def _numbers(kinds: Mapping[str, np.dtype[Any]]) -> list[str]:
+    """Those that are numbers, and no curve of what is a number of the whole run, too."""
+    return [
+        name
+        for name, kind in kinds.items()
+        if np.issubdtype(kind, np.number) and not (name.endswith(BY_EPOCH) and name.removesuffix(BY_EPOCH) in kinds)
+    ]
 
 
 def state_of(manifest: Mapping[str, Any], report: str) -> str:

@@ -47,6 +47,8 @@ from zoneout_lab.study.tracked_told import log, put
 from zoneout_lab.study.tracked_values import mark
 
 _PAGE = 1000
+#: shown by MLflow's pages as training, and not as the evaluation of a language model
+_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def check_tracking(uri: str | None) -> None:
@@ -240,7 +242,7 @@ def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
         # otherwise artifacts go to a folder below wherever the command happened to be started; a server has a place of its own
         location = place_of(database if database is not None else out / "mlflow.db", name).as_uri()
     try:
-        return str(client.create_experiment(name, artifact_location=location))
+        return str(client.create_experiment(name, location, _EXPERIMENT))
     except MlflowException:
         found = client.get_experiment_by_name(name)
         if found is None:

@@ -17,8 +17,8 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from zoneout_lab import schema
+from zoneout_lab.frozen import AnyRun
 from zoneout_lab.metrics import Better
-from zoneout_lab.settings import Run
 from zoneout_lab.study.search_space import Params, Space, distributions
 from zoneout_lab.study.store import TUNE
 
@@ -90,7 +90,7 @@ def searches_of(study: Mapping[str, Any]) -> dict[str, Space]:
     return {str(arm["name"]): arm.get("search") or {} for arm in study["arms"]}
 
 
-def ended_run(run: Run, space: Space, score: float | None, facts: Mapping[str, Any]) -> Ended:
+def ended_run(run: AnyRun, space: Space, score: float | None, facts: Mapping[str, Any]) -> Ended:
     """A run that has just ended."""
     spec = {name: getattr(run, name, None) for name in ("regularizer", "params")}
     return Ended(run.id, run.arm, run.seed, _chosen(spec, space if facts["phase"] == TUNE else {}), score, facts)
@@ -140,14 +140,29 @@ def wanted(
 
 def objective(folder: Path, manifest: Mapping[str, Any]) -> tuple[str, Better] | None:
     """The metric that is a trial's value, and which of its values are better; None where nothing has run."""
-    for entry in manifest["runs"].values():
-        if (folder / entry["file"]).exists():
-            groups = schema.read_groups(folder / entry["file"], entry["sha256"])
-            score = schema.decoded(groups["/provenance"].attrs, "score")
-            name = f"valid_{score['name']}"
-            metric = name if name in groups["/metrics"].variables else str(score["name"])
-            return metric, "higher" if score["better"] == "higher" else "lower"
-    return None
+    files = (entry for entry in manifest["runs"].values() if (folder / entry["file"]).exists())
+    if (first := next(files, None)) is None:
+        return None
+    groups = schema.read_groups(folder / first["file"], first["sha256"])
+    score = schema.decoded(groups["/provenance"].attrs, "score")
+    if score is None:  # of a training function
+        return _described(folder, manifest["study"], [first, *files])
+    return f"valid_{score['name']}", "higher" if score["better"] == "higher" else "lower"
+
+
+def _described(folder: Path, study: Mapping[str, Any], entries: list[Mapping[str, Any]]) -> tuple[str, Better]:
+    """Which of the metrics that a study describes is its runs' score, and which way is better."""
+    described = study.get("metrics") or {}
+    left = [name for name in [(study.get("tuning") or {}).get("metric")] if name] or sorted(described)
+    # the first that the study names, but a record has them in another order; its values say which it is
+    for entry in entries:
+        if len(left) == 1:
+            break
+        if entry["score"] is not None:
+            metrics = schema.read_groups(folder / entry["file"], entry["sha256"])["/metrics"].variables
+            left = [name for name in left if name in metrics and float(metrics[name][1]) == entry["score"]] or left
+    name = left[0] if left else ""
+    return name, "higher" if (described.get(name) or {}).get("better") == "higher" else "lower"
 
 
 def pairs(trial: FrozenTrial) -> Pairs:

@@ -23,13 +23,16 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from zoneout_lab.frozen import AnyRun
 from zoneout_lab.metrics import Better
-from zoneout_lab.settings import Run
 from zoneout_lab.study.databases import quiet, sqlite_path
 from zoneout_lab.study.mirror_owner import Owner, owner
 from zoneout_lab.study.patience import Answered, nobody_waits
-from zoneout_lab.study.search_space import DIRECTIONS, Params, Space, sampler_name, suggest
+from zoneout_lab.study.search_space import DIRECTIONS, Space
+from zoneout_lab.study.search_space import Params as Params
 from zoneout_lab.study.search_space import distributions as distributions
+from zoneout_lab.study.search_space import sampler_name as sampler_name
+from zoneout_lab.study.search_space import suggest as suggest
 from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import TUNE, read_manifest
 from zoneout_lab.study.trial_records import (
@@ -45,20 +48,6 @@ from zoneout_lab.study.trial_records import (
     wanted,
 )
 from zoneout_lab.study.trial_rows import inserted
-
-__all__ = [
-    "Ledger",
-    "Params",
-    "Space",
-    "distributions",
-    "forget",
-    "half_made",
-    "make_database",
-    "publish",
-    "sampler_name",
-    "suggest",
-    "told_of",
-]
 
 _LOGGERS = ("optuna", "alembic")  # they announce each study, trial and table, and the driver reports what matters of it
 _OFTEN = 1.0  # seconds between two transactions of a driver
@@ -152,7 +141,7 @@ class Ledger:
         self._waiting = list(wanted(folder, manifest, frozenset(self._seen), searched=True, settings=self._settings))
         self._seen |= {pair for pair in files if manifest["runs"][pair[0]]["phase"] == TUNE}
 
-    def add(self, run: Run, score: float | None, facts: Mapping[str, Any]) -> None:
+    def add(self, run: AnyRun, score: float | None, facts: Mapping[str, Any]) -> None:
         """Have a run recorded by the next :meth:`write`, with its score (None where it has none: the trial counts as failed) and what is known
         of its file."""
         ended = ended_run(run, self._searched[run.arm], score, facts)
