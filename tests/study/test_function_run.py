@@ -19,7 +19,18 @@ from zoneout_lab.study.run import run_study
 from zoneout_lab.study.spec import overridden
 from zoneout_lab.study.verify import verify
 
-WITHOUT_TORCH = "import sys\nsys.modules['torch'] = None\n"
+#: read by every process when it starts
+WITHOUT_TORCH = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class NoTorch(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, NoTorch())
+"""
 
 
 def run(study, out, **options):

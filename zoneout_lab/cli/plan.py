@@ -172,7 +172,7 @@ def _plan(
         **means.described(),
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {len(runs) // len(study.arms)} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
-        "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, trained in {in_words([len(b) for b in work])}{', or more and smaller ones' if missing_device else ''}" if work else "none",
+        "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, {in_words([len(b) for b in work])}{', or more and smaller ones' if missing_device else ''}" if work else "none",
         **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
         **({"power": f"{line}; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
@@ -227,7 +227,13 @@ def in_words(sizes: Sequence[int]) -> str:
     """How many batches there are of each size.
 
     >>> in_words([6, 6, 5]), in_words([16] * 625), in_words([3])
-    ('2 batches of 6, 1 of 5', '625 batches of 16', '1 batch of 3')
+    ('trained in 2 batches of 6, 1 of 5', 'trained in 625 batches of 16', 'trained in 1 batch of 3')
+    >>> in_words([1, 1])
+    'each trained by itself'
     """
+    if set(sizes) == {1}:
+        return "each trained by itself"
     (first, many), *others = Counter(sizes).items()
-    return ", ".join([f"{count(many, 'batch', 'batches')} of {first}", *(f"{many} of {size}" for size, many in others)])
+    return "trained in " + ", ".join(
+        [f"{count(many, 'batch', 'batches')} of {first}", *(f"{many} of {size}" for size, many in others)]
+    )

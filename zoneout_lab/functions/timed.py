@@ -1,28 +1,40 @@
-"""How long a training function takes for its first epoch: tried in a process that is ended then."""
+"""How long a training function takes for its first epochs: tried in a process that is ended then."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from zoneout_lab.engines import Progress
 from zoneout_lab.errors import FunctionFailedError
 from zoneout_lab.functions.running import begun
 from zoneout_lab.functions.spec import FunctionRun
 from zoneout_lab.functions.trainer import FunctionTrainer, called
+from zoneout_lab.parts import function_named
 from zoneout_lab.parts.code import Code, in_use
 
 LIMIT = 60.0  # seconds
 
 
-def timed(run: FunctionRun, *, device: str) -> tuple[bool, float]:
-    """Seconds until the function first logs something, or all that it takes where it logs nothing: then the first value is True.
+@dataclass(frozen=True)
+class Timed:
+    """Seconds until a function first logged something, and from there to its next epoch; None where it ended before that."""
 
-    Raises FunctionFailedError where it fails before, TimeoutError where neither happens within :data:`LIMIT` seconds.
+    first: float
+    epoch: float | None
+
+
+def timed(run: FunctionRun, *, device: str) -> Timed:
+    """How long a function takes for its first two epochs, or for all where it has fewer.
+
+    Raises FunctionFailedError where it fails before, TimeoutError where it logs nothing, and does not end, within :data:`LIMIT` seconds.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -32,9 +44,10 @@ def timed(run: FunctionRun, *, device: str) -> tuple[bool, float]:
         theirs.close()
         try:
             # a new process has to import what it needs first
-            if not ours.poll(LIMIT):
-                raise TimeoutError
-            kind, what = ours.recv()
+            until = time.monotonic() + LIMIT
+            heard: list[tuple[str, Any]] = []
+            while (not heard or heard[-1][0] == "first") and ours.poll(max(0.0, until - time.monotonic())):
+                heard.append(ours.recv())
         except EOFError:
             process.join()
             raise FunctionFailedError(f"its process ended with code {process.exitcode}") from None
@@ -42,19 +55,29 @@ def timed(run: FunctionRun, *, device: str) -> tuple[bool, float]:
             process.kill()
             process.join()
             ours.close()
+    if not heard:
+        raise TimeoutError
+    kind, what = heard[-1]
     if kind == "failed":
         raise FunctionFailedError(what)
-    return kind == "whole", float(what)
+    first = float(heard[0][1])
+    return Timed(first, float(what) - first if kind == "second" else None if kind == "whole" else first)
 
 
 def _time(pipe: Connection, run: FunctionRun, device: str, code: Code, place: Path) -> None:
     code.use()
     FunctionTrainer({}).prepare(device)
-    began = time.monotonic()
+    with suppress(Exception):  # which is told of when it is called
+        function_named(run.train)
+    began, seen = time.monotonic(), 0
 
-    def report(_: Progress) -> None:
-        pipe.send(("epoch", time.monotonic() - began))
-        os._exit(0)
+    def report(progress: Progress) -> None:
+        nonlocal seen
+        if progress.epoch > seen:
+            seen = progress.epoch
+            pipe.send(("first" if seen == 1 else "second", time.monotonic() - began))
+        if seen > 1:
+            os._exit(0)
 
     running = begun(run, device=device, report=report, checkpoints=None, files=place / "files", warn=lambda _: None)
     try:

@@ -43,21 +43,22 @@ class FunctionMeans:
         return [[run] for run in runs]
 
     def cost(self, work: Sequence[Sequence[AnyRun]], *, device: str, workers: int) -> Cost | str:
-        """From the first run's first epoch, which is trained for it and thrown away."""
+        """From the first run's first epochs, which are trained for it and thrown away."""
         run = cast(FunctionRun, work[0][0])
         try:
-            whole, seconds = timed(run, device=device)
+            took = timed(run, device=device)
         except FunctionFailedError as error:
             return f"not known: the first run failed ({error})"
         except TimeoutError:
             return f"not known: the first run logged no epoch within {duration(LIMIT)}"
-        epochs = run.params.get("epochs")
-        if whole:
-            epochs = 1
-        elif not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
-            return f"not known: a first epoch took {duration(seconds)}, and no parameter called epochs says how many there are"
-        rounds = math.ceil(len(work) / max(1, workers))
-        return Cost(seconds * epochs * rounds, None)
+        seconds = took.first
+        if took.epoch is not None:
+            epochs = run.params.get("epochs")
+            if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+                epoch = f"a first epoch took {duration(took.first)}"
+                return f"not known: {epoch}, and no parameter called epochs says how many there are"
+            seconds += took.epoch * (epochs - 1)
+        return Cost(seconds * math.ceil(len(work) / max(1, workers)), None)
 
     def named(self) -> dict[str, Any]:
         return {"train": function_name(self.study.train)}

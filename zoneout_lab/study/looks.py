@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from zoneout_lab.errors import LabError
+from zoneout_lab.frozen import AnyRun
 from zoneout_lab.results import judge
 from zoneout_lab.results.earlier import asked
 from zoneout_lab.results.open import open_quickly
-from zoneout_lab.settings import Run
 from zoneout_lab.study.driver import Driver
 from zoneout_lab.study.spec import Study
 from zoneout_lab.study.stopped import open_in
@@ -86,7 +86,7 @@ def look_at(store: Store, seeds: int, *, again: bool) -> dict[str, Any]:
     return look
 
 
-def keep_earlier_looks(store: Store, runs: Iterable[Run], siblings: Siblings) -> None:
+def keep_earlier_looks(store: Store, runs: Iterable[AnyRun], siblings: Siblings) -> None:
     """Record, until this study has been judged itself, how the same runs were judged before under its name.
 
     A look counts where another folder of a study of this name has some of these runs, and judged them at another number of seeds, another

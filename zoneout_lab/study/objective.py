@@ -39,7 +39,7 @@ class Objective:
     def of(self, outcome: Outcome) -> float | None:
         """A run's value; None where it has none."""
         if not self.by_epoch:
-            return _finite(outcome.at_best.get(self.metric, math.nan))
+            return finite(outcome.at_best.get(self.metric, math.nan))
         best = outcome.best_epoch
         return None if best is None else outcome.by_epoch[self.metric][best - 1]
 
@@ -49,7 +49,7 @@ class Objective:
         Raises what a group raises in which it or its epoch is not there.
         """
         if not self.by_epoch:
-            return _finite(float(metrics[self.metric][1])) if self.metric in metrics else None
+            return finite(float(metrics[self.metric][1])) if self.metric in metrics else None
         best = float(metrics["best_epoch"][1])
         if not math.isfinite(best):
             return None
@@ -57,5 +57,6 @@ class Objective:
         return float(metrics[self.metric][1][place])
 
 
-def _finite(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
+    """A number, or None for one that is not finite."""
     return float(value) if math.isfinite(value) else None

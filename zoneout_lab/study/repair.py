@@ -14,20 +14,21 @@ import xarray as xr
 from zoneout_lab import guarded, schema, sealed
 from zoneout_lab import manifest as manifests
 from zoneout_lab.errors import IntegrityError, LabError
+from zoneout_lab.frozen import AnyRun
+from zoneout_lab.functions import FunctionRun
 from zoneout_lab.recorded import is_id
 from zoneout_lab.report.text import listing
 from zoneout_lab.results import open_results
 from zoneout_lab.results.open import EXPORT, SPEC, open_runs
-from zoneout_lab.settings import Run
 from zoneout_lab.study import mirror_notes
 from zoneout_lab.study.databases import reason
 from zoneout_lab.study.mirror import Mirror, named
 from zoneout_lab.study.mirroring import compared, rebuild
+from zoneout_lab.study.objective import finite
 from zoneout_lab.study.run import write_outputs
 from zoneout_lab.study.spec import Study, derive
 from zoneout_lab.study.store import CONFIRM, TUNE, Store, Warn, holding, read_manifest, spec_bytes, sweep
-from zoneout_lab.study.verify import REPORT, damage_of_output, damaged_checkpoints, damaged_runs
-from zoneout_lab.tasks.corpus import damaged_codes
+from zoneout_lab.study.verify import REPORT, damage_of_output, damaged_caches, damaged_checkpoints, damaged_runs
 
 #: what the manifest and ``study.nc`` both say of a study
 _SAID = ("declared", "overrides", "command", "paper", "tuning", "reached", "looks", "earlier_looks")
@@ -75,7 +76,7 @@ def repair(
                 f"Removed {folder / mirror_notes.FILE}, which was damaged: the next run brings Optuna and MLflow up to date."
             )
         left = [why for mirror in mirrors if (why := _repair_mirror(mirror, folder, say, warn))]
-    for place in damaged_codes():
+    for place in damaged_caches():
         shutil.rmtree(place, ignore_errors=True)
         say(f"Removed {place}, the damaged codes of a text.")
     return left
@@ -231,7 +232,7 @@ def _entry(folder: Path, path: Path, listed: Any, study: Mapping[str, Any]) -> t
         spec = schema.provenance(tree, "spec")
         if not old and not (_is_run(spec, run_id, arm, seed) and _is_of(spec, study, arms[arm], phase)):
             return None
-        entry = {"file": file, "sha256": sha256, "arm": arm, "seed": seed, "phase": phase, **_outcome(tree)}
+        entry = {"file": file, "sha256": sha256, "arm": arm, "seed": seed, "phase": phase, **_outcome(tree, study)}
         if entry["status"] not in ("finished", "diverged"):
             return None
         finished = schema.provenance(tree, "finished")
@@ -243,12 +244,26 @@ def _entry(folder: Path, path: Path, listed: Any, study: Mapping[str, Any]) -> t
 
 def _is_run(spec: Any, run_id: str, arm: str, seed: int) -> bool:
     """True where what a run is a function of, as its file has it, is what it is called after."""
-    run = Run.model_validate(spec)
+    run: AnyRun
+    if "train" in spec:
+        run = FunctionRun.model_validate(spec)
+    else:
+        from zoneout_lab.settings import Run
+
+        run = Run.model_validate(spec)
     return (run.id, run.arm, run.seed) == (run_id, arm, seed)
 
 
 def _is_of(spec: Mapping[str, Any], study: Mapping[str, Any], arm: Mapping[str, Any], phase: str) -> bool:
     """True where a run is what a study has its arm trained with. Nothing of the study is run for this, its own code included."""
+    seeds = _seeds_are_of(spec, study, phase)
+    if "train" in spec:
+        params = {**(study.get("params") or {}), **(arm.get("params") or {})}
+        searched = arm.get("search") or {}
+        same = {key: value for key, value in spec["params"].items() if key not in searched} == {
+            key: value for key, value in params.items() if key not in searched
+        }
+        return same and seeds and spec["train"] == study.get("train") and spec["code"] == study.get("code", {})
     theirs, change = _flat(spec["setting"]), dict(arm.get("change") or {})
     shared = {
         key: value
@@ -262,6 +277,16 @@ def _is_of(spec: Mapping[str, Any], study: Mapping[str, Any], arm: Mapping[str, 
         if key in theirs and key != "model.cell" and not str(value).startswith("*")
     }
     same = all(theirs.get(key) == value for key, value in (shared | changed).items())
+    return (
+        same
+        and spec["task"] == study.get("task", spec["task"])
+        and seeds
+        and (bool(arm.get("search")) or spec["regularizer"] == arm.get("regularizer", spec["regularizer"]))
+    )
+
+
+def _seeds_are_of(spec: Mapping[str, Any], study: Mapping[str, Any], phase: str) -> bool:
+    """True where a run's seeds are derived from the study's."""
     drawn = {
         kind: {
             derive(study.get("seed") or 0, seed, f"{'tune/' if phase == TUNE else ''}{kind}")
@@ -269,12 +294,7 @@ def _is_of(spec: Mapping[str, Any], study: Mapping[str, Any], arm: Mapping[str, 
         }
         for kind in spec["seeds"]
     }
-    return (
-        same
-        and spec["task"] == study.get("task", spec["task"])
-        and all(number in drawn[kind] for kind, number in spec["seeds"].items())
-        and (bool(arm.get("search")) or spec["regularizer"] == arm.get("regularizer", spec["regularizer"]))
-    )
+    return all(number in drawn[kind] for kind, number in spec["seeds"].items())
 
 
 def _flat(setting: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -285,8 +305,14 @@ def _flat(setting: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return flat
 
 
-def _outcome(tree: xr.DataTree) -> dict[str, Any]:
+def _outcome(tree: xr.DataTree, study: Mapping[str, Any]) -> dict[str, Any]:
     metrics, score = tree["metrics"].to_dataset(), schema.score_of(tree)
+    if own := study.get("metrics"):
+        name = (study.get("tuning") or {}).get("metric") or next(iter(own))
+        return {
+            "status": str(metrics["status"].item()),
+            "score": finite(metrics[name].item()) if name in metrics else None,
+        }
     best = float(metrics["best_epoch"])
     known = score is not None and math.isfinite(best)
     value = float(metrics[f"valid_{score.name}"].sel(epoch=int(best))) if known and score is not None else None

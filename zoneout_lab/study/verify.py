@@ -11,6 +11,8 @@ from typing import Any
 
 from zoneout_lab import manifest as manifests
 from zoneout_lab import schema, sealed
+from zoneout_lab.cache import cached
+from zoneout_lab.engines import kept
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError, told
 from zoneout_lab.report.text import count
 from zoneout_lab.results import open_results
@@ -20,7 +22,6 @@ from zoneout_lab.study.databases import may_pass, reason, remedy
 from zoneout_lab.study.mirror import FILES, OPTIONS, Mirror, Name, named
 from zoneout_lab.study.mirroring import compared
 from zoneout_lab.study.store import read_manifest, spec_bytes
-from zoneout_lab.tasks.corpus import damaged_codes
 
 REPORT = "report.html"
 _DIFFERS = "is not the file that was written: its SHA-256 differs from the manifest"
@@ -111,7 +112,7 @@ def damaged_checkpoints(folder: Path) -> tuple[int, list[Path]]:
     """How many files of checkpoints there are, and those that are not what was written."""
     found, damaged = 0, []
     for listed in sorted((folder / "checkpoints").glob("*/runs.json")):
-        files = sorted(listed.parent.glob("*.pt"))
+        files = sorted(kept.files(listed.parent), key=lambda file: file.name)
         bad = [file for file in files if not _is_named_for_itself(file)]
         whole = [file for file in files if file not in bad and file.is_file()]
         if whole and listed.is_file() and not _lists(listed, whole[-1]):
@@ -119,6 +120,15 @@ def damaged_checkpoints(folder: Path) -> tuple[int, list[Path]]:
         found += 1 + len(files)
         damaged += bad
     return found, damaged
+
+
+def damaged_caches() -> list[Path]:
+    """What a task keeps of texts in the user's cache, and is not what was written."""
+    if not any(any(cache.iterdir()) for cache in cached("codes")):
+        return []  # and nothing has to be imported
+    from zoneout_lab.tasks.corpus import damaged_codes
+
+    return damaged_codes()
 
 
 def damage_of_output(path: Path, *, is_sealed: bool) -> str:
@@ -140,9 +150,12 @@ def _is_named_for_itself(checkpoint: Path) -> bool:
 
 def _lists(listed: Path, checkpoint: Path) -> bool:
     """True where the list of runs beside a checkpoint is the one that is in it."""
-    import torch
-
     try:
+        if checkpoint.suffix != ".pt":  # of a training function: the list says all that there is to say
+            about = json.loads(listed.read_bytes())
+            return kept.key(about["runs"]) == listed.parent.name
+        import torch
+
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         return listed.read_bytes() == json.dumps({key: content[key] for key in ("runs", "computed_by")}).encode()
     except Exception:  # noqa: BLE001 - of whatever kind, it cannot be used
@@ -220,7 +233,7 @@ def _check_checkpoints(looked: _Looked, folder: Path, _manifest: Mapping[str, An
 
 
 def _check_codes(looked: _Looked, _folder: Path, _manifest: Mapping[str, Any], _is_sealed: bool) -> None:
-    for path in damaged_codes():
+    for path in damaged_caches():
         looked.count += 1
         looked.damaged(
             path, "is not what was written", "verify --repair removes it; the text is coded again when it is used"
