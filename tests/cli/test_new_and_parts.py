@@ -13,8 +13,8 @@ from zoneout_lab.measures import MEASURES
 from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.regularizers import REGULARIZERS
 from zoneout_lab.study import load_study
-from zoneout_lab.study.parts import check_parts
-from zoneout_lab.tasks import TASKS, load_task, make_task
+from zoneout_lab.study.means import means_of
+from zoneout_lab.tasks import TASKS
 
 TINY = [
     "--set",
@@ -27,6 +27,10 @@ TINY = [
     "2",
     "--force",
 ]
+
+TINY_FUNCTION = ["--set", "epochs=1", "--seeds", "2", "--force"]
+#: kinds of files in which no class is written
+WITHOUT_PARTS = ("study", "function")
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -41,7 +45,16 @@ def test_a_file_to_start_from_runs_as_it_is(command, tmp_path, monkeypatch, kind
     assert text.count("    # ") >= 3
     planned = json.loads(command("plan", "./mine/my_own.py", "--json").output)
     assert planned["missing"] == planned["runs"] >= 16
-    ran = command("run", "./mine/my_own.py", "--out", "o", "--no-tracking", "--workers", "2", *TINY)
+    ran = command(
+        "run",
+        "./mine/my_own.py",
+        "--out",
+        "o",
+        "--no-tracking",
+        "--workers",
+        "2",
+        *(TINY_FUNCTION if kind == "function" else TINY),
+    )
     assert ran.code == 0, ran.errors
     (folder,) = Path("o").glob("my_own-*")
     kept = [] if kind == "study" else ["my_own.py"]
@@ -49,7 +62,9 @@ def test_a_file_to_start_from_runs_as_it_is(command, tmp_path, monkeypatch, kind
     assert command("verify", str(folder)).code == 0
     listed = command("parts", "./mine/my_own.py", "--json")
     own = [part for part in json.loads(listed.output) if part["own"]]
-    assert [(part["kind"], part["name"]) for part in own] == ([] if kind == "study" else [(kind, "./my_own.py:MyOwn")])
+    assert [(part["kind"], part["name"]) for part in own] == (
+        [] if kind in WITHOUT_PARTS else [(kind, "./my_own.py:MyOwn")]
+    )
     assert all("`zoneout-lab parts ./my_own.py` shows it." in part["about"] for part in own)
 
 
@@ -136,8 +151,7 @@ def test_a_file_of_any_other_name_works(command, tmp_path, monkeypatch, kind, na
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.py"]
     study = load_study(Path(f"{name}.py")).resolved()
     with study.code.in_use():
-        task = make_task(study.task, study.setting().options)
-        assert check_parts(study, task, load_task(task)) == []
+        assert means_of(study).check() == []
         assert len(study.runs()) >= 16
     assert list(study.code.digests()) == ([] if kind == "study" else [f"./{name}.py"])
 

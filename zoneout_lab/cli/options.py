@@ -59,6 +59,7 @@ class Kind(StrEnum):
     """The kinds of file that ``new`` writes."""
 
     study = "study"
+    function = "function"
     regularizer = "regularizer"
     cell = "cell"
     task = "task"

@@ -46,6 +46,8 @@ def _recorded(data: ReportData, key: str) -> Any:
     if key == "code":
         return data.study.get(key)
     found = data.recorded(key)
+    if data.study.get("train") and key in ("data", "engine"):
+        return None  # a training function has its own
     if key != "cluster" or not isinstance(found, list):
         return found
     each = [record for record in found if isinstance(record, Mapping)]

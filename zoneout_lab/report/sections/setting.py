@@ -26,6 +26,8 @@ def build(data: ReportData) -> Section | None:
             ("Model", setting.get("model")),
             ("Training", setting.get("training")),
             ("Measured inside the recurrence", _measured(study)),
+            ("Training function", {"name": study["train"]} if study.get("train") else None),
+            ("Parameters", study.get("params")),
         ]
     tuning = data.recorded("tuning")
     tuning = tuning if isinstance(tuning, Mapping) else {}
@@ -42,6 +44,7 @@ def build(data: ReportData) -> Section | None:
             )
             for arm in data.arms
         ],
+        "regularized": not study.get("train"),
         "trained_here": data.trained_here,
         "groups": [(title, _pairs(group)) for title, group in groups if isinstance(group, Mapping) and group],
     }
@@ -72,4 +75,4 @@ def _resolved(change: Mapping[str, Any], setting: Mapping[str, Any]) -> dict[str
 
 
 def _pairs(group: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(words(str(name)), legible(plain(value))) for name, value in group.items()]
+    return [(words(str(name)), legible(plain(value)) or "none") for name, value in group.items()]
