@@ -21,7 +21,12 @@ DISTRIBUTIONS = packages_distributions()
 
 #: extra → the parts of the package that may import what it installs, and nothing else may
 OPTIONAL = {
-    "tracking": ("zoneout_lab/study/tracking.py", "zoneout_lab/study/tracked_"),
+    "tracking": (
+        "zoneout_lab/study/tracking.py",
+        "zoneout_lab/study/tracked_",
+        "zoneout_lab/study/elsewhere_mlflow.py",
+    ),
+    "parquet": ("zoneout_lab/results/elsewhere/files.py",),
     "gpu": ("zoneout_lab/ops/triton/",),
     "cluster": ("zoneout_lab/training/cluster", "zoneout_lab/study/cluster_connection.py"),
 }

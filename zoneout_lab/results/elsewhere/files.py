@@ -154,6 +154,10 @@ def _json_lines(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFram
     for count, row in enumerate(_objects(path, content), start=1):
         if row.keys() != columns.keys():
             for name in row.keys() - columns.keys():
+                if not name.isprintable():
+                    raise InputRefusedError(
+                        f"Row {count} of {path} has a column whose name cannot be shown: {legible(name)!r}."
+                    )
                 columns[name] = [None] * (count - 1)
             row = dict.fromkeys(columns) | row
         for name, values in columns.items():
@@ -189,7 +193,7 @@ def _parquet(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame, 
         import pyarrow.parquet as pq
     except ModuleNotFoundError:
         raise InputRefusedError(
-            f"To read {path.name}, install pyarrow (pip install pyarrow), or save the table as CSV."
+            f'To read {path.name}, install pyarrow (pip install "zoneout-lab[parquet]"), or save the table as CSV.'
         ) from None
     try:
         with pq.ParquetFile(io.BytesIO(content)) as file:
@@ -215,7 +219,7 @@ def _parquet(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame, 
             ]
         # as the dictionaries that they are: one long text may stand in every row of a small file
         with pq.ParquetFile(io.BytesIO(content), read_dictionary=text) as file:
-            return file.read(columns=use).to_pandas(), names
+            return file.read(columns=use).to_pandas(ignore_metadata=True), names
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         if isinstance(error, InputRefusedError):
             raise
