@@ -109,3 +109,8 @@ def test_a_measurement_has_its_states_in_that_order_too():
     dataset = perturbation_dataset([[[0.1, 0.2], [0.3, 0.4]]], layers=["l0"], states=["hidden", "cell"])
     assert dataset["state"].values.tolist() == ["cell", "hidden"]
     assert dataset["growth"].sel(state="hidden", layer="l0").values.tolist() == [0.1, 0.2]
+
+
+def test_written_again_it_has_the_same_bytes(tmp_path):
+    first = schema.write_tree(zl.open_results(REPORTS / "quickstart" / "study.nc"), tmp_path / "first.nc")
+    assert schema.write_tree(zl.open_results(tmp_path / "first.nc"), tmp_path / "again.nc") == first

@@ -44,8 +44,10 @@ def readable(tree: xr.DataTree) -> xr.DataTree:
 def _group(dataset: xr.Dataset, own: dict[str, Metric], labels: dict[str, str]) -> xr.Dataset:
     if "state" in dataset.coords and dataset["state"].ndim == 1:
         there = [str(state) for state in dataset["state"].values]
-        if there != (ordered := profiles.states_in_order(there)):
-            dataset = dataset.isel(state=[there.index(state) for state in ordered])
+        ranks = {state: rank for rank, state in enumerate(profiles.states_in_order(there))}
+        order = sorted(range(len(there)), key=lambda at: ranks[there[at]])
+        if order != sorted(order):
+            dataset = dataset.isel(state=order)
     if "arm" in dataset.dims and "arm" in dataset.coords:
         names = [label(labels.get(str(arm), str(arm))) for arm in dataset["arm"].values]
         dataset = dataset.assign_coords(arm_label=("arm", names, {"long_name": "arm"}))
@@ -60,9 +62,9 @@ def _group(dataset: xr.Dataset, own: dict[str, Metric], labels: dict[str, str]) 
         if short != about.long_name:
             attrs["description"] = about.long_name
         attrs["long_name"] = short
-        if (name in dataset.coords or variable.dtype.kind in "OSU") and attrs.get("units") in ("1", ""):
+        if (name in dataset.coords or variable.dtype.kind in "OSU") and str(attrs.get("units")) in ("1", ""):
             del attrs["units"]
-        variable.attrs = attrs
+        variable.attrs = dict(sorted(attrs.items()))  # as a file gives them: written again, it has the same bytes
     return dataset
 
 

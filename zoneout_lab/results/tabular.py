@@ -76,26 +76,37 @@ class Tabular(ABC):
         return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", " ".join(notes)])
 
     def to_latex(self, caption: str | None = None, label: str | None = None) -> str:
-        """A table for a paper, with the rules of the package ``booktabs``; what its numbers are is part of the caption.
+        """A table for a paper, with the rules of the package ``booktabs``; what its numbers are is part of the caption. Where there are several metrics, each
+        stands above its rows.
 
         Args:
             caption: LaTeX that begins the caption.
             label: what the text refers to the table by, ``tab:verdicts``.
         """
-        heads, rows, notes = _laid_out(self._entries(), latex)
+        entries = self._entries()
+        heads, rows, notes = _laid_out(entries, latex, without=("hypothesis", "metric"))
+        metrics = [texts(entry)["metric"] for entry in entries]
+        lines = _latex_rows(rows)
+        if len(set(metrics)) > 1:  # a line of its own before its rows: a column would be too wide
+            for place in reversed([k for k, metric in enumerate(metrics) if k == 0 or metric != metrics[k - 1]]):
+                air = [r"\addlinespace"] if place else []
+                lines[place:place] = [
+                    *air,
+                    rf"\multicolumn{{{len(heads)}}}{{l}}{{\emph{{{latex(metrics[place])}}}}} \\",
+                ]
         said = " ".join([*([caption] if caption else []), *notes])
         return "\n".join(
             [
                 r"% \usepackage{booktabs}",
                 r"\begin{table}[t]",
-                r"\centering",
+                r"\centering\small",
                 rf"\caption{{{said}}}",
                 *([rf"\label{{{label}}}"] if label else []),
                 rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for _, right in heads)}}}",
                 r"\toprule",
                 *_latex_rows([[head for head, _ in heads]]),
                 r"\midrule",
-                *_latex_rows(rows),
+                *lines,
                 r"\bottomrule",
                 r"\end{tabular}",
                 r"\end{table}",
@@ -140,12 +151,12 @@ class Table(Tabular, tuple[T, ...]):
 
 
 def _laid_out(
-    entries: Sequence[Entry], escaped: Callable[[str], str]
+    entries: Sequence[Entry], escaped: Callable[[str], str], without: Sequence[str] = ()
 ) -> tuple[list[tuple[str, bool]], list[list[str]], list[str]]:
     """Headings (and whether each column is flush right), the rows' cells and the sentences about them, all escaped."""
     cells = [texts(entry) for entry in entries]
     alike = {key: cells[0][key] for key in _SAID_ONCE if cells and all(row[key] == cells[0][key] for row in cells)}
-    left_out = {*alike, *(() if any(row["hypothesis"] for row in cells) else ("hypothesis",))}
+    left_out = {*without, *alike, *(() if any(row["hypothesis"] for row in cells) else ("hypothesis",))}
     columns = [column for column in _COLUMNS if column[0] not in left_out]
     heads = [
         (escaped(alike["against"] if key == "against_mean" and "against" in alike else head), right)
