@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from zoneout_lab.results import judge, open_results
 from zoneout_lab.study import load_study
 from zoneout_lab.study.design import check_design
 from zoneout_lab.study.design_metrics import check_metrics
+from zoneout_lab.study.run import run_study
 
 ROOT = Path(__file__).parents[1]
-LAYER, FLOW, STUDY, RESULTS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+LAYER, FLOW, STUDY, FUNCTION, RESULTS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
 def run(code: str) -> dict[str, Any]:
@@ -41,6 +43,15 @@ def test_the_study_fits_together_and_can_answer(tmp_path: Path):
     check_metrics(study.resolved())
     assert check_design(study) is None
     assert {run.setting.model.cell for run in study.runs()} == {"gru"}
+
+
+def test_the_function_is_trained_and_judged(tmp_path: Path):
+    path = tmp_path / "my_ablation.py"
+    path.write_text(FUNCTION)
+    summary = run_study(load_study(path), out=tmp_path / "runs", workers=2, tracking=None)
+    assert (summary.trained, summary.failed) == (20, [])
+    (judged,) = judge(open_results(summary.folder))
+    assert judged.comparison.verdict == "supported"
 
 
 def test_the_results_are_compared_and_reported(
