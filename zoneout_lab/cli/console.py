@@ -135,12 +135,13 @@ def print_whole(table: Table) -> None:
 
 def print_facts(facts: Mapping[str, str]) -> None:
     """Names and values in two columns, on stdout."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, value in facts.items():
+    longest = max(map(len, facts), default=0)
+    for name, value in facts.items():  # each by itself: one long path makes the others no wider
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(style="dim", no_wrap=True, min_width=longest)
+        table.add_column()
         table.add_row(name, plain(value))
-    print_whole(table)
+        print_whole(table)
 
 
 def duration(seconds: float) -> str:
