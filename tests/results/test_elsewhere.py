@@ -102,7 +102,7 @@ def test_blocks_are_pairs_with_names_and_those_of_one_dataset_may_agree():
 
 def test_p_of_whole_datasets_is_scipys_of_their_sums():
     frame = nested(datasets=6)
-    frame.loc[(frame.arm == "new") & frame.dataset.isin(["d1", "d4"]), "acc"] -= 3
+    frame.loc[(frame.arm == "new") & (frame.dataset == "d1"), "acc"] -= 2
     frame = frame.drop(index=[0, 30])  # datasets of several sizes
     c = judged(frame, block=("dataset", "fold", "seed"), baseline="old")
     group = [label.partition(",")[0] for label in c.blocks]
