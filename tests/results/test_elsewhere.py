@@ -100,6 +100,24 @@ def test_blocks_are_pairs_with_names_and_those_of_one_dataset_may_agree():
     assert "seeds" not in c.sentence.replace("fold × seed", "")
 
 
+def test_p_of_whole_datasets_is_scipys_of_their_sums():
+    frame = nested(datasets=6)
+    frame.loc[(frame.arm == "new") & (frame.dataset == "d1"), "acc"] -= 2
+    frame = frame.drop(index=[0, 30])  # datasets of several sizes
+    c = judged(frame, block=("dataset", "fold", "seed"), baseline="old")
+    group = [label.partition(",")[0] for label in c.blocks]
+    sums = pd.Series(c.differences).groupby(group).sum().to_numpy()
+    expected = scipy.stats.permutation_test(
+        (sums, np.zeros(6)),
+        lambda a, b, axis: (a - b).sum(axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=np.inf,
+    )
+    assert c.p_groups == pytest.approx(expected.pvalue)
+    assert 2 / 2**6 < c.p_groups < 1
+
+
 def test_a_verdict_that_whole_datasets_do_not_bear_out_has_a_warning():
     assert near_edge(judged(nested(), block=("dataset", "fold", "seed"), baseline="old")) == (
         "The verdict takes the blocks of one dataset for independent: with each of the 3 flipped whole, p = 0.25, which decides nothing."
