@@ -241,14 +241,13 @@ def measure_of(tree: xr.DataTree, group: str) -> dict[str, Any]:
 
 def by_arm_and_seed(tree: xr.DataTree) -> xr.DataTree:
     """A study tree with its dimensions arm and seed, also where one arm or seed was selected by itself: ``tree.isel(seed=0)``."""
-    groups, changed = {}, False
-    for name, group in tree.children.items():
-        dataset = group.to_dataset()
-        lacks = [dim for dim in ("arm", "seed") if dim in dataset.coords and dim not in dataset.dims]
-        groups[f"/{name}"] = dataset.expand_dims(lacks)
-        changed |= bool(lacks)
-    if not changed:
+    lacks = {
+        name: [dim for dim in ("arm", "seed") if dim in group.coords and dim not in group.dims]
+        for name, group in tree.children.items()
+    }
+    if not any(lacks.values()):
         return tree
+    groups = {f"/{name}": tree[name].to_dataset().expand_dims(dims) for name, dims in lacks.items()}
     whole = xr.DataTree.from_dict(groups)
     whole.attrs.update(tree.attrs)
     return whole

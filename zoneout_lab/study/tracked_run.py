@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from zoneout_lab import schema
-from zoneout_lab.netcdf import Group
+from zoneout_lab.netcdf import Described, Group
 from zoneout_lab.study.tracked_values import Values, as_key, curve_key, mark, own_values
 
 STUDY, RUN, SHA256, PARENT = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256", "mlflow.parentRunId"
@@ -47,7 +47,12 @@ class Record:
 
 
 def record_of(
-    folder: Path, run_id: str, entry: Mapping[str, Any], parent: Mapping[str, str], values: Values | None = None
+    folder: Path,
+    run_id: str,
+    entry: Mapping[str, Any],
+    parent: Mapping[str, str],
+    values: Values | None = None,
+    alike: Described | None = None,
 ) -> Record:
     """What is told of a run of a study's folder.
 
@@ -57,11 +62,12 @@ def record_of(
         entry: its line in the manifest.
         parent: tags that say whose it is.
         values: its numbers as the report has them; None: those that its file has of itself.
+        alike: what files read before say of their variables, as :func:`~zoneout_lab.schema.read_groups` takes it.
 
     Raises IntegrityError where its file is damaged.
     """
     file = folder / entry["file"]
-    groups = schema.read_groups(file, entry["sha256"])
+    groups = schema.read_groups(file, entry["sha256"], alike)
     recorded = groups["/provenance"].attrs
     spec = schema.decoded(recorded, "spec")
     tags = {

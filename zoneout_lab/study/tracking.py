@@ -18,6 +18,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
 from zoneout_lab.errors import InputRefusedError, TryAgainError, UsageError
+from zoneout_lab.netcdf import Described
 from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, quiet, sqlite_path, without_password
 from zoneout_lab.study.mirror_owner import Owner, owner
 from zoneout_lab.study.patience import Answered, nobody_waits
@@ -169,8 +170,9 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
 
     def records() -> Iterator[Record]:
         tags = _tags(whose) | {PARENT: parent.info.run_id}
+        alike: Described = {}
         for run_id, entry in new.items():
-            yield record_of(folder, run_id, entry, tags, content.values_of(run_id))
+            yield record_of(folder, run_id, entry, tags, content.values_of(run_id), alike)
             if run_id in there:
                 client.delete_run(there[run_id].info.run_id)
 
