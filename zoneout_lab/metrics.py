@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -105,6 +105,27 @@ class Metric:
             return cls(**{str(key): each for key, each in value.items()})
         except (TypeError, AttributeError, InputRefusedError) as error:
             raise IntegrityError(f"A metric recorded with these results is damaged: {error}") from error
+
+
+def described(metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
+    """Metrics as results record them: in their order, which a mapping would lose in JSON."""
+    return [{"name": name, **about.to_json()} for name, about in metrics.items()]
+
+
+def as_described(recorded: Any) -> dict[str, Metric]:
+    """The metrics that :func:`described` wrote. Raises IntegrityError where the record is damaged.
+
+    >>> list(as_described(described({"z": Metric("last", ""), "a": Metric("first", "")})))
+    ['z', 'a']
+    """
+    found: dict[str, Metric] = {}
+    for each in recorded if isinstance(recorded, list | tuple) else [recorded] if recorded else []:
+        try:
+            name = str(each["name"])
+            found[name] = Metric.from_json({key: value for key, value in each.items() if key != "name"})
+        except (TypeError, KeyError, AttributeError) as error:
+            raise IntegrityError(f"A metric recorded with these results is damaged: {error!r}") from error
+    return found
 
 
 @dataclass(frozen=True)

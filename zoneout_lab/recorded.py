@@ -70,7 +70,7 @@ class _Study(_Read):
     code: dict[str, str] | None = None
     train: str | None = None
     params: dict[str, Any] | None = None
-    metrics: dict[str, dict[str, Any]] | None = None
+    metrics: list[dict[str, Any]] | None = None
 
 
 class _OwnStudy(_Study):

@@ -34,7 +34,7 @@ import xarray as xr
 
 from zoneout_lab import guarded, hdf5, interrupts, netcdf, profiles, sealed
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
-from zoneout_lab.metrics import METRICS, RESERVED, Metric, Score
+from zoneout_lab.metrics import METRICS, RESERVED, Metric, Score, as_described
 from zoneout_lab.netcdf import Group, Variable
 from zoneout_lab.recorded import check_study
 from zoneout_lab.stacked import stacked_by_epoch, stacked_group
@@ -190,7 +190,7 @@ def study_tree(
         if name in record:
             record[name] = record[name].where(record[name].notnull(), "").astype(str)
     record.attrs = encoded(provenance)
-    own, theirs = _own(provenance.get("score") or []), _declared(provenance.get("study"))
+    own, theirs = _own(provenance.get("score") or []), metrics_of(provenance.get("study"))
     tree = xr.DataTree.from_dict(
         {
             name: describe(dataset, own | theirs, by_name=bool(theirs) and name == "/metrics")
@@ -206,10 +206,9 @@ def _own(scores: Sequence[Any]) -> dict[str, Metric]:
     return {name: about for score in scores if score for name, about in Score.from_json(score).metrics().items()}
 
 
-def _declared(study: Any) -> dict[str, Metric]:
+def metrics_of(study: Any) -> dict[str, Metric]:
     """The metrics that a study describes itself, by name."""
-    described = study.get("metrics") if isinstance(study, Mapping) else None
-    return {str(name): Metric.from_json(about) for name, about in (described or {}).items()}
+    return as_described(study.get("metrics")) if isinstance(study, Mapping) else {}
 
 
 def describes_its_own(tree: xr.DataTree) -> bool:
@@ -220,7 +219,7 @@ def describes_its_own(tree: xr.DataTree) -> bool:
 def own_metrics(tree: xr.DataTree) -> dict[str, Metric]:
     """The metrics that results describe themselves: their task's score, and what their study declares."""
     score = score_of(tree)
-    return ({} if score is None else score.metrics()) | _declared(study_of(tree))
+    return ({} if score is None else score.metrics()) | metrics_of(study_of(tree))
 
 
 def score_of(tree: xr.DataTree) -> Score | None:

@@ -252,6 +252,34 @@ def train(run):
         run.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()})
     return {"score": loss}
 ''',
+    "lightning": '''
+import lightning as L
+import torch
+
+class Line(L.LightningModule):
+    def __init__(self, run):
+        super().__init__()
+        self.run, self.layer = run, torch.nn.Linear(2, 1)
+
+    def training_step(self, batch, _):
+        loss = (self.layer(batch[0])[:, 0] - batch[0].sum(1)).square().mean()
+        self.run.log(self.current_epoch, train_loss=loss)
+        return loss
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=self.run.params["lr"])
+
+def train(run):
+    L.seed_everything(run.seeds.init % 2**32, verbose=False)
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(run.seeds.data))
+    data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), batch_size=16, num_workers=run.seed)
+    model = Line(run)
+    trainer = L.Trainer(max_epochs=2, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+                        enable_model_summary=False, default_root_dir=run.folder)
+    trainer.fit(model, data)
+    with torch.no_grad():
+        return {"score": (model.layer(x)[:, 0] - x.sum(1)).square().mean()}
+''',
     "sklearn": '''
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression

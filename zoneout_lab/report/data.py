@@ -115,7 +115,7 @@ class ReportData:
     @cached_property
     def score(self) -> str | None:
         """The metric that runs are judged by: the first that the study describes, or the task's score in validation, or the loss."""
-        described = (name for name in self.study.get("metrics") or () if name in self.metrics)
+        described = (name for name in schema.metrics_of(self.study) if name in self.metrics)
         return next(described, None) or score_name(self.metrics)
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from zoneout_lab import profiles, schema
-from zoneout_lab.metrics import Metric
+from zoneout_lab.metrics import RESERVED, Metric
 from zoneout_lab.results.labels import labels_of
 from zoneout_lab.results.legible import label
 
@@ -35,6 +35,10 @@ def readable(tree: xr.DataTree) -> xr.DataTree:
     hidden one. No number is read or changed. A tree that is so already stays as it is.
     """
     own, labels = schema.own_metrics(tree), labels_of(schema.study_of(tree) or {})
+    # where a study describes its metrics itself, no other name means what it means in a built-in task
+    if schema.describes_its_own(tree):
+        strange = (str(name) for name in tree["metrics"].data_vars if name not in RESERVED)
+        own = {name: Metric(name.replace("_", " "), "") for name in strange} | own
     groups = {f"/{name}": _group(node.to_dataset(inherit=False), own, labels) for name, node in tree.children.items()}
     whole = xr.DataTree.from_dict(groups, name=tree.name)
     whole.attrs.update(tree.attrs)

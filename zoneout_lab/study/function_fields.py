@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator
 
 from zoneout_lab.errors import InputRefusedError, IntegrityError
-from zoneout_lab.metrics import Metric
+from zoneout_lab.metrics import Metric, as_described, described
 from zoneout_lab.parts import check_function, function_name, function_named
 
 
@@ -20,6 +20,11 @@ def _train(value: Any) -> Any:
 
 def _train_as_json(value: Any) -> str | None:
     return None if value is None else function_name(value)
+
+
+def _metrics(value: Any) -> Any:
+    """A list, as results record metrics, becomes a mapping; metrics keep the order in which they were given."""
+    return as_described(value) if isinstance(value, list | tuple) else value
 
 
 def _metric(value: Any) -> Metric:
@@ -39,9 +44,11 @@ def _metric(value: Any) -> Metric:
 
 if TYPE_CHECKING:
     TrainField = Callable[[Any], Mapping[str, Any]] | None
-    MetricField = Metric
+    MetricsField = dict[str, Metric]
 else:
     TrainField = Annotated[Any, PlainValidator(_train), PlainSerializer(_train_as_json)]
-    MetricField = Annotated[Any, PlainValidator(_metric), PlainSerializer(Metric.to_json)]
+    MetricsField = Annotated[
+        dict[str, Annotated[Any, PlainValidator(_metric)]], BeforeValidator(_metrics), PlainSerializer(described)
+    ]
 
-__all__ = ["MetricField", "TrainField"]
+__all__ = ["MetricsField", "TrainField"]

@@ -307,7 +307,7 @@ def _flat(setting: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def _outcome(tree: xr.DataTree, study: Mapping[str, Any]) -> dict[str, Any]:
     metrics, score = tree["metrics"].to_dataset(), schema.score_of(tree)
-    if own := study.get("metrics"):
+    if own := schema.metrics_of(study):
         name = (study.get("tuning") or {}).get("metric") or next(iter(own))
         return {
             "status": str(metrics["status"].item()),

@@ -17,7 +17,7 @@ from zoneout_lab.stats import Family, margin_on, named_or_own
 from zoneout_lab.study.changes import explain
 from zoneout_lab.study.declared import KINDS, Arm, Hypothesis, Kind, Name, Tuning, Vary
 from zoneout_lab.study.fits import arms_fit, hypotheses_fit, looks_fit, vary_fits
-from zoneout_lab.study.function_fields import MetricField, TrainField
+from zoneout_lab.study.function_fields import MetricsField, TrainField
 from zoneout_lab.study.objective import Objective
 from zoneout_lab.study.on_task import OnTaskField
 from zoneout_lab.study.part_fields import Change, MeasureField, TaskField
@@ -92,7 +92,7 @@ class Study(Growing):
     tasks: tuple[OnTaskField, ...] = ()
     train: TrainField = None
     params: Params = Field({})
-    metrics: dict[str, MetricField] = Field({})
+    metrics: MetricsField = Field({})
 
     later: ClassVar[tuple[str, ...]] = (
         *("measures", "vary", "looks", "authors", "tasks"),

@@ -95,17 +95,11 @@ def _arms(tree: xr.DataTree, judged: tuple[Judgement, ...]) -> dict[str, tuple[A
     score = schema.score_of(tree)
     own = [f"{split}_{score.name}" for split in ("valid", "test")] if score is not None else []
     found = {}
-    for name in dict.fromkeys([*own, *_described_by_study(tree), *asked]):
+    for name in dict.fromkeys([*own, *schema.metrics_of(schema.study_of(tree)), *asked]):
         with suppress(LabError):  # this study has no such metric
             if name in asked or scalar(tree, name).notnull().any():
                 found[name] = arm_values(tree, name, asked.get(name))
     return found
-
-
-def _described_by_study(tree: xr.DataTree) -> list[str]:
-    """The metrics that a study describes itself."""
-    declared = (schema.study_of(tree) or {}).get("metrics")
-    return [str(name) for name in declared] if isinstance(declared, Mapping) else []
 
 
 def _of_hypotheses(judged: tuple[Judgement, ...]) -> dict[str, float]:

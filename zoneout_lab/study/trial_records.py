@@ -146,23 +146,15 @@ def objective(folder: Path, manifest: Mapping[str, Any]) -> tuple[str, Better] |
     groups = schema.read_groups(folder / first["file"], first["sha256"])
     score = schema.decoded(groups["/provenance"].attrs, "score")
     if score is None:  # of a training function
-        return _described(folder, manifest["study"], [first, *files])
+        return _described(manifest["study"])
     return f"valid_{score['name']}", "higher" if score["better"] == "higher" else "lower"
 
 
-def _described(folder: Path, study: Mapping[str, Any], entries: list[Mapping[str, Any]]) -> tuple[str, Better]:
+def _described(study: Mapping[str, Any]) -> tuple[str, Better]:
     """Which of the metrics that a study describes is its runs' score, and which way is better."""
-    described = study.get("metrics") or {}
-    left = [name for name in [(study.get("tuning") or {}).get("metric")] if name] or sorted(described)
-    # the first that the study names, but a record has them in another order; its values say which it is
-    for entry in entries:
-        if len(left) == 1:
-            break
-        if entry["score"] is not None:
-            metrics = schema.read_groups(folder / entry["file"], entry["sha256"])["/metrics"].variables
-            left = [name for name in left if name in metrics and float(metrics[name][1]) == entry["score"]] or left
-    name = left[0] if left else ""
-    return name, "higher" if (described.get(name) or {}).get("better") == "higher" else "lower"
+    described = schema.metrics_of(study)
+    name = (study.get("tuning") or {}).get("metric") or next(iter(described), "")
+    return name, (described[name].better if name in described else None) or "lower"
 
 
 def pairs(trial: FrozenTrial) -> Pairs:

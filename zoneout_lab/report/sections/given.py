@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoneout_lab import schema
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import count, legible, listing
@@ -17,7 +18,7 @@ MOST_METRICS, MOST_ROWS, LONG = 6, 2000, 12
 def build(data: ReportData) -> Section | None:
     if not data.source:
         return None
-    names = [str(name) for name in data.study.get("metrics") or {} if name in data.metrics][:MOST_METRICS]
+    names = [str(name) for name in schema.metrics_of(data.study) if name in data.metrics][:MOST_METRICS]
     about = [data.quantity(name) for name in names]
     values = [scalar(data.tree, name).values for name in names]
     places = [decimals((one.factor * each).ravel()) for one, each in zip(about, values, strict=True)]

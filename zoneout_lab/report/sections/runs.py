@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from zoneout_lab import schema
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.quantity import Quantity, quantity
 from zoneout_lab.report.section import Section
@@ -80,9 +81,7 @@ def _columns(
 ) -> list[tuple[str, Quantity, dict[tuple[str, int], float]]]:
     """What is shown of each run: heading, how it is shown, and its values. The study's own metrics where it describes them, else score and test score."""
     metrics, score = data.metrics, data.score
-    if own := [
-        name for name in data.study.get("metrics") or () if name in metrics and "epoch" not in metrics[name].dims
-    ]:
+    if own := [name for name in schema.metrics_of(data.study) if name in metrics and "epoch" not in metrics[name].dims]:
         shown = [(data.quantity(name), _by_run(metrics, name)) for name in own[:MOST]]
         return [(about.axis, about, values) for about, values in shown]
     test = _test_name(metrics, score)

@@ -14,11 +14,13 @@ import xarray as xr
 
 from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.metrics import described as listed
 from zoneout_lab.results.elsewhere import claims, names
 from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers
 from zoneout_lab.results.elsewhere.files import chosen, read_table
 from zoneout_lab.results.elsewhere.pairs import Paired, paired_by
 from zoneout_lab.results.legible import legible
+from zoneout_lab.results.readable import readable
 from zoneout_lab.stats.signflip import check_alpha
 
 if TYPE_CHECKING:
@@ -182,7 +184,7 @@ def results_from(
         "hypotheses": declared,
         "alpha": alpha,
         "family": family or ("joint" if joint else "holm"),
-        "metrics": {name: each.to_json() for name, each in about.items()},
+        "metrics": listed(about),
         "standing": "judging" if hypotheses else "exploratory",
         "paired": paired,
     }
@@ -411,4 +413,4 @@ def _tree(
     provenance = xr.Dataset(coords={"arm": arms, "seed": pairs.seeds}, attrs=schema.encoded(record))
     tree = xr.DataTree.from_dict({"/metrics": metrics, "/provenance": schema.describe(provenance)})
     tree.attrs.update(kind="study", schema=schema.VERSION)
-    return tree
+    return readable(tree)
