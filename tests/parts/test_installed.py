@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,70 @@ def test_from_a_plan_to_results_without_the_code(site, tmp_path):
     assert "8 runs are what was written" in typed(site, place, "-m", "zoneout_lab", "verify", str(folder))
     kept = ["half.py", "helpers.py", "leaky.py", "length.py", "majority.py"]
     assert sorted(file.name for file in folder.glob("code/*")) == kept
+
+
+FUNCTION = """
+import random, time
+from zoneout_lab import Arm, Metric, Study
+
+def train(run):
+    rng, first, total = random.Random(run.seeds.init), 0, 0.0
+    if run.restored:
+        first, total = run.restored["epoch"] + 1, run.restored["total"]
+        rng.setstate(run.restored["rng"])
+    for epoch in range(first, 40):
+        total += rng.random() * run.params["scale"]
+        run.log(epoch, total=total)
+        run.save({"epoch": epoch, "total": total, "rng": rng.getstate()})
+        time.sleep(run.params["pause"])
+    return {"sum": total}
+
+STUDY = Study(name="killed", train=train, params={"scale": 1.0, "pause": 0.05}, metrics={"sum": Metric("sum", "", better="higher")},
+              arms=[Arm(name="one"), Arm(name="two", params={"scale": 2.0})], baseline="one", seeds=2)
+"""
+SUMS = """
+import zoneout_lab as zl
+(folder,) = __import__("pathlib").Path("runs").glob("killed-*")
+tree = zl.open_results(folder)
+print(tree["metrics/sum"].values.tolist(), int(tree["metrics/total"].notnull().sum()))
+"""
+
+
+@pytest.mark.slow
+def test_a_training_function_is_killed_and_goes_on(site, tmp_path):
+    """With two workers: the driver killed, then the same command; the numbers are those of runs that nothing happened to."""
+    sums = []
+    for name in ("whole", "killed"):
+        place = tmp_path / name
+        place.mkdir()
+        (place / "mine.py").write_text(FUNCTION)
+        words = [
+            sys.executable,
+            "-P",
+            "-m",
+            "zoneout_lab",
+            "run",
+            "mine.py",
+            "--no-tracking",
+            "--workers",
+            "2",
+            "--checkpoint-every",
+            "0",
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(site)}
+        if name == "killed":
+            driver = subprocess.Popen(words, cwd=place, env=environment, stderr=subprocess.DEVNULL)
+            until = time.monotonic() + 100
+            while len(list(place.glob("runs/*/checkpoints/*/*.npz"))) < 4 and time.monotonic() < until:
+                time.sleep(0.05)
+            driver.kill()
+            driver.wait()
+        done = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert ("go on from a checkpoint" in done.stderr) == (name == "killed")
+        sums.append(typed(site, place, "-c", SUMS))
+    assert sums[0] == sums[1]
+    assert sums[0].endswith(" 160\n")
 
 
 def test_files_to_start_from_are_installed(site, tmp_path):

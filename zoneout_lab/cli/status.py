@@ -56,7 +56,7 @@ def _count(folder: Path) -> dict[str, Any]:
     report = folder / "report.html"
     return {
         "study": folder.name,
-        "task": study.get("task", ""),
+        "task": study.get("task") or study.get("train") or "",
         "planned": planned,
         "done": len(runs),
         "missing": planned - len(runs),

@@ -128,6 +128,8 @@ class _Crew:
 
     def _end(self, worker: _Worker) -> None:
         self.workers.remove(worker)
+        if worker.number is not None:
+            _kill(worker.process.pid)  # it has died, and what it had started goes with it
         worker.process.join()
         worker.pipe.close()
 
@@ -183,11 +185,19 @@ class _Crew:
                         left.remove(worker)
         finally:
             for worker in self.workers:
-                worker.process.kill()
+                if worker.process.exitcode is None:
+                    _kill(worker.process.pid)
                 worker.process.join()
                 worker.pipe.close()
             self.workers.clear()
         return results
+
+
+def _kill(pid: int) -> None:
+    """End a process, and where it leads a group of its own, what it has started."""
+    for end in (os.killpg, os.kill):
+        with suppress(OSError):
+            end(pid, signal.SIGKILL)
 
 
 def _how(code: int) -> str:
@@ -220,6 +230,8 @@ def _listen(pipe: Connection, jobs: queue.SimpleQueue[Sequence[AnyRun] | None]) 
         try:
             message = pipe.recv()
         except (EOFError, OSError):
+            if os.getpgrp() == os.getpid():
+                os.killpg(0, signal.SIGKILL)
             os._exit(1)  # a driver that is killed cannot end its workers
         if message == "stop":
             interrupts.ask(signal.SIGTERM)

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,7 +44,12 @@ class FunctionTrainer:
         return " ".join(self.metrics)
 
     def prepare(self, device: str) -> None:
-        """What functions print goes to stderr: stdout is for what the command itself has to say."""
+        """What functions print goes to stderr: stdout is for what the command itself has to say.
+
+        The process leads a group of its own, with whatever the function starts: Ctrl-C does not reach into the middle of it, and it all ends together.
+        """
+        with suppress(OSError):
+            os.setpgid(0, 0)
         sys.stdout.flush()
         os.dup2(2, 1)
         sys.stdout = sys.stderr

@@ -47,8 +47,10 @@ def why_missing(device: str) -> str | None:
     """
     if device == "cpu":
         return None
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        raise UsageError(f"The device {device!r} is looked for with PyTorch, which is not installed here.") from None
     try:
         named = torch.device(device)
     except RuntimeError as error:
