@@ -221,6 +221,9 @@ def _work(pipe: Connection, trainer: Trainer, device: str, code: Code, checkpoin
             pipe.send(("result", _trained(batch, pipe, trainer, device, checkpoints)))
     with suppress(Exception):
         sys.stdout.flush()  # what users' own code printed
+    if os.getpgrp() == os.getpid():  # of our own, with what a training function has started
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
     asked = interrupts.asked()
     os._exit(0 if asked is None else interrupts.exit_code(asked))  # threads and libraries have nothing left to do
 
