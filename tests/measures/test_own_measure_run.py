@@ -39,7 +39,8 @@ def test_results_of_an_own_measure_are_stored_compared_and_reported(folder: Path
         assert found.length.dims == ("arm", "seed", "epoch", "layer", "time")
         assert found.length.attrs["long_name"] == "mean length of the hidden state"
         assert found.length_without_noise.attrs == {
-            "long_name": "mean length of the hidden state, with every mask replaced by its expectation",
+            "description": "mean length of the hidden state, with every mask replaced by its expectation",
+            "long_name": "length without noise",
             "units": "unit of the state",
         }
         assert list(found.epoch.values) == [0, 2]
