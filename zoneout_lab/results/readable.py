@@ -52,7 +52,8 @@ def _group(dataset: xr.Dataset, own: dict[str, Metric], labels: dict[str, str]) 
         order = sorted(range(len(there)), key=lambda at: ranks[there[at]])
         if order != sorted(order):
             dataset = dataset.isel(state=order)
-    if "arm" in dataset.dims and "arm" in dataset.coords:
+    # a coordinate that no variable has could not be written
+    if "arm" in dataset.coords and any("arm" in each.dims for each in dataset.data_vars.values()):
         names = [label(labels.get(str(arm), str(arm))) for arm in dataset["arm"].values]
         dataset = dataset.assign_coords(arm_label=("arm", names, {"long_name": "arm"}))
     else:
