@@ -109,7 +109,7 @@ def test_a_number_that_was_recorded_counts_as_a_metric():
     run.record(xr.Dataset({"entropy": 0.5, "weights": ("unit", [1.0, 2.0])}), "attention", epoch=3)
     metrics = ACCURACY | {"entropy": Metric("attention entropy", "nat")}
     outcome = outcome_of(RUN, run, {"accuracy": 1}, metrics)
-    assert outcome.at_best == {"accuracy": 1.0}
+    assert outcome.at_best == {"accuracy": 1.0, "entropy": 0.5}
     with pytest.raises(FunctionFailedError, match="entropy was returned and recorded"):
         outcome_of(RUN, run, {"accuracy": 1, "entropy": 1}, metrics)
 

@@ -24,10 +24,8 @@ def outcome_of(run: FunctionRun, running: Running, returned: Any, metrics: Mappi
     """
     curves, epochs, recorded = running.result()
     measured = _numbers(recorded.values())
-    values = _values(returned, metrics, measured)
-    diverged = any(
-        not math.isfinite(value) for value in [*values.values(), *(measured[n] for n in metrics if n in measured)]
-    )
+    values = _values(returned, metrics, measured) | {name: measured[name] for name in metrics if name in measured}
+    diverged = not all(map(math.isfinite, values.values()))
     return Outcome(
         run,
         status="diverged" if diverged else "finished",

@@ -48,7 +48,8 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     metric = _of_task(tree, metrics, metric)
     finished = metrics["status"] == "finished"
     stored = stored_scalars(tree)
-    if metric in stored or (metric in REDUCTIONS and REDUCTIONS[metric].group in tree.children):
+    declared = metric in metrics and metric in schema.own_metrics(tree)
+    if not declared and (metric in stored or (metric in REDUCTIONS and REDUCTIONS[metric].group in tree.children)):
         values = measured(tree, finished, metric)
     elif metric in metrics and np.issubdtype(metrics[metric].dtype, np.number):
         values = metrics[metric]
