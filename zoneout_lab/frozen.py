@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -25,7 +26,17 @@ Option = int | Annotated[float, Field(allow_inf_nan=True)] | str | bool
 Value = Option | tuple[Option, ...]
 #: name of a parameter of a training function → its value, which is what JSON can hold: numbers, texts, truth values, None, and lists and
 #: mappings of these
-Params = dict[Annotated[str, Field(min_length=1, max_length=200)], JsonValue]
+Params = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=200)], JsonValue],
+    BeforeValidator(lambda value: _as_lists(value)),
+]
+
+
+def _as_lists(value: Any) -> Any:
+    """Tuples as JSON has them."""
+    if isinstance(value, dict):
+        return {key: _as_lists(each) for key, each in value.items()}
+    return [_as_lists(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class Frozen(BaseModel):

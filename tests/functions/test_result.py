@@ -147,3 +147,52 @@ def test_what_was_recorded_is_a_copy():
     run.record(xr.Dataset({"x": ("t", values)}), "a", epoch=1)
     values[0] = 5
     assert run.result()[2]["a"][1]["x"].item() == 1.0
+
+
+@pytest.mark.parametrize("name", ["val/acc", "", "a b", "ü" * 70, "x\0"])
+def test_a_curve_that_no_file_could_hold_is_refused(name):
+    with pytest.raises(InputRefusedError, match="a curve cannot be called"):
+        running().log(0, **{name: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("logged", "why"),
+    [({"accuracy": 1, "accuracy_by_epoch": 2}, "were logged, and the first is shown under the second name")],
+)
+def test_two_curves_of_one_name_fail_the_run(logged, why):
+    run = running()
+    run.log(0, **logged)
+    with pytest.raises(FunctionFailedError, match=why):
+        outcome_of(RUN, run, {"accuracy": 1}, ACCURACY)
+
+
+def test_numbers_and_epochs_that_are_too_large_are_refused_by_name():
+    with pytest.raises(FunctionFailedError, match="the metric accuracy is 1000"):
+        outcome_of(RUN, running(), {"accuracy": 10**400}, ACCURACY)
+    with pytest.raises(InputRefusedError, match="the epoch given to run"):
+        running().log(10**20, loss=1)
+
+
+def test_numbers_are_kept_as_they_are_and_attributes_that_no_file_holds_are_left_out():
+    dataset = xr.Dataset({"x": ("t", [0.123456], {"valid": True, "none": None, "units": "s"})}, attrs={"of": {"a": 1}})
+    dataset["x"].encoding = {"dtype": "int16", "scale_factor": 0.1}
+    run = running()
+    run.record(dataset, "a")
+    kept = run.result()[2]["a"][1]
+    assert kept["x"].encoding == {}
+    assert kept["x"].attrs == {"units": "s"}
+    assert kept.attrs == {}
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [xr.Dataset({"a/b": 1.0}), xr.Dataset({"x": ("a/b", [1.0])}), xr.Dataset({"": 1.0}), xr.Dataset({3: 1.0})],
+)
+def test_names_that_no_file_could_hold_are_refused(dataset):
+    with pytest.raises(InputRefusedError, match="cannot be called"):
+        running().record(dataset, "a")
+
+
+def test_a_label_with_a_zero_byte_is_refused():
+    with pytest.raises(InputRefusedError, match="zero byte"):
+        running().record(xr.Dataset({"x": ("t", [1.0])}, {"t": ["a\0b"]}), "a")

@@ -42,15 +42,22 @@ def with_params(
     return changed.resolved(), declared, words, options
 
 
+_TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
 def as_value(text: str, of: Any = None) -> Any:
     """A value as a person writes it; a list or a mapping as JSON, where it takes the place ``of`` one.
 
     >>> [as_value(text) for text in ("3", "1e-3", "true", "none", "adam")]
     [3, 0.001, True, None, 'adam']
-    >>> as_value("[64, 32]", of=[128])
-    [64, 32]
+    >>> as_value("[64, 32]", of=[128]), as_value("on", of=False), as_value("1e1", of=5)
+    ([64, 32], True, 10)
     """
     lowered = text.lower()
+    if isinstance(of, bool):
+        if lowered not in _TRUTHS:
+            raise UsageError(f"{text!r} is neither true nor false.")
+        return _TRUTHS[lowered]
     if lowered in ("true", "false"):
         return lowered == "true"
     if lowered in ("none", "null"):
@@ -62,7 +69,8 @@ def as_value(text: str, of: Any = None) -> Any:
             raise UsageError(f"{text!r} is no list or mapping as JSON has it ({error}).") from error
     for kind in (int, float):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
             continue
+        return int(value) if isinstance(of, int) and float(value).is_integer() else value
     return text

@@ -28,6 +28,10 @@ class Trainer(Protocol):
     def apart(self) -> bool: ...
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables that a process of ours is started with."""
+
+    @property
     def digest(self) -> str: ...
 
     def prepare(self, device: str) -> None:

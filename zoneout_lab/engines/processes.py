@@ -17,8 +17,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
@@ -90,7 +90,8 @@ class _Crew:
         # a signal to the whole process group waits in a new process until that can deal with it
         before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
         try:
-            process.start()
+            with environment(work.trainer.environment):
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
@@ -129,7 +130,7 @@ class _Crew:
     def _end(self, worker: _Worker) -> None:
         self.workers.remove(worker)
         if worker.number is not None:
-            _kill(worker.process.pid)  # it has died, and what it had started goes with it
+            kill_all(worker.process.pid)  # it has died, and what it had started goes with it
         worker.process.join()
         worker.pipe.close()
 
@@ -186,14 +187,29 @@ class _Crew:
         finally:
             for worker in self.workers:
                 if worker.process.exitcode is None:
-                    _kill(worker.process.pid)
+                    kill_all(worker.process.pid)
                 worker.process.join()
                 worker.pipe.close()
             self.workers.clear()
         return results
 
 
-def _kill(pid: int) -> None:
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """With these variables in the environment of what is started."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def kill_all(pid: int) -> None:
     """End a process, and where it leads a group of its own, what it has started."""
     for end in (os.killpg, os.kill):
         with suppress(OSError):

@@ -50,7 +50,13 @@ def check_dataset(dataset: xr.Dataset, group: str, earlier: xr.Dataset | None) -
         raise InputRefusedError(
             f"{group} has {', '.join(sorted(taken))}: results have that along their runs. Leave it out, or give it another name."
         )
-    whole = dataset.load().copy(deep=True)
+    # without what its file, if it was read from one, did to its numbers
+    whole = dataset.load().copy(deep=True).drop_encoding()
+    for label in (*whole.variables, *whole.dims):
+        if not isinstance(label, str) or not label.isprintable() or "/" in label or not 0 < len(label) <= 200:
+            raise InputRefusedError(
+                f"{group}: a variable or dimension cannot be called {label!r:.100}; use letters, digits and _."
+            )
     numbers = sum(each.size for each in whole.variables.values())
     if numbers > MOST_NUMBERS:
         raise InputRefusedError(
@@ -68,12 +74,26 @@ def check_dataset(dataset: xr.Dataset, group: str, earlier: xr.Dataset | None) -
         whole[name] = whole[name].astype(np.float64) if whole[name].dtype.kind != "f" else whole[name]
     drop = [name for name, each in whole.coords.items() if each.dims != (name,)]
     whole = whole.drop_vars(drop)
-    whole.attrs = {str(key): value for key, value in whole.attrs.items() if isinstance(value, str | int | float)}
+    holders: list[Any] = [whole, *whole.variables.values()]
+    for holder in holders:
+        holder.attrs = {str(key): value for key, value in holder.attrs.items() if _can_be_written(str(key), value)}
+    for name, each in whole.coords.items():
+        if any("\0" in str(value) for value in each.values.flat):
+            raise InputRefusedError(f"{group}: a label of {name} has a zero byte in it; write it without.")
     if earlier is not None and _labels(whole) != _labels(earlier):
         raise InputRefusedError(
             f"{group} was recorded before with other variables, dimensions or labels; give this another name."
         )
     return whole
+
+
+def _can_be_written(key: str, value: Any) -> bool:
+    """True for an attribute that a file can hold; others are left out."""
+    if not key.isprintable() or "/" in key or not key:
+        return False
+    if isinstance(value, str):
+        return "\0" not in value
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**62
 
 
 def _labels(dataset: xr.Dataset) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from zoneout_lab.engines.kept import Checkpoints
 from zoneout_lab.errors import InputRefusedError, told
 from zoneout_lab.frozen import Seeds
 from zoneout_lab.functions.recorded import check_dataset, group_named
-from zoneout_lab.functions.saved import packed, unpacked
+from zoneout_lab.functions.saved import check_saved, packed, unpacked
 from zoneout_lab.functions.spec import FunctionRun
 from zoneout_lab.metrics import RESERVED
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Warn = Callable[[str], None]
 #: what a checkpoint has to be of to be gone on from; the function's own code is part of the run
 COMPUTED_BY = {"format": "1"}
+#: letters of a curve's name
+LONGEST = 64
+_LAST = 10**12
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Running:
     seeds: Seeds
     device: str
     restored: Any = None
+    stopped: bool = field(default=False, repr=False)
     _files: Path = field(default=Path(), repr=False)
     _keeper: _Keeper | None = field(default=None, repr=False)
     _report: Callable[[Progress], None] = field(default=lambda _: None, repr=False)
@@ -71,9 +75,13 @@ class Running:
         Raises InputRefusedError for what is no number, or a name that has another meaning. Where a signal has asked to stop, and nothing is
         saved by :meth:`save`, the run stops here.
         """
-        at = whole(epoch, "the epoch given to run.log", 0)
+        at = epoch_of(epoch, "run.log")
         numbers = {name: number(value, name) for name, value in values.items()}
         for name in numbers:
+            if not name.isidentifier() or len(name) > LONGEST:
+                raise InputRefusedError(
+                    f"run.log({at}, …): a curve cannot be called {name!r:.100}; use letters, digits and _, at most {LONGEST}."
+                )
             if name in RESERVED:
                 raise InputRefusedError(
                     f"run.log({at}, {name}=…): {name} has another meaning in results; give it another name."
@@ -84,7 +92,7 @@ class Running:
         done = min(len(self._curves), total) if total else 0
         self._report(Progress(done, max(1, total), len(self._curves), total or len(self._curves), float("inf")))
         if self._keeper is None or not self._keeper.saves:
-            interrupts.check()
+            self._check()
 
     def save(self, state: Any) -> None:
         """Have a checkpoint written, if the last one is long enough ago or the run is to stop. Cheap otherwise: call it after every epoch.
@@ -96,10 +104,13 @@ class Running:
         Raises InputRefusedError for what cannot be saved.
         """
         if self._keeper is not None:
+            if not self._keeper.saves:
+                check_saved(state)  # now, and not in five minutes
             self._keeper.saves = True
+            self.stopped |= interrupts.asked() is not None  # known before saving, which may be what raises
             if self._keeper.due or interrupts.asked() is not None:
                 self._keeper.save(packed({"state": state, "said": self._said()}))
-        interrupts.check()
+        self._check()
 
     def record(self, dataset: xr.Dataset, name: str = "", *, epoch: int | None = None) -> None:
         """Record a measurement with the run: it is stacked along arms and seeds, and shown in the report.
@@ -115,7 +126,7 @@ class Running:
         Raises InputRefusedError for what cannot be stored, or does not fit what was recorded under the name before.
         """
         group = group_named(dataset, name)
-        at = max(1, len(self._curves)) if epoch is None else whole(epoch, "the epoch given to run.record", 0)
+        at = max(1, len(self._curves)) if epoch is None else epoch_of(epoch, "run.record")
         earlier = self._recorded.setdefault(group, {})
         earlier[at] = check_dataset(dataset, group, next(iter(earlier.values()), None))
 
@@ -123,6 +134,12 @@ class Running:
     def seconds_before(self) -> float:
         """Wall time that was trained before an interruption."""
         return self._keeper.before if self._keeper is not None else 0.0
+
+    def _check(self) -> None:
+        """Raise Stopped where a signal has asked to stop, and know it: the function may keep it to itself."""
+        if interrupts.asked() is not None:
+            self.stopped = True
+        interrupts.check()
 
     def result(self) -> tuple[dict[str, list[float]], list[int], dict[str, dict[int, xr.Dataset]]]:
         """Curves, their epochs, and measurements by group and epoch."""
@@ -252,4 +269,15 @@ def number(value: Any, name: str) -> float:
     found = plain(value)
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise InputRefusedError(f"{name} is {value!r:.100}; give one number.")
-    return float(found)
+    try:
+        return float(found)
+    except OverflowError:
+        raise InputRefusedError(f"{name} is {value!r:.40}…, which is too large for a number of 64 bits.") from None
+
+
+def epoch_of(value: Any, where: str) -> int:
+    """A number of an epoch, checked."""
+    at = whole(value, f"the epoch given to {where}", 0)
+    if at > _LAST:
+        raise InputRefusedError(f"the epoch given to {where} is {at}; it may be {_LAST:,} at most.")
+    return at

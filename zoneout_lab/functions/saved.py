@@ -43,6 +43,11 @@ def packed(content: Any) -> bytes:
     return file.getvalue()
 
 
+def check_saved(content: Any) -> None:
+    """Raise InputRefusedError where :func:`packed` would, without making the bytes."""
+    _tree(content, "", {}, [])
+
+
 def unpacked(content: bytes) -> Any:
     """The value that :func:`packed` made bytes of. Tensors come back in main memory."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -71,7 +76,8 @@ def _tree(value: Any, at: str, arrays: dict[str, Any], tensors: list[Any]) -> An
         return ["tensor", len(tensors) - 1]
     if isinstance(value, bytes | bytearray):
         return _array(_as_array(bytes(value)), "bytes", arrays)
-    if isinstance(value, np.ndarray | np.generic) and np.asarray(value).dtype.kind in _KINDS:
+    masked = isinstance(value, np.ma.MaskedArray)  # whose mask would be lost
+    if isinstance(value, np.ndarray | np.generic) and not masked and np.asarray(value).dtype.kind in _KINDS:
         return _array(np.asarray(value), "scalar" if isinstance(value, np.generic) else "array", arrays)
     if isinstance(value, Mapping):
         pairs = [

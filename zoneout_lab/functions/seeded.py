@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -29,6 +30,22 @@ def seed_generators(seed: int) -> None:
         torch.manual_seed(seed)
     else:
         sys.meta_path.insert(0, _SeedsTorch(seed))
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """In somebody else's process: afterwards these generators are as they were."""
+    before, numbers = random.getstate(), np.random.get_state()
+    torch = sys.modules.get("torch")
+    tensors = None if torch is None else torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(numbers)
+        sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, _SeedsTorch)]
+        if torch is not None:
+            torch.set_rng_state(tensors)
 
 
 class _SeedsTorch(MetaPathFinder):

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from zoneout_lab.engines import Progress
+from zoneout_lab.engines.processes import environment, kill_all
 from zoneout_lab.errors import FunctionFailedError
 from zoneout_lab.functions.running import begun
 from zoneout_lab.functions.spec import FunctionRun
@@ -40,7 +41,8 @@ def timed(run: FunctionRun, *, device: str) -> Timed:
     ours, theirs = context.Pipe()
     with TemporaryDirectory() as place:
         process = context.Process(target=_time, args=(theirs, run, device, in_use(), Path(place)))
-        process.start()
+        with environment(FunctionTrainer({}).environment):
+            process.start()
         theirs.close()
         try:
             # a new process has to import what it needs first
@@ -52,7 +54,7 @@ def timed(run: FunctionRun, *, device: str) -> Timed:
             process.join()
             raise FunctionFailedError(f"its process ended with code {process.exitcode}") from None
         finally:
-            process.kill()
+            kill_all(cast(int, process.pid))
             process.join()
             ours.close()
     if not heard:

@@ -13,17 +13,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from zoneout_lab import interrupts
 from zoneout_lab.engines import Checkpoints, Outcome, Progress
 from zoneout_lab.engines.kept import Saved
 from zoneout_lab.errors import FunctionFailedError, told
 from zoneout_lab.frozen import AnyRun
 from zoneout_lab.functions.result import outcome_of
-from zoneout_lab.functions.running import COMPUTED_BY, begun
-from zoneout_lab.functions.seeded import seed_generators
+from zoneout_lab.functions.running import COMPUTED_BY, Running, begun
+from zoneout_lab.functions.seeded import generators_kept, seed_generators
 from zoneout_lab.functions.spec import FunctionRun
 from zoneout_lab.metrics import Metric
 from zoneout_lab.parts import function_named
 
+#: what libraries of linear algebra read when they are loaded
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 #: of a results folder, where runs' own files are
 FILES = "files"
 
@@ -54,9 +63,15 @@ class FunctionTrainer:
         os.dup2(2, 1)
         sys.stdout = sys.stderr
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """One thread for each process, unless somebody has said otherwise: how many train at once is not to change a bit."""
+        return {} if _THREADS[0] in os.environ else dict.fromkeys(_THREADS, "1")
+
     @contextmanager
     def prepared(self, device: str) -> Iterator[None]:
-        yield
+        with generators_kept():
+            yield
 
     def train(
         self,
@@ -102,18 +117,26 @@ class FunctionTrainer:
         return {"engine": "a training function"}
 
 
-def called(run: FunctionRun, given: Any) -> Any:
-    """What a run's function returns. Raises FunctionFailedError, with the traceback, where it fails."""
+def called(run: FunctionRun, given: Running) -> Any:
+    """What a run's function returns.
+
+    Raises FunctionFailedError, with the traceback, where it fails, and Stopped where it was stopped.
+    """
     try:
         function = function_named(run.train)
         seed_generators(run.seeds.init)
-        return function(given)
+        returned = function(given)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and no other
         # sys.exit() too: a process of ours is not the function's to end
+        if given.stopped:
+            raise interrupts.Stopped from None  # what it did about being stopped is its own affair
         what = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else told(error)
         raise FunctionFailedError(what, _trace(error)) from None
+    if given.stopped:
+        raise interrupts.Stopped  # it kept that to itself, and returned what it had
+    return returned
 
 
 def _trace(error: BaseException) -> str:

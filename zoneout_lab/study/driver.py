@@ -60,7 +60,7 @@ class Driver:
 
     def train_missing(self, runs: Iterable[AnyRun], phase: str) -> None:
         """Train the runs whose files are missing and in no sibling, in batches, and write each batch's files as it ends."""
-        runs = list(runs)
+        runs = list({run.id: run for run in runs}.values())  # a search may try a setting again
         missing = [run for run in runs if not self.store.has(run)]
         taken = take_over(self.store, missing, self.siblings, self.study.objective, phase=phase) if missing else {}
         if taken:
@@ -168,7 +168,13 @@ class Driver:
     def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
         record = self._record(outcomes)
         for outcome in outcomes:
-            self.store.add(outcome, self.study.objective, record, phase=phase)
+            try:
+                self.store.add(outcome, self.study.objective, record, phase=phase)
+            except LabError:
+                raise
+            except Exception as error:  # noqa: BLE001 - numbers that no file can hold cost their run and no other
+                self._fail([outcome.run], error, phase)
+                continue
             self._tell(outcome.run)
             self.trained += 1
         self.sweep()

@@ -263,7 +263,7 @@ def _is_of(spec: Mapping[str, Any], study: Mapping[str, Any], arm: Mapping[str, 
         same = {key: value for key, value in spec["params"].items() if key not in searched} == {
             key: value for key, value in params.items() if key not in searched
         }
-        return same and seeds and spec["train"] == study.get("train") and spec["code"] == study.get("code", {})
+        return same and seeds and spec["train"] == study.get("train") and spec.get("code", {}) == study.get("code", {})
     theirs, change = _flat(spec["setting"]), dict(arm.get("change") or {})
     shared = {
         key: value

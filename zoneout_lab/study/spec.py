@@ -23,9 +23,6 @@ from zoneout_lab.study.on_task import OnTaskField
 from zoneout_lab.study.part_fields import Change, MeasureField, TaskField
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from zoneout_lab.settings import Setting
 
 

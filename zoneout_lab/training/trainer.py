@@ -39,6 +39,10 @@ class TaskTrainer:
         self.__dict__.update(state)
 
     @property
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    @property
     def digest(self) -> str:
         return self.data.digest
 
