@@ -16,7 +16,7 @@ endif
 
 REACHABLE := 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=10)' 2>/dev/null
 
-.PHONY: help install study test test-slow test-gpu faults gpu lint audit format clean
+.PHONY: help install study test test-slow test-gpu faults gpu docs lint audit format clean
 
 help:
 	@echo "make study     set up, run the quickstart study (or STUDY=name), say where its report is"
@@ -26,6 +26,7 @@ help:
 	@echo "make audit     known vulnerabilities of the installed packages"
 	@echo "make test-slow | test-gpu   the long tests; the ones that need a CUDA GPU"
 	@echo "make faults    processes killed, signals, full disks, flipped bits: that nothing finished is lost (FAULT_ROUNDS=100 for more)"
+	@echo "make docs      the pages, tutorials and reference as a site, in docs/_build/html; runs the tutorials"
 	@echo "make gpu       on a GPU machine: those tests, then the benchmark, into reports/benchmarks/"
 	@echo "make clean     remove .venv and caches; results in runs/ stay"
 
@@ -64,6 +65,10 @@ gpu: test-gpu
 	@$(BIN)/zoneout-lab bench --all --device cuda --json --plot reports/benchmarks/cuda.png > reports/benchmarks/cuda.json
 	@echo "reports/benchmarks/cuda.json and cuda.png"
 
+docs: install
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --jobs auto docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 lint: install
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -80,5 +85,5 @@ format: install
 	@$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

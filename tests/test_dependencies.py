@@ -28,7 +28,7 @@ OPTIONAL = {
     ),
     "parquet": ("zoneout_lab/results/elsewhere/files.py",),
     "gpu": ("zoneout_lab/ops/triton/",),
-    "cluster": ("zoneout_lab/training/cluster", "zoneout_lab/study/cluster_connection.py"),
+    "cluster": ("zoneout_lab/engines/cluster", "zoneout_lab/study/cluster_connection.py"),
 }
 #: installed with the package and imported by another one: who needs it
 INDIRECT = {"h5netcdf": "xarray, to read and write netCDF"}
@@ -44,6 +44,9 @@ TOOLS = {
     "scipy-stubs",
     "build",
     "hatchling",
+    "sphinx",
+    "myst-nb",
+    "furo",
 }
 
 

@@ -19,7 +19,7 @@ PAGES = [
     path
     for path in sorted(ROOT.rglob("*.md"))
     if not any(
-        (part.startswith(".") and part != ".github") or part in ("runs", "node_modules")
+        (part.startswith(".") and part != ".github") or part in ("runs", "node_modules", "_build")
         for part in path.relative_to(ROOT).parts
     )
 ]

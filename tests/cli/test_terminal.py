@@ -239,3 +239,19 @@ def test_a_path_of_any_bytes_is_the_path(finished, tmp_path):
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == target + b"\n"
     assert os.path.exists(target)  # noqa: PTH110 - bytes
+
+
+def test_a_notebook_is_no_place_to_draw_a_line_again(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(console.errors, "_file", Terminal())
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    assert console.redraws()
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    assert not console.redraws()
+    monkeypatch.delenv("JPY_PARENT_PID")
+    monkeypatch.setattr(console.errors, "_file", io.StringIO())
+    assert not console.redraws()

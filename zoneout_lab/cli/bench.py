@@ -17,7 +17,7 @@ from zoneout_lab.bench.cases import RATES
 from zoneout_lab.bench.peers import LAYER_NAMES, TORCH
 from zoneout_lab.bench.rounds import Spread, spread
 from zoneout_lab.bench.timing import Say
-from zoneout_lab.cli.console import errors, output, print_facts, print_json
+from zoneout_lab.cli.console import errors, output, print_facts, print_json, redraws
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.ops.cells import CELLS, as_cell
 from zoneout_lab.ops.engine import describe
@@ -235,7 +235,7 @@ def _telling(case: Case) -> Iterator[Say]:
         BarColumn(bar_width=None),
         TextColumn("{task.fields[what]}"),
         console=errors,
-        disable=not errors.is_terminal,
+        disable=not redraws(),
         expand=True,
         transient=True,
     )

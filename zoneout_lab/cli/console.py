@@ -102,6 +102,12 @@ def tell(kind: str, text: str) -> None:
     errors.print(f"[{colour}]{kind}:[/] {plain(body)}", highlight=False, soft_wrap=True)
 
 
+def redraws() -> bool:
+    """True where stderr is a terminal on which a line can be drawn again. A notebook's cell shows every one of them, and it sets FORCE_COLOR, which is
+    about colours alone."""
+    return errors.is_terminal and errors.file.isatty() and "JPY_PARENT_PID" not in os.environ
+
+
 def wrapped(text: str, *, indent: int, first: int) -> str:
     """Text for stderr, broken between words where that is a terminal: lines after the first are indented, the first begins ``first`` columns in.
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from zoneout_lab.cli.console import errors, plain, tell
+from zoneout_lab.cli.console import errors, plain, redraws, tell
 from zoneout_lab.engines import Progress as Where
 from zoneout_lab.report.text import count
 from zoneout_lab.study.driver import Watcher
@@ -28,7 +28,7 @@ def watching(score: str) -> Iterator[Watcher]:
         TextColumn("{task.fields[now]}"),
         TimeRemainingColumn(compact=True),
         console=errors,
-        disable=not errors.is_terminal,
+        disable=not redraws(),
         expand=True,
     )
     shares: dict[int, float] = {}

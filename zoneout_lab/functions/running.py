@@ -36,15 +36,15 @@ _LAST = 10**12
 class Running:
     """A run of a training function, in progress: ``def train(run): ...`` is given one and returns its metrics.
 
-    ========== ==================================================================================================================
-    arm, seed  name of the arm, and number of the seed, from 0
-    params     the study's parameters with the arm's changes, as JSON gives them: tuples are lists
-    seeds      three seeds of 63 bits, ``seeds.init``, ``seeds.data`` and ``seeds.noise``: arms of one seed share what they do not vary.
-               Python's, NumPy's and torch's global generators are seeded with ``init`` before the function is called
-    device     ``cpu`` or ``cuda:0``
-    folder     a folder of this run's own, for files that are to be kept
-    restored   after an interruption, what was last given to :meth:`save`; else None
-    ========== ==================================================================================================================
+    Attributes:
+        arm: name of the arm.
+        seed: number of the seed, from 0.
+        params: the study's parameters with the arm's changes, as JSON gives them: tuples are lists.
+        seeds: three seeds of 63 bits, ``seeds.init``, ``seeds.data`` and ``seeds.noise``: arms of one seed share what they do not vary. Python's,
+            NumPy's and torch's global generators are seeded with ``init`` before the function is called.
+        device: ``cpu`` or ``cuda:0``.
+        folder: a folder of this run's own, for files that are to be kept.
+        restored: after an interruption, what was last given to :meth:`save`; else None.
     """
 
     arm: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -35,24 +35,32 @@ from zoneout_lab.regularizers import NoRegularizer
 Evaluation = Literal["expectation", "sampled"]
 
 
-class Options(TypedDict, total=False):
-    """Keywords beyond torch's; :mod:`zoneout_lab.layers.cells` says what they mean."""
-
-    regularizer: Regularizers
-    replicas: int | None
-    mask_seed: int | Sequence[int] | None
-    learned_state: bool
-    evaluation: Evaluation
-    engine: Engine
-
-
 class Recurrent(Seeded):
     """A stack of recurrent layers of one cell, with torch's shapes and options and one regularizer per replica.
 
-    :class:`~zoneout_lab.layers.LSTM`, ``GRU`` and ``RNN`` choose the cell and have torch's signature; the keywords are those of
-    :mod:`zoneout_lab.layers.cells`. Here ``cell`` is a name (``"lstm"``), a class or a value (``LayerNormLSTM(gamma=0.5)``) of
-    :mod:`zoneout_lab.ops.cells`, or a :class:`~zoneout_lab.ops.cells.Cell` of one's own, and states come as a tuple, one for each of
+    :class:`~zoneout_lab.LSTM`, ``GRU`` and ``RNN`` choose the cell and have torch's signature. Here states come as a tuple, one for each of
     ``cell.states``.
+
+    Args:
+        cell: a name (``"lstm"``), a class or a value (``LayerNormLSTM(gamma=0.5)``) of ``zoneout_lab.cells``, or a
+            :class:`~zoneout_lab.Cell` of one's own.
+        input_size: I, features of the input at each timestep.
+        hidden_size: H, units of each layer.
+        num_layers: L, layers on top of each other.
+        bias: False for layers without biases.
+        batch_first: batched inputs and outputs have the batch first, [B, T, …]; states do not change.
+        dropout: the probability with which the outputs of each layer but the last are dropped in training, anew at every timestep. That is
+            not in the recurrence: for that there is ``regularizer``.
+        bidirectional: a second set of layers reads the sequence backwards: D = 2.
+        device, dtype: of the parameters, as for any torch module.
+        regularizer: what is done to the recurrence in training, ``Zoneout(cell=0.5, hidden=0.05)``; with ``replicas``, one for all or one for
+            each.
+        replicas: R: how many models are trained as one. Weights, inputs, outputs and states then have a leading axis of R, an input that all
+            share one of 1.
+        mask_seed: key of the masks, or one for each replica: the same key gives the same masks. By default torch's generator draws it.
+        learned_state: h0 and its kin are parameters, ``initial_hidden``, used where no state is given.
+        evaluation: what takes the place of masks in ``eval()`` mode: ``expectation``, their means, which is deterministic, or ``sampled``.
+        engine: what computes it: ``auto``, the fastest path that can; ``reference``, the plain loop; ``cpu``; ``triton``.
 
     Masks are a pure function of ``mask_seed`` and ``update``. Each forward pass in training mode uses the current ``update`` and
     then adds one to it; set it to resume or to repeat. A sampled pass in evaluation mode does the same with ``draw``.
@@ -62,6 +70,9 @@ class Recurrent(Seeded):
     ``torch.export``, ``torch.onnx.export``) and a training pass of a deep copy whose original still exists: set its ``mask_seeds``. A sampled
     evaluation of a copy is not refused: it draws its original's masks, so that a best model that was kept, or an average, is compared
     with the original under the same noise. Members of an ensemble need ``mask_seeds`` of their own.
+
+    Raises:
+        InputRefusedError: an unknown cell, a rate outside [0, 1], a regularizer that the cell cannot have.
 
     Attributes:
         cell: what is computed at every timestep.

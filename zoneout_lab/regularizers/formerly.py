@@ -51,17 +51,17 @@ def CellShift() -> InsteadOfLSTM:  # noqa: N802
 
 
 def LayerNorm(gamma: float = 1.0, epsilon: float = 1e-5) -> InsteadOfLSTM:  # noqa: N802
-    """Deprecated: the cell :class:`~zoneout_lab.ops.cells.layer_norm.LayerNormLSTM`."""
+    """Deprecated: the cell :class:`~zoneout_lab.ops.cells.layer_norm.LayerNormLSTM`, which takes ``gamma`` and ``epsilon``."""
     return _formerly("LayerNorm()", LayerNormLSTM(gamma, epsilon))
 
 
 def RecurrentBatchNorm(steps: int = 1, gamma: float = 0.1, epsilon: float = 1e-5) -> InsteadOfLSTM:  # noqa: N802
-    """Deprecated: the cell :class:`~zoneout_lab.ops.cells.batch_norm.BatchNormLSTM`."""
+    """Deprecated: the cell :class:`~zoneout_lab.ops.cells.batch_norm.BatchNormLSTM`, which takes ``steps``, ``gamma`` and ``epsilon``."""
     return _formerly("RecurrentBatchNorm()", BatchNormLSTM(steps, gamma, epsilon))
 
 
 def InputMask(p: float = 0.0, reading: Reading = "intended") -> InsteadOfLSTM:  # noqa: N802
-    """Deprecated: the cell :class:`~zoneout_lab.ops.cells.output_gate.OutputGateLSTM` with recurrent dropout of p."""
+    """Deprecated: the cell :class:`~zoneout_lab.ops.cells.output_gate.OutputGateLSTM`, which takes the ``reading``, with recurrent dropout of ``p``."""
     return _formerly("InputMask()", OutputGateLSTM(reading), RecurrentDropout(p))
 
 

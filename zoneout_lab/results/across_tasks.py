@@ -48,8 +48,12 @@ def across(sources: Sequence[xr.DataTree | str | Path]) -> Across:
     Every task weighs the same, whatever its unit and its number of seeds. Differences are claimed of the tasks on average, their absence of every
     task (:mod:`zoneout_lab.stats.strata`). The verdicts on each task are that task's own: they are not corrected for the number of tasks.
 
-    Raises InputRefusedError for fewer than two results, results of different studies, the same task twice, or hypotheses that do not mean the same on
-    every task.
+    Args:
+        sources: the results on each task: trees of :func:`~zoneout_lab.open_results`, or paths.
+
+    Raises:
+        InputRefusedError: fewer than two results, results of different studies, the same task twice, or hypotheses that do not mean the same on
+            every task.
 
     >>> def tree(task, better):
     ...     runs = [

@@ -13,9 +13,17 @@ from zoneout_lab.results.tabular import Tabular
 
 @dataclass(frozen=True)
 class Question:
-    """What to compare: ``arm`` against ``against`` on ``metric``, with the direction claimed and a margin.
+    """What to compare, for :func:`~zoneout_lab.compare_family`: the fields of a :class:`~zoneout_lab.Hypothesis` without its words.
 
-    The margin is in the metric's units on the ``linear`` scale and a factor on the others; ``scale`` None is the metric's own.
+    Args:
+        arm, against: the two arms.
+        metric: what they are compared on.
+        direction: what is claimed of arm − against: ``lower``, ``higher``, ``same``, ``not lower`` or ``not higher``.
+        margin: in the metric's units on the ``linear`` scale, a factor on the others.
+        scale: ``linear``, ``log`` or ``logit``; None: the metric's own.
+
+    >>> Question("zoneout", "lstm", "valid_error").direction
+    'lower'
     """
 
     arm: str
@@ -33,18 +41,20 @@ class Comparison(Compared, Tabular):
     **Units.** ``arm_values`` and ``against_values`` are as measured, in ``units``. Everything made of differences arm − against
     (``differences``, ``mean_difference``, ``hodges_lehmann``, the intervals, ``bound``) is on ``scale``: in ``units`` on ``linear``, logs of ratios
     on ``log``, of ratios of odds on ``logit``. ``replaced`` values were zero and count there as half the smallest other. ``margin`` is as declared,
-    ``bound`` the same on the scale.
+    ``bound`` the same on the scale. ``constant`` is True where all differences are equal.
 
-    **What it is.** ``noun`` is what the metric is called in prose where its ``long_name`` would not fit, and ``better`` which way is better, where
+    **What it is.** ``arm`` and ``against`` are compared on ``metric``; ``direction`` is what was claimed. ``noun`` is what the metric is called in prose where its ``long_name`` would not fit, and ``better`` which way is better, where
     one is. ``declared`` says whether the study declared it before its runs; otherwise it is exploratory,
     ``arm_label`` and ``against_label`` are what the study calls the two arms in prose,
     and ``declared_as`` is the name of the study's hypothesis about the same arms and metric, if there is one.
 
-    **The verdict.** ``alpha`` is the level used: that of the whole family, ``family_alpha``, as the step-down (``correction``: joint or holm) left it
+    **The verdict.** ``verdict`` is ``supported``, ``contradicted``, ``equivalent``, ``inconclusive`` or ``underpowered``. ``alpha`` is the level used: that of the whole family, ``family_alpha``, as the step-down (``correction``: joint or holm) left it
     among ``family`` hypotheses. ``interval`` (sign-flip) and ``t_interval`` and ``d_z_interval`` (which assume normal differences) are at 1 − ``alpha``,
     ``inner`` (sign-flip; absence is read off it) at 1 − ``inner_alpha``, which is 2 ``alpha``. ``p`` tests "the differences are symmetric about zero", two-sided, by ``method``,
     and has the Monte-Carlo standard error ``p_error`` where flips were sampled; ``p_verdict`` is the smallest level with a verdict, ``p_adjusted``
     that after the correction, ``p_holm`` that after Holm's. ``smallest_p`` is what this many seeds can reach.
+
+    ``d_z`` is the standardised difference, the mean of the differences divided by their standard deviation.
 
     **Power.** Where the verdict is inconclusive, ``chance`` is that of the verdict the difference seen would call for, were it the true one, in another study of as many
     seeds at the same level, and ``seeds_to_decide`` about how many would make it .8 (None: more than 100, or nothing to go by); both by simulation on normal
@@ -53,7 +63,7 @@ class Comparison(Compared, Tabular):
     **Looks.** Where the study declared several ``looks`` (numbers of seeds), ``look`` is the one, from 1, that the verdict was reached at or that was
     last; everything here is made of the seeds it saw, and ``p_adjusted`` counts against ``spent``, the α that could be spent by then.
 
-    **Checks.** ``p_wilcoxon``; ``p_sign`` and ``median_interval`` of the sign test, which needs no symmetry; ``cautions``, what makes symmetry doubtful;
+    **Checks.** ``p_wilcoxon``, by ``wilcoxon_method``; ``p_sign`` and ``median_interval`` of the sign test, which needs no symmetry; ``cautions``, what makes symmetry doubtful;
     where runs diverged, ``p_worst`` and ``verdict_worst`` with diverged runs counted as worse than all others, by ranks and without a margin.
 
     **Seeds.** ``lost`` seeds lack a value in either arm, ``absent`` seeds are the study's and not in these results; ``diverged`` names the runs that

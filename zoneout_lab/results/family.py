@@ -41,11 +41,25 @@ def compare(
 ) -> Comparison:
     """Compare two arms of a study on one metric, as a family of one.
 
-    ``direction`` is the claim: the arm's metric is "lower" or "higher" than the other's by more than ``margin``, the "same" within it, or "not lower" or
-    "not higher" by as much. ``scale`` says what is subtracted: values (``linear``), their logs (``log``; the margin is then a factor) or their log
-    odds (``logit``, likewise); by default the metric's own, which is ``log`` for norms, shares of gradients and perplexities. It is exploratory, and its sentence says so: what a study declared before its runs is judged by
-    :func:`~zoneout_lab.results.judge`, as one family. Raises UsageError for unknown names and InputRefusedError for a claim that cannot be
-    tested.
+    It is exploratory, and its sentence says so: what a study declared before its runs is judged by :func:`~zoneout_lab.judge`, as one family.
+
+    Args:
+        tree: results, as :func:`~zoneout_lab.open_results` gives them.
+        arm, against: the two arms, by the names that the study has for them.
+        metric: what they are compared on.
+        direction: what is claimed: the arm's metric is ``lower`` or ``higher`` than the other's by more than ``margin``, the ``same`` within it,
+            or ``not lower`` or ``not higher`` by as much.
+        margin: the smallest difference that matters, in the metric's units; on the other scales a factor.
+        scale: what is subtracted: values (``linear``), their logs (``log``) or their log odds (``logit``); by default the metric's own, which is
+            ``log`` for norms, shares of gradients and perplexities.
+        alpha: the chance of a wrong verdict.
+
+    Returns:
+        A :class:`~zoneout_lab.Comparison`, with everything its verdict rests on.
+
+    Raises:
+        UsageError: unknown names.
+        InputRefusedError: a claim that cannot be tested.
 
     >>> def run(arm, seed, error):
     ...     return schema.run_tree(
@@ -83,11 +97,21 @@ def compare_family(
     """Compare as a family: the chance of any wrong verdict among all ``questions`` is held at ``alpha`` together. The tuple that is returned is also
     a table (:class:`~zoneout_lab.results.tabular.Tabular`).
 
-    ``declared`` says that the study declared just these before its runs; ``correction`` and ``absence`` are as for :func:`zoneout_lab.stats.decide`,
-    and declared ``looks`` as for :func:`zoneout_lab.stats.decide_at_looks`; each comparison is then of the seeds that its look saw. What cannot be
-    compared on its scale is refused, unless it was declared or ``refuse`` is False: it then has no pairs.
     Arms that are not paired, of results from elsewhere, are compared as independent samples, corrected by Holm.
-    Raises as :func:`compare` does.
+
+    Args:
+        tree: results, as :func:`~zoneout_lab.open_results` gives them.
+        questions: what to compare, a :class:`~zoneout_lab.Question` each.
+        alpha: the chance of any wrong verdict among them.
+        declared: whether the study declared just these before its runs.
+        correction, absence: as for :func:`zoneout_lab.stats.decide`.
+        looks: declared looks, as for :func:`zoneout_lab.stats.decide_at_looks`; each comparison is then of the seeds that its look saw.
+        refuse: whether what cannot be compared on its scale is refused; by default that depends on ``declared``. Where it is not, it has no
+            pairs.
+
+    Raises:
+        UsageError: unknown names.
+        InputRefusedError: a claim that cannot be tested.
     """
     tree = schema.by_arm_and_seed(tree)
     blocks = blocks_of(tree)

@@ -19,7 +19,14 @@ from zoneout_lab.results.tabular import Table, Tabular
 
 @dataclass(frozen=True)
 class Judgement(Tabular):
-    """A declared hypothesis and what came of it. ``claims`` are numbers of the paper's claims it tests."""
+    """A declared hypothesis and what came of it; printed, it is its statement and the sentence of its comparison, in a notebook a table.
+
+    Args:
+        name, statement: the hypothesis's.
+        claims: numbers of the paper's claims that it tests.
+        reason: why the margin is what it is.
+        comparison: the :class:`~zoneout_lab.Comparison` that its verdict rests on: ``comparison.verdict``, ``comparison.sentence``.
+    """
 
     name: str
     statement: str
@@ -38,8 +45,13 @@ def judge(tree: xr.DataTree) -> Table[Judgement]:
     """Judge every hypothesis the study declared, in its order, jointly at the study's α: a tuple that is also a table
     (:class:`~zoneout_lab.results.tabular.Tabular`).
 
-    Raises InputRefusedError where the results do not say which study they belong to, IntegrityError where that record is
-    damaged, UsageError where a hypothesis names an arm or metric the study does not have.
+    Args:
+        tree: results, as :func:`~zoneout_lab.open_results` or :func:`~zoneout_lab.results_from` give them.
+
+    Raises:
+        InputRefusedError: the results do not say which study they belong to.
+        IntegrityError: that record is damaged.
+        UsageError: a hypothesis names an arm or metric that the study does not have.
 
     >>> study = {
     ...     "alpha": 0.05,

@@ -63,7 +63,12 @@ def _line(error: BaseException, folder: Path) -> str:
 def load_study(name: str | Path) -> Study:
     """A built-in study by name, or the ``STUDY`` of a Python file by path.
 
-    Raises UsageError for an unknown name, InputRefusedError for a file that defines no valid study.
+    Args:
+        name: a name that ``zoneout-lab list`` shows, or a path.
+
+    Raises:
+        UsageError: an unknown name.
+        InputRefusedError: a file that defines no valid study.
 
     >>> load_study("quickstart").task
     'digits'

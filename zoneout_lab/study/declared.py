@@ -100,17 +100,26 @@ class Arm(Growing):
 class Hypothesis(Frozen):
     """A claim that data can decide: ``arm`` has a lower (higher, the same) ``metric`` than ``against``, by more than ``margin``.
 
-    | direction | claims that arm − against is |
-    |---|---|
-    | ``lower``, ``higher`` | below −margin, above margin |
-    | ``same`` | within ±margin |
-    | ``not lower``, ``not higher`` | not below −margin, not above margin: no loss, or no gain, that matters |
+    Args:
+        name: its name in the study, in files and on the command line.
+        statement: the claim in a sentence, as the report has it.
+        claims: numbers of the paper's claims that it tests, if it tests any.
+        arm, against: the two arms.
+        metric: what they are compared on. ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the study runs
+            on.
+        direction: what is claimed of arm − against. ``lower`` and ``higher``: it is below −margin, above margin. ``same``: it is within
+            ±margin. ``not lower`` and ``not higher``: it is not below −margin, not above margin: no loss, or no gain, that matters.
+        margin: the smallest difference that matters in practice; for a claim of absence the largest that does not. In the metric's units on
+            the linear scale, and a factor such as 1.05 on the others.
+        scale: what is subtracted: values (``linear``), their logs (``log``) or their log odds (``logit``); by default the metric's own, which
+            is ``log`` for norms, shares of gradients and perplexities. With a margin, a metric that is not linear of itself needs its scale
+            named.
+        reason: why just this margin.
 
-    ``scale`` says what is subtracted: values (``linear``), their logs (``log``) or their log odds (``logit``); by default the metric's own, which is
-    ``log`` for norms, shares of gradients and perplexities. ``margin`` is the smallest difference that matters in practice (for a claim of absence the
-    largest that does not), with its ``reason``: in the metric's units on the linear scale, and a factor such as 1.05 on the others; with a
-    margin, a metric that is not linear of itself needs its scale named.
-    ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the study runs on.
+    >>> Hypothesis(
+    ...     name="helps", statement="Zoneout helps.", arm="zoneout", against="lstm", metric="valid_error"
+    ... ).direction
+    'lower'
     """
 
     name: Name

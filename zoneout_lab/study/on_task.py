@@ -27,8 +27,12 @@ def with_options(values: Any) -> Any:
 class OnTask(Frozen):
     """One of a study's tasks: which, at which of its presets, and what is changed there for all arms.
 
-    What the study itself changes comes first; ``preset`` None is the study's. A task given alone, by name, as a class or as a value, stands for
-    itself without changes.
+    A task given alone, by name, as a class or as a value, stands for itself without changes.
+
+    Args:
+        task: by name, as a class or as a value.
+        preset: one of its settings; None: the study's.
+        change: dotted field of the setting → value. What the study itself changes comes first.
 
     >>> OnTask(task="digits", change={"training.epochs": 5}).label
     'digits'

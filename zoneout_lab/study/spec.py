@@ -33,9 +33,12 @@ class Study(Growing):
         name: file-name-like identifier.
         title, question, background: texts of the report. Without a title it is called by its name.
         authors: who it is by, for the report and its citation.
-        arms, baseline: what is compared, and the arm the others are written against.
-        seeds: how many seeds every arm is run with; seed: the number from which all randomness derives.
-        hypotheses, alpha: the family of claims, corrected together at α.
+        arms: what is compared, an :class:`~zoneout_lab.Arm` each.
+        baseline: the name of the arm that the others are written against.
+        seeds: how many seeds every arm is run with.
+        seed: the number from which all randomness derives.
+        hypotheses: what is claimed, a :class:`~zoneout_lab.Hypothesis` each: one family, corrected together.
+        alpha: α, the chance of any wrong verdict among them.
         family: how: ``joint``, by flipping whole seeds, which takes no more seeds for many hypotheses than for one; or ``holm``.
         tuning: budget for arms with a search space.
         vary: what differs between the seeds of an arm: initial weights, order of the data, masks. What is not named is held at the

@@ -24,8 +24,10 @@ TaskScore = str | Score
 class Examples:
     """Sequences of one length, each with its targets.
 
-    ``inputs`` [N, T, I] float32. ``targets`` are int64 [N], a class read at the last timestep; int64 [N, K], a class read at each
-    of the last K timesteps; or float32 [N], a real value read at the last timestep.
+    Args:
+        inputs: [N, T, I], float32.
+        targets: int64 [N], a class read at the last timestep; int64 [N, K], a class read at each of the last K timesteps; or float32 [N], a
+            real value read at the last timestep.
 
     >>> examples = Examples(torch.arange(6.0).view(3, 2, 1), torch.tensor([0, 1, 1]))
     >>> len(examples), examples.steps, examples.reads
@@ -72,9 +74,14 @@ class Examples:
 class Stream:
     """One long sequence of symbols, to be predicted one symbol ahead in chunks.
 
-    ``symbols`` [N] in [0, classes), of any integer type: a long text is one byte for each character, and may be a file mapped
-    into memory, of which only what is gathered is read. What is given out are symbols, int64; a model encodes them. A chunk of
-    ``length`` symbols holds length − 1 predictions. With ``overlapping``, the chunks of an epoch begin anywhere.
+    What is given out are symbols, int64; a model encodes them.
+
+    Args:
+        symbols: [N] in [0, classes), of any integer type: a long text is one byte for each character, and may be a file mapped into memory, of
+            which only what is gathered is read.
+        classes: how many different symbols there are.
+        length: symbols in a chunk, which holds length − 1 predictions.
+        overlapping: whether the chunks of an epoch begin anywhere, or lie end to end.
 
     >>> stream = Stream(torch.tensor([0, 1, 2, 0, 1, 2, 0]), classes=3, length=3)
     >>> [targets.T.tolist() for _, targets in stream.in_order(batch=1)]
@@ -145,11 +152,17 @@ class Stream:
 class Carried:
     """One long sequence of symbols as parallel streams whose state is carried from window to window (Zaremba et al. 2014).
 
-    ``symbols`` [N] in [0, classes), of any integer type, are cut into ``streams`` contiguous parts of ⌊(N − 1) / streams⌋
-    predictions each; what is left over, fewer predictions than there are streams, goes unread. A window is the next ``length``
-    predictions of every stream, and the streams are the batch. Symbols are given out as int64.
+    The streams are the batch. Symbols are given out as int64.
 
-    Raises InputRefusedError where there are fewer predictions than streams.
+    Args:
+        symbols: [N] in [0, classes), of any integer type.
+        classes: how many different symbols there are.
+        length: predictions of every stream in a window.
+        streams: into how many contiguous parts of ⌊(N − 1) / streams⌋ predictions each the symbols are cut; what is left over, fewer predictions
+            than there are streams, goes unread.
+
+    Raises:
+        InputRefusedError: there are fewer predictions than streams.
 
     >>> text = Carried(torch.arange(10), classes=10, length=2, streams=2)
     >>> [inputs.T.tolist() for inputs, _ in text.in_order(batch=2)]
@@ -250,7 +263,17 @@ def kind_of(split: Split) -> Over:
 
 @dataclass(frozen=True)
 class Data:
-    """A loaded task: three splits, a digest of exactly what was loaded, and notes a report has to repeat."""
+    """A loaded task; :meth:`of` makes one.
+
+    Args:
+        train, valid, test: the three splits, each ``Examples``, a ``Stream`` or ``Carried``.
+        digest: of exactly what was loaded.
+        notes: what a report has to repeat about them.
+
+    >>> split = Examples(torch.arange(6.0).view(3, 2, 1), torch.tensor([0, 1, 1]))
+    >>> len(Data.of(split, split, split).digest)
+    64
+    """
 
     train: Split
     valid: Split

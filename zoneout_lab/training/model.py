@@ -13,7 +13,6 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.frozen import Seeds
 from zoneout_lab.layers import Recurrent
 from zoneout_lab.layers.noise import Noise
-from zoneout_lab.layers.recurrent import Options
 from zoneout_lab.ops.matmul import project
 from zoneout_lab.regularizers import Regularizer
 from zoneout_lab.settings import Model
@@ -132,11 +131,14 @@ class SequenceModel(nn.Module):
 def _recurrent(
     model: Model, input_size: int, regularizers: Sequence[Regularizer], seeds: Sequence[Seeds], evaluation: Evaluation
 ) -> Recurrent:
-    options: Options = {
-        "regularizer": regularizers,
-        "replicas": len(seeds),
-        "mask_seed": [seed.masks for seed in seeds],
-        "learned_state": model.learned_state,
-        "evaluation": "expectation" if evaluation == "expectation" else "sampled",
-    }
-    return Recurrent(model.cell, input_size, model.hidden, model.layers, **options)
+    return Recurrent(
+        model.cell,
+        input_size,
+        model.hidden,
+        model.layers,
+        regularizer=regularizers,
+        replicas=len(seeds),
+        mask_seed=[seed.masks for seed in seeds],
+        learned_state=model.learned_state,
+        evaluation="expectation" if evaluation == "expectation" else "sampled",
+    )
