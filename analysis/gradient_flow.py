@@ -70,7 +70,6 @@ def draw(study: xr.DataTree, table: pd.DataFrame, width: float = 8.0) -> Figure:
     figure = Figure(figsize=(width, 3.6 if wide else 6.4), layout="constrained")
     left, right = figure.subplots(1 if wide else 2, 2 if wide else 1, squeeze=False).flat
     zl.plot.gradient_flow(study, left, state="cell")
-    # the order of colours on the left is the order of arms
     name = "arm_label" if "arm_label" in last else "arm"
     sns.stripplot(last, x="share", y=name, alpha=0.6, color="0.45", size=4, ax=right)
     sns.pointplot(

@@ -97,7 +97,7 @@ def test_studies_are_judged_as_declared_and_again(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("gradient_flow", "zoneout: 0.13, more than lstm in 15 of 20 seeds."),
+        ("gradient_flow", "zoneout: 0.129, more than lstm in 16 of 20 seeds."),
         (
             "noise_against_identity",
             "contradicted: Evaluated with its own mask, the static arm has a lower score on training data than zoneout.",
