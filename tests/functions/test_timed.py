@@ -114,7 +114,7 @@ def test_plan_says_it(tmp_path):
     assert not list(tmp_path.glob("runs*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_what_a_function_starts_ends_with_the_command(tmp_path, number):
     """Seen to fail without the process group."""
     study(tmp_path, "starts")

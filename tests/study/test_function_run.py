@@ -132,7 +132,7 @@ SLOW = PLAIN.replace('run.save({"epoch": epoch})', 'run.save({"epoch": epoch}); 
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_interrupted_and_resumed_it_ends_with_the_same_bits(tmp_path, number):
     study = loaded(tmp_path, SLOW, SEEDS=1)
     whole = run(study, tmp_path / "whole", force=True)
@@ -306,7 +306,9 @@ STUDY = Study(name="lib", train=train, params={"lr": 0.1}, metrics={"score": Met
 """
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    "library", [pytest.param(each, marks=pytest.mark.slow) if each == "lightning" else each for each in LIBRARIES]
+)
 def test_functions_of_other_libraries(tmp_path, library):
     """Twice, with the same bits: torch's own generator is seeded, whether or not an earlier run of the process imported it."""
     study = loaded(tmp_path, LIBRARIES[library] + STUDY)
