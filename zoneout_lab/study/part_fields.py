@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator
-from pydantic_core import PydanticCustomError
 
 from zoneout_lab.frozen import Value, check_value
 
@@ -15,8 +14,8 @@ Scalar = Value | None
 _PLAIN = (int, float, str, list, tuple, Mapping, type(None))
 
 
-def _no_instance(of: str) -> PydanticCustomError:
-    return PydanticCustomError("is_instance_of", "Input should be an instance of {class}", {"class": of})
+def _no_instance(value: Any, of: str) -> ValueError:
+    return ValueError(f"it should be an instance of {of}, got {value!r:.100}.")
 
 
 def _regularizer(value: Any) -> Any:
@@ -26,7 +25,7 @@ def _regularizer(value: Any) -> Any:
 
     made = from_json(value) if isinstance(value, Mapping) else value
     if not isinstance(made, Regularizer):
-        raise _no_instance("Regularizer")
+        raise _no_instance(value, "Regularizer")
     return made
 
 
@@ -43,7 +42,7 @@ def _measure(value: Any) -> Any:
 
     made = as_measure(value)
     if not isinstance(made, Measure):
-        raise _no_instance("Measure")
+        raise _no_instance(value, "Measure")
     return made
 
 
@@ -75,7 +74,7 @@ def _task_as_json(value: Any) -> str:
 def _cell(value: Any) -> Any:
     cells = sys.modules.get("zoneout_lab.ops.cells")  # without which there is no cell
     if cells is None or not isinstance(value, cells.Cell):
-        raise _no_instance("Cell")
+        raise _no_instance(value, "Cell")
     return value
 
 
