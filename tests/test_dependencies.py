@@ -32,8 +32,9 @@ OPTIONAL = {
 }
 #: installed with the package and imported by another one: who needs it
 INDIRECT = {"h5netcdf": "xarray, to read and write netCDF"}
-#: commands, stubs and plug-ins, which no file imports
+#: commands, stubs and plug-ins, and what only a training function of a test imports
 TOOLS = {
+    "lightning",
     "pytest-xdist",
     "bandit",
     "pip-audit",
