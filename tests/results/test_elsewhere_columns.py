@@ -1,0 +1,45 @@
+"""Columns of other people's tables: which one is judged, what none may be called, and which row a message means."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import zoneout_lab as zl
+from zoneout_lab import metrics, schema
+from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.results.elsewhere import names
+
+
+def table(**columns: object) -> pd.DataFrame:
+    luck = np.random.default_rng(0).normal(size=6)
+    frame = pd.DataFrame({"arm": ["full"] * 6 + ["none"] * 6, "seed": [*range(6)] * 2})
+    return frame.assign(**({"acc": [*luck, *(luck + 1 + 0.1 * luck[::-1])]} | columns))  # type: ignore[arg-type]
+
+
+def notes(results: object) -> list[str]:
+    return schema.provenance(results, "source")["notes"]  # type: ignore[arg-type,index,return-value]
+
+
+@pytest.mark.parametrize("order", [("val acc", "val_acc"), ("val_acc", "val acc")])
+def test_of_two_columns_with_one_stored_name_each_is_judged(order):
+    up, down = table()["acc"], -table()["acc"]
+    frame = table(**{"val acc": up, "val_acc": down})
+    results = zl.results_from(frame, metrics=dict.fromkeys(order, "higher"), baseline="full")
+    found = {each.comparison.metric: each.comparison.verdict for each in zl.judge(results)}
+    assert found == {"val_acc": "contradicted", "val_acc_2": "supported"}
+    claim = {"arm": "none", "against": "full", "direction": "higher"}
+    for metric, verdict in (("val_acc", "contradicted"), ("val acc", "supported"), ("val_acc_2", "supported")):
+        (judgement,) = zl.judge(zl.results_from(frame, metrics=order, hypotheses=[claim | {"metric": metric}]))
+        assert judgement.comparison.verdict == verdict, metric
+
+
+@pytest.mark.parametrize("name", sorted(metrics.RESERVED))
+def test_a_name_that_results_use_is_no_metrics(name):
+    assert name in names.RESERVED
+    frame = table().rename(columns={"arm": "method", "seed": "run"}).assign(**{name: np.arange(12.0)})
+    with pytest.raises(InputRefusedError, match=f"cannot be called '{name}'"):
+        zl.results_from(frame, arm="method", seed="run", metrics=[name])
+    results = zl.results_from(frame, arm="method", seed="run")
+    assert notes(results) == [f"Not taken for a metric, by its name: {name}."]
