@@ -43,3 +43,45 @@ def test_a_name_that_results_use_is_no_metrics(name):
         zl.results_from(frame, arm="method", seed="run", metrics=[name])
     results = zl.results_from(frame, arm="method", seed="run")
     assert notes(results) == [f"Not taken for a metric, by its name: {name}."]
+
+
+def test_a_message_names_the_row_of_the_table_whatever_was_left_out():
+    frame = table(state=["failed", "failed"] + ["finished"] * 10)
+    for column, value, said in (
+        ("acc", "0,5", r"acc in row 4 is '0,5'"),
+        ("arm", "", "Row 4 has no arm"),
+        ("seed", float("inf"), "The seed of row 4, inf, is not finite"),
+        ("seed", 2, "rows 3 and 4"),
+    ):
+        bad = frame.astype(object)
+        bad.loc[3, column] = value
+        with pytest.raises(InputRefusedError, match=said):
+            zl.results_from(bad, metrics=["acc"], state="state")
+
+
+def test_a_message_names_the_row_of_a_long_table():
+    tall = (
+        table(loss=np.arange(12.0))
+        .melt(["arm", "seed"], var_name="what", value_name="value")
+        .sort_values("seed", kind="stable")
+    )
+    tall = tall.reset_index(drop=True).astype(object)
+    assert list(tall["what"][:5]) == ["acc", "acc", "loss", "loss", "acc"]
+    for column, value, said in (
+        ("value", "much", "acc in row 5 is 'much'"),
+        ("what", None, "Row 5 has no metric"),
+        ("arm", None, "Row 5 has no arm"),
+        ("arm", "full ", "rows 5 and 7"),  # one arm, written in two ways
+    ):
+        bad = tall.copy()
+        bad.loc[4, column] = value
+        with pytest.raises(InputRefusedError, match=said):
+            zl.results_from(bad, long=("what", "value"))
+
+
+def test_infinite_values_of_a_long_table_are_counted():
+    tall = table(loss=np.arange(12.0)).melt(["arm", "seed"], var_name="what", value_name="value")
+    tall.loc[[0, 2], "value"] = np.inf
+    results = zl.results_from(tall, long=("what", "value"), metrics={"acc": "higher"}, baseline="full")
+    assert notes(results) == ["2 values of acc are infinite and count as missing."]
+    assert zl.judge(results)[0].comparison.lost == (0, 2)
