@@ -85,3 +85,26 @@ def test_infinite_values_of_a_long_table_are_counted():
     results = zl.results_from(tall, long=("what", "value"), metrics={"acc": "higher"}, baseline="full")
     assert notes(results) == ["2 values of acc are infinite and count as missing."]
     assert zl.judge(results)[0].comparison.lost == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"alpha": "0.05"}, "A level α is a number between 0 and 1, got '0.05'"),
+        ({"alpha": None}, "A level α is a number between 0 and 1, got None"),
+        ({"arm": 3}, "arm is 3; give the name of a column"),
+        ({"seed": 3}, "seed is 3; give the name of a column"),
+        ({"block": 3}, "block is 3; give the name of a column, or a list of names"),
+        ({"block": ["arm", 3]}, "block is .*; give the name of a column, or a list of names"),
+        ({"metrics": 5}, "metrics is 5; give names of columns"),
+        ({"state": 3}, "state is 3; give the name of a column"),
+        ({"long": "acc"}, "long is 'acc'; give two names of columns"),
+        ({"long": ("what",)}, "give two names of columns"),
+        ({"hypotheses": 3}, "hypotheses is 3; give a list of them"),
+        ({"hypotheses": {"arm": "none"}}, "give a list of them"),
+        ({"title": 3}, "title is 3; give a text"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused_in_a_sentence(given, said):
+    with pytest.raises(InputRefusedError, match=said):
+        zl.results_from(table(), **({"metrics": {"acc": "higher"}, "baseline": "full"} | given))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from zoneout_lab.errors import InputRefusedError
@@ -29,6 +29,10 @@ def described(metrics: Metrics) -> dict[str, Metric]:
     """
     if isinstance(metrics, str):
         metrics = [metrics]
+    if not isinstance(metrics, Iterable):
+        raise InputRefusedError(
+            f"metrics is {metrics!r}; give names of columns, or a mapping from them to descriptions."
+        )
     given: dict[str, Any] = (
         dict(metrics) if isinstance(metrics, Mapping) else {str(name): plain(str(name)) for name in metrics}
     )

@@ -16,6 +16,7 @@ from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.metrics import described as listed
 from zoneout_lab.results.elsewhere import claims, names
+from zoneout_lab.results.elsewhere.arguments import check_kinds, paired_columns
 from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers, row_of
 from zoneout_lab.results.elsewhere.files import chosen, read_table
 from zoneout_lab.results.elsewhere.pairs import Paired, paired_by
@@ -100,14 +101,9 @@ def results_from(
     >>> print(zl.judge(results)[0].comparison.verdict)
     supported
     """
-    by = [block] if isinstance(block, str) else list(block) or ([] if seed is None else [seed])
-    if not paired and not average:
-        by = []  # which run is which does not matter then
+    by = paired_columns(arm, seed, block, average=average, paired=paired)
     check_alpha(alpha)
-    if twice := [each for each, n in Counter([arm, *by]).items() if n > 1]:
-        raise UsageError(f"The column {legible(twice[0])!r} is named for two things.")
-    if paired and not by:
-        raise UsageError("Say what runs are paired by: seed=, or block=. To compare them without pairs: paired=False.")
+    check_kinds(long, state, hypotheses, title)
     if family not in (None, *get_args(stats.Family)):
         raise UsageError(f"family is one of {', '.join(get_args(stats.Family))}; got {family!r}.")
     if not paired and family == "joint":
