@@ -59,6 +59,37 @@ def test_claims_in_a_file(command, results: Path, tmp_path: Path):
     assert "declared for this judgement; nothing shows that it was before the runs" in done.errors
 
 
+def test_what_is_typed_of_a_metric_replaces_no_more_than_it_says(command, results: Path, tmp_path: Path):
+    claims, out = tmp_path / "claims.toml", tmp_path / "study.nc"
+    claims.write_text('[metrics.acc]\nscale = "log"\nunit = "%"\nnoun = "accuracy on both"\nbetter = "higher"\n')
+    asked = ("judge", str(results), "--arm", "method", "--baseline", "full", "--hypotheses", str(claims))
+    for more, better, unit in (
+        ((), "higher", "%"),
+        (("--better", "lower"), "lower", "%"),
+        (("--unit", "points"), "higher", "points"),
+        (("--unit", ""), "higher", ""),
+    ):
+        done = command(*asked, "--metric", "acc", *more, "--out", str(out))
+        assert done.code == 0, done.errors
+        c = zl.judge(zl.open_results(out))[0].comparison
+        assert (c.scale, c.units, c.better, c.noun) == ("log", unit, better, "accuracy on both")
+
+
+def test_an_option_that_changes_nothing_is_refused(command, results: Path, tmp_path: Path):
+    out = tmp_path / "study.nc"
+    assert command("judge", str(results), *ASKED, "--out", str(out)).code == 0
+    for words, names in (
+        (("--hypotheses", "new.toml", "--baseline", "bare"), "--baseline, --hypotheses"),
+        (("--names-in", "x", "--values-in", "y", "--alpha", "0.1"), "--names-in, --alpha"),
+        (("--metric", "acc", "--unpaired", "--title", "t"), "--metric, --unpaired, --title"),
+    ):
+        done = command("judge", str(out), *words)
+        assert done.code == 2
+        assert f"leave out {names}, or judge the table" in done.errors
+        assert done.output == ""
+    assert json.loads(command("judge", str(out), "--json").output)["standing"] == "exploratory"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -65,6 +65,14 @@ def test_finished_runs_are_compared_and_the_others_counted(uri: str):
     assert source["name"] == "the MLflow experiment mine"
 
 
+def test_runs_that_are_not_paired_need_no_seed(uri: str):
+    results = zl.results_from_mlflow(uri, "mine", arm="params.method", metrics=METRICS, paired=False, baseline="plain")
+    c = zl.judge(results)[0].comparison
+    assert (c.paired, len(c.arm_values), len(c.against_values), c.verdict) == (False, 6, 6, "supported")
+    with pytest.raises(InputRefusedError, match="block is 5; give the name of a column, or a list of names"):
+        zl.results_from_mlflow(uri, "mine", block=5, metrics=METRICS)
+
+
 def test_what_is_not_there_is_named(uri: str, tmp_path: Path):
     with pytest.raises(UsageError, match=r"no experiment 'mime'\. Did you mean 'mine'"):
         zl.results_from_mlflow(uri, "mime", **FIELDS, metrics=METRICS)

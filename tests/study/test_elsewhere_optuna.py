@@ -81,3 +81,15 @@ def test_what_cannot_be_read_is_said(tmp_path: Path):
         zl.results_from_optuna(url, names="three")
     with pytest.raises(LabError, match="No complete trial has method and seed"):
         zl.results_from_optuna(url, names="one", arm="method")
+
+
+def test_trials_that_are_not_paired_need_no_seed():
+    made = optuna.create_study(direction="maximize")
+    for k in range(10):
+        made.add_trial(optuna.create_trial(value=k + 20.0 * (k % 2), user_attrs={"arm": ("plain", "new")[k % 2]}))
+    c = zl.judge(zl.results_from_optuna(made, paired=False, baseline="plain"))[0].comparison
+    assert (c.paired, len(c.arm_values), len(c.against_values), c.verdict) == (False, 5, 5, "supported")
+    with pytest.raises(InputRefusedError, match="No complete trial has arm and seed"):
+        zl.results_from_optuna(made, baseline="plain")
+    with pytest.raises(InputRefusedError, match="arm is 3; give the name of a column"):
+        zl.results_from_optuna(made, arm=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any, get_args
 
@@ -37,17 +36,8 @@ def show_comparison(
     claim: Any = direction or better
     found = compare(tree, arm, against, metric=metric, direction=claim, margin=margin, scale=scale)  # type: ignore[arg-type]
     if as_json:
-        print_json(_finite(dataclasses.asdict(found)))
+        print_json(dataclasses.asdict(found))
         return
     output.print(plain(found.sentence), highlight=False, soft_wrap=True)
     if edge := near_edge(found):
         output.print(plain(edge), highlight=False, soft_wrap=True)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has neither infinity nor NaN: null."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,6 +6,7 @@ import codecs
 import io
 import json
 import logging
+import math
 import os
 import sys
 import textwrap
@@ -126,8 +127,16 @@ def wrapped(text: str, *, indent: int, first: int) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    output.print(json.dumps(value, indent=1), markup=False, highlight=False, soft_wrap=True)
+    """One JSON document on stdout. JSON has neither infinity nor NaN: null."""
+    output.print(json.dumps(_finite(value), indent=1, allow_nan=False), markup=False, highlight=False, soft_wrap=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_whole(table: Table) -> None:

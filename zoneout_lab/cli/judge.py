@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,27 +23,38 @@ from zoneout_lab.results.elsewhere.names import plain
 
 @dataclass(frozen=True)
 class Asked:
-    """What a table's columns are and what is to be judged, as it was typed."""
+    """What a table's columns are and what is to be judged, as it was typed: what was not is as it is here."""
 
-    arm: str
-    seed: str
-    block: Sequence[str]
-    metric: Sequence[str]
-    better: Sequence[str]
-    unit: Sequence[str]
-    long: tuple[str, str] | None
-    state: str | None
-    baseline: str | None
-    hypotheses: Path | None
-    alpha: float | None
-    average: bool
-    unpaired: bool
-    title: str
+    arm: str = "arm"
+    seed: str = "seed"
+    block: Sequence[str] = ()
+    metric: Sequence[str] = ()
+    better: Sequence[str] = ()
+    unit: Sequence[str] = ()
+    long: tuple[str, str] | None = None
+    state: str | None = None
+    baseline: str | None = None
+    hypotheses: Path | None = None
+    alpha: float | None = None
+    average: bool = False
+    unpaired: bool = False
+    title: str = ""
+
+    @property
+    def typed(self) -> list[str]:
+        """The options that say something else than nothing."""
+        names = [each.name for each in dataclasses.fields(self) if getattr(self, each.name) != each.default]
+        return [f"--{'names-in' if name == 'long' else name}" for name in names]
 
 
 def show_judged(table: Path, asked: Asked, *, report: Path | None, out: Path | None, as_json: bool) -> None:
     """Judge a table, or results that were written before, and write what is asked for once all of it is known."""
     written = table.is_dir() or table.suffix == ".nc"
+    if written and asked.typed:
+        raise UsageError(
+            f"{table} has results that were written before, and what is judged in them stands there: leave out {', '.join(asked.typed)}, or judge the "
+            "table that they were made of."
+        )
     tree = open_results(table) if written else _read(table, asked)
     judgements = judge(tree)
     if not judgements:
@@ -80,7 +90,8 @@ def _read(table: Path, asked: Asked) -> xr.DataTree:
     metrics: dict[str, Metric] = {
         str(each["metric"]): plain(str(each["metric"])) for each in claims.hypotheses if "metric" in each
     }
-    metrics |= claims.metrics | _metrics(asked)
+    metrics |= claims.metrics
+    metrics |= _metrics(asked, metrics)
     if not metrics:
         raise UsageError("Say which column is judged and which way is better: --metric NAME --better higher.")
     alpha = asked.alpha if asked.alpha is not None else claims.alpha
@@ -101,8 +112,8 @@ def _read(table: Path, asked: Asked) -> xr.DataTree:
     )
 
 
-def _metrics(asked: Asked) -> dict[str, Metric]:
-    """The metrics that were named, with the sides and units given once for all of them or once for each."""
+def _metrics(asked: Asked, described: Mapping[str, Metric]) -> dict[str, Metric]:
+    """The metrics that were named, with the sides and units given once for all of them or once for each; what was not typed is as ``described``."""
     names = list(asked.metric)
     if not names and (asked.better or asked.unit):
         raise UsageError("--better and --unit are about a column: name it with --metric.")
@@ -112,18 +123,21 @@ def _metrics(asked: Asked) -> dict[str, Metric]:
     for side in sides:
         if side and side not in get_args(Better):
             raise UsageError(f"--better is higher or lower; got {side!r}.")
-    return {
-        name: dataclasses.replace(plain(name), better=side or None, unit=unit or "")
-        for name, side, unit in zip(names, sides, units, strict=True)
-    }
+    out = {}
+    for name, side, unit in zip(names, sides, units, strict=True):
+        about = described.get(name, plain(name))
+        about = about if side is None else dataclasses.replace(about, better=side or None)  # type: ignore[arg-type]
+        out[name] = about if unit is None else dataclasses.replace(about, unit=unit)
+    return out
 
 
-def _for_each(names: Sequence[str], given: Sequence[str], flag: str) -> list[Any]:
+def _for_each(names: Sequence[str], given: Sequence[str], flag: str) -> list[str | None]:
+    """What was typed for each metric; None where nothing was."""
     if len(given) not in (0, 1, len(names)):
         raise UsageError(
             f"{flag} is given {len(given)} times for {len(names)} metrics: once for all, or once for each."
         )
-    return [*given] if len(given) == len(names) else [given[0] if given else ""] * len(names)
+    return [*given] if len(given) == len(names) else [given[0] if given else None] * len(names)
 
 
 def _as_json(tree: xr.DataTree, source: Mapping[str, Any], judgements: Sequence[Judgement]) -> dict[str, Any]:
@@ -133,14 +147,5 @@ def _as_json(tree: xr.DataTree, source: Mapping[str, Any], judgements: Sequence[
         "standing": study.get("standing", "before the runs"),
         "alpha": study.get("alpha"),
         "family": study.get("family"),
-        "judgements": [_finite(dataclasses.asdict(each)) for each in judgements],
+        "judgements": [dataclasses.asdict(each) for each in judgements],
     }
-
-
-def _finite(value: Any) -> Any:
-    """A value as JSON has it: what is not finite is null."""
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

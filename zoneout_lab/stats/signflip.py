@@ -64,7 +64,11 @@ def as_differences(differences: npt.ArrayLike) -> FloatArray:
 
 def check_alpha(alpha: float) -> None:
     """Refuse a level outside (0, 1)."""
-    if not 0 < alpha < 1:
+    try:
+        inside = bool(0 < alpha < 1)
+    except (TypeError, ValueError):  # a text, an array
+        raise InputRefusedError(f"A level α is a number between 0 and 1, got {alpha!r}.") from None
+    if not inside:
         raise InputRefusedError(f"A level α must lie between 0 and 1, got {alpha}.")
 
 

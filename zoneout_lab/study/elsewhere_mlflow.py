@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from zoneout_lab.errors import InputRefusedError, LabError, TryAgainError, UsageError, unknown
+from zoneout_lab.results.elsewhere.arguments import paired_columns
 from zoneout_lab.results.elsewhere.names import Metrics, described
 from zoneout_lab.results.elsewhere.table import results_from
 from zoneout_lab.results.legible import legible
@@ -55,7 +56,8 @@ def results_from_mlflow(
         UsageError: no such experiment.
         TryAgainError: the server did not answer within seconds.
     """
-    by = [block] if isinstance(block, str) else list(block) or ([] if seed is None else [seed])
+    apart = {key: bool(more[key]) for key in ("average", "paired") if key in more}
+    by = paired_columns(arm, seed, block, **apart)
     for column in (arm, *by):
         if column != "run_name" and column.partition(".")[0] not in ("params", "tags"):
             raise UsageError(f"{column!r} is no field of a run: it begins with params. or tags., or is run_name.")

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from zoneout_lab.errors import InputRefusedError, LabError, TryAgainError, UsageError, unknown
 from zoneout_lab.metrics import Metric
+from zoneout_lab.results.elsewhere.arguments import paired_columns
 from zoneout_lab.results.elsewhere.names import Metrics, described, plain
 from zoneout_lab.results.elsewhere.table import results_from
 from zoneout_lab.results.legible import legible
@@ -65,7 +66,8 @@ def results_from_optuna(
     >>> results_from_optuna(one, baseline="a")["metrics"]["value"].values[1]
     array([1., 2., 3., 4., 5., 6.])
     """
-    by = [block] if isinstance(block, str) else list(block) or ([] if seed is None else [seed])
+    apart = {key: bool(more[key]) for key in ("average", "paired") if key in more}
+    by = paired_columns(arm, seed, block, **apart)
     shown = ""
     if isinstance(study, str):
         shown = without_password(study)

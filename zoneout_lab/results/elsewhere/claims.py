@@ -123,9 +123,7 @@ def _one(
             raise unknown("arm", given[key], arms)
     if given["arm"] == given["against"]:
         raise InputRefusedError(f"{called} compares {legible(given['arm'])!r} with itself.")
-    column = next((c for c, name in stored.items() if given["metric"] in (c, name)), None)
-    if column is None:
-        raise unknown("metric", given["metric"], stored)
+    column = _column(given["metric"], stored)
     direction, margin = given.get("direction") or "lower", given.get("margin", 0.0)
     if direction not in stats.DIRECTIONS:
         raise InputRefusedError(f"{called} has direction = {direction!r}; choose {', '.join(stats.DIRECTIONS)}.")
@@ -153,6 +151,14 @@ def _one(
         "scale": used,
         "reason": given.get("reason") or "",
     }
+
+
+def _column(metric: str, stored: Mapping[str, str]) -> str:
+    """The column that is called so or, where none is, the one that is stored under this name."""
+    column = metric if metric in stored else next((c for c, name in stored.items() if name == metric), None)
+    if column is None:
+        raise unknown("metric", metric, stored)
+    return column
 
 
 def everything(

@@ -1,4 +1,7 @@
-"""Columns of a table as labels and numbers: what cannot be one is refused, with the row it is in."""
+"""Columns of a table as labels and numbers: what cannot be one is refused, with the row it is in.
+
+A column's index says which row of the table each value is from, counted from 0: where some rows were left out, a message still names the row of the file.
+"""
 
 from __future__ import annotations
 
@@ -39,18 +42,27 @@ def labels(column: pd.Series, what: str) -> tuple[Codes, list[str]]:
         codes, uniques = np.asarray(found[0]), list(found[1])
     except TypeError:  # lists, mappings
         at = next(k for k, value in enumerate(column) if not isinstance(value, str | int | float | bool | None))
-        raise _no_label(at, what, column.iloc[at], "is no text and no number") from None
+        raise _no_label(row_of(column, at), what, column.iloc[at], "is no text and no number") from None
     if (codes < 0).any():
-        raise _nothing(int(np.argmax(codes < 0)), what)
+        raise _nothing(row_of(column, int(np.argmax(codes < 0))), what)
     texts: dict[str, int] = {}
     place = np.empty(len(uniques), dtype=np.intp)
     for k, value in enumerate(uniques):
         text, why = _label(value)
         if why:
-            row = int(np.argmax(codes == k))
+            row = row_of(column, int(np.argmax(codes == k)))
             raise _no_label(row, what, value, why) if text else _nothing(row, what)
         place[k] = texts.setdefault(text, len(texts))
     return place[codes], list(texts)
+
+
+def row_of(rows: pd.Series | pd.DataFrame, place: int) -> int:
+    """Which row of the table, from 1, stands at a ``place`` of what is left of it.
+
+    >>> row_of(pd.Series([0.5, 0.25], index=[3, 7]), 1)
+    8
+    """
+    return int(rows.index[place]) + 1
 
 
 def _label(value: Any) -> tuple[str, str]:
@@ -74,13 +86,11 @@ def _label(value: Any) -> tuple[str, str]:
 
 
 def _nothing(row: int, what: str) -> InputRefusedError:
-    return InputRefusedError(
-        f"Row {row + 1} has no {what}. Each row is one run, with its arm and what it is paired by."
-    )
+    return InputRefusedError(f"Row {row} has no {what}. Each row is one run, with its arm and what it is paired by.")
 
 
 def _no_label(row: int, what: str, value: Any, why: str) -> InputRefusedError:
-    return InputRefusedError(f"The {what} of row {row + 1}, {_shown(value)}, {why}.")
+    return InputRefusedError(f"The {what} of row {row}, {_shown(value)}, {why}.")
 
 
 def numbers(column: pd.Series, name: str) -> tuple[Floats, int]:
@@ -113,8 +123,8 @@ def _parsed(column: pd.Series, name: str) -> Floats:
         ):
             return np.asarray(objects.astype(np.float64))
     values = np.empty(len(objects))
-    for row, each in enumerate(objects):
-        values[row] = _number(each, row, name)
+    for at, each in enumerate(objects):
+        values[at] = _number(each, row_of(column, at), name)
     return values
 
 
@@ -128,7 +138,7 @@ def _number(value: Any, row: int, name: str) -> float:
             return float(value)
     except (ValueError, TypeError, OverflowError):
         pass
-    raise InputRefusedError(f"{legible(name)} in row {row + 1} is {_shown(value)}, which is no number.{_advice(value)}")
+    raise InputRefusedError(f"{legible(name)} in row {row} is {_shown(value)}, which is no number.{_advice(value)}")
 
 
 def _advice(value: Any) -> str:

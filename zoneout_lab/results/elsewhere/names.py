@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.metrics import RESERVED as OF_RUNS
 from zoneout_lab.metrics import Better, Metric
 from zoneout_lab.results.legible import legible
 
 Metrics = Mapping[str, Metric | str] | Sequence[str] | str
 
-#: what results call something else by these names
-RESERVED = frozenset(
-    ("arm", "seed", "block", "group", "epoch", "status", "best_epoch", "epochs_run", "run_id", "seconds", "sha256", "time", "lag", "layer", "state", "point", "replica")
-)  # fmt: skip
+#: what results call something else by these names: of runs, and what else they have along an axis
+RESERVED = OF_RUNS | {"group", "time", "lag", "layer", "state", "point", "replica"}
 MOST_METRICS = 200
 _LONGEST = 80
 
@@ -30,6 +29,10 @@ def described(metrics: Metrics) -> dict[str, Metric]:
     """
     if isinstance(metrics, str):
         metrics = [metrics]
+    if not isinstance(metrics, Iterable):
+        raise InputRefusedError(
+            f"metrics is {metrics!r}; give names of columns, or a mapping from them to descriptions."
+        )
     given: dict[str, Any] = (
         dict(metrics) if isinstance(metrics, Mapping) else {str(name): plain(str(name)) for name in metrics}
     )
@@ -55,26 +58,35 @@ def plain(name: str, better: Better | None = None) -> Metric:
 
 
 def stored(columns: Sequence[str]) -> dict[str, str]:
-    """Column → the name that its metric has in results: letters, digits, ``_``, ``-`` and ``.``, each name once.
+    """Column → the name that its metric has in results: letters, digits, ``_``, ``-`` and ``.``, each name once. A column that can keep its own name does.
 
     Raises InputRefusedError for a column whose name has another meaning there.
 
     >>> stored(["val/acc", "val acc", "f1"])
     {'val/acc': 'val_acc', 'val acc': 'val_acc_2', 'f1': 'f1'}
+    >>> stored(["val acc", "val_acc"])
+    {'val acc': 'val_acc_2', 'val_acc': 'val_acc'}
     >>> stored(["epoch"])
     Traceback (most recent call last):
     zoneout_lab.errors.InputRefusedError: A metric cannot be called 'epoch', which means something else in results. Rename the column.
     """
-    out: dict[str, str] = {}
-    for column in columns:
-        name = re.sub(r"[^\w.\-]+", "_", column)[:_LONGEST].strip("_.-") or "metric"
-        name = f"metric_{name}" if name[0].isdigit() else name
+    wanted = {column: _storable(column) for column in columns}
+    for column, name in wanted.items():
         if name.lower() in RESERVED:
             raise InputRefusedError(
                 f"A metric cannot be called {legible(column)!r}, which means something else in results. Rename the column."
             )
-        taken, count = set(out.values()), 2
-        while name in taken:
-            name, count = f"{name.removesuffix(f'_{count - 1}')}_{count}", count + 1
+    taken = {column for column, name in wanted.items() if column == name}
+    out: dict[str, str] = {}
+    for column, wish in wanted.items():
+        name, count = wish, 2
+        while column != name and name in taken:
+            name, count = f"{wish}_{count}", count + 1
+        taken.add(name)
         out[column] = name
     return out
+
+
+def _storable(column: str) -> str:
+    name = re.sub(r"[^\w.\-]+", "_", column)[:_LONGEST].strip("_.-") or "metric"
+    return f"metric_{name}" if name[0].isdigit() else name

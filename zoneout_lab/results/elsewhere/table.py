@@ -16,7 +16,8 @@ from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.metrics import described as listed
 from zoneout_lab.results.elsewhere import claims, names
-from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers
+from zoneout_lab.results.elsewhere.arguments import check_kinds, paired_columns
+from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers, row_of
 from zoneout_lab.results.elsewhere.files import chosen, read_table
 from zoneout_lab.results.elsewhere.pairs import Paired, paired_by
 from zoneout_lab.results.legible import legible
@@ -100,14 +101,9 @@ def results_from(
     >>> print(zl.judge(results)[0].comparison.verdict)
     supported
     """
-    by = [block] if isinstance(block, str) else list(block) or ([] if seed is None else [seed])
-    if not paired and not average:
-        by = []  # which run is which does not matter then
+    by = paired_columns(arm, seed, block, average=average, paired=paired)
     check_alpha(alpha)
-    if twice := [each for each, n in Counter([arm, *by]).items() if n > 1]:
-        raise UsageError(f"The column {legible(twice[0])!r} is named for two things.")
-    if paired and not by:
-        raise UsageError("Say what runs are paired by: seed=, or block=. To compare them without pairs: paired=False.")
+    check_kinds(long, state, hypotheses, title)
     if family not in (None, *get_args(stats.Family)):
         raise UsageError(f"family is one of {', '.join(get_args(stats.Family))}; got {family!r}.")
     if not paired and family == "joint":
@@ -122,7 +118,7 @@ def results_from(
     told["rows"] = len(frame)
     frame = _ended(frame, state, notes)
     if long is not None:
-        frame, found = _wide(frame, arm, by, long, metrics)
+        frame, found = _wide(frame, arm, by, long, metrics, notes)
         metrics = found if metrics is None else metrics
     described = names.described(_numeric(frame, {arm, *by, state}, notes) if metrics is None else metrics)
     stored = names.stored(list(described))
@@ -143,11 +139,7 @@ def results_from(
     values = {}
     for column, name in stored.items():
         values[name], infinite = numbers(frame[column], column)
-        if infinite:
-            one = infinite == 1
-            notes.append(
-                f"{infinite:,} value{'s' * (not one)} of {legible(column)} {'is' if one else 'are'} infinite and count{'s' * one} as missing."
-            )
+        notes += _missing(infinite, column)
     if not by or not average:
         _refuse_twice(cell, arms, pairs, frame)
     elif len(np.unique(cell)) < len(cell):
@@ -250,7 +242,7 @@ def _wandb_state(columns: tuple[str, ...]) -> str | None:
 
 
 def _ended(frame: pd.DataFrame, state: str | None, notes: list[str]) -> pd.DataFrame:
-    """The rows of runs that finished; how many others there are is noted."""
+    """The rows of runs that finished, with the numbers they have in the table; how many others there are is noted."""
     if state is None:
         return frame
     ended = frame[state].astype(str).str.strip().str.lower()
@@ -258,7 +250,7 @@ def _ended(frame: pd.DataFrame, state: str | None, notes: list[str]) -> pd.DataF
     if not others:
         return frame
     counted = ", ".join(f"{n:,} {legible(each) or 'without a state'}" for each, n in sorted(others.items()))
-    rest = frame[ended.isin(_FINISHED)].reset_index(drop=True)
+    rest = frame[ended.isin(_FINISHED)]
     if not len(rest):
         raise InputRefusedError(f"No run has finished: {counted}.")
     notes.append(f"Runs that did not finish are left out: {counted}.")
@@ -266,9 +258,14 @@ def _ended(frame: pd.DataFrame, state: str | None, notes: list[str]) -> pd.DataF
 
 
 def _wide(
-    frame: pd.DataFrame, arm: str, by: list[str], long: tuple[str, str], metrics: names.Metrics | None
+    frame: pd.DataFrame,
+    arm: str,
+    by: list[str],
+    long: tuple[str, str],
+    metrics: names.Metrics | None,
+    notes: list[str],
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A table with one metric in each row as one with a column for each."""
+    """A table with one metric in each row as one with a column for each. A run has the number of the first of its rows."""
     name, value = long
     codes, texts = labels(frame[name], "metric")
     wanted = texts if metrics is None else list(names.described(metrics))
@@ -286,7 +283,7 @@ def _wide(
     for key in keys:
         labels(frame[key], legible(key))
     run = frame.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
-    first = frame[keys].iloc[np.unique(run, return_index=True)[1]].reset_index(drop=True)
+    first = frame[keys].iloc[np.unique(run, return_index=True)[1]].copy()
     for each in wanted:
         rows = np.flatnonzero(codes == texts.index(each))
         where = run[rows]
@@ -298,10 +295,19 @@ def _wide(
         column = np.full(len(first), np.nan)
         parsed, infinite = numbers(frame[value].iloc[rows], each)
         column[where] = parsed
-        if infinite:
-            column[where[np.isnan(parsed)]] = np.nan
+        notes += _missing(infinite, each)
         first[each] = column
     return first, wanted
+
+
+def _missing(infinite: int, column: str) -> list[str]:
+    """What is said of values that are infinite, where there are some."""
+    if not infinite:
+        return []
+    one = infinite == 1
+    return [
+        f"{infinite:,} value{'s' * (not one)} of {legible(column)} {'is' if one else 'are'} infinite and count{'s' * one} as missing."
+    ]
 
 
 def _numeric(frame: pd.DataFrame, but: set[str | None], notes: list[str]) -> list[str]:
@@ -346,7 +352,7 @@ def _refuse_twice(cell: npt.NDArray[np.intp], arms: list[str], pairs: Paired, fr
     why = " They are copies of each other." if copies else ""
     more = f", and there are {len(again) - 1:,} more such rows" if len(again) > 1 else ""
     raise InputRefusedError(
-        f"{legible(arms[arm])} has two rows at {called}: rows {first + 1} and {second + 1}{more}.{why} Each pair has one run of an arm: name the columns that "
+        f"{legible(arms[arm])} has two rows at {called}: rows {row_of(frame, first)} and {row_of(frame, second)}{more}.{why} Each pair has one run of an arm: name the columns that "
         "tell them apart as a block, leave out copies, or average them."
     )
 
