@@ -59,7 +59,10 @@ def test_what_is_said_of_runs_that_are_not_paired(runs):
     text = zl.judge(apart(runs)).to_markdown()
     assert f"ver {runs[1]} and {runs[0]} runs that are not paired" in text
     assert "eans (of ratios: geometric) over runs with 95% t intervals" in text
-    assert "whose runs are not paired, with the 95% to 97.5% intervals that the verdict is read off" in text
+    assert (
+        "in percentage points, of runs that are not paired, with the 95% to 97.5% intervals that the verdict is read off"
+        in text
+    )
     assert "seed" not in text
     assert "paired by" not in text
     alone = zl.judge(apart(runs, ("acc",))).to_markdown()

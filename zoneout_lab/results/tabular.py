@@ -206,7 +206,7 @@ def _notes(entries: Sequence[Entry], alike: dict[str, str], shown: str) -> list[
         frozenset(kinds), "Differences, or ratios (×),"
     )
     with_levels = f" with the {level} interval{'s' * (len(levels) > 1)} that the verdict is read off" if levels else ""
-    how = {"run": ", whose runs are not paired", "": ""}.get(unit, f", paired by {unit}")
+    how = {"run": ", of runs that are not paired", "": ""}.get(unit, f", paired by {unit}")
     comma = "," * bool(how and with_levels)
     notes.append(f"{of} between the arms{' in percentage points' * points}{how}{comma}{with_levels}.")
     families = sorted({c.family for c in compared})
