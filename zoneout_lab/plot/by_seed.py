@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.plot.looks import Look, arms_of, axes_of, name_axes, nothing, points, width_of, words, wrapped
+from zoneout_lab.results.blocks import blocks_of
 from zoneout_lab.results.numbers import number
 from zoneout_lab.results.pairing import pairs as paired
 from zoneout_lab.results.scalars import scalar
@@ -37,9 +39,13 @@ def pairs(results: xr.DataTree, arm: str, against: str, metric: str, ax: Axes | 
 
     Raises:
         UsageError: an arm or metric that is not there.
-        InputRefusedError: other things than results, or an arm beside itself.
+        InputRefusedError: other things than results, results whose runs are not paired, or an arm beside itself.
     """
     looks = arms_of(results)
+    if not blocks_of(results).paired:
+        raise InputRefusedError(
+            "The runs of these results are not paired, so a line from one to another would mean nothing. plot.forest draws the difference of the arms."
+        )
     found = paired(results, arm, against, metric, "linear")
     factor = unit_of(found.metric, found.units)[0]
     left, right = (factor * np.asarray(values, float) for values in (found.against_values, found.arm_values))

@@ -28,7 +28,7 @@ from zoneout_lab.plot.looks import (
 from zoneout_lab.results.comparison import Comparison
 from zoneout_lab.results.judgement import Judgement
 from zoneout_lab.results.legible import label, legible
-from zoneout_lab.results.shown import is_ratio, on_axis, unit_of
+from zoneout_lab.results.shown import is_ratio, on_axis, on_scale, unit_of
 
 _ROW, _FRAME = 0.5, 0.8  # inches of a row, and of everything around them
 _LEAST = 4.5  # points of letters that can be read
@@ -46,7 +46,7 @@ def forest(comparisons: Any, ax: Axes | None = None) -> Axes:
 
     The thin bar is the interval that differences are read off, the thick one the inner interval for their absence; a dashed bar is a t interval, where there
     are too few seeds for the others. Comparisons on several metrics, or scales, have no unit in common: each is then drawn in
-    standard deviations of its own paired differences.
+    standard deviations of its own paired differences or, where runs are not paired, of the runs of an arm, pooled over the two.
 
     Args:
         comparisons: of :func:`~zoneout_lab.judge`, :func:`~zoneout_lab.compare_family` or :func:`~zoneout_lab.compare`; or tuples (label,
@@ -118,18 +118,19 @@ def _of_comparisons(compared: Sequence[Comparison]) -> tuple[list[_Row], str, bo
         )
         for name, noun, c in zip(arms, nouns, compared, strict=True)
     ]
-    return rows, "mean difference / standard deviation of differences", False, side
+    of = {True: " of differences", False: " of an arm's runs"}
+    paired = {c.paired for c in compared}
+    return rows, f"mean difference / standard deviation{of[paired.pop()] if len(paired) == 1 else ''}", False, side
 
 
 def _in_sd(c: Comparison) -> Shift:
-    """A comparison in standard deviations of its differences, whatever its unit; NaN where they are all equal."""
-    sd = (
-        abs(c.mean_difference / c.d_z)
-        if c.d_z and math.isfinite(c.d_z)
-        else float(np.std(c.differences, ddof=1))
-        if len(c.differences) > 1
-        else math.nan
-    )
+    """A comparison in standard deviations of its differences, or of the runs that are not paired, whatever its unit; NaN where they are all equal."""
+    if not c.paired:
+        sd = _pooled(c)
+    elif c.d_z and math.isfinite(c.d_z):
+        sd = abs(c.mean_difference / c.d_z)
+    else:
+        sd = float(np.std(c.differences, ddof=1)) if len(c.differences) > 1 else math.nan
     scale = 1 / sd if sd else math.nan
 
     def scaled(interval: tuple[float, float]) -> tuple[float, float]:
@@ -142,6 +143,15 @@ def _in_sd(c: Comparison) -> Shift:
         scaled(c.t_interval),
         scale * c.bound if c.bound else 0.0,
     )
+
+
+def _pooled(c: Comparison) -> float:
+    """The standard deviation of an arm's runs on the scale, as if it were the same in both."""
+    samples = on_scale(c, c.arm_values), on_scale(c, c.against_values)
+    free = sum(map(len, samples)) - 2
+    if not c.measured or free < 1:
+        return math.nan
+    return math.sqrt(sum(float(((each - each.mean()) ** 2).sum()) for each in samples) / free)
 
 
 def _draw(axes: Axes, rows: Sequence[_Row], *, ratio: bool, better: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from zoneout_lab.results.shown import (
     is_ratio,
     margin_in_words,
     on_axis,
+    on_scale,
     places,
     ratio,
     seen,
@@ -30,12 +32,12 @@ LEVEL = 0.05  # α of the intervals about each arm's own mean
 MARKS = {
     "*": "exploratory: not declared before the runs",
     "†": "the differences look skewed, an arm has an outlier, or the arms differ in spread: the interval may cover less than it says",
-    "‡": "a t interval, which assumes normal differences: too few seeds for a sign-flip interval",
+    "‡": "a t interval, which assumes normal differences: too few seeds for a sign-flip interval, or too few runs for a permutation interval",
 }
 #: the columns of a data frame, in their order
 NUMBERS = (
-    "hypothesis", "statement", "arm", "against", "metric", "units", "seeds", "lost", "arm_mean", "arm_low", "arm_high", "against_mean",
-    "against_low", "against_high", "scale", "difference", "low", "high", "interval", "level", "d_z", "direction", "margin", "p", "p_adjusted",
+    "hypothesis", "statement", "arm", "against", "metric", "units", "seeds", "lost", "arm_runs", "against_runs", "arm_mean", "arm_low", "arm_high", "against_mean",
+    "against_low", "against_high", "scale", "difference", "low", "high", "interval", "level", "d_z", "direction", "margin", "p", "p_groups", "p_adjusted",
     "family", "verdict", "declared", "sentence",
 )  # fmt: skip
 
@@ -73,19 +75,22 @@ def numbers(entry: Entry) -> dict[str, Any]:
         "against": c.against,
         "metric": c.metric,
         "units": c.units,
-        "seeds": len(c.seeds),
-        "lost": len(c.lost) + len(c.absent),
+        "seeds": len(c.seeds) if c.paired else math.nan,
+        "lost": len(c.lost) + len(c.absent) if c.paired else math.nan,
+        "arm_runs": len(c.arm_values),
+        "against_runs": len(c.against_values),
         **means,
         "scale": c.scale,
         "difference": told(c.mean_difference),
         "low": told(low),
         "high": told(high),
-        "interval": "t" if normal else "sign-flip",
+        "interval": "t" if normal else "sign-flip" if c.paired else "permutation",
         "level": 1 - alpha,
         "d_z": c.d_z,
         "direction": c.direction,
         "margin": c.margin,
         "p": c.p,
+        "p_groups": c.p_groups,
         "p_adjusted": c.p_adjusted,
         "family": c.family,
         "verdict": c.verdict,
@@ -114,15 +119,24 @@ def texts(entry: Entry) -> dict[str, str]:
         "against_mean": theirs,
         "difference": mean + "†" * bool(c.cautions and c.measured),
         "claim": _claim(c),
+        "p_groups": p_value(c.p_groups, [c.alpha]) if c.groups else "",
         "p": p_value(c.p_adjusted, [held_against(c)]),
         "verdict": c.verdict + "*" * (not c.declared),
         "hypothesis": legible(entry.name.replace("_", " ")),
     }
 
 
+def units_of(compared: Sequence[Compared]) -> str:
+    """What the values of these comparisons are of: ``seed``, ``block (dataset × fold)`` or ``run``; nothing where they differ in that."""
+    found = {
+        "run" if not c.paired else f"block ({' × '.join(map(legible, c.by))})" if c.by else "seed" for c in compared
+    }
+    return found.pop() if len(found) == 1 else ""
+
+
 def _how_many(c: Compared) -> str:
     if not c.paired:
-        return f"{len(c.arm_values)}, {len(c.against_values)}"
+        return f"{len(c.arm_values)} and {len(c.against_values)}"
     whole = len(c.seeds) + len(c.lost) + len(c.absent)
     return f"{len(c.seeds)} of {whole}" if whole > len(c.seeds) else str(len(c.seeds))
 
@@ -168,6 +182,5 @@ def _ends(c: Compared, values: tuple[float, ...]) -> tuple[float, float]:
     """The 95% t interval of an arm's mean, as measured; on a ratio's scale that of the mean of the logs, put back."""
     if len(values) < 2:
         return math.nan, math.nan
-    pair = stats.scaled(c.arm_values, c.against_values, c.scale)
-    low, high = stats.back(c.scale, stats.t_interval(pair.arm if values is c.arm_values else pair.against, LEVEL))
+    low, high = stats.back(c.scale, stats.t_interval(on_scale(c, values), LEVEL))
     return float(low), float(high)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
+
 from zoneout_lab import stats
 from zoneout_lab.metrics import METRICS
 from zoneout_lab.results.compared import Compared, Interval
@@ -111,13 +114,17 @@ def typical(c: Compared, values: tuple[float, ...]) -> float:
         return 0.0
     if not is_ratio(c):
         return math.fsum(value / len(values) for value in values)
+    return float(stats.back(c.scale, float(on_scale(c, values).mean())))
+
+
+def on_scale(c: Compared, values: tuple[float, ...]) -> npt.NDArray[np.float64]:
+    """An arm's values, ``c.arm_values`` or ``c.against_values``, on the scale that they are compared on."""
     both: stats.Scaled | stats.Apart
     if c.paired:
         both = stats.scaled(c.arm_values, c.against_values, c.scale)
     else:
         both = stats.scaled_apart(c.arm_values, c.against_values, c.scale)
-    mine = both.arm if values is c.arm_values else both.against
-    return float(stats.back(c.scale, float(mine.mean())))
+    return both.arm if values is c.arm_values else both.against
 
 
 def held_against(c: Compared) -> float:

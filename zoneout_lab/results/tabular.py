@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
 
 from zoneout_lab import schema
 from zoneout_lab.results.latex import latex
+from zoneout_lab.results.legible import legible
 from zoneout_lab.results.numbers import percent
-from zoneout_lab.results.rows import LEVEL, MARKS, NUMBERS, Entry, numbers, texts
+from zoneout_lab.results.rows import LEVEL, MARKS, NUMBERS, Entry, numbers, texts, units_of
 from zoneout_lab.results.shown import is_ratio, shown_interval, unit_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _COLUMNS = (
     ("difference", "Difference", True),
     ("claim", "Claim", False),
     ("p", "p", True),
+    ("p_groups", "p, whole groups", True),
     ("verdict", "Verdict", False),
 )
 #: what is said once above the table where all rows have it
@@ -51,7 +53,9 @@ class Tabular(ABC):
 
         ``arm_mean``, ``against_mean`` with their 95% t intervals (``…_low``, ``…_high``) and ``margin`` are in ``units``. So are ``difference``, ``low`` and
         ``high`` where ``scale`` is linear; on the others they are ratios. ``level`` is that of the interval the verdict is read off, ``interval`` its kind.
-        ``p`` is for no difference, ``p_adjusted`` for the verdict, among ``family`` hypotheses. ``lost`` counts seeds without both values.
+        ``p`` is for no difference, ``p_adjusted`` for the verdict, among ``family`` hypotheses; ``p_groups`` is ``p`` with whole groups of blocks flipped.
+        ``lost`` counts seeds without both values, ``arm_runs`` and ``against_runs`` the values compared. Runs that are not paired have no ``seeds`` and
+        lose none: both are NaN.
         """
         import pandas as pd
 
@@ -156,8 +160,11 @@ def _laid_out(
     """Headings (and whether each column is flush right), the rows' cells and the sentences about them, all escaped."""
     cells = [texts(entry) for entry in entries]
     alike = {key: cells[0][key] for key in _SAID_ONCE if cells and all(row[key] == cells[0][key] for row in cells)}
-    left_out = {*without, *alike, *(() if any(row["hypothesis"] for row in cells) else ("hypothesis",))}
-    columns = [column for column in _COLUMNS if column[0] not in left_out]
+    empty = [key for key in ("hypothesis", "p_groups") if not any(row[key] for row in cells)]
+    left_out = {*without, *alike, *empty}
+    called = {"seed": "Seeds", "block": "Blocks", "run": "Runs", "": "Pairs or runs"}
+    own = {"n": called[units_of([entry.compared for entry in entries]).partition(" ")[0]]}
+    columns = [(key, own.get(key, head), right) for key, head, right in _COLUMNS if key not in left_out]
     heads = [
         (escaped(alike["against"] if key == "against_mean" and "against" in alike else head), right)
         for key, head, right in columns
@@ -178,10 +185,11 @@ def _notes(entries: Sequence[Entry], alike: dict[str, str], shown: str) -> list[
     compared = [entry.compared for entry in entries]
     if not compared:
         return ["No comparison."]
+    unit = units_of(compared)
     what = [alike["metric"]] if "metric" in alike else []
     what += [f"against {alike['against']}"] if "against" in alike else []
     if "n" in alike:
-        what.append(f"over {alike['n']} paired seed{'s' * (alike['n'] != '1')}")
+        what.append(f"over {_of_units(alike['n'], unit)}")
     if "claim" in alike:
         what.append(f"claimed {alike['claim']}")
     notes = [f"{_capital(', '.join(what))}."] if what else []
@@ -189,15 +197,18 @@ def _notes(entries: Sequence[Entry], alike: dict[str, str], shown: str) -> list[
     mean = {frozenset({True}): "Geometric means", frozenset({False}): "Means"}.get(
         frozenset(kinds), "Means (of ratios: geometric)"
     )
-    notes.append(f"{mean} over seeds with {percent(LEVEL)} t intervals.")
+    kind = f"{unit.split()[0]}s" if unit else "pairs or runs"
+    notes.append(f"{mean} over {kind} with {percent(LEVEL)} t intervals.")
     points = any(unit_of(c.metric, c.units)[1] == "percentage points" and not is_ratio(c) for c in compared)
-    levels = sorted({1 - shown_interval(c)[1] for c in compared if c.seeds})
+    levels = sorted({1 - shown_interval(c)[1] for c in compared if c.measured})
     level = " to ".join(dict.fromkeys(percent(1 - each) for each in levels[:1] + levels[1:][-1:]))
     of = {frozenset({True}): "Ratios", frozenset({False}): "Differences"}.get(
         frozenset(kinds), "Differences, or ratios (×),"
     )
     with_levels = f" with the {level} interval{'s' * (len(levels) > 1)} that the verdict is read off" if levels else ""
-    notes.append(f"{of} between the arms{' in percentage points' * points}, paired by seed,{with_levels}.")
+    how = {"run": ", of runs that are not paired", "": ""}.get(unit, f", paired by {unit}")
+    comma = "," * bool(how and with_levels)
+    notes.append(f"{of} between the arms{' in percentage points' * points}{how}{comma}{with_levels}.")
     families = sorted({c.family for c in compared})
     if families[-1] > 1:
         by = sorted({"Holm's step-down" if c.correction == "holm" else "joint sign flips" for c in compared})
@@ -206,8 +217,21 @@ def _notes(entries: Sequence[Entry], alike: dict[str, str], shown: str) -> list[
             f"p is for the verdict, adjusted for the {count} comparisons judged together by {' and '.join(by)}."
         )
     else:
-        notes.append("p is for the verdict, by sign flips, not adjusted for other comparisons.")
+        tests = sorted({"sign flips" if c.paired else "permutations" for c in compared})
+        notes.append(f"p is for the verdict, by {' or '.join(tests)}, not adjusted for other comparisons.")
+    if groups := list(dict.fromkeys(legible(c.by[0]) for c in compared if c.groups)):
+        notes.append(
+            f"Blocks of one {' or '.join(groups)} may agree: p, whole groups, is for any difference with each of those flipped whole, and not adjusted."
+        )
     return [*notes, *(f"{mark} {_capital(said)}." for mark, said in MARKS.items() if mark in shown)]
+
+
+def _of_units(count: str, unit: str) -> str:
+    """So many of what was compared, as it is said in a sentence."""
+    kind, _, rest = unit.partition(" ")
+    if kind == "run":
+        return f"{count} runs that are not paired"
+    return f"{count} paired {kind or 'seed'}{'s' * (count != '1')}{f' {rest}' if rest else ''}"
 
 
 def _capital(text: str) -> str:
