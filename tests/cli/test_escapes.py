@@ -107,7 +107,11 @@ def test_a_librarys_warning_says_where_it_is_from(capsys):
 
 
 def test_a_scores_name_in_the_progress_bar_is_shown_and_not_obeyed(monkeypatch):
-    shown = io.StringIO()
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    shown = Terminal()
     terminal = console._Console(file=shown, force_terminal=True, width=200, color_system="standard")
     monkeypatch.setattr(progress, "errors", terminal)
     with progress.watching(f"[red]x[/]{HOSTILE}") as watcher:

@@ -235,7 +235,7 @@ def _telling(case: Case) -> Iterator[Say]:
         BarColumn(bar_width=None),
         TextColumn("{task.fields[what]}"),
         console=errors,
-        disable=not redraws(),
+        disable=not redraws(errors),
         expand=True,
         transient=True,
     )

@@ -103,10 +103,10 @@ def tell(kind: str, text: str) -> None:
     errors.print(f"[{colour}]{kind}:[/] {plain(body)}", highlight=False, soft_wrap=True)
 
 
-def redraws() -> bool:
-    """True where stderr is a terminal on which a line can be drawn again. A notebook's cell shows every one of them, and it sets FORCE_COLOR, which is
+def redraws(console: Console) -> bool:
+    """True where a console is on a terminal on which a line can be drawn again. A notebook's cell shows every one of them, and it sets FORCE_COLOR, which is
     about colours alone."""
-    return errors.is_terminal and errors.file.isatty() and "JPY_PARENT_PID" not in os.environ
+    return console.is_terminal and console.file.isatty() and "JPY_PARENT_PID" not in os.environ
 
 
 def wrapped(text: str, *, indent: int, first: int) -> str:

@@ -28,7 +28,7 @@ def watching(score: str) -> Iterator[Watcher]:
         TextColumn("{task.fields[now]}"),
         TimeRemainingColumn(compact=True),
         console=errors,
-        disable=not redraws(),
+        disable=not redraws(errors),
         expand=True,
     )
     shares: dict[int, float] = {}
