@@ -124,7 +124,7 @@ def damaged_checkpoints(folder: Path) -> tuple[int, list[Path]]:
 
 def damaged_caches() -> list[Path]:
     """What a task keeps of texts in the user's cache, and is not what was written."""
-    if not any(any(cache.iterdir()) for cache in cached("codes")):
+    if not any(any(cache.glob("*")) for cache in cached("codes")):
         return []  # and nothing has to be imported
     from zoneout_lab.tasks.corpus import damaged_codes
 
