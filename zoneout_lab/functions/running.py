@@ -45,6 +45,7 @@ class Running:
         device: ``cpu`` or ``cuda:0``.
         folder: a folder of this run's own, for files that are to be kept.
         restored: after an interruption, what was last given to :meth:`save`; else None.
+        stopped: True once a signal has asked the run to stop: what its function then returns is no result.
     """
 
     arm: str

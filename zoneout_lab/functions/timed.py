@@ -26,7 +26,7 @@ LIMIT = 60.0  # seconds
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds until a function first logged something, and from there to its next epoch; None where it ended before that."""
+    """Seconds until a function first logged something, and from there to its next epoch; None where it ended before that, and ``first`` is all that it took."""
 
     first: float
     epoch: float | None
@@ -63,7 +63,9 @@ def timed(run: FunctionRun, *, device: str) -> Timed:
     if kind == "failed":
         raise FunctionFailedError(what)
     first = float(heard[0][1])
-    return Timed(first, float(what) - first if kind == "second" else None if kind == "whole" else first)
+    if kind == "whole":
+        return Timed(float(what), None)
+    return Timed(first, float(what) - first if kind == "second" else first)
 
 
 def _time(pipe: Connection, run: FunctionRun, device: str, code: Code, place: Path) -> None:

@@ -143,8 +143,7 @@ class Driver:
             for number, result in finished:
                 batch, kept = work[number], 0
                 if isinstance(result, list):
-                    self._keep(result, phase)
-                    kept = len(batch)
+                    kept = self._keep(result, phase)
                 elif out_of_memory(result) and len(batch) > 1:
                     give_back_memory(result)
                     self.watcher.warn(
@@ -165,7 +164,9 @@ class Driver:
         if again:
             self._train(again, phase)
 
-    def _keep(self, outcomes: Sequence[Outcome], phase: str) -> None:
+    def _keep(self, outcomes: Sequence[Outcome], phase: str) -> int:
+        """Write the files of runs, each with its line; how many were written."""
+        before = self.trained
         record = self._record(outcomes)
         for outcome in outcomes:
             try:
@@ -179,6 +180,7 @@ class Driver:
             self.trained += 1
         self.sweep()
         self._warn_of_unmeasured(outcomes)
+        return self.trained - before
 
     def sweep(self, *, leftovers: bool = False) -> None:
         """Remove the checkpoints of runs that are done."""

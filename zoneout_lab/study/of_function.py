@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from types import FunctionType
@@ -9,7 +10,6 @@ from typing import Any, cast
 
 from pydantic import SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.frozen import without_later
 from zoneout_lab.functions import FunctionRun
@@ -159,5 +159,7 @@ def _check_name(name: str) -> None:
 def _check_params(where: str, params: Mapping[str, Any]) -> None:
     """A number that JSON cannot hold would be another one when it is read again."""
     for name, value in params.items():
-        if plain(value) != value:
-            raise InputRefusedError(f"{where}: {name} is {value!r}; a NaN is no parameter.")
+        try:
+            json.dumps(value, allow_nan=False)
+        except ValueError:
+            raise InputRefusedError(f"{where}: {name} is {value!r:.100}; give finite numbers.") from None
