@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from zoneout_lab import profiles, schema
+from zoneout_lab import profiles, schema, whole
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 
 PROVENANCE = {"versions": {"torch": "2.11"}, "seeds": [1, 2], "git": None, "note": "ζ = ½"}
@@ -192,7 +192,7 @@ def test_a_write_cut_short_leaves_nothing_behind_and_the_old_file_whole(tmp_path
     path = tmp_path / "file.nc"
     path.write_bytes(b"old")
     with pytest.raises((TryAgainError, InputRefusedError), match=r"file\.nc"):
-        schema.write_bytes(path, bytes(4096))
+        whole.write_bytes(path, bytes(4096))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -260,7 +260,7 @@ def test_everything_is_on_disk_before_the_name_is(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "fsync", noting_fsync)
     monkeypatch.setattr(Path, "replace", noting_replace)
-    schema.write_bytes(tmp_path / "file", b"new")
+    whole.write_bytes(tmp_path / "file", b"new")
     assert order == ["sync content", "rename", "sync folder"]
 
 

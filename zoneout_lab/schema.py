@@ -17,13 +17,10 @@ finished run, the attribute ``unmeasured`` of the provenance says why.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -32,8 +29,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from zoneout_lab import guarded, hdf5, interrupts, netcdf, profiles, sealed
-from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError, told
+from zoneout_lab import guarded, hdf5, netcdf, profiles, sealed, whole
+from zoneout_lab.errors import IntegrityError, told
 from zoneout_lab.metrics import METRICS, RESERVED, Metric, Score, as_described
 from zoneout_lab.netcdf import Group, Variable
 from zoneout_lab.recorded import check_study
@@ -286,49 +283,11 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all: temporary name, fsync, rename, fsync of the folder."""
-    with interrupts.careful():
-        _write_bytes(path, content)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:  # a signal may land anywhere in here; once renamed, there is nothing left to remove
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-
-
-def _cannot_write(path: Path, error: OSError) -> InputRefusedError | TryAgainError:
-    reason = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-        return TryAgainError(f"Could not write {path}: {reason}. Free some space and run the same command again.")
-    return InputRefusedError(f"Cannot write {path}: {reason}. Choose another place to write to.")
-
-
 def write_tree(tree: xr.DataTree | Mapping[str, Group | xr.Dataset], path: Path) -> str:
     """Write a tree, or its groups by their paths, as netCDF-4, what is large in it compressed, with its seal at the end, and return the file's
     SHA-256."""
     content = sealed.sealed(_content(tree))
-    write_bytes(path, content)
+    whole.write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

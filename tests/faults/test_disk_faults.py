@@ -123,7 +123,7 @@ def assert_as_if_nothing_had_happened(done: Done, out: Path, whole: Path) -> Non
 
 
 def test_a_disk_that_is_full_at_any_write(command, whole, mounted, rounds):
-    """Seen to fail where `schema.write_bytes` writes in place."""
+    """Seen to fail where `whole.write_bytes` writes in place."""
     # a file that has two names takes its room once
     used = sum({each.st_ino: each.st_blocks * 512 for each in map(Path.stat, whole.parent.rglob("*"))}.values())
     draw = random.Random(SEED)
@@ -146,7 +146,7 @@ def test_a_disk_that_is_full_at_any_write(command, whole, mounted, rounds):
 
 
 def test_files_that_may_not_grow(file, command, whole, tmp_path, rounds):
-    """Protected by the renames in `schema.write_bytes`. (Four rounds miss those of databases: test_mirrors_killed.py does not.)"""
+    """Protected by the renames in `whole.write_bytes`. (Four rounds miss those of databases: test_mirrors_killed.py does not.)"""
     largest = max(path.stat().st_size for path in whole.parent.rglob("*"))
     draw = random.Random(SEED + 1)
     codes = []
@@ -162,7 +162,7 @@ def test_files_that_may_not_grow(file, command, whole, tmp_path, rounds):
 
 
 def test_a_folder_that_becomes_read_only(file, command, whole, tmp_path, rounds):
-    """Protected by the errors that `schema.write_bytes` makes of the system's: seen to fail where it raises those."""
+    """Protected by the errors that `whole.write_bytes` makes of the system's: seen to fail where it raises those."""
     before: tuple[str, ...] = ()
     if os.getuid() == 0:
         if shutil.which("setpriv") is None:

@@ -24,7 +24,7 @@ SEED = int(os.environ.get("FAULT_SEED", "0"))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks")
 def test_killed_before_any_step_on_the_disk(tmp_path: Path, rounds: int) -> None:
-    """Protected by `schema.write_bytes`, `sqlite_files.make_whole`, and the order in which things are written. Where files are written in place,
+    """Protected by `whole.write_bytes`, `sqlite_files.make_whole`, and the order in which things are written. Where files are written in place,
     5 of 8 rounds were seen to fail that are killed before a write of one; most steps are of checkpoints and databases, and eight rounds among
     all steps hit none."""
     done = subprocess.run(

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from zoneout_lab import schema
+from zoneout_lab import schema, whole
 from zoneout_lab.errors import told
 from zoneout_lab.frozen import AnyRun
 
@@ -114,7 +114,7 @@ def keep(
     if not (folder / "runs.json").exists() or (folder / "runs.json").read_bytes() != about:
         for old in files(folder):
             old.unlink(missing_ok=True)  # of other code, and of no use
-        schema.write_bytes(folder / "runs.json", about)
+        whole.write_bytes(folder / "runs.json", about)
     # on another machine, a process that was given up for lost may write the same, under the same number
     temporary = folder / f".{update}-{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
@@ -125,7 +125,7 @@ def keep(
             os.fsync(file.fileno())
         final = folder / f"{update:09d}-{hashing.sha256.hexdigest()}{suffix}"
         temporary.replace(final)
-        _sync(folder)
+        whole.sync(folder)
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -184,14 +184,6 @@ def cannot_be_saved(folder: Path, error: Exception) -> str:
         f"A checkpoint could not be saved in {folder} ({told(error)}). Training goes on; what is not saved would be trained again after an "
         "interruption."
     )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class _Hashing:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from zoneout_lab import schema, sealed
+from zoneout_lab import sealed, whole
 from zoneout_lab.report import text
 from zoneout_lab.report.figures import swatch
 from zoneout_lab.report.verdicts import VERDICTS
@@ -25,9 +25,9 @@ def laid_out(template: str, **values: Any) -> str:
 
 
 def write_page(path: Path, page: str) -> Path:
-    """Write a page, whole or not at all, sealed at its end. Raises as :func:`zoneout_lab.schema.write_bytes` does."""
+    """Write a page, whole or not at all, sealed at its end. Raises as :func:`zoneout_lab.whole.write_bytes` does."""
     # a path may hold bytes that do not decode
-    schema.write_bytes(path, sealed.sealed(page.encode(errors="backslashreplace"), html=True))
+    whole.write_bytes(path, sealed.sealed(page.encode(errors="backslashreplace"), html=True))
     return path
 
 

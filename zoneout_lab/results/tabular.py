@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
 
-from zoneout_lab import schema
+from zoneout_lab import whole
 from zoneout_lab.results.latex import latex
 from zoneout_lab.results.legible import legible
 from zoneout_lab.results.numbers import percent
@@ -69,7 +69,7 @@ class Tabular(ABC):
         text: str = self.to_frame().to_csv(index=False)
         if path is None:
             return text
-        schema.write_bytes(Path(path), text.encode())
+        whole.write_bytes(Path(path), text.encode())
         return None
 
     def to_markdown(self) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zoneout_lab import guarded, schema, sealed
+from zoneout_lab import guarded, sealed, whole
 from zoneout_lab.errors import LabError
 
 FILE = "mirrors.json"
@@ -43,7 +43,7 @@ def write(
     note = {key: value for key, value in told.items() if value is not None or key == "runs"}
     if notes.get(name) != note:
         with suppress(LabError):  # a disk that is full is told of by those who write what matters
-            schema.write_bytes(folder / FILE, sealed.sealed_json({**notes, name: note}))
+            whole.write_bytes(folder / FILE, sealed.sealed_json({**notes, name: note}))
 
 
 def is_damaged(folder: Path) -> bool:

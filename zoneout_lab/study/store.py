@@ -26,7 +26,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from zoneout_lab import manifest as manifests
-from zoneout_lab import schema
+from zoneout_lab import schema, whole
 from zoneout_lab.engines import Outcome
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, TryAgainError
 from zoneout_lab.frozen import AnyRun
@@ -142,7 +142,7 @@ class Store:
         """Write the manifest."""
         started = time.monotonic()
         try:
-            schema.write_bytes(self.folder / manifests.FILE, manifests.written(self.manifest))
+            whole.write_bytes(self.folder / manifests.FILE, manifests.written(self.manifest))
         finally:  # where the disk is full, it is not to be tried at every update
             self._saved = time.monotonic()
             self._took = self._saved - started
@@ -173,14 +173,14 @@ class Store:
             self.save()
 
     def save_spec(self) -> None:
-        schema.write_bytes(self.folder / "spec.json", spec_bytes(self.manifest))
+        whole.write_bytes(self.folder / "spec.json", spec_bytes(self.manifest))
 
     def keep(self, code: Code) -> None:
         """Copy the study's own files that are missing. A copy that differs only in its comments stays as it is."""
         kept = self.manifest.get("code", {})
         missing = {at: file for at, file in code.copies().items() if not (self.folder / f"code/{at}").exists()}
         for at, file in missing.items():
-            schema.write_bytes(self.folder / f"code/{at}", file.source)
+            whole.write_bytes(self.folder / f"code/{at}", file.source)
             kept[file.key] = {"file": f"code/{at}", "sha256": file.sha256}
         if missing:
             self.manifest["code"] = kept
@@ -214,7 +214,7 @@ class Store:
     def keep_failure(self, run: AnyRun, trace: str) -> Path:
         """Keep the traceback of a run that failed, until it succeeds; returns where."""
         path = self._failure(run)
-        schema.write_bytes(path, trace.encode(errors="replace"))
+        whole.write_bytes(path, trace.encode(errors="replace"))
         return path
 
     def _failure(self, run: AnyRun) -> Path:

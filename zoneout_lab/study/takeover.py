@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoneout_lab import schema
+from zoneout_lab import schema, whole
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, told
 from zoneout_lab.frozen import AnyRun
 from zoneout_lab.netcdf import Group
@@ -143,7 +143,7 @@ def _take(store: Store, run: AnyRun, file: Path, sha256: str, objective: Objecti
         try:
             os.link(file.resolve(), part)  # a link to a symbolic link would lead out of this folder
         except OSError:  # another file system, or one without links; or a leftover is in the way
-            schema.write_bytes(part, file.read_bytes())
+            whole.write_bytes(part, file.read_bytes())
         found = about(schema.read_groups(part, sha256), run, objective)
         part.replace(target)
     except (OSError, InputRefusedError) as error:
