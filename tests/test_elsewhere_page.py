@@ -10,7 +10,7 @@ import pytest
 
 import zoneout_lab as zl
 from zoneout_lab import schema
-from zoneout_lab.cli.app import judge
+from zoneout_lab.cli.judge_command import judge
 from zoneout_lab.results.elsewhere import read_claims
 
 PAGE = (Path(__file__).parents[1] / "docs" / "elsewhere.md").read_text()

@@ -14,7 +14,8 @@ import xarray as xr
 from typer.main import get_command
 
 from zoneout_lab import manifest
-from zoneout_lab.cli.app import app, show_verdicts
+from zoneout_lab.cli.app import app
+from zoneout_lab.cli.summary import show_verdicts
 from zoneout_lab.results import judge, open_results
 from zoneout_lab.study import builtin_studies
 from zoneout_lab.tasks import TASKS

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from zoneout_lab.cli import options as o
-from zoneout_lab.cli.console import errors, output, plain
-
-if TYPE_CHECKING:
-    from zoneout_lab.study.run import Summary
+from zoneout_lab.cli.console import output
+from zoneout_lab.cli.judge_command import judge
+from zoneout_lab.cli.summary import show_behind, show_over_tasks, show_summary
 
 app = typer.Typer(
     name="zoneout-lab",
@@ -63,7 +61,7 @@ def plan(
     force: o.Force = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """What a study would run, how long it would take and whether it can answer. Runs nothing and writes no results."""
+    """What a study would run, how long it would take and whether it can answer. Writes no results; of a training function it tries the first epochs."""
     from zoneout_lab.cli.plan import show_plan, show_plans
 
     chosen, declared, words, _ = o.chosen_study(study, task, preset, seeds, seed, change)
@@ -158,55 +156,6 @@ def run(
         raise typer.Exit(3)
     if behind:
         raise typer.Exit(6)
-
-
-def show_behind(mirrors: Sequence[str]) -> None:
-    """Which of Optuna and MLflow are not up to date, and what to do."""
-    errors.print(
-        f"Not up to date: {', '.join(mirrors)}. The results are complete; the same command publishes what is missing there.",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
-    )
-
-
-def show_summary(summary: Summary, task: str = "") -> None:
-    """What was run, the verdicts, and where the report is; of a ``task``, where there are several."""
-    if task:
-        errors.print(f"[bold]On {plain(task)}[/]", highlight=False, soft_wrap=True)
-    show_verdicts(summary.folder)
-    if summary.trained == 0 and not summary.failed:
-        taken = f", {summary.taken} of them taken over from other folders" if summary.taken else ""
-        errors.print(
-            f"{'Nothing to train' if taken else 'Nothing to do'}: all {summary.planned} runs are done{taken}.",
-            highlight=False,
-        )
-    if summary.diverged:
-        errors.print(f"{summary.diverged} runs diverged; the report shows which.", highlight=False)
-    output.print(f"Report: {summary.report}", highlight=False, soft_wrap=True, markup=False)
-    if summary.failed:
-        errors.print(f"{len(summary.failed)} runs failed: {', '.join(summary.failed)}.", highlight=False, markup=False)
-
-
-def show_over_tasks(sources: Sequence[Path]) -> None:
-    """The verdicts over all tasks, on stderr."""
-    from zoneout_lab.cli.verdicts import show_over_all
-    from zoneout_lab.results import across
-
-    over = across(sources)
-    errors.print(
-        f"[bold]Over {len(over.tasks)} tasks[/] ({plain(', '.join(over.tasks))})", highlight=False, soft_wrap=True
-    )
-    show_over_all(over.judgements)
-
-
-def show_verdicts(folder: Path) -> None:
-    """What came out of each hypothesis, as the report's first lines have it, on stderr."""
-    from zoneout_lab.cli.verdicts import show_judgements
-    from zoneout_lab.results import judge
-    from zoneout_lab.results.open import open_quickly
-
-    show_judgements(judge(open_quickly(folder)))
 
 
 @app.command()
@@ -317,79 +266,7 @@ def report(
     output.print(str(written), highlight=False, soft_wrap=True, markup=False)
 
 
-@app.command()
-def judge(
-    table: Annotated[
-        Path,
-        typer.Argument(metavar="TABLE", help="A .csv, .tsv, .jsonl or .parquet file, one run in each row; or results."),
-    ],
-    baseline: Annotated[str | None, typer.Option(help="The arm that others are compared with.")] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="A column of results. May be given again.")
-    ] = None,
-    better: Annotated[
-        list[str] | None, typer.Option(metavar="SIDE", help="higher or lower: once, or once for each metric.")
-    ] = None,
-    unit: Annotated[
-        list[str] | None,
-        typer.Option(metavar="UNIT", help="% for percentages, 1 for fractions to be shown as such, or any other."),
-    ] = None,
-    arm: Annotated[str, typer.Option(metavar="COLUMN", help="The column that says what a run is of.")] = "arm",
-    seed: Annotated[str, typer.Option(metavar="COLUMN", help="The column that runs are paired by.")] = "seed",
-    block: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Columns that they are paired by together, the outermost first."),
-    ] = None,
-    hypotheses: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Claims, as TOML. Without them all is exploratory.")
-    ] = None,
-    alpha: Annotated[
-        float | None, typer.Option(help="The chance of any wrong verdict over all of them. Default: 0.05.")
-    ] = None,
-    average: Annotated[bool, typer.Option("--average", help="Average rows of one arm and pair.")] = False,
-    unpaired: Annotated[bool, typer.Option("--unpaired", help="Compare arms as independent samples.")] = False,
-    names_in: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Names of metrics, where each row has one of them.")
-    ] = None,
-    values_in: Annotated[str | None, typer.Option(metavar="COLUMN", help="Their values.")] = None,
-    state: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="How a run ended; those that did not finish are left out.")
-    ] = None,
-    title: Annotated[str, typer.Option(help="What the report is called.")] = "",
-    report_file: Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write an HTML report.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the results as netCDF, which report and index read.")
-    ] = None,
-    as_json: o.AsJson = False,
-) -> None:
-    """Verdicts on results that were made elsewhere: a table of runs, each with its arm, seed and scores.
-
-    zoneout-lab judge results.csv --arm method --baseline full --metric accuracy --better higher --report report.html
-    """
-    from zoneout_lab.cli.judge import Asked, show_judged
-    from zoneout_lab.errors import UsageError
-
-    if (names_in is None) != (values_in is None):
-        raise UsageError(
-            "--names-in and --values-in go together: one column has the names of metrics, the other their values."
-        )
-    asked = Asked(
-        arm=arm,
-        seed=seed,
-        block=block or (),
-        metric=metric or (),
-        better=better or (),
-        unit=unit or (),
-        long=(names_in, values_in) if names_in is not None and values_in is not None else None,
-        state=state,
-        baseline=baseline,
-        hypotheses=hypotheses,
-        alpha=alpha,
-        average=average,
-        unpaired=unpaired,
-        title=title,
-    )
-    show_judged(table, asked, report=report_file, out=out, as_json=as_json)
+app.command()(judge)
 
 
 @app.command()
