@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -18,8 +17,8 @@ from zoneout_lab.metrics import described as listed
 from zoneout_lab.results.elsewhere import claims, names
 from zoneout_lab.results.elsewhere.arguments import check_kinds, paired_columns
 from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers, row_of
-from zoneout_lab.results.elsewhere.files import chosen, read_table
 from zoneout_lab.results.elsewhere.pairs import Paired, paired_by
+from zoneout_lab.results.elsewhere.runs import finished, missing, numeric, rows_of, wide
 from zoneout_lab.results.legible import legible
 from zoneout_lab.results.readable import readable
 from zoneout_lab.stats.signflip import check_alpha
@@ -33,10 +32,6 @@ MOST_ARMS = 1000
 MOST_CELLS = 20_000_000  # arms × pairs × metrics
 #: beyond, the flips of a family are not made jointly: they would take minutes
 MOST_JOINT = 2000
-_FINISHED = frozenset({"finished", "complete", "completed", "success", "succeeded", "done"})
-#: what Weights & Biases calls the columns of its table of runs, and the states of a run
-_WANDB = {"Name", "State", "Created", "Runtime"}
-_WANDB_STATES = frozenset({"finished", "running", "crashed", "failed", "killed", "pending", "preempted", "preempting"})
 
 
 def results_from(
@@ -112,15 +107,15 @@ def results_from(
         )
     told: dict[str, Any] = {"rows": 0, "notes": []} | (source or {})
     notes: list[str] = told["notes"]
-    frame, told["name"], digest, state = _read(table, arm, by, metrics, long, state, told.get("name", ""))
+    frame, told["name"], digest, state = rows_of(table, arm, by, metrics, long, state, told.get("name", ""))
     if digest:
         told["sha256"] = digest
     told["rows"] = len(frame)
-    frame = _ended(frame, state, notes)
+    frame = finished(frame, state, notes)
     if long is not None:
-        frame, found = _wide(frame, arm, by, long, metrics, notes)
+        frame, found = wide(frame, arm, by, long, metrics, notes)
         metrics = found if metrics is None else metrics
-    described = names.described(_numeric(frame, {arm, *by, state}, notes) if metrics is None else metrics)
+    described = names.described(numeric(frame, {arm, *by, state}, notes) if metrics is None else metrics)
     stored = names.stored(list(described))
     notes += [f"{legible(c)} is called {name} here." for c, name in stored.items() if c != name]
 
@@ -139,7 +134,7 @@ def results_from(
     values = {}
     for column, name in stored.items():
         values[name], infinite = numbers(frame[column], column)
-        notes += _missing(infinite, column)
+        notes += missing(infinite, column)
     if not by or not average:
         _refuse_twice(cell, arms, pairs, frame)
     elif len(np.unique(cell)) < len(cell):
@@ -186,149 +181,6 @@ def results_from(
         study["blocks"] = [legible(column) for column in by]
     told |= {"arm": arm, "pairs": by, "columns": {name: column for column, name in stored.items()}}
     return _tree(grids, arms, pairs, about, {"study": study, "source": told})
-
-
-def _read(
-    table: Any,
-    arm: str,
-    by: list[str],
-    metrics: names.Metrics | None,
-    long: tuple[str, str] | None,
-    state: str | None,
-    name: str,
-) -> tuple[pd.DataFrame, str, str, str | None]:
-    """The columns that are needed, what the table is called, the SHA-256 of its file, and the column of states."""
-    import pandas as pd
-
-    def wanted(columns: tuple[str, ...]) -> list[str]:
-        if metrics is None and long is None:
-            return list(columns)
-        some = list(long) if long else list(names.described(metrics or ()))
-        twice = {each: n for each, n in Counter([arm, *by, *some]).items() if n > 1}
-        if twice:
-            raise UsageError(f"The column {legible(next(iter(twice)))!r} is named for two things.")
-        return [arm, *by, *some, *([ended] if (ended := state or _wandb_state(columns)) else [])]
-
-    if isinstance(table, pd.DataFrame):
-        columns = [str(column) for column in table.columns]
-        frame = table.set_axis(columns, axis=1).reset_index(drop=True)
-        if twice := [each for each, n in Counter(columns).items() if n > 1]:
-            raise InputRefusedError(f"The table has two columns called {legible(twice[0])!r}.")
-        if not len(frame):
-            raise InputRefusedError("The table has no rows.")
-        frame = frame[chosen(columns, wanted(tuple(columns)))]
-        found, digest = name or "a pandas table", ""
-    elif isinstance(table, str | Path):
-        read = read_table(Path(table), wanted)
-        frame, found, digest, columns = read.frame, legible(read.name), read.sha256, list(read.names)
-    else:
-        raise InputRefusedError(f"A table is a pandas DataFrame or the path of a file; got {type(table).__name__}.")
-    for column in (arm, *by):
-        if column not in frame:
-            raise unknown("column", column, map(legible, columns))
-    ended = state or _wandb_state(tuple(columns))
-    if state is None and ended and not set(labels_of_states(frame[ended])) <= _WANDB_STATES:
-        ended = None
-    return frame, found, digest, ended
-
-
-def labels_of_states(column: pd.Series) -> list[str]:
-    """The different states that runs are in, in small letters."""
-    return sorted({str(each).strip().lower() for each in column.unique()})
-
-
-def _wandb_state(columns: tuple[str, ...]) -> str | None:
-    return "State" if set(columns) >= _WANDB else None
-
-
-def _ended(frame: pd.DataFrame, state: str | None, notes: list[str]) -> pd.DataFrame:
-    """The rows of runs that finished, with the numbers they have in the table; how many others there are is noted."""
-    if state is None:
-        return frame
-    ended = frame[state].astype(str).str.strip().str.lower()
-    others = Counter(ended[~ended.isin(_FINISHED)])
-    if not others:
-        return frame
-    counted = ", ".join(f"{n:,} {legible(each) or 'without a state'}" for each, n in sorted(others.items()))
-    rest = frame[ended.isin(_FINISHED)]
-    if not len(rest):
-        raise InputRefusedError(f"No run has finished: {counted}.")
-    notes.append(f"Runs that did not finish are left out: {counted}.")
-    return rest
-
-
-def _wide(
-    frame: pd.DataFrame,
-    arm: str,
-    by: list[str],
-    long: tuple[str, str],
-    metrics: names.Metrics | None,
-    notes: list[str],
-) -> tuple[pd.DataFrame, list[str]]:
-    """A table with one metric in each row as one with a column for each. A run has the number of the first of its rows."""
-    name, value = long
-    codes, texts = labels(frame[name], "metric")
-    wanted = texts if metrics is None else list(names.described(metrics))
-    for each in wanted:
-        if each not in texts:
-            raise unknown("metric", each, map(legible, texts))
-    if len(wanted) > names.MOST_METRICS:
-        raise InputRefusedError(
-            f"{legible(name)} names {len(wanted):,} metrics, and up to {names.MOST_METRICS} are read at once."
-        )
-    if taken := {arm, *by} & set(wanted):
-        raise InputRefusedError(f"A metric is called {legible(sorted(taken)[0])!r}, which is a column too.")
-    keys = [arm, *by]
-    # a missing key would be dropped from the groups without a word
-    for key in keys:
-        labels(frame[key], legible(key))
-    run = frame.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
-    first = frame[keys].iloc[np.unique(run, return_index=True)[1]].copy()
-    for each in wanted:
-        rows = np.flatnonzero(codes == texts.index(each))
-        where = run[rows]
-        if len(np.unique(where)) < len(where):
-            _, counts = np.unique(where, return_counts=True)
-            at = first.iloc[int(np.unique(where)[np.argmax(counts)])]
-            called = ", ".join(f"{legible(key)} {legible(at[key])}" for key in keys)
-            raise InputRefusedError(f"{legible(each)} has {counts.max()} values for {called}. A run has one.")
-        column = np.full(len(first), np.nan)
-        parsed, infinite = numbers(frame[value].iloc[rows], each)
-        column[where] = parsed
-        notes += _missing(infinite, each)
-        first[each] = column
-    return first, wanted
-
-
-def _missing(infinite: int, column: str) -> list[str]:
-    """What is said of values that are infinite, where there are some."""
-    if not infinite:
-        return []
-    one = infinite == 1
-    return [
-        f"{infinite:,} value{'s' * (not one)} of {legible(column)} {'is' if one else 'are'} infinite and count{'s' * one} as missing."
-    ]
-
-
-def _numeric(frame: pd.DataFrame, but: set[str | None], notes: list[str]) -> list[str]:
-    """The columns that hold numbers and nothing else, of those that are not named for something."""
-    found: list[str] = []
-    skipped: list[str] = []
-    for column in frame.columns:
-        if column in but or not str(column).strip():  # an index without a name
-            continue
-        try:
-            values, _ = numbers(frame[column], str(column))
-        except InputRefusedError:
-            continue
-        if not np.isfinite(values).any():
-            continue
-        (skipped if str(column).lower() in names.RESERVED else found).append(str(column))
-    if not found:
-        raise InputRefusedError("No column holds numbers beside those that are named: give metrics.")
-    if skipped:
-        notes.append(f"Not taken for a metric, by its name: {', '.join(map(legible, skipped))}.")
-    return found
 
 
 def _numbered(codes: Codes) -> Paired:
