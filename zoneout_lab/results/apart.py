@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -13,9 +12,9 @@ from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.labels import declared_names, labels_of
-from zoneout_lab.results.legible import label, legible
+from zoneout_lab.results.legible import legible
 from zoneout_lab.results.scalars import scalar
-from zoneout_lab.results.sentence import sentence, short
+from zoneout_lab.results.sentence import said
 
 _SAMPLING_SEED = 20
 _NONE = (math.nan, math.nan)
@@ -122,14 +121,5 @@ def compare_apart(
             verdict_worst=None,
             verdict=decision.verdict,
         )
-        names = label(labels.get(q.arm, q.arm)), label(labels.get(q.against, q.against))
-        out.append(
-            dataclasses.replace(
-                comparison,
-                sentence=sentence(comparison, *names),
-                short=short(comparison, *names),
-                arm_label=names[0],
-                against_label=names[1],
-            )
-        )
+        out.append(said(comparison, labels))
     return tuple(out)

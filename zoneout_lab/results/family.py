@@ -16,10 +16,10 @@ from zoneout_lab.results.apart import compare_apart
 from zoneout_lab.results.blocks import Blocks, blocks_of
 from zoneout_lab.results.comparison import Comparison, Question
 from zoneout_lab.results.labels import declared_names, labels_of
-from zoneout_lab.results.legible import label, legible
+from zoneout_lab.results.legible import legible
 from zoneout_lab.results.pairing import Pairs, pairs
 from zoneout_lab.results.scalars import scalar
-from zoneout_lab.results.sentence import sentence, short
+from zoneout_lab.results.sentence import said
 from zoneout_lab.results.tabular import Table
 
 #: beyond 20 seeds sign flips are sampled; a fixed seed gives the same report from the same files
@@ -167,16 +167,7 @@ def compare_family(
             spent=decision.spent,
             declared_as="" if declared else names_of.get((question.arm, question.against, question.metric), ""),
         )
-        names = label(labels.get(pair.arm, pair.arm)), label(labels.get(pair.against, pair.against))
-        comparisons.append(
-            dataclasses.replace(
-                comparison,
-                sentence=sentence(comparison, *names),
-                short=short(comparison, *names),
-                arm_label=names[0],
-                against_label=names[1],
-            )
-        )
+        comparisons.append(said(comparison, labels))
     return Table(comparisons)
 
 

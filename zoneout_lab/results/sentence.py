@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zoneout_lab import stats
 from zoneout_lab.results.comparison import Comparison
+from zoneout_lab.results.legible import label
 from zoneout_lab.results.numbers import decimals, number, p_value, percent
 from zoneout_lab.results.shown import (
     difference,
@@ -33,6 +35,13 @@ CAUTIONS: dict[stats.Caution, str] = {
 _MOST_NAMED = 20
 #: the same in a word or two
 _LOOKS: dict[stats.Caution, str] = {"skew": "skewed", "outlier": "an outlier", "spread": "unequal spread"}
+
+
+def said(c: Comparison, labels: Mapping[str, str]) -> Comparison:
+    """A comparison with what it is in words, and its arms by the labels that they have."""
+    arm, against = (label(labels.get(name, name)) for name in (c.arm, c.against))
+    words = {"sentence": sentence(c, arm, against), "short": short(c, arm, against)}
+    return dataclasses.replace(c, arm_label=arm, against_label=against, **words)
 
 
 def sentence(c: Comparison, arm: str, against: str) -> str:
