@@ -40,8 +40,8 @@ _LOOKS: dict[stats.Caution, str] = {"skew": "skewed", "outlier": "an outlier", "
 def said(c: Comparison, labels: Mapping[str, str]) -> Comparison:
     """A comparison with what it is in words, and its arms by the labels that they have."""
     arm, against = (label(labels.get(name, name)) for name in (c.arm, c.against))
-    words = {"sentence": sentence(c, arm, against), "short": short(c, arm, against)}
-    return dataclasses.replace(c, arm_label=arm, against_label=against, **words)
+    full, spoken = sentence(c, arm, against), short(c, arm, against)
+    return dataclasses.replace(c, arm_label=arm, against_label=against, sentence=full, short=spoken)
 
 
 def sentence(c: Comparison, arm: str, against: str) -> str:
