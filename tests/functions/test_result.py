@@ -155,15 +155,9 @@ def test_a_curve_that_no_file_could_hold_is_refused(name):
         running().log(0, **{name: 1.0})
 
 
-@pytest.mark.parametrize(
-    ("logged", "why"),
-    [({"accuracy": 1, "accuracy_by_epoch": 2}, "were logged, and the first is shown under the second name")],
-)
-def test_two_curves_of_one_name_fail_the_run(logged, why):
-    run = running()
-    run.log(0, **logged)
-    with pytest.raises(FunctionFailedError, match=why):
-        outcome_of(RUN, run, {"accuracy": 1}, ACCURACY)
+def test_what_results_call_the_curve_of_a_metric_is_no_name_for_another():
+    with pytest.raises(InputRefusedError, match="leave _by_epoch off the name"):
+        running().log(0, accuracy_by_epoch=2)
 
 
 def test_numbers_and_epochs_that_are_too_large_are_refused_by_name():

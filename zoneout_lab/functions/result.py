@@ -10,11 +10,9 @@ import xarray as xr
 
 from zoneout_lab.engines import Outcome
 from zoneout_lab.errors import FunctionFailedError, InputRefusedError
-from zoneout_lab.functions.running import Running, number
+from zoneout_lab.functions.running import BY_EPOCH, Running, number
 from zoneout_lab.functions.spec import FunctionRun
 from zoneout_lab.metrics import Metric
-
-BY_EPOCH = "_by_epoch"
 
 
 def outcome_of(run: FunctionRun, running: Running, returned: Any, metrics: Mapping[str, Metric]) -> Outcome:
@@ -23,10 +21,6 @@ def outcome_of(run: FunctionRun, running: Running, returned: Any, metrics: Mappi
     Raises FunctionFailedError where a metric is missing, is none of the study's, or is no number.
     """
     curves, epochs, recorded = running.result()
-    if twice := [name for name in curves if name in metrics and f"{name}{BY_EPOCH}" in curves]:
-        raise FunctionFailedError(
-            f"{twice[0]} and {twice[0]}{BY_EPOCH} were logged, and the first is shown under the second name; log one of them"
-        )
     measured = _numbers(recorded.values())
     values = _values(returned, metrics, measured) | {name: measured[name] for name in metrics if name in measured}
     diverged = not all(map(math.isfinite, values.values()))

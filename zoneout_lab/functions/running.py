@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Warn = Callable[[str], None]
 #: what a checkpoint has to be of to be gone on from; the function's own code is part of the run
 COMPUTED_BY = {"format": "1"}
+#: what the name of a curve ends with whose own name is that of a metric
+BY_EPOCH = "_by_epoch"
 #: letters of a curve's name
 LONGEST = 64
 _LAST = 10**12
@@ -82,6 +84,10 @@ class Running:
             if not name.isidentifier() or len(name) > LONGEST:
                 raise InputRefusedError(
                     f"run.log({at}, …): a curve cannot be called {name!r:.100}; use letters, digits and _, at most {LONGEST}."
+                )
+            if name.endswith(BY_EPOCH):
+                raise InputRefusedError(
+                    f"run.log({at}, {name}=…): results call the curve of a metric so; leave {BY_EPOCH} off the name."
                 )
             if name in RESERVED:
                 raise InputRefusedError(
