@@ -120,7 +120,7 @@ if __name__ == "__main__":
     parser.add_argument("--width", type=float, default=8.0, help="of the figure, in inches; 3.3 for a column")
     given = parser.parse_args()
     if not given.study.is_file():
-        parser.error(f"there is no file {given.study}")
+        parser.error(f"There is no file {given.study}.")
     try:
         main(given.study, given.to, given.width)
     except (OSError, ValueError) as error:

@@ -12,7 +12,7 @@
 # but luck differs.
 #
 # **What it cannot show.** Both are measured after one epoch, when every arm is far from having learned the task: nothing here is about errors at the end of
-# training. Arms were chosen for other reasons, and seven are few. A correlation is no cause. All of it is exploratory.
+# training. Arms were chosen for other reasons, and seven are few. Correlation is not causation. All of it is exploratory.
 
 # %%
 import argparse

@@ -306,6 +306,25 @@ STUDY = Study(name="lib", train=train, params={"lr": 0.1}, metrics={"score": Met
 """
 
 
+THREADS = """
+import os
+
+def train(run):
+    return {"score": float(os.environ.get("OMP_NUM_THREADS", 0)) + 10 * run.params["lr"]}
+"""
+
+
+@pytest.mark.parametrize("given", [None, "2"])
+def test_a_process_has_one_thread_unless_somebody_says_otherwise(tmp_path, monkeypatch, given):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    summary = run(loaded(tmp_path, THREADS + STUDY), tmp_path / "runs", force=True)
+    assert set(open_results(summary.folder)["metrics/score"].sel(arm="low").values) == {float(given or 1) + 1}
+    assert os.environ.get("OMP_NUM_THREADS") == given
+
+
 @pytest.mark.parametrize(
     "library", [pytest.param(each, marks=pytest.mark.slow) if each == "lightning" else each for each in LIBRARIES]
 )
