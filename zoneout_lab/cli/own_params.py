@@ -73,4 +73,6 @@ def as_value(text: str, of: Any = None) -> Any:
         except ValueError:
             continue
         return int(value) if isinstance(of, int) and float(value).is_integer() else value
+    if isinstance(of, int | float):
+        raise UsageError(f"{text!r} takes the place of {of!r} and is no number.")
     return text
