@@ -47,8 +47,8 @@ def test_gradient_flow_reads_an_export_and_finds_how_fast_gradients_fade(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["{tmp}/absent.nc"], "there is no file"),
-        (["{tmp}"], "there is no file"),
+        (["{tmp}/absent.nc"], "There is no file"),
+        (["{tmp}"], "There is no file"),
         (["{tmp}/text.nc"], "cannot be read as an exported study"),
         (["{tmp}/text.nc", "{tmp}/text.nc"], "unrecognized arguments"),
         (["{tmp}/plain.nc"], "holds no gradient flow"),

@@ -294,7 +294,7 @@ def test_results_are_read_without_the_task(out: Path, monkeypatch: pytest.Monkey
         }  # fmt: skip
         assert scalar(tree, "test_accuracy").attrs["long_name"] == "test accuracy of the selected checkpoint"
         assert tree["metrics"].valid_accuracy.attrs["long_name"] == "validation accuracy"
-        assert "highest validation score" in tree["metrics"].best_epoch.attrs["long_name"]
+        assert "highest validation score" in tree["metrics"].best_epoch.attrs["description"]
         assert schema.score_of(tree) == replace(ACCURACY, value=None, tally=None)
         (judged,) = judge(tree)
         assert judged.comparison.metric == "valid_accuracy"

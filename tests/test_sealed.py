@@ -13,6 +13,7 @@ import xarray as xr
 from zoneout_lab import hdf5, schema, sealed
 from zoneout_lab.errors import IntegrityError
 from zoneout_lab.results import open_results
+from zoneout_lab.results.readable import readable
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     tree.attrs.update(schema=schema.VERSION, kind="study")
     path = tmp_path_factory.mktemp("sealed") / "study.nc"
     assert schema.write_tree(tree, path) == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert open_results(path).identical(tree)
+    assert open_results(path).identical(readable(tree))
     return path.read_bytes()
 
 

@@ -17,6 +17,7 @@ import xarray as xr
 from zoneout_lab import schema, steady
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 from zoneout_lab.results import open_results, scalar
+from zoneout_lab.results.readable import readable
 from zoneout_lab.steady import SteadyFile
 
 
@@ -52,7 +53,7 @@ def descriptors() -> int:
 
 
 def assert_same(tree: xr.DataTree) -> None:
-    for node in numbers(0).subtree:
+    for node in readable(numbers(0)).subtree:
         xr.testing.assert_identical(tree[node.path].to_dataset(), node.to_dataset())
 
 
@@ -110,7 +111,7 @@ def test_what_a_disk_gives_back_otherwise_gives_no_numbers(path: Path) -> None:
     with pytest.raises(OSError, match="read"):
         tree["own/own"].load()
     for name in ("metrics/best_epoch", "metrics/status"):
-        xr.testing.assert_identical(tree[name], numbers(0)[name])
+        xr.testing.assert_identical(tree[name], readable(numbers(0))[name])
 
 
 @pytest.mark.parametrize(

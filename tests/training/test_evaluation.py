@@ -185,7 +185,7 @@ def test_perturbations_are_measured_halfway_through(task: Any):
         growth = perturbation_growth(model, inputs[None, half:], states).growth
         for r, outcome in enumerate(outcomes):
             found = outcome.measured["dynamics"][0]
-            assert (found.layer.values.tolist(), found.state.values.tolist()) == (["l0"], ["hidden", "cell"])
+            assert (found.layer.values.tolist(), found.state.values.tolist()) == (["l0"], ["cell", "hidden"])
             values = found.growth if noisy else found.growth_without_noise
             np.testing.assert_allclose(values, growth.isel(replica=r), rtol=1e-3)
             assert values.shape == (1, 2, len(inputs) - half)

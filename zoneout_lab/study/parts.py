@@ -21,7 +21,7 @@ from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.regularizers import REGULARIZERS, Regularizer, from_json, to_json, trained_for
 from zoneout_lab.settings import Run
 from zoneout_lab.study.declared import Arm
-from zoneout_lab.study.of_task import TaskStudy
+from zoneout_lab.study.of_task import TaskStudy, regularizer_of
 from zoneout_lab.study.varied import check_varied
 from zoneout_lab.tasks import TASKS, Task
 from zoneout_lab.tasks.base import Data, Examples, kind_of
@@ -63,7 +63,7 @@ def check_parts(study: TaskStudy, task: Task, data: Data) -> list[str]:
     for arm in study.arms:
         run = study.run(arm, 0)
         _check_written(arm, study.cell(arm))
-        kind = (run.shape, str(to_json(arm.regularizer)))
+        kind = (run.shape, str(to_json(regularizer_of(arm))))
         if kind not in tried:
             tried[kind] = {}
             model = _try(run, task, data)
@@ -206,7 +206,7 @@ def _only_nan(found: dict[str, Found]) -> list[str]:
 def _check_written(arm: Arm, cell: Cell) -> None:
     """Runs are trained, by other processes too, from their JSON, which has to give the same parts."""
     try:
-        check_part(arm.regularizer, REGULARIZERS, Regularizer)
+        check_part(regularizer_of(arm), REGULARIZERS, Regularizer)
         check_part(cell, CELLS, Cell)  # type: ignore[type-abstract]
     except LabError as error:
         raise type(error)(f"arm {arm.name!r}: {error}") from error

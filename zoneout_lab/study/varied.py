@@ -7,7 +7,7 @@ import numpy as np
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.regularizers import trained_for
 from zoneout_lab.study.declared import Arm
-from zoneout_lab.study.of_task import TaskStudy
+from zoneout_lab.study.of_task import TaskStudy, regularizer_of
 from zoneout_lab.tasks.base import Data
 
 
@@ -34,7 +34,7 @@ _WHAT = {"data": "order of the data", "masks": "masks"}
 
 
 def _draws(arm: Arm) -> bool:
-    made = trained_for(arm.regularizer, 1)
+    made = trained_for(regularizer_of(arm), 1)
     return bool(made.sites()) or made.weight_noise > 0
 
 
