@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
-from zoneout_lab.results import judge, open_results
-from zoneout_lab.study import load_study
-from zoneout_lab.study.run import run_study
+import pytest
 
-STUDY, SEARCH = re.findall(
+from zoneout_lab.results import judge, open_results
+
+STUDY, SCRIPT, SEARCH = re.findall(
     r"```python\n(.*?)```", (Path(__file__).parents[1] / "docs" / "functions.md").read_text(), re.DOTALL
 )
 
 
-def test_the_study_is_trained_and_judged(tmp_path: Path):
-    path = tmp_path / "remember.py"
-    path.write_text(STUDY)
-    summary = run_study(load_study(path), out=tmp_path / "runs", workers=2, tracking=None)
+def test_the_study_is_trained_and_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """As a script, from an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("remember.py").write_text(STUDY + SCRIPT)
+    summary = runpy.run_path(str(tmp_path / "remember.py"), run_name="__main__")["summary"]
     assert summary.failed == []
     (judged,) = judge(open_results(summary.folder))
     assert len(judged.comparison.seeds) == 6
+    assert judged.comparison.sentence in capsys.readouterr().out
     assert "could not be made" not in summary.report.read_text()
 
 

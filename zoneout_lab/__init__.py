@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from zoneout_lab.study import Arm, Hypothesis, OnTask, Study, Tuning, load_study
     from zoneout_lab.study.elsewhere_mlflow import results_from_mlflow
     from zoneout_lab.study.elsewhere_optuna import results_from_optuna
+    from zoneout_lab.study.run import Summary, run_study
+    from zoneout_lab.study.run_tasks import run_tasks
     from zoneout_lab.tasks import Carried, Data, Examples, Stream, Task
 
 _FROM = {
@@ -117,6 +119,8 @@ _FROM = {
     "study": ("Arm", "Hypothesis", "OnTask", "Study", "Tuning", "load_study"),
     "study.elsewhere_mlflow": ("results_from_mlflow",),
     "study.elsewhere_optuna": ("results_from_optuna",),
+    "study.run": ("Summary", "run_study"),
+    "study.run_tasks": ("run_tasks",),
     "tasks": ("Carried", "Data", "Examples", "Stream", "Task"),
 }
 _MODULES = {"cells": "ops.cells", "plot": "plot"}
@@ -162,6 +166,7 @@ __all__ = [
     "Setting",
     "Stream",
     "Study",
+    "Summary",
     "Task",
     "Training",
     "Tuning",
@@ -183,6 +188,8 @@ __all__ = [
     "results_from",
     "results_from_mlflow",
     "results_from_optuna",
+    "run_study",
+    "run_tasks",
     "stack",
     "write_across",
     "write_index",

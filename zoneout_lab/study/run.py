@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -32,7 +33,16 @@ from zoneout_lab.study.tuning import tune
 
 @dataclass
 class Summary:
-    """What :func:`run_study` did."""
+    """What :func:`run_study` did.
+
+    Args:
+        folder: with the results, which ``zl.open_results`` opens.
+        planned: how many runs the study has.
+        trained, taken: how many of them were trained now, and taken over from other studies in the same place.
+        diverged: how many have numbers that are not finite, whenever they were trained.
+        failed: the runs that failed, by arm and seed; ``failures/`` in the folder has their tracebacks.
+        behind: Optuna's and MLflow's databases that are not up to date, each with where it is.
+    """
 
     folder: Path
     planned: int
@@ -40,7 +50,7 @@ class Summary:
     taken: int = 0
     diverged: int = 0
     failed: list[str] = field(default_factory=list)
-    behind: list[str] = field(default_factory=list)  # mirrors that are not up to date, each with where it is
+    behind: list[str] = field(default_factory=list)
 
     @property
     def report(self) -> Path:
@@ -50,8 +60,8 @@ class Summary:
 def run_study(
     study: Study,
     *,
-    out: Path = Path("runs"),
-    data: Path | None = None,
+    out: str | Path = "runs",
+    data: str | Path | None = None,
     device: str = "cpu",
     workers: int | None = None,
     storage: str | None = None,
@@ -89,12 +99,25 @@ def run_study(
             at once; by default all.
         whole: the study of several tasks that this one is a part of: its seeds over all tasks have to suffice, and not those of this task.
 
-    Raises InputRefusedError, IntegrityError, TryAgainError or UsageError before anything is lost.
+    Raises InputRefusedError, IntegrityError, TryAgainError or UsageError before anything is lost. A run that fails raises nothing: it is in
+    the ``failed`` of what is returned.
+
+    Example, in the file of a study::
+
+        if __name__ == "__main__":
+            summary = zl.run_study(STUDY, out="runs")
+            print(zl.judge(zl.open_results(summary.folder)))
     """
     if study.tasks:
         raise UsageError(
             f"{study.name} asks on {len(study.tasks)} tasks: run_tasks(study), or run_study of each in study.each()."
         )
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(
+            "run_study is called by a process that it started itself, which reads this script too: put the call under "
+            'if __name__ == "__main__":'
+        )
+    out, data = Path(out), None if data is None else Path(data)
     watcher = watcher or Watcher()
     study = study.resolved()
     with ExitStack() as stack, study.code.in_use():

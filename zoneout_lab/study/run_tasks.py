@@ -19,8 +19,8 @@ def run_tasks(
     study: Study,
     parts: Sequence[Part] | None = None,
     *,
-    out: Path = Path("runs"),
-    data: Path | None = None,
+    out: str | Path = "runs",
+    data: str | Path | None = None,
     force: bool = False,
     watch: Callable[[Study], AbstractContextManager[Watcher]] = lambda _: nullcontext(Watcher()),
     after: Callable[[Summary], None] = lambda _: None,
@@ -40,6 +40,7 @@ def run_tasks(
 
     Raises what ``run_study`` raises.
     """
+    out, data = Path(out), None if data is None else Path(data)
     parts = parts_of_study(study) if parts is None else parts
     whole = study if study.tasks else None
     if whole is not None:
