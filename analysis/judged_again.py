@@ -5,20 +5,20 @@
 # shares and perplexities compared as ratios, absence by two one-sided tests. What was declared stays as declared; the second verdict was chosen after
 # the data and is exploratory, whatever it says.
 #
-#     python analysis/judged_again.py reports/*/study.nc
-#
 # A margin in the metric's units has no counterpart on a ratio's scale that the data do not choose. A part of the whole is taken for a factor by what a
 # flat profile has: .02 of a third is 6%, so × 1.06; any other margin keeps its hypothesis on the scale it was declared on.
 
 # %%
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
 import zoneout_lab as zl
 from zoneout_lab.results import Comparison, Question, compare_family, judge
 
+PUBLISHED = Path(__file__).parents[1] / "reports"
 FLAT = 1 / 3  # of a flat gradient's norm lies in the first third
 
 
@@ -88,9 +88,7 @@ def markdown(found: pd.DataFrame) -> str:
 
 
 def main(studies: Sequence[str]) -> None:
-    if not studies:
-        sys.exit("Give one or more exported studies: python analysis/judged_again.py reports/*/study.nc")
-    found = table(studies)
+    found = table(studies or sorted(map(str, PUBLISHED.glob("*/study.nc"))))
     print(markdown(found))
     print(
         f"\n{(found['declared'] != found['again']).sum()} of {len(found)} verdicts differ. Numbers are adjusted p values."
