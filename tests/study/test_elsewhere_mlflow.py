@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import socket
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 import zoneout_lab as zl
 from zoneout_lab import schema
+from zoneout_lab.cli.judge import Asked, show_judged
 from zoneout_lab.errors import InputRefusedError, TryAgainError, UsageError
 from zoneout_lab.study import patience
 from zoneout_lab.study.tracked_database import client_of
@@ -98,3 +101,22 @@ def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
         with pytest.raises(TryAgainError, match="does not answer"):
             zl.results_from_mlflow(f"http://127.0.0.1:{silent.getsockname()[1]}", "mine", metrics=METRICS)
         assert time.monotonic() - start < 10
+
+
+def test_on_the_command_line(uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    asked = Asked(experiment="mine", arm="params.method", baseline="plain", metric=["val/acc"], better=["higher"])
+    show_judged(uri, asked, report=tmp_path / "report.html", out=None, as_json=True)
+    read = json.loads(capsys.readouterr().out)
+    assert read["source"]["name"] == "the MLflow experiment mine"
+    assert read["judgements"][0]["comparison"]["verdict"] == "supported"
+    assert "not run here" in (tmp_path / "report.html").read_text().lower()
+    for table, wrong, said in (
+        (uri, {"state": "status"}, "an experiment has none"),
+        (uri, {"arm": "method"}, "'method' is no field of a run"),
+        (uri, {"experiment": "yours"}, "no experiment 'yours'"),
+        (uri, {"experiment": None}, "say which with --experiment"),
+        ("http://me:secret@127.0.0.1:9", {"experiment": None}, "say which with --experiment"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            show_judged(table, dataclasses.replace(asked, **wrong), report=None, out=tmp_path / "x.nc", as_json=False)
+    assert [each.name for each in tmp_path.iterdir()] == ["report.html"]

@@ -108,9 +108,6 @@ def test_what_fails_costs_its_run_alone_and_its_traceback_is_kept(tmp_path):
     status = open_results(summary.folder)["metrics/status"]
     assert status.sel(arm="nan", seed=1) == "diverged"
     assert status.sel(arm="raises", seed=1) == "missing"
-    # put right, what failed is trained and its traceback is gone; what had diverged is a result
-    mended = MANY.replace("DO[run.arm](run)", "pass").replace("def raises", "#\ndef raises")
-    assert mended != MANY
 
 
 def test_nothing_of_it_needs_torch(tmp_path):

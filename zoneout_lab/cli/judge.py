@@ -23,8 +23,9 @@ from zoneout_lab.results.elsewhere.names import plain
 
 @dataclass(frozen=True)
 class Asked:
-    """What a table's columns are and what is to be judged, as it was typed: what was not is as it is here."""
+    """What a table's columns are, or the fields of an ``experiment``'s runs, and what is to be judged, as it was typed: what was not is as it is here."""
 
+    experiment: str | None = None
     arm: str = "arm"
     seed: str = "seed"
     block: Sequence[str] = ()
@@ -47,19 +48,21 @@ class Asked:
         return [f"--{'names-in' if name == 'long' else name}" for name in names]
 
 
-def show_judged(table: Path, asked: Asked, *, report: Path | None, out: Path | None, as_json: bool) -> None:
-    """Judge a table, or results that were written before, and write what is asked for once all of it is known."""
-    written = table.is_dir() or table.suffix == ".nc"
+def show_judged(table: str, asked: Asked, *, report: Path | None, out: Path | None, as_json: bool) -> None:
+    """Judge a table, an experiment, or results that were written before, and write what is asked for once all of it is known."""
+    written = asked.experiment is None and (Path(table).is_dir() or Path(table).suffix == ".nc")
     if written and asked.typed:
         raise UsageError(
             f"{table} has results that were written before, and what is judged in them stands there: leave out {', '.join(asked.typed)}, or judge the "
             "table that they were made of."
         )
+    if asked.experiment is None and "://" in table:
+        raise UsageError("A tracking server has many experiments: say which with --experiment NAME.")
     tree = open_results(table) if written else _read(table, asked)
     judgements = judge(tree)
     if not judgements:
         raise UsageError(
-            f"Nothing of {table} is judged: say which way is better, --metric NAME --better higher, or declare --hypotheses."
+            f"Nothing of {asked.experiment or table} is judged: say which way is better, --metric NAME --better higher, or declare --hypotheses."
         )
     source = schema.provenance(tree, "source") or {}
     for note in source.get("notes", ()):
@@ -82,7 +85,7 @@ def show_judged(table: Path, asked: Asked, *, report: Path | None, out: Path | N
             output.print(str(path), highlight=False, soft_wrap=True, markup=False)
 
 
-def _read(table: Path, asked: Asked) -> xr.DataTree:
+def _read(table: str, asked: Asked) -> xr.DataTree:
     claims = read_claims(asked.hypotheses) if asked.hypotheses else Claims(())
     baseline = asked.baseline or claims.baseline
     if not claims.hypotheses and baseline is None:
@@ -95,21 +98,26 @@ def _read(table: Path, asked: Asked) -> xr.DataTree:
     if not metrics:
         raise UsageError("Say which column is judged and which way is better: --metric NAME --better higher.")
     alpha = asked.alpha if asked.alpha is not None else claims.alpha
-    return results_from(
-        table,
-        arm=asked.arm,
-        seed=asked.seed,
-        block=asked.block,
-        metrics=metrics,
-        long=asked.long,
-        state=asked.state,
-        average=asked.average,
-        paired=not asked.unpaired,
-        baseline=baseline,
-        hypotheses=claims.hypotheses,
-        alpha=0.05 if alpha is None else alpha,
-        title=asked.title or claims.title or "",
+    judged: dict[str, Any] = {
+        "block": asked.block,
+        "metrics": metrics,
+        "average": asked.average,
+        "paired": not asked.unpaired,
+        "baseline": baseline,
+        "hypotheses": claims.hypotheses,
+        "alpha": 0.05 if alpha is None else alpha,
+        "title": asked.title or claims.title or "",
+    }
+    if asked.experiment is None:
+        return results_from(table, arm=asked.arm, seed=asked.seed, long=asked.long, state=asked.state, **judged)
+    if asked.long or asked.state:
+        raise UsageError("--names-in, --values-in and --state name columns of a table, and an experiment has none.")
+    from zoneout_lab.study.elsewhere_mlflow import results_from_mlflow
+
+    arm, seed = (
+        f"params.{name}" if name == default else name for name, default in ((asked.arm, "arm"), (asked.seed, "seed"))
     )
+    return results_from_mlflow(table, asked.experiment, arm=arm, seed=seed, **judged)
 
 
 def _metrics(asked: Asked, described: Mapping[str, Metric]) -> dict[str, Metric]:

@@ -12,9 +12,19 @@ from zoneout_lab.cli import options as o
 
 def judge(
     table: Annotated[
-        Path,
-        typer.Argument(metavar="TABLE", help="A .csv, .tsv, .jsonl or .parquet file, one run in each row; or results."),
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            help="A .csv, .tsv, .jsonl or .parquet file, one run in each row; or results; or with --experiment MLflow's tracking URI.",
+        ),
     ],
+    experiment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="An experiment of MLflow's, whose --arm and --seed are params.NAME, tags.NAME or run_name.",
+        ),
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="The arm that others are compared with.")] = None,
     metric: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="A column of results. May be given again.")
@@ -66,6 +76,7 @@ def judge(
             "--names-in and --values-in go together: one column has the names of metrics, the other their values."
         )
     asked = Asked(
+        experiment=experiment,
         arm=arm,
         seed=seed,
         block=block or (),
