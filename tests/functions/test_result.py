@@ -15,6 +15,7 @@ from zoneout_lab.frozen import Seeds
 from zoneout_lab.functions import FunctionRun
 from zoneout_lab.functions.result import outcome_of
 from zoneout_lab.functions.running import Running
+from zoneout_lab.functions.saved import packed, unpacked
 
 RUN = FunctionRun(arm="a", seed=0, seeds=Seeds(init=1, data=2, masks=3), train="./m.py:train", params={})
 ACCURACY = {"accuracy": Metric("accuracy", unit="%", better="higher")}
@@ -139,6 +140,26 @@ def test_what_is_recorded_again_has_to_fit_what_was_recorded_before():
     run.record(xr.Dataset({"x": ("t", [2.0])}, {"t": [0]}), "a", epoch=2)
     with pytest.raises(InputRefusedError, match="other variables, dimensions or labels"):
         run.record(xr.Dataset({"x": ("t", [2.0])}, {"t": [1]}), "a", epoch=3)
+
+
+def test_nothing_that_was_recorded_is_replaced():
+    run = running()
+    run.record(xr.Dataset({"x": 1.0}), "a")
+    with pytest.raises(InputRefusedError, match="a was recorded at epoch 1 before"):
+        run.record(xr.Dataset({"x": 2.0}), "a")
+    run.record(xr.Dataset({"y": 2.0}), "b")
+    run.log(0, loss=1)
+    run.log(1, loss=1)
+    run.record(xr.Dataset({"x": 3.0}), "a")
+    assert {at: float(found.x) for at, found in run.result()[2]["a"].items()} == {1: 1.0, 2: 3.0}
+
+
+def test_what_was_recorded_before_an_interruption_may_be_recorded_again():
+    before, after = running(), running()
+    before.record(xr.Dataset({"x": 1.0}), "a", epoch=4)
+    after._go_on(unpacked(packed({"state": None, "said": before._said()})))
+    after.record(xr.Dataset({"x": 2.0}), "a", epoch=4)
+    assert float(after.result()[2]["a"][4].x) == 2.0
 
 
 def test_what_was_recorded_is_a_copy():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,6 +13,15 @@ import torch
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.functions.saved import packed, unpacked
+
+
+class Step(NamedTuple):
+    at: int
+    loss: float
+
+
+class Own(torch.Tensor):
+    pass
 
 
 def test_plain_values_come_back_as_they_were():
@@ -71,6 +81,10 @@ def test_tensors_of_every_type(dtype):
         ([1, {"f": print}], "[1]['f'] is <built-in function print>"),
         ({"o": np.array([object()], dtype=object)}, "['o'] is array"),
         ({1, 2}, "It is {1, 2}"),
+        ({"seen": Counter("ab")}, "['seen'] is Counter"),
+        ([defaultdict(int, a=1)], "[0] is defaultdict"),
+        ((Step(1, 2.0),), "[0] is Step(at=1, loss=2.0), a Step"),
+        ({"x": torch.ones(2).as_subclass(Own)}, "['x'] is Own("),
     ],
 )
 def test_anything_else_is_refused_by_its_place(value, where):

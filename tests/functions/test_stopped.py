@@ -74,7 +74,7 @@ def test_one_that_was_not_stopped_is_one(runs, tmp_path):
 
 
 def test_a_state_that_cannot_be_saved_is_told_of_at_the_first_call(runs, tmp_path):
-    with pytest.raises(FunctionFailedError, match=r"\['seen'\] is {1, 2} and cannot be saved"):
+    with pytest.raises(FunctionFailedError, match=r"\['seen'\] is {1, 2}, a set, and cannot be saved"):
         trained(runs["odd"], tmp_path)
 
 

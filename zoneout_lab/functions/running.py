@@ -62,6 +62,7 @@ class Running:
     _report: Callable[[Progress], None] = field(default=lambda _: None, repr=False)
     _curves: dict[int, dict[str, float]] = field(default_factory=dict, repr=False)
     _recorded: dict[str, dict[int, xr.Dataset]] = field(default_factory=dict, repr=False)
+    _new: set[tuple[str, int]] = field(default_factory=set, repr=False)  # recorded since the function was called
 
     @property
     def folder(self) -> Path:
@@ -130,10 +131,15 @@ class Running:
                 ``recorded``.
             epoch: after how many epochs it was made; by default as many as :meth:`log` was told of.
 
-        Raises InputRefusedError for what cannot be stored, or does not fit what was recorded under the name before.
+        Raises InputRefusedError for what cannot be stored, does not fit what was recorded under the name before, or would replace it.
         """
         group = group_named(dataset, name)
         at = max(1, len(self._curves)) if epoch is None else epoch_of(epoch, "run.record")
+        if (group, at) in self._new:
+            raise InputRefusedError(
+                f"{group} was recorded at epoch {at} before: say which epoch this is of, epoch=…, or give it another name."
+            )
+        self._new.add((group, at))
         earlier = self._recorded.setdefault(group, {})
         earlier[at] = check_dataset(dataset, group, next(iter(earlier.values()), None))
 

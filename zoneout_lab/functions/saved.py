@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections import ChainMap, Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from zoneout_lab.errors import InputRefusedError
 
 _KINDS = "biufcSUmM"  # of arrays that need no pickle
+_NOT_BACK = (Counter, defaultdict, ChainMap)  # which would come back as plain dicts, and behave otherwise
 
 
 def packed(content: Any) -> bytes:
@@ -26,7 +28,7 @@ def packed(content: Any) -> bytes:
     {'epoch': 3, 'weights': array([1., 1.]), 'seen': (1, b'x')}
     >>> packed({"model": object})
     Traceback (most recent call last):
-    zoneout_lab.errors.InputRefusedError: ['model'] is <class 'object'> and cannot be saved. Save numbers, texts, bytes, NumPy arrays and torch tensors, in lists, tuples and mappings: of a model its state_dict(), or its bytes.
+    zoneout_lab.errors.InputRefusedError: ['model'] is <class 'object'>, a type, and cannot be saved. Save numbers, texts, bytes, NumPy arrays and torch tensors, in lists, tuples and dicts: of a model its state_dict(), or its bytes.
     """
     arrays: dict[str, Any] = {}
     tensors: list[Any] = []
@@ -71,7 +73,7 @@ def _tree(value: Any, at: str, arrays: dict[str, Any], tensors: list[Any]) -> An
     if isinstance(value, int | float) and type(value) in (int, float):
         return value
     torch = sys.modules.get("torch")  # without which there is no tensor
-    if torch is not None and isinstance(value, torch.Tensor):
+    if torch is not None and isinstance(value, torch.Tensor) and type(value.detach()) is torch.Tensor:
         tensors.append(value.detach())
         return ["tensor", len(tensors) - 1]
     if isinstance(value, bytes | bytearray):
@@ -79,18 +81,18 @@ def _tree(value: Any, at: str, arrays: dict[str, Any], tensors: list[Any]) -> An
     masked = isinstance(value, np.ma.MaskedArray)  # whose mask would be lost
     if isinstance(value, np.ndarray | np.generic) and not masked and np.asarray(value).dtype.kind in _KINDS:
         return _array(np.asarray(value), "scalar" if isinstance(value, np.generic) else "array", arrays)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and type(value) not in _NOT_BACK:
         pairs = [
             [_tree(key, f"{at} key", arrays, tensors), _tree(each, f"{at}[{key!r}]", arrays, tensors)]
             for key, each in value.items()
         ]
         return ["mapping", pairs]
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):
         kind = "list" if isinstance(value, list) else "tuple"
         return [kind, [_tree(each, f"{at}[{place}]", arrays, tensors) for place, each in enumerate(value)]]
     raise InputRefusedError(
-        f"{at or 'It'} is {value!r:.100} and cannot be saved. Save numbers, texts, bytes, NumPy arrays and torch tensors, in lists, tuples and "
-        "mappings: of a model its state_dict(), or its bytes."
+        f"{at or 'It'} is {value!r:.100}, a {type(value).__name__}, and cannot be saved. Save numbers, texts, bytes, NumPy arrays and torch tensors, in "
+        "lists, tuples and dicts: of a model its state_dict(), or its bytes."
     )
 
 

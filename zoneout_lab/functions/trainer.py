@@ -22,8 +22,9 @@ from zoneout_lab.functions.result import outcome_of
 from zoneout_lab.functions.running import COMPUTED_BY, Running, begun
 from zoneout_lab.functions.seeded import generators_kept, seed_generators
 from zoneout_lab.functions.spec import FunctionRun
+from zoneout_lab.functions.surroundings import as_in_a_script, ended_where_forked, put_back
 from zoneout_lab.metrics import Metric
-from zoneout_lab.parts import function_named
+from zoneout_lab.parts import function_named, unforeseen
 
 #: what libraries of linear algebra read when they are loaded
 _THREADS = (
@@ -62,6 +63,7 @@ class FunctionTrainer:
         sys.stdout.flush()
         os.dup2(2, 1)
         sys.stdout = sys.stderr
+        as_in_a_script()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -101,7 +103,13 @@ class FunctionTrainer:
             place = files / f"{run.arm}-s{run.seed:03d}-{run.id[:8]}"
             running = begun(run, device=device, report=report, checkpoints=checkpoints, files=place, warn=warn)
             before, began = running.seconds_before, time.monotonic()
+            modules = set(sys.modules)
             returned = called(run, running)
+            for file in unforeseen(modules):
+                warn(
+                    f"{file.name} is imported by a name that the study's files do not have in an import: a change of it is not noticed, and runs that "
+                    "are there are not trained again. Import it by its name."
+                )
             outcome = outcome_of(run, running, returned, self.metrics)
             outcome.seconds = before + time.monotonic() - began
             outcomes.append(outcome)
@@ -125,11 +133,12 @@ def called(run: FunctionRun, given: Running) -> Any:
     try:
         function = function_named(run.train)
         seed_generators(run.seeds.init)
-        returned = function(given)
-    except KeyboardInterrupt:
+        with put_back():
+            returned = ended_where_forked(lambda: function(given), os.getpid())
+    except interrupts.Stopped:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and no other
-        # sys.exit() too: a process of ours is not the function's to end
+        # sys.exit() and KeyboardInterrupt too: a process of ours is not the function's to end
         if given.stopped:
             raise interrupts.Stopped from None  # what it did about being stopped is its own affair
         what = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else told(error)

@@ -5,7 +5,7 @@ A kind of part is a base class (a :class:`Part`) and a mapping of what is built 
 
 from zoneout_lab.parts.base import Part
 from zoneout_lab.parts.check import check_class, check_kinds, check_part, parts_of
-from zoneout_lab.parts.code import Code, File
+from zoneout_lab.parts.code import Code, File, unforeseen
 from zoneout_lab.parts.functions import check_function, function_name, function_named
 from zoneout_lab.parts.written import field_values, from_json, reference, resolve, to_json
 
@@ -25,4 +25,5 @@ __all__ = [
     "reference",
     "resolve",
     "to_json",
+    "unforeseen",
 ]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -125,6 +126,22 @@ class Code:
 def in_use() -> Code:
     """The code that is in use (:meth:`Code.in_use`), or empty code."""
     return _IN_USE.get()
+
+
+def unforeseen(before: Container[str]) -> list[Path]:
+    """Files beside those in use whose modules were loaded since, under names that are not in ``before``, and that are no part of the code: their names stand in
+    no import, so that nobody would notice a change of them."""
+    code = in_use()
+    known = {str(file.path) for file in code.files}
+    folders = tuple(f"{file.folder}{os.sep}" for file in code.files if file.key.startswith("./"))
+    found = set()
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if name in before or name.partition(".")[0] == "zoneout_lab" or not isinstance(path, str):
+            continue
+        if path.endswith(".py") and path.startswith(folders) and path not in known and "site-packages" not in path:
+            found.add(Path(path))
+    return sorted(found)
 
 
 def file_of(cls: type | FunctionType) -> File:

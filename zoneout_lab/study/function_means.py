@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any, cast
 
 from zoneout_lab.errors import FunctionFailedError, UsageError
@@ -37,7 +38,12 @@ class FunctionMeans:
         return ()
 
     def check(self) -> list[str]:
-        return []
+        read = [name for name, value in _read_by(self.study.train) if isinstance(value, FunctionStudy)]
+        return [
+            f"The training function reads {name}. A run is known by its params, its seeds and its code, and not by the study: when that is changed, runs "
+            "that are there keep what they were trained with. Give what the function needs among its params."
+            for name in read
+        ]
 
     def batches(self, runs: Sequence[AnyRun], *, workers: int, memory: int | None, device: str) -> list[list[AnyRun]]:
         return [[run] for run in runs]
@@ -76,6 +82,19 @@ class FunctionMeans:
 
     def record(self, run: AnyRun) -> dict[str, Any]:
         return {}
+
+
+def _read_by(function: Any) -> Iterator[tuple[str, Any]]:
+    """The global names that a function's code reads, and what they stand for now."""
+    codes = [function.__code__] if isinstance(function, FunctionType) else []
+    names: dict[str, None] = {}
+    while codes:
+        code = codes.pop()
+        names |= dict.fromkeys(code.co_names)
+        codes += [each for each in code.co_consts if isinstance(each, CodeType)]
+    for name in names:
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
 
 
 def means(study: FunctionStudy, data: Path | None) -> FunctionMeans:
