@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.util.logging import getLogger
 
 import zoneout_lab
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
+logger = getLogger(__name__)
 
 project = "zoneout_lab"
 author = "the zoneout_lab authors"
@@ -58,6 +60,7 @@ html_title = "zoneout_lab"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 
 
@@ -71,7 +74,8 @@ def links_to_files(app: Sphinx, page: str, source: list[str]) -> None:
         target = (here / path).resolve()
         if target.is_relative_to(DOCS) or not target.is_relative_to(ROOT):
             return found[0]
-        return f"](file-of-clone:{up}{target.relative_to(ROOT).as_posix()}{hash_}{anchor})"
+        scheme = "place-in-clone" if hash_ else "file-of-clone"
+        return f"]({scheme}:{up}{target.relative_to(ROOT).as_posix()}{hash_}{anchor})"
 
     source[0] = re.sub(r"\]\((\.\./[^)\s]+)\)", link, source[0])
 
@@ -80,8 +84,19 @@ myst_url_schemes = {
     "http": None,
     "https": None,
     "mailto": None,
-    "file-of-clone": {"url": "{{path}}{% if fragment %}#{{fragment}}{% endif %}", "classes": ["file"]},
+    "file-of-clone": {"url": "{{path}}", "classes": ["file"]},
+    "place-in-clone": {"url": "{{path}}#{{fragment}}", "classes": ["file"]},
 }
+
+
+def links_lead_somewhere(app: Sphinx, error: Exception | None) -> None:
+    """Sphinx knows its own pages; what leads out of them has to be there too."""
+    if error is not None or Path(app.outdir) != DOCS / "_build" / "html":
+        return
+    for page in sorted(Path(app.outdir).rglob("*.html")):
+        for link in re.findall(r'href="([^"#]+)[^"]*"', page.read_text(encoding="utf-8")):
+            if not re.match(r"[a-z]+:", link) and not (page.parent / link.partition("?")[0]).exists():
+                logger.warning("%s leads to %s, which is not there", page.name, link)
 
 
 def as_written(
@@ -122,5 +137,6 @@ def public_names(app: Sphinx, what: str, name: str, thing: Any, options: Any, li
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", links_to_files)
+    app.connect("build-finished", links_lead_somewhere)
     app.connect("autodoc-process-signature", as_written)
     app.connect("autodoc-process-docstring", public_names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -32,11 +33,18 @@ Params = Annotated[
 ]
 
 
-def _as_lists(value: Any) -> Any:
-    """Tuples as JSON has them."""
-    if isinstance(value, dict):
-        return {key: _as_lists(each) for key, each in value.items()}
-    return [_as_lists(each) for each in value] if isinstance(value, list | tuple) else value
+def _as_lists(value: Any, at: str = "") -> Any:
+    """Tuples as JSON has them. Raises InputRefusedError, by its place, for what JSON cannot hold."""
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _as_lists(each, f"{at}[{key!r}]") for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_lists(each, f"{at}[{place}]") for place, each in enumerate(value)]
+    if at and (not isinstance(value, bool | int | float | str | None) or value != value):
+        raise InputRefusedError(
+            f"params{at} is {value!r:.100}; a parameter is a finite number, a text, True, False or None, or lists and dicts of these with texts as keys. "
+            "Give a date or a path as text."
+        )
+    return value
 
 
 class Frozen(BaseModel):
@@ -47,7 +55,10 @@ class Frozen(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, values: Any) -> Any:
-        return plain(values)
+        try:
+            return plain(values)
+        except RecursionError:
+            raise InputRefusedError("A value holds itself, or is nested too deeply.") from None
 
 
 class Growing(Frozen):

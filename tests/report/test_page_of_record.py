@@ -117,7 +117,8 @@ def test_tuning_is_shown_where_there_was_some(studies: Callable[..., xr.DataTree
     tree = studies(seeds=6, measured=(), provenance={"tuning": tuning})
     page = parse(write_report(tree, tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "cell 0.3" in page.find("section", id="tuning")[0].text
-    assert "0.125" in page.find("section", id="tuning")[0].text
+    assert "12.5" in page.find("section", id="tuning")[0].text
+    assert "One of the " in page.find("section", id="tuning")[0].text
     assert "found by search: cell 0.3" in page.find("section", id="setting")[0].text
 
 

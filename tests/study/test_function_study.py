@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from own_functions import MANY, PLAIN, loaded, written
+from pydantic import ValidationError
 
 from zoneout_lab import Arm, Hypothesis, Metric, Study, Tuning, Zoneout, load_study
 from zoneout_lab.errors import InputRefusedError, UsageError
@@ -118,6 +123,65 @@ def test_what_a_search_is_to_make_best_is_named_where_there_are_several(study):
         changed(study, arms=searched, metrics=two, tuning=Tuning())
     named = changed(study, arms=searched, metrics=two, tuning=Tuning(metric="valid_accuracy"))
     assert (named.objective.metric, named.objective.better) == ("valid_accuracy", "higher")
+
+
+@pytest.mark.parametrize(
+    ("choices", "why"),
+    [
+        ([float("nan"), 2], "it has the choice nan"),
+        ([1, float("inf")], "it has the choice inf"),
+        ([[64, 32], [64]], r"it has the choice \[64, 32\]"),
+        ([1, "a", True], "not all different"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+def test_choices_that_a_database_would_not_give_back_are_refused(choices, why):
+    with pytest.raises(ValidationError, match=why):
+        Arm(name="a", search={"x": optuna.distributions.CategoricalDistribution(choices)})
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+def test_choices_of_numpy_are_numbers():
+    choices: list[Any] = [np.float32(0.5), np.int64(2), None]
+    arm = Arm(name="a", search={"x": optuna.distributions.CategoricalDistribution(choices)})
+    assert arm.search["x"]["attributes"]["choices"] == [0.5, 2, None]
+
+
+HOLDS_ITSELF: list[object] = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (date(2026, 1, 2), r"params\['when'\]\['x'\]\[1\] is datetime.date"),
+        (Path("data"), "Give a date or a path as text"),
+        (float("nan"), r"\[1\] is nan"),
+        ({1: 2}, r"\[1\] is {1: 2}"),
+        (HOLDS_ITSELF, "A value holds itself"),
+    ],
+)
+def test_parameters_that_json_cannot_hold_are_refused_by_their_place(study, value, why):
+    with pytest.raises((ValidationError, InputRefusedError), match=why):
+        changed(study, params={"when": {"x": (0, value)}})
+
+
+@pytest.mark.parametrize("direction", ["same", "not lower", "not higher"])
+def test_a_margin_of_one_is_one_unless_it_is_a_factor(study, direction):
+    claim = {"name": "h", "statement": "", "arm": "full", "against": "no_dropout", "metric": "test_accuracy"}
+    for margin, scale, refused in (
+        (1.0, None, False),
+        (1.0, "linear", False),
+        (0.0, None, True),
+        (1.0, "log", True),
+        (1.05, "log", False),
+    ):
+        given = Hypothesis(**claim, direction=direction, margin=margin, scale=scale)
+        if refused:
+            with pytest.raises((ValidationError, InputRefusedError), match="needs a margin"):
+                changed(study, hypotheses=(given,))
+        else:
+            assert changed(study, hypotheses=(given,)).resolved().hypotheses[0].margin == margin
 
 
 def test_every_distribution_of_optuna_can_be_searched(study):

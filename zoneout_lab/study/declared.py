@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
+from zoneout_lab.checked import plain
 from zoneout_lab.frozen import Frozen, Growing, Params
 from zoneout_lab.metrics import Scale
 from zoneout_lab.stats import Direction
@@ -43,6 +45,19 @@ def _space(value: Any) -> Any:
         raise ValueError(
             f"it is {value!r}; give a range of floats, (low, high), or one of optuna.distributions, for example IntDistribution(1, 4)"
         )
+    if isinstance(value, optuna.CategoricalDistribution):
+        choices = plain(value.choices)
+        for each in choices:
+            # of others Optuna warns, in every process, and its database may not give them back
+            if not isinstance(each, bool | int | float | str | None) or each != each or each in (math.inf, -math.inf):
+                raise ValueError(
+                    f"it has the choice {each!r:.100}; choices are finite numbers, texts, True, False and None. Name others by a text"
+                )
+        if len(set(choices)) < len(choices):
+            raise ValueError(
+                f"its choices {', '.join(map(repr, choices))} are not all different: True equals 1, and False 0"
+            )
+        value = optuna.CategoricalDistribution(choices)
     return json.loads(optuna.distribution_to_json(value))
 
 

@@ -46,7 +46,8 @@ def hypotheses_fit(hypotheses: Sequence[Hypothesis], names: Sequence[str]) -> No
                 raise InputRefusedError(f"hypothesis {hypothesis.name!r}: {unknown('arm', role, names)}")
         if hypothesis.arm == hypothesis.against:
             raise InputRefusedError(f"hypothesis {hypothesis.name!r} compares {hypothesis.arm!r} with itself.")
-        if stats.needs_margin(hypothesis.direction) and hypothesis.margin in (0, 1):
+        none = (0,) if hypothesis.scale in (None, "linear") else (0, 1)  # a factor of 1 is none
+        if stats.needs_margin(hypothesis.direction) and hypothesis.margin in none:
             raise InputRefusedError(
                 f"hypothesis {hypothesis.name!r} claims {_ABSENT[hypothesis.direction]} and needs a margin: the largest difference that does not matter."
             )

@@ -114,6 +114,9 @@ def _differs(data: ReportData, arm: Arm) -> str:
         if baseline.change.get(path) != value
     ]
     parts += [f"{words(path.rpartition('.')[2])} as usual" for path in baseline.change if path not in arm.change]
+    # what a regularizer was tuned to is part of it
+    found = ((data.recorded("tuning") or {}).get(arm.name) or {}).get("best") if arm.regularizer is None else None
+    parts += [f"tuned {legible(words(str(name)))} {legible(plain(value))}" for name, value in (found or {}).items()]
     return "; ".join(parts)
 
 

@@ -17,15 +17,31 @@ def build(data: ReportData) -> Section | None:
     tuning = data.recorded("tuning")
     if not isinstance(tuning, Mapping) or not tuning:
         return None
+    about = data.quantity(str((data.study.get("tuning") or {}).get("metric") or data.score or "valid_loss"))
     return Section(
-        "tuning", "Tuning", "tuning.html", {"rows": [_row(data, str(name), part) for name, part in tuning.items()]}
+        "tuning",
+        "Tuning",
+        "tuning.html",
+        {
+            "searched": _searched(len(tuning), len(data.arms)),
+            "found": about.axis,
+            "rows": [_row(data, str(name), part, about.factor) for name, part in tuning.items()],
+        },
     )
 
 
-def _row(data: ReportData, name: str, part: Any) -> dict[str, Any]:
+def _searched(searched: int, arms: int) -> str:
+    if searched == arms:
+        return "Every arm was searched with its own trials."
+    if searched == 1:
+        return f"One of the {arms} arms was searched."
+    return f"{searched} of the {arms} arms were searched, each with its own trials."
+
+
+def _row(data: ReportData, name: str, part: Any, factor: float) -> dict[str, Any]:
     part = part if isinstance(part, Mapping) else {}
     trials = [trial for trial in part.get("trials") or [] if isinstance(trial, Mapping)]
-    values = [_value(trial) for trial in trials]
+    values = [factor * _value(trial) for trial in trials]
     known = [value for value in values if np.isfinite(value)]
     return {
         "arm": data.arm(name),
