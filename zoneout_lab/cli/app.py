@@ -305,7 +305,9 @@ def across_tasks(
 
 @app.command()
 def new(
-    kind: Annotated[o.Kind, typer.Argument(metavar="KIND", help="study, function, regularizer, cell, task or measure.")],
+    kind: Annotated[
+        o.Kind, typer.Argument(metavar="KIND", help="study, function, regularizer, cell, task or measure.")
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as half_zoneout; the file is NAME.py.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write the file to.")] = Path(),
 ) -> None:

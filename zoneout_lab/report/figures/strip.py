@@ -33,7 +33,7 @@ def strip(
         axes = drawing.axes
         if log:
             axes.set_xscale("log")
-        low, high = _limits(known, log=log)
+        low, high = _limits(known, [end for *_, interval in rows for end in interval], log=log)
         axes.set_xlim(low, high)
         for place, (arm, values, mean, interval) in enumerate(rows):
             shown = np.array([v for v in values if low <= v <= high])
@@ -43,6 +43,9 @@ def strip(
             )  # fmt: skip
             if all(math.isfinite(end) for end in interval):
                 axes.plot(np.clip(interval, low, high), [place + 0.27] * 2, color=INK, linewidth=1.6, zorder=4)
+                for beyond, at, head in ((interval[0] < low, low, "<"), (interval[1] > high, high, ">")):
+                    if beyond:
+                        axes.plot(at, place + 0.27, head, color=INK, markersize=6, clip_on=False, zorder=5)
             if low <= mean <= high:
                 axes.plot(mean, place + 0.27, "o", color=INK, markersize=5, zorder=5)
         for place in range(1, len(rows)):
@@ -64,10 +67,18 @@ def strip(
     return drawing.panel(title, description)
 
 
-def _limits(known: Sequence[float], *, log: bool) -> tuple[float, float]:
+def _limits(known: Sequence[float], ends: Sequence[float], *, log: bool) -> tuple[float, float]:
+    """Every value, and the ends of the intervals as far as they leave the values half of the axis."""
     if not known:
         return 0.0, 1.0
     low, high = min(known), max(known)
+    least, most = (
+        (low * (low / high) ** 0.5, high * (high / low) ** 0.5)
+        if log
+        else (low - (high - low) / 2, high + (high - low) / 2)
+    )
+    near = [float(np.clip(end, least, most)) for end in ends if math.isfinite(end)]
+    low, high = min([low, *near]), max([high, *near])
     if log:
         room = (high / low) ** 0.04
         return low / room, high * room
