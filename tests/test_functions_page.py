@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from zoneout_lab import Tuning
 from zoneout_lab.results import judge, open_results
 
 STUDY, SCRIPT, SEARCH = re.findall(
@@ -34,3 +35,4 @@ def test_the_search_is_one():
     names: dict[str, Any] = {}
     exec(compile(SEARCH, "functions.md", "exec"), names)
     assert names["tuned"].search["layers"]["name"] == "IntDistribution"
+    assert isinstance(names["budget"], Tuning)

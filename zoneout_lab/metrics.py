@@ -11,7 +11,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +26,8 @@ Over = Literal["examples", "chunks", "streams"]
 
 SPLITS = ("train_eval", "valid", "test")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: what the name of a curve ends with in results where it has the name of a metric
+BY_EPOCH = "_by_epoch"
 #: names in results that mean something else than a metric
 RESERVED = frozenset(
     {
@@ -126,6 +128,21 @@ def as_described(recorded: Any) -> dict[str, Metric]:
         except (TypeError, KeyError, AttributeError) as error:
             raise IntegrityError(f"A metric recorded with these results is damaged: {error!r}") from error
     return found
+
+
+def with_curves(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Metrics and the curves that have their names in a training function.
+
+    >>> with_curves({"acc": Metric("accuracy", "%")})["acc_by_epoch"].long_name
+    'accuracy by epoch'
+    """
+    curves = {
+        f"{name}{BY_EPOCH}": replace(
+            about, long_name=f"{about.long_name} by epoch", noun=f"{about.noun} by epoch" if about.noun else ""
+        )
+        for name, about in metrics.items()
+    }
+    return curves | dict(metrics)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ import xarray as xr
 
 from zoneout_lab import guarded, hdf5, netcdf, profiles, sealed, whole
 from zoneout_lab.errors import IntegrityError, told
-from zoneout_lab.metrics import METRICS, RESERVED, Metric, Score, as_described
+from zoneout_lab.metrics import METRICS, RESERVED, Metric, Score, as_described, with_curves
 from zoneout_lab.netcdf import Group, Variable
 from zoneout_lab.recorded import check_study
 from zoneout_lab.stacked import stacked_by_epoch, stacked_group
@@ -187,7 +187,7 @@ def study_tree(
         if name in record:
             record[name] = record[name].where(record[name].notnull(), "").astype(str)
     record.attrs = encoded(provenance)
-    own, theirs = _own(provenance.get("score") or []), metrics_of(provenance.get("study"))
+    own, theirs = _own(provenance.get("score") or []), with_curves(metrics_of(provenance.get("study")))
     tree = xr.DataTree.from_dict(
         {
             name: describe(dataset, own | theirs, by_name=bool(theirs) and name == "/metrics")
@@ -214,9 +214,9 @@ def describes_its_own(tree: xr.DataTree) -> bool:
 
 
 def own_metrics(tree: xr.DataTree) -> dict[str, Metric]:
-    """The metrics that results describe themselves: their task's score, and what their study declares."""
-    score = score_of(tree)
-    return ({} if score is None else score.metrics()) | metrics_of(study_of(tree))
+    """The metrics that results describe themselves: their task's score, and what their study declares, with the curves that have a metric's name."""
+    score, declared = score_of(tree), with_curves(metrics_of(study_of(tree)))
+    return ({} if score is None else score.metrics()) | declared
 
 
 def score_of(tree: xr.DataTree) -> Score | None:

@@ -78,3 +78,10 @@ def test_the_metric_of_a_study_that_tunes_nothing_is_read_off_its_runs(tmp_path)
     assert objective(folder, manifest(folder)) == ("valid_accuracy", "higher")
     shutil.rmtree(folder / "runs")
     assert objective(folder, manifest(folder)) is None
+
+
+def test_a_curve_with_the_name_of_a_metric_is_called_and_measured_as_it_is(folder):
+    metrics = open_results(folder)["metrics"]
+    metric, curve = metrics["test_accuracy"].attrs, metrics["test_accuracy_by_epoch"].attrs
+    assert curve["long_name"] == f"{metric['long_name']} by epoch"
+    assert curve["units"] == metric["units"] != ""

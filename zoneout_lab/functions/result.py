@@ -10,9 +10,9 @@ import xarray as xr
 
 from zoneout_lab.engines import Outcome
 from zoneout_lab.errors import FunctionFailedError, InputRefusedError
-from zoneout_lab.functions.running import BY_EPOCH, Running, number
+from zoneout_lab.functions.running import Running, number
 from zoneout_lab.functions.spec import FunctionRun
-from zoneout_lab.metrics import Metric
+from zoneout_lab.metrics import BY_EPOCH, Metric
 
 
 def outcome_of(run: FunctionRun, running: Running, returned: Any, metrics: Mapping[str, Metric]) -> Outcome:

@@ -19,7 +19,7 @@ from zoneout_lab.frozen import Seeds
 from zoneout_lab.functions.recorded import check_dataset, group_named
 from zoneout_lab.functions.saved import check_saved, packed, unpacked
 from zoneout_lab.functions.spec import FunctionRun
-from zoneout_lab.metrics import RESERVED
+from zoneout_lab.metrics import BY_EPOCH, RESERVED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 Warn = Callable[[str], None]
 #: what a checkpoint has to be of to be gone on from; the function's own code is part of the run
 COMPUTED_BY = {"format": "1"}
-#: what the name of a curve ends with whose own name is that of a metric
-BY_EPOCH = "_by_epoch"
 #: letters of a curve's name
 LONGEST = 64
 _LAST = 10**12

@@ -17,7 +17,7 @@ import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.errors import LabError
-from zoneout_lab.functions.running import BY_EPOCH
+from zoneout_lab.metrics import BY_EPOCH
 from zoneout_lab.netcdf import Group, Variable
 from zoneout_lab.profiles import REDUCTIONS
 from zoneout_lab.results.measured import stored_scalars
