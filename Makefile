@@ -37,7 +37,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  { echo "zoneout_lab needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
 	  { rm -rf $(VENV); echo "Could not make $(VENV). If Python says ensurepip is missing, on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@echo "Setting up $(VENV); this downloads about 1 GB and takes some minutes."
+	@echo "Setting up $(VENV); this downloads about 1 GB, takes 3 GB on disk and some minutes."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  $$($(if $(TORCH_INDEX),$(BIN)/python -c $(REACHABLE) $(TORCH_INDEX)/torch/ && echo --extra-index-url $(TORCH_INDEX) || \
 	  echo "$(TORCH_INDEX) does not answer: pip takes whatever torch it is set up to find (it may bring CUDA)." >&2,:)) torch

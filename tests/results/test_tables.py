@@ -155,7 +155,7 @@ def test_no_comparison_is_an_empty_table():
     assert len(empty.to_frame()) == 0
     assert tuple(empty.to_frame().columns) == NUMBERS
     for text in (empty.to_markdown(), empty.to_latex(), empty._repr_html_()):
-        assert "No comparison." in text
+        assert "No comparison: no hypothesis is declared." in text
 
 
 def test_no_pair_has_no_numbers(tree):

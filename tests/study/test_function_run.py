@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from own_functions import MANY, PLAIN, loaded, written
 from small_study import listening
 
 from zoneout_lab import Arm, Tuning, compare, judge, open_results
+from zoneout_lab.cli.status import show_status
 from zoneout_lab.study.run import run_study
 from zoneout_lab.study.spec import overridden
 from zoneout_lab.study.verify import verify
@@ -165,7 +167,7 @@ STUDY = Study(name="searched", train=train, params={"lr": 1.0, "layers": 1, "kin
 """
 
 
-def test_a_search_over_parameters_of_every_type(tmp_path):
+def test_a_search_over_parameters_of_every_type(tmp_path, capsys):
     spaces = {
         "lr": optuna.distributions.FloatDistribution(0.01, 1, log=True),
         "layers": optuna.distributions.IntDistribution(1, 4),
@@ -187,6 +189,9 @@ def test_a_search_over_parameters_of_every_type(tmp_path):
     found = optuna.load_study(study_name=searched, storage=f"sqlite:///{tmp_path}/runs/optuna.db")
     assert set(found.best_params) == {"lr", "layers", "kind"}
     assert len(found.trials) == 10
+    show_status(summary.folder, as_json=True)
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["done"], row["searched"]) == (4, 10)
 
 
 RECORDS = """

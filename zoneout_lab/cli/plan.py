@@ -168,7 +168,7 @@ def _plan(
     if as_json:
         return facts
     print_facts({
-        "study": f"{study.title} ({study.id})",
+        "study": f"{study.title} ({study.id})" if study.title else study.id,
         **means.described(),
         "arms": ", ".join(arm.name for arm in study.arms),
         "runs": f"{len(runs)} ({len(study.arms)} arms × {len(runs) // len(study.arms)} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),

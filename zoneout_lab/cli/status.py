@@ -29,7 +29,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         print_json(rows)
         return
     table = Table(box=None, pad_edge=False)
-    columns = [name for name in rows[0] if name not in ("report", "behind")]
+    columns = [name for name in rows[0] if name not in ("report", "behind", "searched")]
     for name in columns:
         table.add_column(name, justify="left" if name in ("study", "task") else "right", no_wrap=True)
     for row in rows:
@@ -39,6 +39,13 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         if row["report"]:
             output.print(f"Report: {row['report']}", highlight=False, soft_wrap=True, markup=False)
     for row in rows:
+        if row["searched"]:
+            runs = "run" if row["searched"] == 1 else "runs"
+            output.print(
+                f"{plain(row['study'])} has {row['searched']} {runs} of its search besides.",
+                soft_wrap=True,
+                highlight=False,
+            )
         if row["behind"]:
             output.print(
                 f"Not up to date with {plain(row['study'])}: {plain(', '.join(row['behind']))}. `run` brings it up to date when it ends.",
@@ -52,7 +59,8 @@ def _count(folder: Path) -> dict[str, Any]:
     manifest = read_manifest(folder)
     study = manifest["study"]
     planned = len(study["arms"]) * (stopped_at(manifest) or study["seeds"])
-    runs = [run for run in manifest["runs"].values() if run["phase"] == CONFIRM and (folder / run["file"]).exists()]
+    there = [run for run in manifest["runs"].values() if (folder / run["file"]).exists()]
+    runs = [run for run in there if run["phase"] == CONFIRM]
     report = folder / "report.html"
     return {
         "study": folder.name,
@@ -61,6 +69,7 @@ def _count(folder: Path) -> dict[str, Any]:
         "done": len(runs),
         "missing": planned - len(runs),
         "diverged": sum(run["status"] == "diverged" for run in runs),
+        "searched": len(there) - len(runs),
         "behind": behind(folder, manifest),
         "report": str(report) if report.exists() else None,
     }

@@ -21,10 +21,10 @@ def check_function(given: Any) -> FunctionType:
 
     >>> check_function(print)
     Traceback (most recent call last):
-    zoneout_lab.errors.InputRefusedError: train is <built-in function print>; give a function that is written in a file, def train(run): ....
+    zoneout_lab.errors.InputRefusedError: train is <built-in function print>; give a function that is defined in a file: def train(run).
     """
     if not isinstance(given, FunctionType) or given.__name__ == "<lambda>":
-        raise InputRefusedError(f"train is {given!r}; give a function that is written in a file, def train(run): ....")
+        raise InputRefusedError(f"train is {given!r}; give a function that is defined in a file: def train(run).")
     if inspect.iscoroutinefunction(given) or inspect.isgeneratorfunction(given):
         raise InputRefusedError(f"{given.__name__} is asynchronous or a generator; train has to return its metrics.")
     try:

@@ -68,7 +68,8 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
     else:
         numeric = [str(name) for name, v in metrics.data_vars.items() if np.issubdtype(v.dtype, np.number)]
         scores = [name for split in SPLITS if _of_task(tree, metrics, name := f"{split}_score") != name]
-        raise unknown("metric", metric, [*numeric, *scores, *stored, *REDUCTIONS])
+        measured_here = [name for name, each in REDUCTIONS.items() if each.group in tree.children]
+        raise unknown("metric", metric, [*numeric, *scores, *stored, *measured_here])
     values = values.where(finished).transpose("arm", "seed").astype(np.float64).rename(metric)
     about = described(tree, metric)
     return values.assign_attrs(

@@ -184,7 +184,7 @@ def _notes(entries: Sequence[Entry], alike: dict[str, str], shown: str) -> list[
     """What the numbers are: what all rows share, then the intervals, p and the marks."""
     compared = [entry.compared for entry in entries]
     if not compared:
-        return ["No comparison."]
+        return ["No comparison: no hypothesis is declared."]
     unit = units_of(compared)
     what = [alike["metric"]] if "metric" in alike else []
     what += [f"against {alike['against']}"] if "against" in alike else []
