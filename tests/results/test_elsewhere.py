@@ -244,6 +244,25 @@ def test_an_export_of_weights_and_biases_leaves_out_what_did_not_finish(tmp_path
     ]
 
 
+@pytest.mark.parametrize("empty", [None, "", float("nan")])
+def test_a_state_that_is_not_known_lets_no_crashed_run_in(empty: object):
+    frame = table(State="finished").astype({"State": object})
+    frame.loc[[3, 4, 12], "State"] = ["crashed", empty, "evicted"]
+    results = zl.results_from(frame, metrics=ABOUT, baseline="full")
+    assert zl.judge(results)[0].comparison.lost == (3, 4, 5)
+    (note,) = schema.provenance(results, "source")["notes"]
+    assert note == "Runs that did not finish are left out: 1 without a state, 1 crashed, 1 evicted."
+
+
+def test_a_column_called_state_may_mean_another():
+    frame = table()
+    frame["State"] = ["Ohio", "Utah"] * 7
+    assert zl.judge(zl.results_from(frame, metrics=ABOUT, baseline="full"))[0].comparison.lost == ()
+    frame["State"] = ["finished", "running"] * 7
+    results = zl.results_from(frame, block=("State", "seed"), metrics=ABOUT)
+    assert results["metrics"].sizes["seed"] == 14
+
+
 @pytest.mark.parametrize(
     ("name", "write"),
     [
@@ -291,8 +310,12 @@ REFUSED = {
     "utf16.csv": (csv(GOOD).encode("utf-16"), "is written in UTF-16"),
     "latin.csv": (csv("a,0,1\n\u00e9,0,2\n").encode("latin-1"), "is not UTF-8"),
     "double.csv": ("arm,seed,acc,acc\na,0,1,2\n", "has 2 columns called 'acc'"),
-    "deep.jsonl": ("[" * 5000, "Line 1 of .* is not JSON"),
+    "deep.jsonl": ("[" * 5000, "Line 1 of .* is no row in JSON: it is nested deeper than 64"),
     "list.jsonl": ("[1, 2]", "Line 1 of .* is not an object"),
+    "key_twice.jsonl": (
+        '{"arm": "a", "seed": 0, "acc": 1}\n{"arm": "a", "seed": 1, "acc": 1, "acc": 2}',
+        "Line 2 of .*: the key 'acc' stands twice in it",
+    ),
     "nested.jsonl": ('{"arm": ["a"], "seed": 0, "acc": 1}', "is no text and no number"),
     "no.parquet": (b"PAR1 no", "cannot be read as Parquet"),
     "run.pkl": (b"x", "A pickle may run code"),
