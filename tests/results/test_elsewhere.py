@@ -117,6 +117,12 @@ def test_p_of_whole_datasets_is_scipys_of_their_sums():
     assert 2 / 2**6 < c.p_groups < 1
 
 
+def test_one_group_alone_says_nothing():
+    c = judged(nested(datasets=1, folds=4), block=("dataset", "fold", "seed"), baseline="old")
+    assert (len(c.seeds), c.groups, c.verdict, near_edge(c)) == (8, 0, "supported", "")
+    assert "flipped whole" not in c.sentence
+
+
 def test_a_verdict_that_whole_datasets_do_not_bear_out_has_a_warning():
     assert near_edge(judged(nested(), block=("dataset", "fold", "seed"), baseline="old")) == (
         "The verdict takes the blocks of one dataset for independent: with each of the 3 flipped whole, p = 0.25, which decides nothing."
@@ -363,6 +369,18 @@ def test_claims_that_cannot_be_tested_are_refused(claim, said):
         zl.results_from(table(), metrics=["acc"], hypotheses=[claim])
 
 
+def test_more_comparisons_than_are_judged_together_are_counted_as_such():
+    frame = table([*"abcdefghijklmnopqrstu"], seeds=2).assign(**{f"m{k}": 1.0 * k for k in range(12)})
+    many = {f"m{k}": "higher" for k in range(11)}
+    with pytest.raises(
+        InputRefusedError,
+        match=r"20 arms compared with a on 11 metrics make 220 comparisons, and up to 200 are .* fewer metrics \(--metric",
+    ):
+        zl.results_from(frame, metrics=many | {"m11": zl.Metric("m", unit="")}, baseline="a")
+    results = zl.results_from(frame, metrics=dict(list(many.items())[:10]), baseline="a")
+    assert len((schema.study_of(results) or {})["hypotheses"]) == 200
+
+
 def test_a_file_of_claims_says_what_a_hypothesis_does(tmp_path: Path):
     path = tmp_path / "claims.toml"
     path.write_text(
@@ -375,7 +393,9 @@ def test_a_file_of_claims_says_what_a_hypothesis_does(tmp_path: Path):
     for text, said in (
         ("a = [", "is not TOML"),
         ("x = 1", "has 'x'"),
-        ("alpha = 'a'", "alpha is 'a'"),
+        ("alpha = 'a'", "alpha is 'a'; give a number between 0 and 1"),
+        ("alpha = 1", "alpha is 1; give a number between 0 and 1, such as 0.05"),
+        ("baseline = 3", "baseline is 3; give the name of an arm, in quotes"),
         ("hypotheses = 3", "begins with"),
     ):
         path.write_text(text)

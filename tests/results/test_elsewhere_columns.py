@@ -182,6 +182,30 @@ def test_decimals_are_numbers():
     assert results["metrics"]["block"].values.tolist()[:2] == ["0.5", "1.5"]
 
 
+@pytest.mark.parametrize("paired", [True, False])
+def test_large_counts_are_exact_and_values_that_rounding_has_taken_are_noted(paired):
+    steps = np.array([4.0, 1.0, 3.0, 0.0, 2.0, 6.0])
+    counts = table(acc=np.r_[1e14 + steps, 1e14 + steps + 9])
+    given = {"metrics": {"acc": "higher"}, "baseline": "full", "paired": paired}
+    results = zl.results_from(counts, **given)
+    c = zl.judge(results)[0].comparison
+    assert (c.verdict, c.mean_difference, notes(results)) == ("supported", 9, [])
+    expected = zl.judge(zl.results_from(table(acc=np.r_[steps, steps + 9]), **given))[0].comparison
+    assert (c.p, c.interval, c.constant) == (expected.p, expected.interval, expected.constant)
+    results = zl.results_from(table(acc=np.r_[1e15 + steps / 8, 1e15 + steps / 8 + 1]), **given)
+    assert "the same on average" in zl.judge(results)[0].comparison.sentence
+    assert notes(results) == ["The values of acc agree to 12 digits: what differs by less than 3.6 counts as rounding."]
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_values_too_large_to_subtract_stop_no_other_metric(paired):
+    frame = table(loss=np.r_[np.full(6, 1e308), np.full(6, -1e308)])
+    about = {"loss": "lower", "acc": "higher"}
+    judged = zl.judge(zl.results_from(frame, metrics=about, baseline="full", paired=paired))
+    assert "(values as large as 1e+308 cannot be subtracted)" in judged[0].comparison.sentence
+    assert judged[1].comparison.mean_difference > 0
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -14,6 +14,8 @@ from zoneout_lab.results.elsewhere import names
 from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers, row_of
 from zoneout_lab.results.elsewhere.files import chosen, read_table
 from zoneout_lab.results.legible import legible
+from zoneout_lab.stats.scales import are_whole
+from zoneout_lab.stats.signflip import slack_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,10 +133,16 @@ def wide(
         raise InputRefusedError(f"A metric is called {legible(sorted(taken)[0])!r}, which is a column too.")
     keys = [arm, *by]
     # by their labels: a seed may be a number in one row and a text in another
-    apart = [labels(frame[key], legible(key))[0] for key in keys]
+    apart: list[Any] = [labels(frame[key], legible(key))[0] for key in keys]
     if not by:  # nothing tells runs apart, and each metric is compared by itself
-        apart.append(pd.DataFrame({0: apart[0], 1: codes}).groupby([0, 1]).cumcount().to_numpy(np.intp))
-    run = pd.DataFrame(dict(enumerate(apart))).groupby(list(range(len(apart))), sort=False).ngroup().to_numpy(np.intp)
+        apart.append(pd.DataFrame({0: apart[0], 1: codes}).groupby([0, 1]).cumcount().to_numpy())
+    run: Codes = (
+        pd.DataFrame(dict(enumerate(apart)))
+        .groupby(list(range(len(apart))), sort=False)
+        .ngroup()
+        .to_numpy()
+        .astype(np.intp)
+    )
     first = frame[keys].iloc[np.unique(run, return_index=True)[1]].copy()
     for each in wanted:
         rows = np.flatnonzero(codes == texts.index(each))
@@ -198,6 +206,18 @@ def missing(infinite: int, column: str) -> list[str]:
     one = infinite == 1
     return [
         f"{infinite:,} value{'s' * (not one)} of {legible(column)} {'is' if one else 'are'} infinite and count{'s' * one} as missing."
+    ]
+
+
+def rounded(values: Floats, column: str) -> list[str]:
+    """What is said of values so close to each other, for their size, that rounding may make the difference."""
+    some = values[np.isfinite(values)]
+    largest = float(np.abs(some).max(initial=0.0))
+    if not some.size or are_whole(some) or not 0 < float(some.max() / 2 - some.min() / 2) < 2.0**-41 * largest:
+        return []
+    least = float(slack_of(np.zeros(1), np.array([largest]))[0])
+    return [
+        f"The values of {legible(column)} agree to 12 digits: what differs by less than {least:.2g} counts as rounding."
     ]
 
 

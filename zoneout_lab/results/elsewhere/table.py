@@ -18,7 +18,17 @@ from zoneout_lab.results.elsewhere import claims, names
 from zoneout_lab.results.elsewhere.arguments import check_kinds, pair_columns, paired_columns
 from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers, row_of
 from zoneout_lab.results.elsewhere.pairs import Paired, paired_by
-from zoneout_lab.results.elsewhere.runs import averaged, copies, finished, mean_of, missing, numeric, rows_of, wide
+from zoneout_lab.results.elsewhere.runs import (
+    averaged,
+    copies,
+    finished,
+    mean_of,
+    missing,
+    numeric,
+    rounded,
+    rows_of,
+    wide,
+)
 from zoneout_lab.results.legible import legible
 from zoneout_lab.results.readable import readable
 from zoneout_lab.stats.signflip import check_alpha
@@ -143,7 +153,7 @@ def results_from(
     values = {}
     for column, name in stored.items():
         values[name], infinite = numbers(frame[column], column)
-        notes += missing(infinite, column)
+        notes += missing(infinite, column) + rounded(values[name], column)
     if not by or not average:
         _refuse_twice(cell, arms, pairs, frame)
     elif len(np.unique(cell)) < len(cell):
