@@ -63,8 +63,9 @@ def as_object(path: Path, content: bytes) -> dict[str, Any]:
     return value
 
 
-def loads(text: str) -> Any:
-    """The value of a JSON text, whose depth is known before it is parsed. Raises ValueError where it is none or too deep.
+def loads(text: str, *, once: bool = False) -> Any:
+    """The value of a JSON text, whose depth is known before it is parsed. Raises ValueError where it is none or too deep, or a key stands twice in an object
+    and each may stand ``once``.
 
     >>> loads('{"a": [1, "[[["]}')
     {'a': [1, '[[[']}
@@ -76,7 +77,15 @@ def loads(text: str) -> Any:
         brackets = _BRACKETS.finditer(_STRING.sub("", text))
         if any(depth > DEEPEST for depth in accumulate(_STEP[bracket[0]] for bracket in brackets)):
             raise ValueError(f"it is nested deeper than {DEEPEST}")
-    return json.loads(text)
+    return json.loads(text, object_pairs_hook=_once if once else None)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in it")
+    return out
 
 
 def inside(folder: Path, name: object) -> Path:

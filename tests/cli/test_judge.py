@@ -75,6 +75,52 @@ def test_what_is_typed_of_a_metric_replaces_no_more_than_it_says(command, result
         assert (c.scale, c.units, c.better, c.noun) == ("log", unit, better, "accuracy on both")
 
 
+def test_no_output_replaces_an_input_or_another_output(command, results: Path, tmp_path: Path):
+    claims, link, nc = tmp_path / "claims.toml", tmp_path / "link.csv", tmp_path / "out" / "study.nc"
+    claims.write_text('[[hypotheses]]\narm = "bare"\nagainst = "full"\nmetric = "acc"\n')
+    link.symlink_to(results)
+    hard = tmp_path / "hard.csv"
+    hard.hardlink_to(results)
+    crooked = tmp_path / "out" / ".." / "results.csv"
+    assert command("judge", str(results), *ASKED, "--out", str(nc)).code == 0
+    before = {path: path.read_bytes() for path in (results, claims, nc)}
+    table, folder = ("judge", str(results), *ASKED, "--hypotheses", str(claims)), str(nc.parent)
+    for words, named in (
+        ((*table, "--report", str(results)), results),
+        ((*table, "--out", str(crooked)), crooked),
+        ((*table, "--out", str(hard)), hard),
+        (("judge", str(link), *ASKED, "--out", str(results)), results),
+        ((*table, "--report", str(link)), link),
+        ((*table, "--report", str(claims)), claims),
+        (("judge", f"sqlite:///{results}", "--experiment", "x", *ASKED, "--out", str(results)), results),
+        (("judge", str(nc), "--report", str(nc)), nc),
+        (("judge", folder, "--out", str(nc)), nc),
+        (("report", folder, "--to", str(nc)), nc),
+        (("report", str(nc), folder, "--to", str(nc)), nc),
+        (("export", folder), nc),
+        (("index", str(tmp_path), "--to", str(nc)), nc),
+        (("across", folder, folder, "--to", str(nc)), nc),
+    ):
+        done = command(*words)
+        assert (done.code, done.output) == (5, ""), words
+        assert f"{named} is read here, and what is written would replace it" in done.errors
+    new = tmp_path / "new.html"
+    done = command(*table, "--report", str(new), "--out", str(tmp_path / "out" / ".." / "new.html"))
+    assert (done.code, new.exists()) == (5, False)
+    assert "Two outputs would be written to" in done.errors
+    assert {path: path.read_bytes() for path in before} == before
+    assert link.is_symlink()
+    assert command("report", folder, "--to", str(nc.parent / "report.html")).code == 0
+
+
+def test_a_folder_without_results_is_no_table(command, results: Path, tmp_path: Path):
+    for words in (ASKED, ()):
+        done = command("judge", str(tmp_path), *words)
+        assert done.code == 5
+        assert "is a folder without results of a study. To judge a table, name its file" in done.errors
+    assert "There are no results at" in command("judge", str(tmp_path / "absent.nc"), *ASKED).errors
+
+
 def test_an_option_that_changes_nothing_is_refused(command, results: Path, tmp_path: Path):
     out = tmp_path / "study.nc"
     assert command("judge", str(results), *ASKED, "--out", str(out)).code == 0

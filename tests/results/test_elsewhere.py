@@ -117,6 +117,12 @@ def test_p_of_whole_datasets_is_scipys_of_their_sums():
     assert 2 / 2**6 < c.p_groups < 1
 
 
+def test_one_group_alone_says_nothing():
+    c = judged(nested(datasets=1, folds=4), block=("dataset", "fold", "seed"), baseline="old")
+    assert (len(c.seeds), c.groups, c.verdict, near_edge(c)) == (8, 0, "supported", "")
+    assert "flipped whole" not in c.sentence
+
+
 def test_a_verdict_that_whole_datasets_do_not_bear_out_has_a_warning():
     assert near_edge(judged(nested(), block=("dataset", "fold", "seed"), baseline="old")) == (
         "The verdict takes the blocks of one dataset for independent: with each of the 3 flipped whole, p = 0.25, which decides nothing."
@@ -244,6 +250,25 @@ def test_an_export_of_weights_and_biases_leaves_out_what_did_not_finish(tmp_path
     ]
 
 
+@pytest.mark.parametrize("empty", [None, "", float("nan")])
+def test_a_state_that_is_not_known_lets_no_crashed_run_in(empty: object):
+    frame = table(State="finished").astype({"State": object})
+    frame.loc[[3, 4, 12], "State"] = ["crashed", empty, "evicted"]
+    results = zl.results_from(frame, metrics=ABOUT, baseline="full")
+    assert zl.judge(results)[0].comparison.lost == (3, 4, 5)
+    (note,) = schema.provenance(results, "source")["notes"]
+    assert note == "Runs that did not finish are left out: 1 without a state, 1 crashed, 1 evicted."
+
+
+def test_a_column_called_state_may_mean_another():
+    frame = table()
+    frame["State"] = ["Ohio", "Utah"] * 7
+    assert zl.judge(zl.results_from(frame, metrics=ABOUT, baseline="full"))[0].comparison.lost == ()
+    frame["State"] = ["finished", "running"] * 7
+    results = zl.results_from(frame, block=("State", "seed"), metrics=ABOUT)
+    assert results["metrics"].sizes["seed"] == 14
+
+
 @pytest.mark.parametrize(
     ("name", "write"),
     [
@@ -291,8 +316,12 @@ REFUSED = {
     "utf16.csv": (csv(GOOD).encode("utf-16"), "is written in UTF-16"),
     "latin.csv": (csv("a,0,1\n\u00e9,0,2\n").encode("latin-1"), "is not UTF-8"),
     "double.csv": ("arm,seed,acc,acc\na,0,1,2\n", "has 2 columns called 'acc'"),
-    "deep.jsonl": ("[" * 5000, "Line 1 of .* is not JSON"),
+    "deep.jsonl": ("[" * 5000, "Line 1 of .* is no row in JSON: it is nested deeper than 64"),
     "list.jsonl": ("[1, 2]", "Line 1 of .* is not an object"),
+    "key_twice.jsonl": (
+        '{"arm": "a", "seed": 0, "acc": 1}\n{"arm": "a", "seed": 1, "acc": 1, "acc": 2}',
+        "Line 2 of .*: the key 'acc' stands twice in it",
+    ),
     "nested.jsonl": ('{"arm": ["a"], "seed": 0, "acc": 1}', "is no text and no number"),
     "no.parquet": (b"PAR1 no", "cannot be read as Parquet"),
     "run.pkl": (b"x", "A pickle may run code"),
@@ -340,6 +369,18 @@ def test_claims_that_cannot_be_tested_are_refused(claim, said):
         zl.results_from(table(), metrics=["acc"], hypotheses=[claim])
 
 
+def test_more_comparisons_than_are_judged_together_are_counted_as_such():
+    frame = table([*"abcdefghijklmnopqrstu"], seeds=2).assign(**{f"m{k}": 1.0 * k for k in range(12)})
+    many = {f"m{k}": "higher" for k in range(11)}
+    with pytest.raises(
+        InputRefusedError,
+        match=r"20 arms compared with a on 11 metrics make 220 comparisons, and up to 200 are .* fewer metrics \(--metric",
+    ):
+        zl.results_from(frame, metrics=many | {"m11": zl.Metric("m", unit="")}, baseline="a")
+    results = zl.results_from(frame, metrics=dict(list(many.items())[:10]), baseline="a")
+    assert len((schema.study_of(results) or {})["hypotheses"]) == 200
+
+
 def test_a_file_of_claims_says_what_a_hypothesis_does(tmp_path: Path):
     path = tmp_path / "claims.toml"
     path.write_text(
@@ -352,7 +393,9 @@ def test_a_file_of_claims_says_what_a_hypothesis_does(tmp_path: Path):
     for text, said in (
         ("a = [", "is not TOML"),
         ("x = 1", "has 'x'"),
-        ("alpha = 'a'", "alpha is 'a'"),
+        ("alpha = 'a'", "alpha is 'a'; give a number between 0 and 1"),
+        ("alpha = 1", "alpha is 1; give a number between 0 and 1, such as 0.05"),
+        ("baseline = 3", "baseline is 3; give the name of an arm, in quotes"),
         ("hypotheses = 3", "begins with"),
     ):
         path.write_text(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,7 +73,7 @@ def test_a_message_names_the_row_of_a_long_table():
         ("value", "much", "acc in row 5 is 'much'"),
         ("what", None, "Row 5 has no metric"),
         ("arm", None, "Row 5 has no arm"),
-        ("arm", "full ", "rows 5 and 7"),  # one arm, written in two ways
+        ("what", "loss", "loss has 2 values for arm full, seed 1: rows 5 and 7"),
     ):
         bad = tall.copy()
         bad.loc[4, column] = value
@@ -85,6 +87,123 @@ def test_infinite_values_of_a_long_table_are_counted():
     results = zl.results_from(tall, long=("what", "value"), metrics={"acc": "higher"}, baseline="full")
     assert notes(results) == ["2 values of acc are infinite and count as missing."]
     assert zl.judge(results)[0].comparison.lost == (0, 2)
+
+
+def test_a_long_table_is_averaged_each_metric_over_its_own_rows():
+    folds = pd.concat([table(loss=np.arange(12.0)).assign(fold=k) for k in range(3)])
+    folds["acc"] += 0.5 * folds["fold"] ** 2
+    tall = folds.melt(["arm", "seed", "fold"], var_name="what", value_name="value")
+    tall = tall[(tall["what"] == "acc") | (tall["fold"] < 2)].drop(columns="fold").reset_index(drop=True)
+    tall["seed"] = [seed if k % 2 else f"{seed}.0".removesuffix(".0") for k, seed in enumerate(tall["seed"])]
+    tall["arm"] = [f" {arm}" if k % 3 else arm for k, arm in enumerate(tall["arm"])]
+    about = {"acc": "higher", "loss": "lower"}
+    results = zl.results_from(tall, long=("what", "value"), metrics=about, average=True, baseline="full")
+    found = results["metrics"].to_dataset()
+    np.testing.assert_allclose(found["acc"].values.ravel(), table()["acc"] + 0.5 * 5 / 3)
+    np.testing.assert_array_equal(found["loss"].values.ravel(), np.arange(12.0))
+    assert notes(results)[1:] == [
+        "Each value of acc is the mean of 3 rows.",
+        "Each value of loss is the mean of 2 rows.",
+    ]
+    with pytest.raises(
+        InputRefusedError, match=r"acc has 3 values for arm full, seed 0: rows 1 and 13\..* or average them"
+    ):
+        zl.results_from(tall, long=("what", "value"), metrics=about)
+
+
+def test_a_long_table_of_runs_that_are_not_paired_needs_no_seed():
+    wide = table(loss=np.arange(12.0)).drop(columns="seed")
+    tall = wide.melt("arm", var_name="what", value_name="value").drop(index=3)
+    one, other = (
+        zl.judge(zl.results_from(frame, metrics={"acc": "higher"}, baseline="full", paired=False, **more))[0].comparison
+        for frame, more in ((wide.drop(index=3), {}), (tall, {"long": ("what", "value")}))
+    )
+    assert (len(one.against_values), one.against_values, one.p) == (5, other.against_values, other.p)
+
+
+def test_copies_do_not_count_as_runs():
+    frame = table(fold=0)
+    twice = pd.concat([frame, frame.iloc[[2, 4]]])
+    apart = {"metrics": {"acc": "higher"}, "baseline": "full", "paired": False}
+    with pytest.raises(
+        InputRefusedError, match="Rows 3 and 13 are alike in every column, and there are 1 more such rows"
+    ):
+        zl.results_from(twice, **apart)
+    with pytest.raises(InputRefusedError, match="Rows 3 and 13 are alike"):
+        zl.results_from(twice.drop(columns="seed"), block=("fold",), **apart)
+    # a column that is read for nothing else tells them apart
+    assert notes(zl.results_from(twice.assign(run=range(14)), **apart)) == []
+    with_none = zl.results_from(twice.drop(columns="seed"), **apart)
+    assert notes(with_none) == ["2 rows are alike in every column with one before: what is a copy counts twice."]
+    assert notes(zl.results_from(twice, **apart | {"paired": True}, average=True))[0].startswith("2 rows are alike")
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["2", "02"], "2 and 02"),
+        (["0.5", "+5e-1"], r"0\.5 and \+5e-1"),
+        ([3.0, "3.00"], r"3 and 3\.00"),
+        (["-0", "0"], "-0 and 0"),
+    ],
+)
+@pytest.mark.parametrize("column", ["arm", "seed", "fold"])
+def test_labels_that_are_one_number_are_refused(labels, said, column):
+    frame = table(fold=0).astype({column: object})
+    frame.loc[[0, 7], column] = labels
+    with pytest.raises(InputRefusedError, match=f"Two labels of {column} are one number written in two ways: {said}"):
+        zl.results_from(frame, metrics=["acc"], block=("fold", "seed"))
+
+
+def test_labels_that_only_look_like_one_number_are_apart():
+    for texts in (["1", "1a"], ["1e99999999999999999999", "1"], ["1.1", "1.11"], ["inf", "Infinity"], ["١", "1"]):
+        assert (
+            zl.results_from(table().assign(arm=[texts[0]] * 6 + [texts[1]] * 6), metrics=["acc"])["metrics"].sizes[
+                "arm"
+            ]
+            == 2
+        )
+
+
+def test_true_is_not_one():
+    for texts in ([True, 1], [False, 0], [0.0, False]):
+        frame = table().assign(arm=[texts[0]] * 6 + [texts[1]] * 6)
+        assert zl.results_from(frame, metrics=["acc"])["metrics"].sizes["arm"] == 2
+        seeds = table().astype({"seed": object})
+        seeds["seed"] = [*texts, 2, 3, 4, 5] * 2
+        assert zl.results_from(seeds, metrics=["acc"])["metrics"].sizes["seed"] == 6
+
+
+def test_decimals_are_numbers():
+    luck = [Decimal(f"{value:.3f}") for value in table()["acc"]]
+    frame = table().assign(acc=luck, seed=[Decimal(f"{seed}.50") for seed in [*range(6)] * 2])
+    results = zl.results_from(frame, metrics=["acc"])
+    assert results["metrics"]["acc"].values.ravel().tolist() == [float(value) for value in luck]
+    assert results["metrics"]["block"].values.tolist()[:2] == ["0.5", "1.5"]
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_large_counts_are_exact_and_values_that_rounding_has_taken_are_noted(paired):
+    steps = np.array([4.0, 1.0, 3.0, 0.0, 2.0, 6.0])
+    counts = table(acc=np.r_[1e14 + steps, 1e14 + steps + 9])
+    given = {"metrics": {"acc": "higher"}, "baseline": "full", "paired": paired}
+    results = zl.results_from(counts, **given)
+    c = zl.judge(results)[0].comparison
+    assert (c.verdict, c.mean_difference, notes(results)) == ("supported", 9, [])
+    expected = zl.judge(zl.results_from(table(acc=np.r_[steps, steps + 9]), **given))[0].comparison
+    assert (c.p, c.interval, c.constant) == (expected.p, expected.interval, expected.constant)
+    results = zl.results_from(table(acc=np.r_[1e15 + steps / 8, 1e15 + steps / 8 + 1]), **given)
+    assert "the same on average" in zl.judge(results)[0].comparison.sentence
+    assert notes(results) == ["The values of acc agree to 12 digits: what differs by less than 3.6 counts as rounding."]
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_values_too_large_to_subtract_stop_no_other_metric(paired):
+    frame = table(loss=np.r_[np.full(6, 1e308), np.full(6, -1e308)])
+    about = {"loss": "lower", "acc": "higher"}
+    judged = zl.judge(zl.results_from(frame, metrics=about, baseline="full", paired=paired))
+    assert "(values as large as 1e+308 cannot be subtracted)" in judged[0].comparison.sentence
+    assert judged[1].comparison.mean_difference > 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -39,6 +41,12 @@ def test_one_is_enough_and_a_scalar_coordinate_of_that_name_is_replaced():
     assert zl.stack([flow().assign_coords(seed=7)], labels=[1]).seed.values.tolist() == [1]
 
 
+def test_a_scalar_coordinate_that_differs_is_kept_of_each():
+    whole = zl.stack([flow().assign_coords(epoch=k) for k in (3, 5)], labels=[date(2026, 1, k) for k in (1, 2)])
+    assert whole.epoch.dims == ("seed",)
+    assert whole.epoch.values.tolist() == [3, 5]
+
+
 def test_other_variables_differ_without_harm():
     whole = zl.stack([flow().assign(other=("step", [1, 2])), flow().assign(other=("step", [3, 4]))])
     assert whole.other.values.tolist() == [[1, 2], [3, 4]]
@@ -54,6 +62,25 @@ def test_other_variables_differ_without_harm():
         ([flow()], {"dim": "time"}, "time 0 has a dimension 'time' already"),
         ([flow(), flow()], {"labels": [1]}, "2 datasets and 1 labels"),
         ([flow(), flow()], {"labels": [1, 1]}, "1 is given twice"),
+        (
+            [flow(), flow()],
+            {"labels": [(1, 2), (3, 4)]},
+            r"A label is a text, a number or a date, and \(1, 2\) is none",
+        ),
+        ([flow(), flow()], {"labels": [[1], [2]]}, r"and \[1\] is none"),
+        ({(1, 2): flow(), None: flow()}, {}, r"and \(1, 2\) is none"),
+        ([flow(), flow()], {"labels": [1.0, np.nan]}, "and nan is none"),
+        ([flow(), flow()], {"labels": [np.datetime64("NaT"), np.datetime64("2026-01-01")]}, "NaT.* is none"),
+        ([flow(), flow()], {"labels": [1, "1"]}, "1 and '1' are of two"),
+        ([flow(), flow()], {"labels": 3}, "labels is 3; give a list"),
+        ([flow(), flow()], {"labels": "ab"}, "labels is 'ab'; give a list"),
+        ([flow(), flow()], {"dim": 3}, "dim is 3; give the name"),
+        ([flow(), flow()], {"dim": "norm"}, "norm 0 has a variable 'norm', which the new dimension would replace"),
+        ([flow().norm, flow().norm], {"dim": "norm"}, "norm 0 has a variable 'norm'"),
+        ([flow().assign_coords(seed=("time", [1, 2, 3]))], {}, "seed 0 has a variable 'seed'"),
+        ([flow(), flow().assign_coords(epoch=3)], {}, "seed 1 has the coordinate 'epoch', and seed 0 lacks it"),
+        ([flow(), flow().drop_vars("time")], {}, "seed 0 has the coordinate 'time', and seed 1 lacks it"),
+        ([flow().norm, flow().norm.assign_coords(epoch=3)], {}, "seed 1 has the coordinate 'epoch'"),
         ({"a": flow()}, {"labels": ["a"]}, "labels are given twice"),
         ([flow(), flow(steps=4)], {}, "seed 0 has 3 labels along time, and seed 1 has 4"),
         ([flow(), flow().assign_coords(time=[0, 1, 5])], {}, "along time seed 0 has the label 2 where seed 1 has 5"),

@@ -74,7 +74,15 @@ def test_ratios_tie_where_they_are_equal_but_for_rounding():
 
 
 def test_sizes_on_the_linear_scale_are_the_larger_values():
-    assert list(scaled([-3.0, 1.0], [2.0, -4.0]).sizes) == [3, 4]
+    assert list(scaled([-3.5, 1.0], [2.0, -4.0]).sizes) == [3.5, 4]
+
+
+def test_differences_of_whole_numbers_are_exact_and_go_by_their_own_size():
+    assert list(scaled([1e14, 1.0], [1e14 + 1, -4.0]).sizes) == [1, 5]
+    assert list(scaled([2.0**51, 1.0], [2.0**51 + 1, -4.0]).sizes) == [
+        2**51 + 1,
+        4,
+    ]  # every number of this size is whole
 
 
 def test_margins():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import socket
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import zoneout_lab as zl
@@ -52,11 +54,15 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
         run(None, method="new", seed=6)
         run("FINISHED")
         client.delete_run(run("FINISHED", method="new", seed=0))
+        experiment = client.create_experiment("diverging", (folder / "artifacts").as_uri())
+        for k, value in enumerate((math.inf, -math.inf, 0.5, 0.25)):
+            client.log_metric(run("FINISHED", method="plain", seed=k), "val/acc", value)
     return uri
 
 
 def test_finished_runs_are_compared_and_the_others_counted(uri: str):
-    results = zl.results_from_mlflow(uri, "mine", **FIELDS, metrics=METRICS, baseline="plain")
+    database = Path(uri.removeprefix("sqlite:///"))
+    results = zl.results_from_mlflow(database, "mine", **FIELDS, metrics=METRICS, baseline="plain")
     c = zl.judge(results)[0].comparison
     assert (c.verdict, c.seeds, c.lost) == ("supported", tuple(range(6)), ())
     assert c.arm_values[0] == 0.81
@@ -66,6 +72,12 @@ def test_finished_runs_are_compared_and_the_others_counted(uri: str):
         "1 finished run without params.method is left out.",
     ]
     assert source["name"] == "the MLflow experiment mine"
+
+
+def test_infinities_of_which_a_database_keeps_the_largest_number_are_no_scores(uri: str):
+    results = zl.results_from_mlflow(uri, "diverging", **FIELDS, metrics=METRICS)
+    np.testing.assert_array_equal(results["metrics"]["val_acc"][0], [np.nan, np.nan, 0.5, 0.25])
+    assert "2 values of val/acc are infinite and count as missing." in schema.provenance(results, "source")["notes"]
 
 
 def test_runs_that_are_not_paired_need_no_seed(uri: str):
@@ -88,6 +100,12 @@ def test_what_is_not_there_is_named(uri: str, tmp_path: Path):
     absent = tmp_path / "absent.db"
     with pytest.raises(InputRefusedError, match="is no database of MLflow's"):
         zl.results_from_mlflow(f"sqlite:///{absent}", "mine", metrics=METRICS)
+    with pytest.raises(InputRefusedError, match="is no database of MLflow's"):
+        zl.results_from_mlflow(absent, "mine", metrics=METRICS)
+    with pytest.raises(InputRefusedError, match="experiment is 3; give its name or its id"):
+        zl.results_from_mlflow(uri, 3, metrics=METRICS)  # type: ignore[arg-type]
+    with pytest.raises(InputRefusedError, match="uri is None; give the URI"):
+        zl.results_from_mlflow(None, "mine", metrics=METRICS)  # type: ignore[arg-type]
     with pytest.raises(InputRefusedError, match="There is no folder"):
         zl.results_from_mlflow(str(tmp_path / "mlruns"), "mine", metrics=METRICS)
     assert list(tmp_path.iterdir()) == []

@@ -48,7 +48,7 @@ def silent():
 def test_complete_trials_are_compared_and_the_others_counted(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'o.db'}"
     study(storage=url)
-    results = zl.results_from_optuna(url, baseline="plain")
+    results = zl.results_from_optuna(tmp_path / "o.db", baseline="plain")
     c = zl.judge(results)[0].comparison
     assert (c.direction, c.verdict, len(c.seeds)) == ("higher", "supported", 6)
     source = schema.provenance(results, "source")
@@ -81,6 +81,37 @@ def test_what_cannot_be_read_is_said(tmp_path: Path):
         zl.results_from_optuna(url, names="three")
     with pytest.raises(LabError, match="No complete trial has method and seed"):
         zl.results_from_optuna(url, names="one", arm="method")
+
+
+def test_a_parameter_that_is_none_is_an_arm():
+    made = optuna.create_study(direction="maximize")
+    choices = {"drop": optuna.distributions.CategoricalDistribution([None, "zoneout"])}
+    for k in range(12):
+        params = {"drop": (None, "zoneout")[k % 2]}
+        made.add_trial(
+            optuna.create_trial(
+                value=k / 3 + k % 2, params=params, distributions=choices, user_attrs={"seed": k // 2, "other": None}
+            )
+        )
+    results = zl.results_from_optuna(made, arm="drop", baseline="None")
+    assert (len(zl.judge(results)[0].comparison.seeds), schema.provenance(results, "source")["notes"]) == (6, [])
+    with pytest.raises(InputRefusedError, match="No complete trial has drop and other"):
+        zl.results_from_optuna(made, arm="drop", seed="other")
+
+
+@pytest.mark.parametrize(
+    ("study", "more", "said"),
+    [
+        (None, {}, "study is None; give an Optuna study"),
+        (["sqlite:///o.db"], {}, r"study is \['sqlite:///o.db'\]; give an Optuna study"),
+        (Path("/nowhere/o.db"), {}, "/nowhere/o.db is no database of Optuna's"),
+        ("sqlite:////nowhere/o.db", {"names": 3}, "names is 3; give the name of an Optuna study"),
+        ("sqlite:////nowhere/o.db", {"names": [3]}, "names is .3.; give the name of an Optuna study"),
+    ],
+)
+def test_what_is_no_study_is_refused_in_a_sentence(study, more, said):
+    with pytest.raises(InputRefusedError, match=said):
+        zl.results_from_optuna(study, **more)
 
 
 def test_trials_that_are_not_paired_need_no_seed():

@@ -237,9 +237,11 @@ def export(
 ) -> None:
     """Write all of a study's results as one netCDF file that plain xarray opens."""
     from zoneout_lab import schema
-    from zoneout_lab.results.open import open_runs
+    from zoneout_lab.cli.targets import refuse_to_replace
+    from zoneout_lab.results.open import EXPORT, MANIFEST, open_runs
 
-    target = to or (folder if folder.is_dir() else folder.parent) / "study.nc"
+    target = to or (folder if folder.is_dir() else folder.parent) / EXPORT
+    refuse_to_replace([folder], [target], made_again=[EXPORT] if (folder / MANIFEST).is_file() else [])
     schema.write_tree(open_runs(folder), target)
     output.print(str(target), highlight=False, soft_wrap=True, markup=False)
 
@@ -257,12 +259,13 @@ def report(
     ] = None,
 ) -> None:
     """Write a study's HTML report again from its files; of two results of a study, one page that sets them beside each other."""
+    from zoneout_lab.cli.targets import refuse_to_replace
     from zoneout_lab.report import write_report, write_side_by_side
 
-    if other is not None:
-        written = write_side_by_side(folder, other, to or Path("side_by_side.html"))
-    else:
-        written = write_report(folder, to or (folder if folder.is_dir() else folder.parent) / "report.html")
+    alone = (folder if folder.is_dir() else folder.parent) / "report.html"
+    target = to or (alone if other is None else Path("side_by_side.html"))
+    refuse_to_replace([folder] if other is None else [folder, other], [target])
+    written = write_report(folder, target) if other is None else write_side_by_side(folder, other, target)
     output.print(str(written), highlight=False, soft_wrap=True, markup=False)
 
 
@@ -297,8 +300,10 @@ def across_tasks(
     to: Annotated[Path, typer.Option(help="The page to write.")] = Path("across.html"),
 ) -> None:
     """The verdicts of one study over several tasks, from its results on each, and a page about them."""
+    from zoneout_lab.cli.targets import refuse_to_replace
     from zoneout_lab.report import write_across
 
+    refuse_to_replace(folders, [to])
     show_over_tasks(folders)
     output.print(str(write_across(folders, to)), highlight=False, soft_wrap=True, markup=False)
 

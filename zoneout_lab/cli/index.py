@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from zoneout_lab.cli.console import output, tell
+from zoneout_lab.cli.targets import refuse_to_replace
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 from zoneout_lab.report import write_index
 from zoneout_lab.results.open import holds_results
@@ -17,6 +18,7 @@ def write(folders: Sequence[Path], to: Path | None) -> None:
     """Write the page and print where it is; say on stderr what was left out, and end with the exit code for it."""
     alone = folders[0] if len(folders) == 1 and folders[0].is_dir() and not holds_results(folders[0]) else Path()
     target = to or alone / "index.html"
+    refuse_to_replace(folders, [target])
     found = write_index(folders, target)
     output.print(str(target), highlight=False, soft_wrap=True, markup=False)
     for folder in found.passed_over:

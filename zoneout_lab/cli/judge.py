@@ -12,13 +12,15 @@ import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.cli.console import output, print_json, tell
+from zoneout_lab.cli.targets import refuse_to_replace
 from zoneout_lab.cli.verdicts import show_judgements
-from zoneout_lab.errors import UsageError
+from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.metrics import Better, Metric
 from zoneout_lab.report import write_report
 from zoneout_lab.results import Judgement, judge, open_results, results_from
 from zoneout_lab.results.elsewhere.claims import Claims, read_claims
 from zoneout_lab.results.elsewhere.names import plain
+from zoneout_lab.results.open import holds_results
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,14 @@ class Asked:
 
 def show_judged(table: str, asked: Asked, *, report: Path | None, out: Path | None, as_json: bool) -> None:
     """Judge a table, an experiment, or results that were written before, and write what is asked for once all of it is known."""
+    inputs = [asked.hypotheses] if asked.hypotheses else []
+    refuse_to_replace([*inputs, *_files_of(table, asked)], [report, out])
     written = asked.experiment is None and (Path(table).is_dir() or Path(table).suffix == ".nc")
-    if written and asked.typed:
+    if written and Path(table).is_dir() and not holds_results(Path(table)):
+        raise InputRefusedError(
+            f"{table} is a folder without results of a study. To judge a table, name its file, such as {Path(table) / 'results.csv'}."
+        )
+    if written and Path(table).exists() and asked.typed:
         raise UsageError(
             f"{table} has results that were written before, and what is judged in them stands there: leave out {', '.join(asked.typed)}, or judge the "
             "table that they were made of."
@@ -83,6 +91,16 @@ def show_judged(table: str, asked: Asked, *, report: Path | None, out: Path | No
     for path in (report, out):
         if path is not None:
             output.print(str(path), highlight=False, soft_wrap=True, markup=False)
+
+
+def _files_of(table: str, asked: Asked) -> list[Path]:
+    """What is read: a file, a folder, or the database that an experiment is in."""
+    if asked.experiment is None:
+        return [Path(table)]
+    from zoneout_lab.study.databases import sqlite_path
+
+    path = sqlite_path(table)
+    return [] if path is None and "://" in table else [Path(path or table.removeprefix("file:"))]
 
 
 def _read(table: str, asked: Asked) -> xr.DataTree:

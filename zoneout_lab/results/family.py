@@ -184,7 +184,7 @@ def _of_blocks(pair: Pairs, blocks: Blocks) -> _Blocks:
     groups = [blocks.groups[seed] for seed in pair.seeds] if blocks.groups else []
     names, place = np.unique(groups, return_inverse=True)
     p = math.nan
-    if 0 < len(names) < len(groups):
+    if 1 < len(names) < len(groups):  # flipped whole, one group alone says nothing
         sums, sizes = (
             np.bincount(place, weights=each, minlength=len(names)) for each in (pair.differences, pair.on.sizes)
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ def stack(
     Args:
         datasets: one for each label, or a mapping from labels to them.
         dim: the new dimension, which comes first.
-        labels: of the new dimension; by default 0, 1, ….
+        labels: of the new dimension, all of them texts, or numbers, or dates; by default 0, 1, ….
 
     Raises:
-        InputRefusedError: nothing to stack, other things than datasets, or datasets that differ in variables, dimensions or labels.
+        InputRefusedError: nothing to stack, other things than datasets, datasets that differ in variables, coordinates, dimensions or labels, or a dimension
+            that is called like one of their variables.
 
     >>> flows = [xr.Dataset({"norm": ("time", [1.0, seed])}, {"time": [0, 1]}) for seed in (2.0, 3.0)]
     >>> stack(flows, labels=[7, 8]).norm.sel(seed=8).values
@@ -45,7 +47,9 @@ def stack(
         )
     if not datasets:
         raise InputRefusedError("There is nothing to stack: the list of datasets is empty.")
-    names: list[Any] = list(range(len(datasets)) if labels is None else labels)
+    if not isinstance(dim, str) or not dim:
+        raise InputRefusedError(f"dim is {dim!r}; give the name of the new dimension.")
+    names = _checked(range(len(datasets)) if labels is None else labels)
     if len(names) != len(datasets):
         raise InputRefusedError(f"There are {len(datasets)} datasets and {len(names)} labels; give one label for each.")
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
@@ -60,7 +64,12 @@ def stack(
             raise InputRefusedError(
                 f"{dim} {name!r} has a dimension {dim!r} already. Choose another dim, or select one: dataset.isel({dim}=0)."
             )
-        _check_alike(datasets[0], each, f"{dim} {names[0]!r}", f"{dim} {name!r}")
+        variables = set(each.data_vars) if isinstance(each, xr.Dataset) else {each.name}
+        if dim in variables or (dim in each.coords and each.coords[dim].ndim):
+            raise InputRefusedError(
+                f"{dim} {name!r} has a variable {dim!r}, which the new dimension would replace. Choose another dim, or rename the variable."
+            )
+        _check_alike(datasets[0], each, f"{dim} {names[0]!r}", f"{dim} {name!r}", dim)
     bare = [each.drop_vars(dim, errors="ignore") for each in datasets]
     whole = xr.concat(
         bare,
@@ -73,8 +82,23 @@ def stack(
     return whole.transpose(dim, ...)
 
 
-def _check_alike(first: Any, other: Any, one: str, another: str) -> None:
-    """Raise InputRefusedError, naming the first difference, where two cannot be stacked."""
+def _checked(labels: Any) -> list[Any]:
+    """Labels that an axis can have: all of them texts, or numbers, or dates."""
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise InputRefusedError(f"labels is {labels!r}; give a list, one label for each dataset.")
+    names = list(labels)
+    kinds: tuple[Any, ...] = (str, (int, float, np.number, np.bool_), (date, np.datetime64))
+    of = [next((k for k, kind in enumerate(kinds) if isinstance(name, kind)), None) for name in names]
+    for name, kind in zip(names, of, strict=True):
+        if kind is None or name != name:  # NaN is not itself
+            raise InputRefusedError(f"A label is a text, a number or a date, and {name!r} is none.")
+        if kind != of[0]:
+            raise InputRefusedError(f"Labels are of one kind, and {names[0]!r} and {name!r} are of two.")
+    return names
+
+
+def _check_alike(first: Any, other: Any, one: str, another: str, dim: str) -> None:
+    """Raise InputRefusedError, naming the first difference, where two cannot be stacked along ``dim``."""
     if isinstance(first, xr.Dataset):
         if differ := sorted(set(map(str, first.data_vars)) ^ set(map(str, other.data_vars))):
             having, lacking = (one, another) if differ[0] in first else (another, one)
@@ -82,6 +106,12 @@ def _check_alike(first: Any, other: Any, one: str, another: str) -> None:
         variables = [(f"{name} of ", first[name], other[name]) for name in first.data_vars]
     else:
         variables = [("", first, other)]
+    if lacking_one := sorted((set(map(str, first.coords)) ^ set(map(str, other.coords))) - {dim}):
+        name = lacking_one[0]
+        having, lacking = (one, another) if name in first.coords else (another, one)
+        raise InputRefusedError(
+            f"These do not fit together: {having} has the coordinate {name!r}, and {lacking} lacks it. Leave it out: dataset.drop_vars({name!r})."
+        )
     for what, mine, theirs in variables:
         if set(mine.dims) != set(theirs.dims):
             raise InputRefusedError(

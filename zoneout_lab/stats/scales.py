@@ -22,6 +22,10 @@ from zoneout_lab.stats.signflip import FloatArray
 
 #: single precision holds no smaller number in full
 UNDERFLOW = 2.0**-126
+#: the difference of two smaller numbers is finite, in percent too
+LARGEST = 2.0**1000
+#: below, quarters could be told from whole numbers: values that are all whole are counts, and exact
+_COUNTED = 2.0**50
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,24 @@ class Scaled:
         return out
 
 
+def are_whole(values: FloatArray) -> bool:
+    """True where all values are counts, whatever their unit: whole numbers small enough to be exact, and so are their differences.
+
+    >>> are_whole(np.array([1e15, 3.0])), are_whole(np.array([1e15, 0.5])), are_whole(np.array([1e16]))
+    (True, False, False)
+    """
+    return bool((np.abs(values) < _COUNTED).all() and (values == np.rint(values)).all())
+
+
+def check_size(values: FloatArray, largest: float) -> None:
+    """Raise InputRefusedError for finite values of ``largest`` and more, whose sums or squares are not."""
+    most = float(np.abs(values).max(initial=0.0))
+    if most >= largest:
+        raise InputRefusedError(
+            f"Values as large as {most:.3g} cannot be subtracted. Compare on the log scale, or divide them."
+        )
+
+
 def scaled(arm: npt.ArrayLike, against: npt.ArrayLike, scale: Scale = "linear") -> Scaled:
     """The paired values [n] of two arms, finite, on ``scale``.
 
@@ -55,7 +77,9 @@ def scaled(arm: npt.ArrayLike, against: npt.ArrayLike, scale: Scale = "linear") 
     """
     a, b = np.asarray(arm, np.float64), np.asarray(against, np.float64)
     if scale == "linear":
-        return Scaled(a, b, 0, np.maximum(np.abs(a), np.abs(b)))
+        sizes = np.maximum(np.abs(a), np.abs(b))
+        check_size(sizes, LARGEST)
+        return Scaled(a, b, 0, np.abs(a - b) if are_whole(a) and are_whole(b) else sizes)
     both = np.stack([a, b])
     if (both < 0).any():
         raise InputRefusedError(

@@ -28,8 +28,17 @@ from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.metrics import Scale
 from zoneout_lab.stats.cautions import Caution, far
 from zoneout_lab.stats.families import holm, holm_levels
-from zoneout_lab.stats.scales import scaled
-from zoneout_lab.stats.signflip import BLOCK, RESAMPLES, FloatArray, SignFlip, as_differences, check_alpha, slack_of
+from zoneout_lab.stats.scales import are_whole, check_size, scaled
+from zoneout_lab.stats.signflip import (
+    BLOCK,
+    RESAMPLES,
+    FloatArray,
+    SignFlip,
+    as_differences,
+    check_alpha,
+    slack_of,
+    tied,
+)
 from zoneout_lab.stats.verdict import Claim, Decision, decision_of, finding_of, one_sided, resamples_for
 
 #: below three runs of an arm nothing can be said of its spread, and no verdict is given
@@ -39,6 +48,7 @@ _MOST_LISTED = 2**20
 _MOST_DRAWN = 500_000_000
 _MOST_SHIFTS = 4_000_000
 _LEVEL = 0.05
+_LARGEST = 1e150  # the squares of smaller values are finite
 
 
 def exchange(
@@ -132,6 +142,10 @@ def scaled_apart(arm: npt.ArrayLike, against: npt.ArrayLike, scale: Scale = "lin
     """
     x, y = np.asarray(arm, np.float64), np.asarray(against, np.float64)
     heap = np.concatenate([x, y])
+    if scale == "linear":
+        check_size(heap, _LARGEST)
+        if len(heap) and are_whole(heap):  # without what they share, the differences of counts are exact
+            heap = heap - heap.min()
     on = scaled(heap, heap, scale)
     n = len(x)
     return Apart(on.arm[:n], on.arm[n:], (on.sizes[:n], on.sizes[n:]), on.replaced // 2)
@@ -211,6 +225,8 @@ def apart_effect(each: Apart, alpha: float = 0.05, *, rng: np.random.Generator |
     test = exchange(ranks[:n], ranks[n:], rng=rng)
     shift = float(np.median((x[:, None] - y[None, :]).ravel())) if n * m <= _MOST_SHIFTS else math.nan
     constant = float(np.ptp(x)) == float(np.ptp(y)) == 0
+    rounding = sum(float(slack_of(v, size).mean()) for v, size in zip((x, y), each.sizes, strict=True))
+    mean, shift = (0.0 if tied(value, 0.0, rounding) else value for value in (mean, shift))
     return ApartEffect(mean, constant, (low, high), shift, test.p(), f"{test.method} of ranks")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
 _PAGE = 1000
 _MOST = 100_000
 _FINISHED = "FINISHED"
+#: what MLflow's databases keep in place of an infinity, which they cannot hold
+_FOR_INFINITY = sys.float_info.max
 
 
 def results_from_mlflow(
-    uri: str,
+    uri: str | Path,
     experiment: str,
     *,
     arm: str = "params.arm",
@@ -43,7 +47,7 @@ def results_from_mlflow(
     report. Nothing is written to the server.
 
     Args:
-        uri: of the tracking server or its database.
+        uri: of the tracking server or its database, or the path of the database's file.
         experiment: its name, or its id.
         arm: which parameter or tag says what a run is of: ``params.arm``, ``tags.method``. ``run_name`` is the run's own name.
         seed: the same for what runs are paired by.
@@ -62,6 +66,14 @@ def results_from_mlflow(
         if column != "run_name" and column.partition(".")[0] not in ("params", "tags"):
             raise UsageError(f"{column!r} is no field of a run: it begins with params. or tags., or is run_name.")
     names = described(metrics)
+    if not isinstance(experiment, str):
+        raise InputRefusedError(f"experiment is {experiment!r}; give its name or its id, as a text.")
+    if isinstance(uri, Path):
+        uri = str(uri) if uri.is_dir() else f"sqlite:///{uri}"
+    if not isinstance(uri, str):
+        raise InputRefusedError(
+            f"uri is {uri!r}; give the URI of a tracking server, http://…, or the path of MLflow's database."
+        )
     shown = without_password(uri)
     runs = _asked(uri, experiment, shown)
     notes: list[str] = []
@@ -72,7 +84,7 @@ def results_from_mlflow(
         if lacks := next((column for column, value in row.items() if value is None), None):
             without[lacks] += 1
             continue
-        rows.append(row | {name: run.data.metrics.get(name) for name in names})
+        rows.append(row | {name: _value(run, name) for name in names})
     notes += [
         f"{n:,} finished run{'s' * (n != 1)} without {legible(column)} {'are' if n != 1 else 'is'} left out."
         for column, n in without.items()
@@ -174,6 +186,12 @@ def _finished(runs: Sequence[Run], notes: list[str], experiment: str) -> list[Ru
     if counted:
         notes.append(f"Runs that did not finish, or were deleted, are left out: {', '.join(counted)}.")
     return finished
+
+
+def _value(run: Run, metric: str) -> float | None:
+    """The last value of a metric, infinite where a database holds the largest number instead; None where there is none."""
+    value = run.data.metrics.get(metric)
+    return value if value is None or abs(value) < _FOR_INFINITY else math.copysign(math.inf, value)
 
 
 def _field(run: Run, column: str) -> str | None:

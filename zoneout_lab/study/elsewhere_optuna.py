@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -28,7 +29,7 @@ _BETTER = {StudyDirection.MINIMIZE: "lower", StudyDirection.MAXIMIZE: "higher"}
 
 
 def results_from_optuna(
-    study: optuna.Study | str | Sequence[optuna.Study],
+    study: optuna.Study | str | Path | Sequence[optuna.Study],
     *,
     names: str | Sequence[str] | None = None,
     arm: str = "arm",
@@ -43,7 +44,7 @@ def results_from_optuna(
     running, failed, pruned or waiting, or lack what they are to be told apart by, are left out; how many is said.
 
     Args:
-        study: an Optuna study, several, or the URL of the database that has them.
+        study: an Optuna study, several, or the URL of the database that has them, or the path of its file.
         names: of the studies to read from a URL; by default the only one there.
         arm: the field that says what a trial is of.
         seed: the field that trials are paired by.
@@ -69,11 +70,17 @@ def results_from_optuna(
     apart = {key: bool(more[key]) for key in ("average", "paired") if key in more}
     by = paired_columns(arm, seed, block, **apart)
     shown = ""
+    if isinstance(study, Path):
+        study = f"sqlite:///{study}"
     if isinstance(study, str):
         shown = without_password(study)
-        studies = _read(study, shown, [names] if isinstance(names, str) else names)
+        studies = _read(study, shown, _names(names))
     else:
-        given = [study] if isinstance(study, optuna.Study) else list(study)
+        given = [study] if isinstance(study, optuna.Study) else study
+        if not isinstance(given, Sequence) or not all(isinstance(each, optuna.Study) for each in given):
+            raise InputRefusedError(
+                f"study is {legible(repr(study))}; give an Optuna study, a list of them, or the URL of one database, sqlite:///…, with names= of its studies."
+            )
         studies = [(each.study_name, _objectives(each), each.get_trials(deepcopy=False)) for each in given]
     objectives = studies[0][1] if studies else {}
     if not studies or any(each != objectives for _, each, _ in studies):
@@ -138,7 +145,20 @@ def _objectives(study: optuna.Study) -> dict[str, Metric]:
 
 def _fields(study: str, trial: FrozenTrial, objectives: list[str]) -> dict[str, Any]:
     own = {"study": study, "number": trial.number}
-    return own | trial.user_attrs | trial.params | dict(zip(objectives, trial.values or (), strict=False))
+    # a parameter whose choice is None has this value, and does not lack one
+    params = {name: "None" if value is None else value for name, value in trial.params.items()}
+    return own | trial.user_attrs | params | dict(zip(objectives, trial.values or (), strict=False))
+
+
+def _names(given: object) -> list[str] | None:
+    names = [given] if isinstance(given, str) else given
+    if names is None:
+        return None
+    if not isinstance(names, Sequence) or not all(isinstance(each, str) for each in names):
+        raise InputRefusedError(
+            f"names is {legible(repr(given))}; give the name of an Optuna study, or a list of names."
+        )
+    return list(names)
 
 
 def _why(error: BaseException) -> str:

@@ -29,7 +29,7 @@ def paired_columns(arm: Any, seed: Any, block: Any, *, average: bool = False, pa
         column(seed, "seed")
     if not isinstance(block, Sequence) or not all(isinstance(each, str) for each in block):
         raise InputRefusedError(f"block is {block!r}; give the name of a column, or a list of names.")
-    by = [block] if isinstance(block, str) else list(block) or ([] if seed is None else [seed])
+    by = pair_columns(seed, block)
     if not paired and not average:
         by = []
     if twice := [each for each, n in Counter([arm, *by]).items() if n > 1]:
@@ -37,6 +37,11 @@ def paired_columns(arm: Any, seed: Any, block: Any, *, average: bool = False, pa
     if paired and not by:
         raise UsageError("Say what runs are paired by: seed=, or block=. To compare them without pairs: paired=False.")
     return by
+
+
+def pair_columns(seed: str | None, block: str | Sequence[str]) -> list[str]:
+    """The columns that say which pair a run is of, whether it is paired or not."""
+    return [block] if isinstance(block, str) else list(block) or ([] if seed is None else [seed])
 
 
 def check_kinds(long: Any, state: Any, hypotheses: Any, title: Any) -> None:

@@ -67,9 +67,13 @@ def read_claims(path: str | Path) -> Claims:
     metrics = read.get("metrics", {})
     if not isinstance(metrics, dict) or not all(isinstance(each, dict) for each in metrics.values()):
         raise InputRefusedError(f"{path}: a metric is described below [metrics.NAME].")
-    for key, kind in (("alpha", float), ("baseline", str), ("title", str)):
+    for key, kind, given in (
+        ("alpha", float, "a number between 0 and 1, such as 0.05"),
+        ("baseline", str, "the name of an arm, in quotes"),
+        ("title", str, "a text, in quotes"),
+    ):
         if key in read and not isinstance(read[key], kind):
-            raise InputRefusedError(f"{path}: {key} is {read[key]!r}.")
+            raise InputRefusedError(f"{path}: {key} is {legible(repr(read[key]))}; give {given}.")
     described = {name: _metric(path, name, about) for name, about in metrics.items()}
     return Claims(tuple(hypotheses), described, read.get("alpha"), read.get("baseline"), read.get("title"))
 
@@ -165,6 +169,12 @@ def everything(
     arms: Sequence[str], baseline: str, metrics: Mapping[str, Metric], stored: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Each arm against the baseline on each metric of which one way is better: what is looked up where nothing was declared."""
+    judged = sum(bool(about.better) for about in metrics.values())
+    if (len(arms) - 1) * judged > _MOST:
+        raise InputRefusedError(
+            f"{len(arms) - 1:,} arms compared with {legible(baseline)} on {judged} metric{'s' * (judged != 1)} make {(len(arms) - 1) * judged:,} comparisons, and up to "
+            f"{_MOST} are judged together. Name fewer metrics (--metric, metrics=), leave arms out, or declare what is claimed (--hypotheses, hypotheses=)."
+        )
     claims = [
         {"arm": arm, "against": baseline, "metric": column, "direction": about.better}
         for column, about in metrics.items()

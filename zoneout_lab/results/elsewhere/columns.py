@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -21,14 +24,15 @@ Floats = npt.NDArray[np.float64]
 
 LONGEST_LABEL = 200
 #: what people write where there is no number
+_A_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _NO_NUMBER = frozenset({"", "nan", "na", "n/a", "<na>", "null", "none", "-", "–"})
 
 
 def labels(column: pd.Series, what: str) -> tuple[Codes, list[str]]:
     """Which label each row has, and the labels, in the order in which they first appear.
 
-    Numbers become their text, 3.0 that of 3. Raises InputRefusedError, with the row, where there is none, or where it is infinite, longer than 200
-    letters, or has control characters. ``what`` it is: ``arm`` or ``seed``.
+    Numbers become their text, 3.0 that of 3; ``True`` is not 1. Raises InputRefusedError, with the row, where there is none, or where it is infinite, longer
+    than 200 letters, or has control characters; and where two texts are one number, ``1`` and ``1.0``. ``what`` it is: ``arm`` or ``seed``.
 
     >>> codes, texts = labels(pd.Series(["full", " full", "none"]), "arm")
     >>> codes.tolist(), texts
@@ -37,6 +41,9 @@ def labels(column: pd.Series, what: str) -> tuple[Codes, list[str]]:
     Traceback (most recent call last):
     zoneout_lab.errors.InputRefusedError: Row 2 has no seed. Each row is one run, with its arm and what it is paired by.
     """
+    if column.dtype == object:  # in Python True is 1, and they would be one label
+        values = [str(value) if isinstance(value, bool | np.bool_) else value for value in column]
+        column = pd.Series(values, index=column.index, dtype=object)
     try:
         found = pd.factorize(column)
         codes, uniques = np.asarray(found[0]), list(found[1])
@@ -53,7 +60,32 @@ def labels(column: pd.Series, what: str) -> tuple[Codes, list[str]]:
             row = row_of(column, int(np.argmax(codes == k)))
             raise _no_label(row, what, value, why) if text else _nothing(row, what)
         place[k] = texts.setdefault(text, len(texts))
+    if twice := _one_number(texts):
+        raise InputRefusedError(
+            f"Two labels of {what} are one number written in two ways: {twice[0]} and {twice[1]}. Write it in one of them, or rename one."
+        )
     return place[codes], list(texts)
+
+
+def _one_number(texts: Iterable[str]) -> tuple[str, str] | None:
+    """Two different texts that are the same number, where there are two.
+
+    >>> _one_number(["1", "2", "+1"]), _one_number(["0.5", "5e-1"]), _one_number(["1", "1a", "-1"])
+    (('1', '+1'), ('0.5', '5e-1'), None)
+    """
+    numbers = [text for text in texts if _A_NUMBER.fullmatch(text)]
+    # whole numbers without zeros before them are as many as their texts
+    if all(text.isdigit() and (text[0] != "0" or text == "0") for text in numbers):
+        return None
+    seen: dict[Decimal, str] = {}
+    for text in numbers:
+        try:
+            other = seen.setdefault(Decimal(text), text)
+        except InvalidOperation:  # an exponent beyond all bounds
+            continue
+        if other != text:
+            return other, text
+    return None
 
 
 def row_of(rows: pd.Series | pd.DataFrame, place: int) -> int:
@@ -71,7 +103,10 @@ def _label(value: Any) -> tuple[str, str]:
         return str(bool(value)), ""
     if isinstance(value, int | np.integer):
         return str(int(value)), ""
-    if isinstance(value, float | np.floating):
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < LONGEST_LABEL:
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text, ""
+    if isinstance(value, float | np.floating | Decimal):
         number = float(value)
         whole = number.is_integer() and abs(number) < 2**53
         return str(int(number)) if whole else f"{number:.15g}", "" if math.isfinite(number) else "is not finite"
@@ -132,7 +167,7 @@ def _number(value: Any, row: int, name: str) -> float:
     if value is None or (isinstance(value, str) and value.strip().lower() in _NO_NUMBER):
         return math.nan
     try:
-        if isinstance(value, bool | int | float | np.number | np.bool_) or (
+        if isinstance(value, bool | int | float | Decimal | np.number | np.bool_) or (
             isinstance(value, str) and "_" not in value
         ):
             return float(value)

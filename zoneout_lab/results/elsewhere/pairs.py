@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.results.elsewhere.columns import Codes, labels
 from zoneout_lab.results.legible import legible
 
@@ -45,10 +44,6 @@ def paired_by(frame: pd.DataFrame, columns: Sequence[str]) -> Paired:
     each = [labels(frame[column], legible(column)) for column in columns]
     if len(columns) == 1 and (numbers := _whole(each[0][1])) is not None:
         seeds, back = np.unique(numbers, return_inverse=True)
-        if len(seeds) < len(numbers):  # 7 and 07
-            raise InputRefusedError(
-                f"Some of {legible(columns[0])} are one number written in two ways: {_twice(each[0][1])}."
-            )
         return Paired(back[each[0][0]].astype(np.intp), seeds)
     ordered = [_in_order(codes, texts) for codes, texts in each]
     rows = np.stack([codes for codes, _ in ordered])
@@ -81,11 +76,3 @@ def _in_order(codes: Codes, texts: list[str]) -> tuple[Codes, list[str]]:
     rank = np.empty(len(order), dtype=np.intp)
     rank[order] = np.arange(len(order))
     return rank[codes], [texts[k] for k in order]
-
-
-def _twice(texts: Sequence[str]) -> str:
-    seen: dict[int, str] = {}
-    for text in texts:
-        if (other := seen.setdefault(int(text), text)) != text:
-            return f"{other} and {text}"
-    return ""

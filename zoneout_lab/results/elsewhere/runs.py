@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +11,20 @@ import numpy as np
 
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.results.elsewhere import names
-from zoneout_lab.results.elsewhere.columns import labels, numbers
+from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers, row_of
 from zoneout_lab.results.elsewhere.files import chosen, read_table
 from zoneout_lab.results.legible import legible
+from zoneout_lab.stats.scales import are_whole
+from zoneout_lab.stats.signflip import slack_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_FINISHED = frozenset({"finished", "complete", "completed", "success", "succeeded", "done"})
-#: what Weights & Biases calls the columns of its table of runs, and the states of a run
+#: what Weights & Biases calls the columns of its table of runs, that of how they ended, and how they can end
 _WANDB = {"Name", "State", "Created", "Runtime"}
+_WANDB_STATE, _WANDB_FINISHED = "State", "finished"
 _WANDB_STATES = frozenset({"finished", "running", "crashed", "failed", "killed", "pending", "preempted", "preempting"})
+_FINISHED = frozenset({"finished", "complete", "completed", "success", "succeeded", "done"})
 
 
 def rows_of(
@@ -31,8 +35,10 @@ def rows_of(
     long: tuple[str, str] | None,
     state: str | None,
     name: str,
+    *,
+    whole: bool = False,
 ) -> tuple[pd.DataFrame, str, str, str | None]:
-    """The columns that are needed, what the table is called, the SHA-256 of its file, and the column of states."""
+    """The columns that are needed, or the ``whole`` table, what it is called, the SHA-256 of its file, and the column of states."""
     import pandas as pd
 
     def wanted(columns: tuple[str, ...]) -> list[str]:
@@ -42,7 +48,10 @@ def rows_of(
         twice = {each: n for each, n in Counter([arm, *by, *some]).items() if n > 1}
         if twice:
             raise UsageError(f"The column {legible(next(iter(twice)))!r} is named for two things.")
-        return [arm, *by, *some, *([ended] if (ended := state or _wandb_state(columns)) else [])]
+        counts = Counter(columns)
+        more = [each for each in counts if counts[each] == 1] if whole else []
+        named = [arm, *by, *some, *([ended] if (ended := state or _wandb_state(columns)) else [])]
+        return list(dict.fromkeys(named + more))
 
     if isinstance(table, pd.DataFrame):
         columns = [str(column) for column in table.columns]
@@ -62,25 +71,29 @@ def rows_of(
         if column not in frame:
             raise unknown("column", column, map(legible, columns))
     ended = state or _wandb_state(tuple(columns))
-    if state is None and ended and not set(labels_of_states(frame[ended])) <= _WANDB_STATES:
-        ended = None
+    if state is None and ended is not None:
+        taken = {arm, *by, *(long or ()), *([] if metrics is None else names.described(metrics))}
+        states = set(_states(frame[ended]))
+        of_wandb = set(columns) >= _WANDB and states <= _WANDB_STATES
+        ended = ended if ended not in taken and (of_wandb or _WANDB_FINISHED in states) else None
     return frame, found, digest, ended
 
 
-def labels_of_states(column: pd.Series) -> list[str]:
-    """The different states that runs are in, in small letters."""
-    return sorted({str(each).strip().lower() for each in column.unique()})
+def _states(column: pd.Series) -> pd.Series:
+    """How runs ended, in small letters; empty where that is not said."""
+    return column.astype(object).where(column.notna(), "").astype(str).str.strip().str.lower()
 
 
 def _wandb_state(columns: tuple[str, ...]) -> str | None:
-    return "State" if set(columns) >= _WANDB else None
+    """The column that can be that of Weights & Biases: which columns are exported is chosen there, and its states decide."""
+    return _WANDB_STATE if columns.count(_WANDB_STATE) == 1 else None
 
 
 def finished(frame: pd.DataFrame, state: str | None, notes: list[str]) -> pd.DataFrame:
     """The rows of runs that finished, with the numbers they have in the table; how many others there are is noted."""
     if state is None:
         return frame
-    ended = frame[state].astype(str).str.strip().str.lower()
+    ended = _states(frame[state])
     others = Counter(ended[~ended.isin(_FINISHED)])
     if not others:
         return frame
@@ -99,8 +112,13 @@ def wide(
     long: tuple[str, str],
     metrics: names.Metrics | None,
     notes: list[str],
+    *,
+    average: bool = False,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A table with one metric in each row as one with a column for each. A run has the number of the first of its rows."""
+    """A table with one metric in each row as one with a column for each. A run has the number of the first of its rows; several values of a metric are
+    averaged, or refused."""
+    import pandas as pd
+
     name, value = long
     codes, texts = labels(frame[name], "metric")
     wanted = texts if metrics is None else list(names.described(metrics))
@@ -114,25 +132,71 @@ def wide(
     if taken := {arm, *by} & set(wanted):
         raise InputRefusedError(f"A metric is called {legible(sorted(taken)[0])!r}, which is a column too.")
     keys = [arm, *by]
-    # a missing key would be dropped from the groups without a word
-    for key in keys:
-        labels(frame[key], legible(key))
-    run = frame.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
+    # by their labels: a seed may be a number in one row and a text in another
+    apart: list[Any] = [labels(frame[key], legible(key))[0] for key in keys]
+    if not by:  # nothing tells runs apart, and each metric is compared by itself
+        apart.append(pd.DataFrame({0: apart[0], 1: codes}).groupby([0, 1]).cumcount().to_numpy())
+    run: Codes = (
+        pd.DataFrame(dict(enumerate(apart)))
+        .groupby(list(range(len(apart))), sort=False)
+        .ngroup()
+        .to_numpy()
+        .astype(np.intp)
+    )
     first = frame[keys].iloc[np.unique(run, return_index=True)[1]].copy()
     for each in wanted:
         rows = np.flatnonzero(codes == texts.index(each))
         where = run[rows]
-        if len(np.unique(where)) < len(where):
-            _, counts = np.unique(where, return_counts=True)
-            at = first.iloc[int(np.unique(where)[np.argmax(counts)])]
-            called = ", ".join(f"{legible(key)} {legible(at[key])}" for key in keys)
-            raise InputRefusedError(f"{legible(each)} has {counts.max()} values for {called}. A run has one.")
-        column = np.full(len(first), np.nan)
+        counts = np.bincount(where, minlength=len(first))
+        if counts.max() > 1 and not average:
+            those = rows[where == counts.argmax()]
+            called = ", ".join(f"{legible(key)} {legible(frame[key].iloc[those[0]])}" for key in keys)
+            raise InputRefusedError(
+                f"{legible(each)} has {len(those)} values for {called}: rows {row_of(frame, those[0])} and {row_of(frame, those[1])}. A run has one: name "
+                "the columns that tell them apart as a block, leave out copies, or average them."
+            )
         parsed, infinite = numbers(frame[value].iloc[rows], each)
-        column[where] = parsed
         notes += missing(infinite, each)
-        first[each] = column
+        first[each] = mean_of(parsed, where, len(first))
+        if counts.max() > 1:
+            notes.append(averaged(counts, each))
     return first, wanted
+
+
+def mean_of(values: Floats, place: Codes, size: int) -> Floats:
+    """The mean of the values at each of ``size`` places: NaN where there is none, or one of them is missing."""
+    counts = np.bincount(place, minlength=size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        out: Floats = np.where(counts == 1, np.nan, np.bincount(place, weights=values, minlength=size) / counts)
+    once = counts[place] == 1
+    out[place[once]] = values[once]  # as it was given, to the last bit
+    return out
+
+
+def averaged(counts: Codes, metric: str = "") -> str:
+    """What is said of values that are means of so many rows, where there are any."""
+    low, high = int(counts[counts > 0].min()), int(counts.max())
+    of = f" of {legible(metric)}" if metric else ""
+    return f"Each value{of} is the mean of {low if low == high else f'{low} to {high}'} rows."
+
+
+def copies(frame: pd.DataFrame, those: Sequence[str], *, refuse: bool) -> list[str]:
+    """What is said of rows that are alike in every column, ``those`` among them. Raises InputRefusedError where that cannot be by chance."""
+    alike = np.flatnonzero(frame[list(those)].astype(str).duplicated(keep=False))
+    texts = frame.iloc[alike].astype(str)
+    again = np.flatnonzero(texts.duplicated())
+    if not len(again):
+        return []
+    n, second = len(again), int(again[0])
+    if not refuse:
+        return [
+            f"{n:,} row{'s are' if n > 1 else ' is'} alike in every column with one before: what is a copy counts twice."
+        ]
+    first = int(np.flatnonzero((texts == texts.iloc[second]).all(axis=1))[0])
+    more = f", and there are {n - 1:,} more such rows" if n > 1 else ""
+    raise InputRefusedError(
+        f"Rows {row_of(texts, first)} and {row_of(texts, second)} are alike in every column{more}: copies would count as runs. Leave them out."
+    )
 
 
 def missing(infinite: int, column: str) -> list[str]:
@@ -142,6 +206,18 @@ def missing(infinite: int, column: str) -> list[str]:
     one = infinite == 1
     return [
         f"{infinite:,} value{'s' * (not one)} of {legible(column)} {'is' if one else 'are'} infinite and count{'s' * one} as missing."
+    ]
+
+
+def rounded(values: Floats, column: str) -> list[str]:
+    """What is said of values so close to each other, for their size, that rounding may make the difference."""
+    some = values[np.isfinite(values)]
+    largest = float(np.abs(some).max(initial=0.0))
+    if not some.size or are_whole(some) or not 0 < float(some.max() / 2 - some.min() / 2) < 2.0**-41 * largest:
+        return []
+    least = float(slack_of(np.zeros(1), np.array([largest]))[0])
+    return [
+        f"The values of {legible(column)} agree to 12 digits: what differs by less than {least:.2g} counts as rounding."
     ]
 
 

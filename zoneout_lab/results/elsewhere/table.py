@@ -15,10 +15,20 @@ from zoneout_lab import schema, stats
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.metrics import described as listed
 from zoneout_lab.results.elsewhere import claims, names
-from zoneout_lab.results.elsewhere.arguments import check_kinds, paired_columns
+from zoneout_lab.results.elsewhere.arguments import check_kinds, pair_columns, paired_columns
 from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers, row_of
 from zoneout_lab.results.elsewhere.pairs import Paired, paired_by
-from zoneout_lab.results.elsewhere.runs import finished, missing, numeric, rows_of, wide
+from zoneout_lab.results.elsewhere.runs import (
+    averaged,
+    copies,
+    finished,
+    mean_of,
+    missing,
+    numeric,
+    rounded,
+    rows_of,
+    wide,
+)
 from zoneout_lab.results.legible import legible
 from zoneout_lab.results.readable import readable
 from zoneout_lab.stats.signflip import check_alpha
@@ -107,15 +117,24 @@ def results_from(
         )
     told: dict[str, Any] = {"rows": 0, "notes": []} | (source or {})
     notes: list[str] = told["notes"]
-    frame, told["name"], digest, state = rows_of(table, arm, by, metrics, long, state, told.get("name", ""))
+    # copies count twice where rows are averaged, or nothing has to tell them apart
+    whole = average or not paired
+    frame, told["name"], digest, state = rows_of(
+        table, arm, by, metrics, long, state, told.get("name", ""), whole=whole
+    )
     if digest:
         told["sha256"] = digest
     told["rows"] = len(frame)
     frame = finished(frame, state, notes)
+    apart = pair_columns(seed, block)
+    if whole:
+        refuse = not average and bool(apart) and set(apart) <= set(frame)
+        own = long if long is not None else frame.columns if metrics is None else names.described(metrics)
+        notes += copies(frame, [arm, *own], refuse=refuse)
     if long is not None:
-        frame, found = wide(frame, arm, by, long, metrics, notes)
+        frame, found = wide(frame, arm, by, long, metrics, notes, average=average)
         metrics = found if metrics is None else metrics
-    described = names.described(numeric(frame, {arm, *by, state}, notes) if metrics is None else metrics)
+    described = names.described(numeric(frame, {arm, *apart, state}, notes) if metrics is None else metrics)
     stored = names.stored(list(described))
     notes += [f"{legible(c)} is called {name} here." for c, name in stored.items() if c != name]
 
@@ -134,13 +153,13 @@ def results_from(
     values = {}
     for column, name in stored.items():
         values[name], infinite = numbers(frame[column], column)
-        notes += missing(infinite, column)
+        notes += missing(infinite, column) + rounded(values[name], column)
     if not by or not average:
         _refuse_twice(cell, arms, pairs, frame)
     elif len(np.unique(cell)) < len(cell):
-        notes.append(_averaged(cell))
+        notes.append(averaged(np.bincount(cell)))
     shape = len(arms), len(pairs.seeds)
-    grids = {name: _grid(each, cell, shape) for name, each in values.items()}
+    grids = {name: mean_of(each, cell, shape[0] * shape[1]).reshape(shape) for name, each in values.items()}
     alone = [
         f"{legible(a)} has one run"
         for a, n in zip(arms, np.bincount(codes, minlength=len(arms)), strict=True)
@@ -207,23 +226,6 @@ def _refuse_twice(cell: npt.NDArray[np.intp], arms: list[str], pairs: Paired, fr
         f"{legible(arms[arm])} has two rows at {called}: rows {row_of(frame, first)} and {row_of(frame, second)}{more}.{why} Each pair has one run of an arm: name the columns that "
         "tell them apart as a block, leave out copies, or average them."
     )
-
-
-def _averaged(cell: npt.NDArray[np.intp]) -> str:
-    _, counts = np.unique(cell, return_counts=True)
-    low, high = int(counts.min()), int(counts.max())
-    return f"Each value is the mean of {low if low == high else f'{low} to {high}'} rows."
-
-
-def _grid(values: Floats, cell: npt.NDArray[np.intp], shape: tuple[int, int]) -> Floats:
-    """Values [row] as [arm, pair]: the mean where there are several, NaN where there is none or one of them is missing."""
-    size = shape[0] * shape[1]
-    counts = np.bincount(cell, minlength=size)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        out: Floats = np.where(counts == 1, np.nan, np.bincount(cell, weights=values, minlength=size) / counts)
-    once = counts[cell] == 1
-    out[cell[once]] = values[once]  # as it was given, to the last bit
-    return out.reshape(shape)
 
 
 def _arm(baseline: object, arms: list[str]) -> str:
