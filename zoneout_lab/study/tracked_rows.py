@@ -10,6 +10,7 @@ import re
 import sqlite3
 import uuid
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from zoneout_lab.study.sqlite_rows import has_columns, insert, transaction
@@ -80,7 +81,11 @@ def inserted(path: Path, like: str, records: Sequence[Record]) -> bool:
 
 def _plain(record: Record) -> bool:
     """True where MLflow keeps every name and value as it is, so that nothing is left to its checks."""
-    names = [*record.tags, *record.params, *(name for name, _, _ in record.metrics)]
+    names = {*record.tags, *record.params, *(name for name, _, _ in record.metrics)}
     values = [record.name, *record.tags.values(), *record.params.values()]
-    fits = all(_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME for name in set(names))
-    return fits and max(map(len, values)) <= _LONGEST
+    return all(map(_is_plain, names)) and max(map(len, values)) <= _LONGEST
+
+
+@lru_cache(1024)  # runs have the same names
+def _is_plain(name: str) -> bool:
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
-
 from zoneout_lab import schema
 from zoneout_lab.netcdf import Described, Group
 from zoneout_lab.study.tracked_values import Values, as_key, curve_key, mark, own_values
@@ -182,8 +180,9 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def _curves(group: Group) -> Iterator[tuple[str, float, int]]:
     """Every metric by epoch, under a name of its own: the last of a curve is not the value of the selected checkpoint."""
     for name, (dims, values, _) in group.variables.items():
-        if name in dims or dims != ("epoch",) or not np.issubdtype(values.dtype, np.number):
+        if name in dims or dims != ("epoch",) or values.dtype.kind not in "iuf":
             continue
-        for step, value in zip(group.variables["epoch"][1], values, strict=True):
-            if np.isfinite(value):
-                yield curve_key(name), float(value), int(step)
+        key = curve_key(name)
+        for step, value in zip(group.variables["epoch"][1].tolist(), values.tolist(), strict=True):
+            if math.isfinite(value):
+                yield key, float(value), int(step)
