@@ -338,6 +338,15 @@ def test_bad_tables_are_refused_in_a_sentence(tmp_path: Path, name: str):
     assert str(refused.value).isprintable()
 
 
+def test_of_two_parquet_columns_with_one_name_neither_is_guessed(tmp_path: Path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"arm": ["a", "b"], "seed": [0, 0], "acc": [1.0, 2.0], "loss": [1.0, 2.0]}
+    written = pa.Table.from_arrays(list(map(pa.array, columns.values())), names=["arm", "seed", "acc", "acc"])
+    pq.write_table(written, tmp_path / "t.parquet")
+    with pytest.raises(InputRefusedError, match="has 2 columns called 'acc'"):
+        zl.results_from(tmp_path / "t.parquet", metrics=["acc"])
+
+
 def test_what_is_not_there_is_named():
     with pytest.raises(UsageError, match=r"no column 'Arm'\. Did you mean 'arm'"):
         zl.results_from(table(), arm="Arm", metrics=["acc"])

@@ -11,7 +11,7 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +85,12 @@ def chosen(names: Iterable[str], wanted: Collection[str]) -> list[str]:
     return [name for name in known if name in wanted]
 
 
+def _refuse_twice(path: Path, names: Sequence[str], use: Collection[str]) -> None:
+    for name in use:
+        if (count := names.count(name)) > 1:
+            raise InputRefusedError(f"{path} has {count} columns called {legible(name)!r}: which one is meant?")
+
+
 def _comma_separated(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame, tuple[str, ...]]:
     import pandas as pd
 
@@ -95,11 +101,7 @@ def _comma_separated(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.Dat
     content = content.removeprefix(b"\xef\xbb\xbf")
     separator, names = _header(path, content)
     use = chosen(names, wanted(tuple(names)))
-    for name in use:
-        if names.count(name) > 1:
-            raise InputRefusedError(
-                f"{path} has {names.count(name)} columns called {legible(name)!r}: which one is meant?"
-            )
+    _refuse_twice(path, names, use)
     try:
         with warnings.catch_warnings():
             # with one cell too many in every row, pandas drops the last one and says so
@@ -199,6 +201,7 @@ def _parquet(path: Path, content: bytes, wanted: Wanted) -> tuple[pd.DataFrame, 
         with pq.ParquetFile(io.BytesIO(content)) as file:
             names = tuple(map(str, file.schema_arrow.names))
             use = chosen(names, wanted(names))
+            _refuse_twice(path, names, use)
             about = file.metadata
             if about.num_rows > MOST_ROWS:
                 raise InputRefusedError(f"{path} has {about.num_rows:,} rows; tables of up to {MOST_ROWS:,} are read.")

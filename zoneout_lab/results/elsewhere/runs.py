@@ -182,7 +182,11 @@ def averaged(counts: Codes, metric: str = "") -> str:
 
 def copies(frame: pd.DataFrame, those: Sequence[str], *, refuse: bool) -> list[str]:
     """What is said of rows that are alike in every column, ``those`` among them. Raises InputRefusedError where that cannot be by chance."""
-    alike = np.flatnonzero(frame[list(those)].astype(str).duplicated(keep=False))
+    some = frame[list(dict.fromkeys(those))]
+    try:
+        alike = np.flatnonzero(some.duplicated(keep=False))
+    except TypeError:  # lists, mappings
+        alike = np.flatnonzero(some.astype(str).duplicated(keep=False))
     texts = frame.iloc[alike].astype(str)
     again = np.flatnonzero(texts.duplicated())
     if not len(again):
