@@ -26,17 +26,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.filterwarnings(each))
 
 
+_RUNNING: list[DaskCluster] = []
+
+
 @pytest.fixture(autouse=True)
 def what_was_left_open_is_told_here() -> Iterator[None]:
     yield
     gc.collect()
 
 
-@pytest.fixture(scope="package")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
-    """Two workers. They are closed after the last test here: each would take a fiftieth of a core while others run."""
-    found = DaskCluster(tmp_path_factory.mktemp("cluster"))
-    found.start_worker("a")
-    found.start_worker("b")
-    yield found
-    found.close()
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> DaskCluster:
+    """Two workers, the same for all tests that follow each other here."""
+    if not _RUNNING:
+        found = DaskCluster(tmp_path_factory.mktemp("cluster"))
+        _RUNNING.append(found)
+        found.start_worker("a")
+        found.start_worker("b")
+    return _RUNNING[0]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Close the cluster after the last test here: scheduler and workers would take a seventh of a core while others run."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        while _RUNNING:
+            _RUNNING.pop().close()

@@ -147,7 +147,7 @@ def test_copies_do_not_count_as_runs():
         (["-0", "0"], "-0 and 0"),
     ],
 )
-@pytest.mark.parametrize("column", ["arm", "seed", "fold"])
+@pytest.mark.parametrize("column", ["seed", "fold"])
 def test_labels_that_are_one_number_are_refused(labels, said, column):
     frame = table(fold=0).astype({column: object})
     frame.loc[[0, 7], column] = labels
@@ -155,14 +155,20 @@ def test_labels_that_are_one_number_are_refused(labels, said, column):
         zl.results_from(frame, metrics=["acc"], block=("fold", "seed"))
 
 
-def test_labels_that_only_look_like_one_number_are_apart():
-    for texts in (["1", "1a"], ["1e99999999999999999999", "1"], ["1.1", "1.11"], ["inf", "Infinity"], ["١", "1"]):
-        assert (
-            zl.results_from(table().assign(arm=[texts[0]] * 6 + [texts[1]] * 6), metrics=["acc"])["metrics"].sizes[
-                "arm"
-            ]
-            == 2
-        )
+@pytest.mark.parametrize(
+    "texts", [["1", "1a"], ["1e99999999999999999999", "1"], ["1.1", "1.11"], ["inf", "Infinity"], ["١", "1"]]
+)
+def test_labels_that_only_look_like_one_number_are_apart(texts):
+    results = zl.results_from(
+        table().assign(fold=[texts[0]] * 3 + [texts[1]] * 9), metrics=["acc"], block=("fold", "seed")
+    )
+    assert len(set(results["metrics"]["group"].values.tolist())) == 2
+
+
+@pytest.mark.parametrize("versions", [["1.1", "1.10"], ["01", "1"], ["2", "2.0"]])
+def test_arms_may_be_versions(versions):
+    results = zl.results_from(table().assign(arm=[versions[0]] * 6 + [versions[1]] * 6), metrics=["acc"])
+    assert results["metrics"]["arm"].values.tolist() == versions
 
 
 def test_true_is_not_one():

@@ -28,11 +28,12 @@ _A_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNO
 _NO_NUMBER = frozenset({"", "nan", "na", "n/a", "<na>", "null", "none", "-", "–"})
 
 
-def labels(column: pd.Series, what: str) -> tuple[Codes, list[str]]:
+def labels(column: pd.Series, what: str, *, paired_by: bool = False) -> tuple[Codes, list[str]]:
     """Which label each row has, and the labels, in the order in which they first appear.
 
     Numbers become their text, 3.0 that of 3; ``True`` is not 1. Raises InputRefusedError, with the row, where there is none, or where it is infinite, longer
-    than 200 letters, or has control characters; and where two texts are one number, ``1`` and ``1.0``. ``what`` it is: ``arm`` or ``seed``.
+    than 200 letters, or has control characters; and in a column that runs are ``paired_by`` where two texts are one number, ``1`` and ``1.0``: they would be no
+    pair. ``what`` it is: ``arm`` or ``seed``.
 
     >>> codes, texts = labels(pd.Series(["full", " full", "none"]), "arm")
     >>> codes.tolist(), texts
@@ -60,7 +61,7 @@ def labels(column: pd.Series, what: str) -> tuple[Codes, list[str]]:
             row = row_of(column, int(np.argmax(codes == k)))
             raise _no_label(row, what, value, why) if text else _nothing(row, what)
         place[k] = texts.setdefault(text, len(texts))
-    if twice := _one_number(texts):
+    if paired_by and (twice := _one_number(texts)):
         raise InputRefusedError(
             f"Two labels of {what} are one number written in two ways: {twice[0]} and {twice[1]}. Write it in one of them, or rename one."
         )

@@ -41,7 +41,7 @@ def paired_by(frame: pd.DataFrame, columns: Sequence[str]) -> Paired:
     >>> two.texts, two.groups
     (('iris, fold 0', 'iris, fold 1', 'wine, fold 0'), ('iris', 'iris', 'wine'))
     """
-    each = [labels(frame[column], legible(column)) for column in columns]
+    each = [labels(frame[column], legible(column), paired_by=True) for column in columns]
     if len(columns) == 1 and (numbers := _whole(each[0][1])) is not None:
         seeds, back = np.unique(numbers, return_inverse=True)
         return Paired(back[each[0][0]].astype(np.intp), seeds)

@@ -133,7 +133,7 @@ def wide(
         raise InputRefusedError(f"A metric is called {legible(sorted(taken)[0])!r}, which is a column too.")
     keys = [arm, *by]
     # by their labels: a seed may be a number in one row and a text in another
-    apart: list[Any] = [labels(frame[key], legible(key))[0] for key in keys]
+    apart: list[Any] = [labels(frame[key], legible(key), paired_by=key != arm)[0] for key in keys]
     if not by:  # nothing tells runs apart, and each metric is compared by itself
         apart.append(pd.DataFrame({0: apart[0], 1: codes}).groupby([0, 1]).cumcount().to_numpy())
     run: Codes = (
