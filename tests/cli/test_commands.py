@@ -111,6 +111,7 @@ def test_status(command, finished, tmp_path):
         "done": 6,
         "missing": 0,
         "diverged": 0,
+        "searched": 0,
         "behind": [],
         "report": str(folder / "report.html"),
     }
