@@ -151,6 +151,6 @@ def called(run: FunctionRun, given: Running) -> Any:
 def _trace(error: BaseException) -> str:
     """The traceback from the function's own frames on."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+    while frames is not None and Path(frames.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames))
