@@ -90,13 +90,23 @@ def as_in_a_script() -> None:
     """In a process of ours that calls functions: what such a function starts is started, and ended by signals, as it would be from a script."""
     # a process that was spawned would spawn its own, which cannot import a study's file
     multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)
-    os.register_at_fork(after_in_child=_signals_of_a_script)
+    os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_signals_of_a_script)
+
+
+def _block() -> None:
+    """A signal to a process that was just forked waits until it has handlers of its own: ours would only note it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
 
 
 def _signals_of_a_script() -> None:
     signal.set_wakeup_fd(-1)
     for number in interrupts.SIGNALS:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    _unblock()
 
 
 def ended_where_forked(call: Callable[[], Any], process: int) -> Any:
