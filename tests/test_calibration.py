@@ -40,6 +40,7 @@ def test_shapes_are_centred():
     assert np.median(SHAPES["Cauchy"](rng, (1_000_000,))) == pytest.approx(0, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_page_names_every_rate_above_its_promise():
     rng = np.random.default_rng(0)
     quick = ("errors", "familywise", "power", "promises", "equivalence", "cautions")

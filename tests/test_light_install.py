@@ -31,6 +31,7 @@ def without_extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return command
 
 
+@pytest.mark.slow
 def test_the_quickstart_runs_and_says_once_that_mlflow_is_left_out(without_extras, tmp_path: Path):
     done = without_extras("run", "quickstart", *TINY)
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # one fresh interpreter, in which a caller has chosen everything otherwise than a study would have it
 CALLER = r'''
 import json, locale, logging, os, random, signal, sys, warnings
@@ -130,6 +132,7 @@ if __name__ == "__main__":
 '''
 
 
+@pytest.mark.slow
 def test_nothing_in_the_process_has_changed(tmp_path: Path):
     script = tmp_path / "caller.py"
     script.write_text(CALLER)

@@ -33,7 +33,9 @@ TINY_FUNCTION = ["--set", "epochs=1", "--seeds", "2", "--force"]
 WITHOUT_PARTS = ("study", "function")
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ("cell", "task", "measure"))) for kind in Kind]
+)
 def test_a_file_to_start_from_runs_as_it_is(command, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     done = command("new", kind, "my_own", "--out", "mine")

@@ -29,6 +29,7 @@ def test_rows_in_sd_and_as_json(command):
     )
 
 
+@pytest.mark.slow
 def test_a_pilot_gives_the_metrics_units(command):
     done = command("power", "quickstart", "--pilot", str(PILOT))
     assert done.code == 0

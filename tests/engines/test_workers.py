@@ -94,6 +94,7 @@ def children() -> set[int]:
     return found
 
 
+@pytest.mark.slow
 def test_who_stops_listening_leaves_no_process_and_a_checkpoint_of_each_batch(digits, tmp_path):
     long = [
         [
@@ -143,6 +144,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_killed_driver_takes_its_workers_along(tmp_path):
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)

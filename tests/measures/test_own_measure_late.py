@@ -78,6 +78,7 @@ def test_it_costs_no_trained_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 @pytest.mark.parametrize("epochs", [(1, 2), (1, -1)])
+@pytest.mark.slow
 def test_no_earlier_value_stands_in_for_one_that_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, epochs: tuple[int, ...]
 ) -> None:

@@ -164,6 +164,7 @@ def test_a_training_function_is_killed_and_goes_on(site, tmp_path):
     assert sums[0].endswith(" 160\n")
 
 
+@pytest.mark.slow
 def test_files_to_start_from_are_installed(site, tmp_path):
     assert typed(site, tmp_path, "-m", "zoneout_lab", "new", "cell", "my_own").startswith("my_own.py\n")
     assert "./my_own.py:MyOwn" in typed(site, tmp_path, "-m", "zoneout_lab", "parts", "my_own.py")

@@ -58,6 +58,7 @@ def test_copies_of_the_files_are_kept(ran):
     assert (summary.trained, summary.failed) == (6, [])
 
 
+@pytest.mark.slow
 def test_processes_get_the_code_as_it_was_planned(ran, tmp_path, monkeypatch):
     """Two workers that start after the files changed or went train the same bits."""
     path = written(tmp_path / "study")
@@ -182,6 +183,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_script_runs_a_study_of_its_own_parts(tmp_path):
     """Through a link, with its neighbours imported as any script does; what a part raises in another process is told, and costs its batch only."""
     written(tmp_path / "there")

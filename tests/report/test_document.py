@@ -334,6 +334,7 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.slow
 def test_a_laptop_study_says_what_scale_it_holds_for_and_a_paper_study_does_not(study, tmp_path: Path) -> None:
     record = schema.provenance(study, "study")
     setting = record["setting"]

@@ -193,6 +193,7 @@ def test_what_is_whole_and_says_nothing_of_use_is_trained_again(tmp_path, whole,
     assert "trained again" in warnings[0]
 
 
+@pytest.mark.slow
 def test_a_run_trained_in_place_of_one_that_was_deleted_may_be_killed_too(tmp_path, whole):
     """Its file then is not the one that an older line of the manifest tells of."""
     folder = run(STUDY, tmp_path).folder

@@ -53,7 +53,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
 }
 #: with the task, regularizers and settings of another's kind: they run among the long tests
 LIKE_ANOTHER = (
-    "char_ptb_grid", "evaluation_modes", "gradient_flow", "input_mask", "low_rates", "mask_sharing", "per_unit_vs_per_layer", "perturbation",
+    "char_ptb_grid", "evaluation_modes", "gradient_flow", "input_mask", "low_rates", "mask_sharing", "modern_cells", "per_unit_vs_per_layer", "perturbation",
     "recurrent_batch_norm", "static_identity", "update_schedules",
 )  # fmt: skip
 

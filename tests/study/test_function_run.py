@@ -328,7 +328,7 @@ def test_a_process_has_one_thread_unless_somebody_says_otherwise(tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    "library", [pytest.param(each, marks=pytest.mark.slow) if each == "lightning" else each for each in LIBRARIES]
+    "library", [pytest.param(each, marks=[pytest.mark.slow] * (each in ("torch", "lightning"))) for each in LIBRARIES]
 )
 def test_functions_of_other_libraries(tmp_path, library):
     """Twice, with the same bits: torch's own generator is seeded, whether or not an earlier run of the process imported it."""

@@ -39,6 +39,7 @@ def again(out: Path, *, lost: bool = False, workers: int = 1) -> None:
     assert run(STUDY, out, workers=workers, tracking="default").trained == lost
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind(tmp_path):
     out, others = tmp_path / "first", held()["connections"]  # of clients of other tests
     run(STUDY, out, workers=2, tracking="default")

@@ -120,6 +120,7 @@ def test_another_number_of_seeds_keeps_the_looks_below_it(seeds, looks):
     assert overridden(looking(LASTS), seeds=seeds).looks == looks
 
 
+@pytest.mark.slow
 def test_more_seeds_after_a_verdict_are_a_deviation_with_the_look_before(tmp_path):
     first = run(looking(LASTS, seeds=6, looks=()), tmp_path)
     then = manifest(first.folder)["looks"]

@@ -399,6 +399,7 @@ def test_it_is_given_up_once(tmp_path):
     assert len(heard) == 1
 
 
+@pytest.mark.slow
 def test_a_run_made_again_has_a_trial_that_says_so(tmp_path):
     folder = run(STUDY, tmp_path).folder
     entry = next(entry for entry in manifest(folder)["runs"].values() if entry["arm"] == "zoneout")

@@ -218,6 +218,7 @@ def test_the_runs_of_every_study_are_known_as_its_own(name):
         {"arms": (Arm(name="lstm"), Arm(name="zoneout", regularizer=Zoneout(cell=0.4)))},
     ],
 )
+@pytest.mark.slow
 def test_a_manifest_is_rebuilt_without_runs_of_another_study(ran, copy_of, other):
     folder = copy_of(ran)
     study = small(gradient_epochs=(1,), **other).resolved()
@@ -245,6 +246,7 @@ def test_nothing_is_made_up_where_no_file_says_what_the_study_was(ran, copy_of):
     assert snapshot(folder) == before
 
 
+@pytest.mark.slow
 def test_a_run_from_before_files_were_sealed_is_believed_if_the_damaged_manifest_has_its_digest(ran, copy_of):
     folder = copy_of(ran)
     paths = [file_of(folder, "lstm", 0), file_of(folder, "lstm", 1)]
@@ -263,6 +265,7 @@ def test_a_run_from_before_files_were_sealed_is_believed_if_the_damaged_manifest
     assert damages(folder) == []
 
 
+@pytest.mark.slow
 def test_an_older_manifest_is_unprotected_and_compared_with_the_files(ran, copy_of):
     folder = copy_of(ran)
     unseal(folder)

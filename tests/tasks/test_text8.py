@@ -112,6 +112,7 @@ def test_a_text_that_cannot_be_right_is_refused(tmp_path: Path, name: str, conte
     assert str(tmp_path) in str(refused.value)
 
 
+@pytest.mark.slow
 def test_the_archive_is_read_like_its_content(text8_folder: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "text8.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.write(text8_folder / "text8", "text8")
