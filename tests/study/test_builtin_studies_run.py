@@ -51,7 +51,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
         "options.test_tokens": 30,
     },
 }
-#: with the task, regularizers and settings of another's kind: they run among the long tests
+#: with the task, regularizers and settings of another's kind, or cells that have tests of their own: they run among the long tests
 LIKE_ANOTHER = (
     "char_ptb_grid", "evaluation_modes", "gradient_flow", "input_mask", "low_rates", "mask_sharing", "modern_cells", "per_unit_vs_per_layer", "perturbation",
     "recurrent_batch_norm", "static_identity", "update_schedules",
