@@ -7,12 +7,13 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from tiny_tasks import TinyExamples
 
 from zoneout_lab import Score
+from zoneout_lab.training import TaskTrainer
 
 
 def count(guess: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -33,3 +34,11 @@ class Deadly(TinyExamples):
     """It kills the process when its score is first evaluated, which is after an epoch."""
 
     score: ClassVar[Score] = Score("mistakes", "mistakes", value=value, tally=count)
+
+
+@dataclass(frozen=True)
+class DeadlyTrainer(TaskTrainer):
+    """It sends the task as it is: no study names it, so that no process could make it again."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(self.__dict__)

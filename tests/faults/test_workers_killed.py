@@ -7,13 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from deadly import Deadly
+from deadly import Deadly, DeadlyTrainer
 from test_checkpoint import outcome_bits
 from test_workers import children
 from tiny_tasks import make_run
 
 from zoneout_lab.engines import Checkpoints, train_batches
-from zoneout_lab.training import TaskTrainer
 
 RUNS = [make_run(seed, epochs=3) for seed in range(2)]
 UPDATES = 15  # of all three epochs
@@ -31,7 +30,7 @@ def data(tmp_path, monkeypatch):
 def train(task, data, folder: Path, workers: int, report=lambda *_: None, every: float = 0):
     warnings: list[str] = []
     results = train_batches(
-        [RUNS[:1], RUNS[1:]], TaskTrainer(task, data), device="cpu", workers=workers, report=report,
+        [RUNS[:1], RUNS[1:]], DeadlyTrainer(task, data), device="cpu", workers=workers, report=report,
         checkpoints=Checkpoints(folder, every), warn=warnings.append,
     )  # fmt: skip
     return dict(results), warnings
@@ -81,7 +80,7 @@ def test_a_batch_that_comes_further_each_time_is_not_given_up(data, tmp_path):
     results = dict(
         train_batches(
             [runs[:1], runs[1:]],
-            TaskTrainer(task, loaded),
+            DeadlyTrainer(task, loaded),
             device="cpu",
             workers=2,
             report=kill,
