@@ -118,8 +118,8 @@ def test_a_manifest_from_before_is_read_and_known_to_be_unprotected(folder):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (old()[:-1] + b', "data": "0"}', "two entries 'data'"),
-        (old().replace(b'"seed": 0', b'"seed": 0, "seed": 1'), "two entries 'seed'"),
+        (old()[:-1] + b', "data": "0"}', "the key 'data' stands twice"),
+        (old().replace(b'"seed": 0', b'"seed": 0, "seed": 1'), "the key 'seed' stands twice"),
         (old(sha257="0"), "an entry 'sha257'"),
         (old(sha256="0" * 64), "an entry 'sha256'"),
         (old() + b"}", "not JSON"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -39,12 +40,16 @@ def _as_lists(value: Any, at: str = "") -> Any:
         return {key: _as_lists(each, f"{at}[{key!r}]") for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_as_lists(each, f"{at}[{place}]") for place, each in enumerate(value)]
-    if at and (not isinstance(value, bool | int | float | str | None) or value != value):
+    if at and (not isinstance(value, bool | int | float | str | None) or _is_infinite_or_nan(value)):
         raise InputRefusedError(
             f"params{at} is {value!r:.100}; a parameter is a finite number, a text, True, False or None, or lists and dicts of these with texts as keys. "
             "Give a date or a path as text."
         )
     return value
+
+
+def _is_infinite_or_nan(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 class Frozen(BaseModel):

@@ -7,7 +7,6 @@ not make a manifest an old one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,15 +70,7 @@ def _fault(text: bytes, content: Mapping[str, Any]) -> str:
     if strange := sorted(content.keys() - _OLD):
         return f"it is damaged: nothing is written that has an entry {strange[0]!r} and no SHA-256 of its own"
     try:
-        json.loads(text, object_pairs_hook=_once)
+        guarded.loads(text.decode(), once=True)
     except ValueError as error:
         return f"it is damaged: {error}"
     return ""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"it has two entries {next(name for name in names if names.count(name) > 1)!r}")
-    return content

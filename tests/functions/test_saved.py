@@ -20,6 +20,10 @@ class Step(NamedTuple):
     loss: float
 
 
+class Options(dict[str, int]):
+    pass
+
+
 class Own(torch.Tensor):
     pass
 
@@ -83,6 +87,7 @@ def test_tensors_of_every_type(dtype):
         ({1, 2}, "It is {1, 2}"),
         ({"seen": Counter("ab")}, "['seen'] is Counter"),
         ([defaultdict(int, a=1)], "[0] is defaultdict"),
+        ({"cfg": Options(a=1)}, "['cfg'] is {'a': 1}, a Options"),
         ((Step(1, 2.0),), "[0] is Step(at=1, loss=2.0), a Step"),
         ({"x": torch.ones(2).as_subclass(Own)}, "['x'] is Own("),
     ],
@@ -92,6 +97,12 @@ def test_anything_else_is_refused_by_its_place(value, where):
         packed(value)
     assert where in str(error.value)
     assert "state_dict()" in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_an_array_that_multiplies_otherwise_is_refused():
+    with pytest.raises(InputRefusedError, match="a matrix, and cannot be saved"):
+        packed({"w": np.matrix([[1.0]])})
 
 
 def test_an_ordered_mapping_is_saved_as_one():

@@ -316,7 +316,7 @@ REFUSED = {
     "utf16.csv": (csv(GOOD).encode("utf-16"), "is written in UTF-16"),
     "latin.csv": (csv("a,0,1\n\u00e9,0,2\n").encode("latin-1"), "is not UTF-8"),
     "double.csv": ("arm,seed,acc,acc\na,0,1,2\n", "has 2 columns called 'acc'"),
-    "deep.jsonl": ("[" * 5000, "Line 1 of .* is no row in JSON: it is nested deeper than 64"),
+    "deep.jsonl": ("[" * 5000, "Line 1 of .* is not a row in JSON: it is nested deeper than 64"),
     "list.jsonl": ("[1, 2]", "Line 1 of .* is not an object"),
     "key_twice.jsonl": (
         '{"arm": "a", "seed": 0, "acc": 1}\n{"arm": "a", "seed": 1, "acc": 1, "acc": 2}',

@@ -98,9 +98,9 @@ def test_what_is_not_there_is_named(uri: str, tmp_path: Path):
     with pytest.raises(InputRefusedError, match=r"No finished run of mine has params.arm and params.seed"):
         zl.results_from_mlflow(uri, "mine", metrics=METRICS)
     absent = tmp_path / "absent.db"
-    with pytest.raises(InputRefusedError, match="is no database of MLflow's"):
+    with pytest.raises(InputRefusedError, match="is not an MLflow database"):
         zl.results_from_mlflow(f"sqlite:///{absent}", "mine", metrics=METRICS)
-    with pytest.raises(InputRefusedError, match="is no database of MLflow's"):
+    with pytest.raises(InputRefusedError, match="is not an MLflow database"):
         zl.results_from_mlflow(absent, "mine", metrics=METRICS)
     with pytest.raises(InputRefusedError, match="experiment is 3; give its name or its id"):
         zl.results_from_mlflow(uri, 3, metrics=METRICS)  # type: ignore[arg-type]
@@ -130,7 +130,7 @@ def test_on_the_command_line(uri: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert "not run here" in (tmp_path / "report.html").read_text().lower()
     for table, wrong, said in (
         (uri, {"state": "status"}, "an experiment has none"),
-        (uri, {"arm": "method"}, "'method' is no field of a run"),
+        (uri, {"arm": "method"}, "'method' is not a field of a run"),
         (uri, {"experiment": "yours"}, "no experiment 'yours'"),
         (uri, {"experiment": None}, "say which with --experiment"),
         ("http://me:secret@127.0.0.1:9", {"experiment": None}, "say which with --experiment"),

@@ -70,7 +70,7 @@ def test_several_studies_are_arms():
 
 def test_what_cannot_be_read_is_said(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'o.db'}"
-    with pytest.raises(InputRefusedError, match="is no database of Optuna's"):
+    with pytest.raises(InputRefusedError, match="is not an Optuna database"):
         zl.results_from_optuna(url)
     assert not (tmp_path / "o.db").exists()
     for name in ("one", "two"):
@@ -104,7 +104,7 @@ def test_a_parameter_that_is_none_is_an_arm():
     [
         (None, {}, "study is None; give an Optuna study"),
         (["sqlite:///o.db"], {}, r"study is \['sqlite:///o.db'\]; give an Optuna study"),
-        (Path("/nowhere/o.db"), {}, "/nowhere/o.db is no database of Optuna's"),
+        (Path("/nowhere/o.db"), {}, "/nowhere/o.db is not an Optuna database"),
         ("sqlite:////nowhere/o.db", {"names": 3}, "names is 3; give the name of an Optuna study"),
         ("sqlite:////nowhere/o.db", {"names": [3]}, "names is .3.; give the name of an Optuna study"),
     ],

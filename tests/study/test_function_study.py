@@ -157,6 +157,7 @@ HOLDS_ITSELF.append(HOLDS_ITSELF)
         (date(2026, 1, 2), r"params\['when'\]\['x'\]\[1\] is datetime.date"),
         (Path("data"), "Give a date or a path as text"),
         (float("nan"), r"\[1\] is nan"),
+        (float("-inf"), r"\[1\] is -inf"),
         ({1: 2}, r"\[1\] is {1: 2}"),
         (HOLDS_ITSELF, "A value holds itself"),
     ],

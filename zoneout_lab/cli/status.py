@@ -42,7 +42,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         if row["searched"]:
             runs = "run" if row["searched"] == 1 else "runs"
             output.print(
-                f"{plain(row['study'])} has {row['searched']} {runs} of its search besides.",
+                f"{plain(row['study'])} also has {row['searched']} {runs} of its search.",
                 soft_wrap=True,
                 highlight=False,
             )

@@ -9,8 +9,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections import ChainMap, Counter, defaultdict
-from collections.abc import Mapping
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from zoneout_lab.errors import InputRefusedError
 
 _KINDS = "biufcSUmM"  # of arrays that need no pickle
-_NOT_BACK = (Counter, defaultdict, ChainMap)  # which would come back as plain dicts, and behave otherwise
+_MAPPINGS = (dict, OrderedDict)  # any other would come back as a plain dict, and behave otherwise
 
 
 def packed(content: Any) -> bytes:
@@ -78,10 +77,10 @@ def _tree(value: Any, at: str, arrays: dict[str, Any], tensors: list[Any]) -> An
         return ["tensor", len(tensors) - 1]
     if isinstance(value, bytes | bytearray):
         return _array(_as_array(bytes(value)), "bytes", arrays)
-    masked = isinstance(value, np.ma.MaskedArray)  # whose mask would be lost
-    if isinstance(value, np.ndarray | np.generic) and not masked and np.asarray(value).dtype.kind in _KINDS:
+    special = isinstance(value, np.ma.MaskedArray | np.matrix)  # whose mask, or arithmetic, would be lost
+    if isinstance(value, np.ndarray | np.generic) and not special and np.asarray(value).dtype.kind in _KINDS:
         return _array(np.asarray(value), "scalar" if isinstance(value, np.generic) else "array", arrays)
-    if isinstance(value, Mapping) and type(value) not in _NOT_BACK:
+    if type(value) in _MAPPINGS:
         pairs = [
             [_tree(key, f"{at} key", arrays, tensors), _tree(each, f"{at}[{key!r}]", arrays, tensors)]
             for key, each in value.items()

@@ -41,7 +41,7 @@ def put_back() -> Iterator[None]:
     >>> "MINE" in os.environ, np.geterr()["divide"]
     (False, 'warn')
     """
-    folder, variables, paths, errors, mask = Path.cwd(), dict(os.environ), list(sys.path), np.geterr(), _umask()
+    folder, variables, paths, errors, mask = _folder(), dict(os.environ), list(sys.path), np.geterr(), _umask()
     torch = sys.modules.get("torch")
     before = None if torch is None else _of_torch(torch)
     with warnings.catch_warnings():
@@ -49,7 +49,7 @@ def put_back() -> Iterator[None]:
             yield
         finally:
             with suppress(OSError):
-                os.chdir(folder)
+                os.chdir(folder or os.sep)
             for name in set(os.environ) - set(variables):
                 del os.environ[name]
             os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
@@ -59,6 +59,12 @@ def put_back() -> Iterator[None]:
             torch = sys.modules.get("torch")
             if torch is not None:
                 _set_of_torch(torch, before)
+
+
+def _folder() -> Path | None:
+    with suppress(OSError):  # somebody deleted it
+        return Path.cwd()
+    return None
 
 
 def _umask() -> int:
@@ -80,7 +86,8 @@ def _set_of_torch(torch: ModuleType, before: dict[str, Any] | None) -> None:
         before["get_default_device"] = torch.device("cpu")
     for name, setting, _ in _OF_TORCH:
         if getattr(torch, name)() != before[name]:
-            getattr(torch, setting)(None if name == "get_default_device" else before[name])
+            # the main memory is the default where none is set
+            getattr(torch, setting)(None if before[name] == torch.device("cpu") else before[name])
     for name in _OF_CUDNN:
         if getattr(torch.backends.cudnn, name) != before[name]:
             setattr(torch.backends.cudnn, name, before[name])

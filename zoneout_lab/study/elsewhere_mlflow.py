@@ -64,7 +64,7 @@ def results_from_mlflow(
     by = paired_columns(arm, seed, block, **apart)
     for column in (arm, *by):
         if column != "run_name" and column.partition(".")[0] not in ("params", "tags"):
-            raise UsageError(f"{column!r} is no field of a run: it begins with params. or tags., or is run_name.")
+            raise UsageError(f"{column!r} is not a field of a run: it begins with params. or tags., or is run_name.")
     names = described(metrics)
     if not isinstance(experiment, str):
         raise InputRefusedError(f"experiment is {experiment!r}; give its name or its id, as a text.")
@@ -119,7 +119,7 @@ def _asked(uri: str, experiment: str, shown: str) -> list[Run]:
     path = sqlite_path(uri)
     # a client makes the tables and folders that it does not find
     if path is not None and not holds(path, "experiments"):
-        raise InputRefusedError(f"{path} is no database of MLflow's, or is not there.")
+        raise InputRefusedError(f"{path} is not an MLflow database, or does not exist.")
     if "://" not in uri and not Path(uri.removeprefix("file:")).is_dir():
         raise InputRefusedError(
             f"There is no folder {shown}. A server's URI begins with http://, a database's with sqlite:///."

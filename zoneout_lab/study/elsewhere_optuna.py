@@ -173,7 +173,7 @@ def _read(url: str, shown: str, names: Sequence[str] | None) -> list[_Study]:
     path = sqlite_path(url)
     # a storage makes the tables that it does not find
     if path is not None and not holds(path, "trials"):
-        raise InputRefusedError(f"{path} is no database of Optuna's, or is not there.")
+        raise InputRefusedError(f"{path} is not an Optuna database, or does not exist.")
 
     def work(answered: Answered) -> list[_Study]:
         storage = optuna.storages.RDBStorage(url, skip_table_creation=True)

@@ -181,7 +181,7 @@ def _objects(path: Path, content: bytes) -> Iterator[dict[str, object]]:
         try:
             row = guarded.loads(line, once=True)
         except (ValueError, RecursionError) as error:
-            raise InputRefusedError(f"Line {number} of {path} is no row in JSON: {_in_short(error)}.") from error
+            raise InputRefusedError(f"Line {number} of {path} is not a row in JSON: {_in_short(error)}.") from error
         if not isinstance(row, dict):
             raise InputRefusedError(
                 f'Line {number} of {path} is not an object: each line is one row, {{"arm": …, "seed": …}}.'
