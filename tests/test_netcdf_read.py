@@ -84,6 +84,24 @@ def test_of_files_that_are_alike_the_first_is_asked() -> None:
     xr.testing.assert_identical(netcdf.tree_of(second), trees[1])
 
 
+@pytest.mark.parametrize("theirs", [False, True], ids=["by h5py", "by xarray"])
+def test_groups_that_are_wanted_are_read_and_no_others(theirs: bool, tmp_path: Path) -> None:
+    tree = run(measured={"gradients": {0: gradients(9)}})
+    if theirs:
+        tree["metrics"] = tree["metrics"].to_dataset().assign(own=("epoch", [True] * tree["metrics"].sizes["epoch"]))
+    schema.write_tree(tree, tmp_path / "run.nc")
+    everything = schema.read_groups(tmp_path / "run.nc")
+    for wanted in (schema.ITSELF, {"/gradients"}, set()):
+        found = schema.read_groups(tmp_path / "run.nc", only=wanted)
+        assert list(found) == [path for path in everything if path == "/" or path in wanted]
+        for path, group in found.items():
+            assert group.attrs == everything[path].attrs
+            assert group.variables.keys() == everything[path].variables.keys()
+            for name, (dims, values, attrs) in group.variables.items():
+                assert (dims, attrs) == (everything[path].variables[name][0], everything[path].variables[name][2])
+                np.testing.assert_array_equal(values, everything[path].variables[name][1])
+
+
 @pytest.mark.parametrize("published", sorted((Path(__file__).parents[1] / "reports").glob("*/study.nc")), ids=str)
 def test_what_older_versions_wrote_too(published: Path) -> None:
     content = published.read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5netcdf
 import h5py
@@ -13,6 +14,7 @@ import pytest
 import xarray as xr
 
 from zoneout_lab import netcdf, schema
+from zoneout_lab.netcdf import writing
 
 
 def run(epochs: int = 3, times: int = 600) -> xr.DataTree:
@@ -110,6 +112,51 @@ def in_order(each: h5py.Group | h5py.Dataset) -> list[str]:
 
 def test_the_same_tree_has_the_same_bytes() -> None:
     assert netcdf.written(run(), packed) == netcdf.written(run(), packed)
+
+
+def group(x: object, **attrs: object) -> dict[str, netcdf.Group]:
+    """A number, or a text."""
+    return {"/g": netcdf.Group({}, {"x": ((), np.array(x), attrs)})}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [run(), run(times=5000)],
+        [group(1.0, units="1"), group(2.0, units="1"), group(np.float32(1.0), units="1"), group("1", units="1")],
+        [group(1.0, of=value) for value in (1, 1.0, np.float32(1.0), np.int32(1), 0.0, -0.0, "1", "1.0")],
+        [group(1.0, of="a", at="b"), group(1.0, at="b", of="a"), group(1.0, of="a")],
+        [group("short"), group("longer"), group(np.array("none", object))],
+    ],
+    ids=["runs", "types", "attributes", "order", "texts"],
+)
+def test_what_was_written_before_changes_nothing(others: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of one form share what is made of it; others, however much alike, do not."""
+    by_itself = []
+    for each in others:
+        monkeypatch.setattr(writing, "_FORMS", {})
+        by_itself.append(netcdf.written(each, packed))
+    monkeypatch.setattr(writing, "_FORMS", {})
+    for _ in range(2):
+        assert [netcdf.written(each, packed) for each in others] == by_itself
+
+
+def test_as_many_forms_are_kept_as_are_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_FORMS", {})
+    first = netcdf.written(group(1.0, of=0), packed)
+    for number in range(100):
+        netcdf.written(group(1.0, of=number), packed)
+    assert len(writing._FORMS) <= 16
+    assert netcdf.written(group(1.0, of=0), packed) == first
+
+
+def test_what_cannot_be_written_is_refused_each_time() -> None:
+    for _ in range(2):
+        netcdf.written({"/g": netcdf.Group({}, {"x": ((), np.array("text", object), {})})}, packed)
+        with pytest.raises(netcdf.UnfamiliarError, match="x holds 1"):
+            netcdf.written({"/g": netcdf.Group({}, {"x": ((), np.array(1, object), {})})}, packed)
+        with pytest.raises(netcdf.UnfamiliarError, match="the attribute own"):
+            netcdf.written({"/g": netcdf.Group({"own": [1]}, {"x": ((), np.array(1.0), {})})}, packed)
 
 
 def test_large_numbers_are_compressed() -> None:

@@ -21,7 +21,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -44,6 +44,8 @@ _PACKED = {"zlib": True, "complevel": 4, "shuffle": True}
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
 #: groups of measurements, in the order in which files have had them; those of other measures follow
 MEASURED = (profiles.GRADIENTS, profiles.DYNAMICS)
+#: the groups of a run's file that say what it was and how it went; all others were measured
+ITSELF = frozenset(("/metrics", "/provenance"))
 STATUSES = ("finished", "diverged", "missing")
 
 #: every quantity that this package gives a name, described
@@ -330,14 +332,17 @@ def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:
     return tree
 
 
-def read_groups(path: Path, sha256: str | None = None, alike: netcdf.Described | None = None) -> dict[str, Group]:
+def read_groups(
+    path: Path, sha256: str | None = None, alike: netcdf.Described | None = None, only: Container[str] | None = None
+) -> dict[str, Group]:
     """The groups of a file by their paths: what :func:`read_tree` reads, before it is made a tree. Raises what it raises.
 
-    ``alike``, of files to be stacked, is what :func:`~zoneout_lab.netcdf.read` takes: of a variable's descriptions, the first counts.
+    ``alike``, of files to be stacked, is what :func:`~zoneout_lab.netcdf.read` takes: of a variable's descriptions, the first counts. ``only``
+    are the paths of the groups that are wanted, beside the root; None: all.
     """
     content = _checked(path, sha256)
     with _netcdf(path):
-        groups = netcdf.groups(content, alike)
+        groups = netcdf.groups(content, alike, only)
     _check_version(path, groups["/"].attrs)
     return groups
 

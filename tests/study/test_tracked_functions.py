@@ -35,12 +35,11 @@ def test_both_have_what_the_files_have(folder):
 
 
 def test_mlflow_shows_params_values_and_curves(folder):
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(sqlite_url(folder.parent / "mlflow.db"))
     try:
         runs = mlflow.search_runs(experiment_names=["own_training"], filter_string="tags.phase = 'confirm'")
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(None)  # which puts it into the environment, too
     assert set(runs["params.params.seed"]) == {"3"}
     assert set(runs.loc[runs["params.arm"] == "full", "params.dropout"]) == {"0.5"}
     last = [accuracy * 3 / 4 for accuracy in runs["metrics.test_accuracy"]]

@@ -109,11 +109,10 @@ def test_the_table_of_arms_can_be_redone_from_search_runs_alone(ran, tree, monke
     lines, _ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(ran.folder.parent.parent)
     names: dict[str, Any] = {}
-    before = mlflow.get_tracking_uri()
     try:
         exec(lines.replace('"quickstart"', f'"{STUDY.name}"').replace("print(table)", ""), names)
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(None)  # which puts it into the environment, too
     table: pd.DataFrame = names["table"]
     rows = {row.arm: row for row in arm_values(tree, "valid_error")}
     assert table["count"].to_dict() == {arm: len(row.values) for arm, row in rows.items()}

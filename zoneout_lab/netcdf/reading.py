@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -37,13 +37,14 @@ _SPANS = frozenset(("days", "hours", "minutes", "seconds", "milliseconds", "micr
 _LONGEST = len("This is a netCDF dimension but not a netCDF variable")
 
 
-def read(content: bytes, alike: Described | None = None) -> dict[str, Group]:
+def read(content: bytes, alike: Described | None = None, only: Container[str] | None = None) -> dict[str, Group]:
     """The groups of a file, by path, from its bytes.
 
     Args:
         content: of the file.
         alike: what variables of files read before say of themselves, and is written to. A variable that says as much under the same
             names is given what the first one says, which takes half the time; for files of which only the first is asked.
+        only: the paths of the groups that are wanted, beside the root; None: all.
 
     Raises ValueError where :func:`~zoneout_lab.hdf5.walk` refuses the file, UnfamiliarError where it holds what is not known here, and what
     h5py raises where it is damaged.
@@ -52,9 +53,11 @@ def read(content: bytes, alike: Described | None = None) -> dict[str, Group]:
     try:
         groups = {"/": _group(h5g.open(file, b"/"))}
         found: dict[str, list[hdf5.Found]] = {}
-        for one in hdf5.walk(file, len(content)):
+        for one in hdf5.walk(file, len(content), into=only):
             if isinstance(one.each, h5g.GroupID):
-                groups[f"{one.path.rstrip('/')}/{one.name}"] = _group(one.each)
+                path = f"{one.path.rstrip('/')}/{one.name}"
+                if only is None or path in only:
+                    groups[path] = _group(one.each)
             elif one.shape is None or one.name.startswith("_nc4_non_coord_"):
                 raise UnfamiliarError(one.name)
             else:
@@ -67,16 +70,17 @@ def read(content: bytes, alike: Described | None = None) -> dict[str, Group]:
     return groups
 
 
-def groups(content: bytes, alike: Described | None = None) -> dict[str, Group]:
+def groups(content: bytes, alike: Described | None = None, only: Container[str] | None = None) -> dict[str, Group]:
     """What :func:`read` gives, also of a file that xarray has to read. Coordinates that are not a dimension's labels become variables.
 
     Raises what :func:`read` and xarray raise of a file that is hostile or damaged.
     """
     try:
-        found = read(content, alike)
+        found = read(content, alike, only)
         return groups_of(tree_of(found)) if any(map(_named_coordinates, found.values())) else found
     except UnfamiliarError:
-        return groups_of(_by_xarray(content))
+        found = groups_of(_by_xarray(content))
+        return {path: group for path, group in found.items() if only is None or path == "/" or path in only}
 
 
 def tree(content: bytes) -> xr.DataTree:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ _SCALAR = h5s.create(h5s.SCALAR)
 _GROWS_BY = 1 << 18
 #: numbers that are compressed lie in one piece, which is not to be larger
 _LARGEST_PIECE = 1 << 20
+_MOST_FORMS = 16
+_FORMS: dict[tuple[Any, ...], bytes] = {}
 #: attributes that netCDF or xarray give a meaning of their own
 _RESERVED = frozenset(
     ("_FillValue", "missing_value", "scale_factor", "add_offset", "coordinates", "calendar", "dtype", "grid_mapping", "CLASS", "NAME")
@@ -36,29 +39,75 @@ def written(tree: xr.DataTree | Mapping[str, Group | xr.Dataset], packed: Callab
     """
     if isinstance(tree, xr.DataTree):
         tree = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    groups = {path: _familiar(each) for path, each in tree.items()}
+    with _in_memory(_form(groups, packed)) as file:
+        for path, group in groups.items():
+            there = h5g.open(file, path.encode())
+            for name, (_, values, _) in group.variables.items():
+                _fill(h5d.open(there, name.encode()), name, values)
+            _attributes(there, group.attrs)
+        return _image(file)
+
+
+def _form(groups: Mapping[str, Group], packed: Callable[[npt.NDArray[Any]], bool]) -> bytes:
+    """The file of such groups before it has their values and attributes. It is what most of the time goes into, and runs of a study share it."""
+    key = tuple(
+        (
+            path,
+            name,
+            dims,
+            values.shape,
+            values.dtype.str if values.dtype.kind != "U" else "U",
+            packed(values),
+            *((key, type(value), repr(value)) for key, value in attrs.items()),
+        )
+        for path, group in groups.items()
+        for name, (dims, values, attrs) in (group.variables or {"": ((), np.array(0), {})}).items()
+    )
+    if key not in _FORMS:
+        while len(_FORMS) >= _MOST_FORMS:
+            _FORMS.pop(next(iter(_FORMS)), None)
+        with _in_memory() as file:
+            numbered = 0
+            for path, group in groups.items():
+                numbered += _declare(_group(file, path), group, numbered, packed)
+            _FORMS[key] = _image(file)
+    return _FORMS[key]
+
+
+@contextmanager
+def _in_memory(image: bytes | None = None) -> Iterator[h5f.FileID]:
+    """A new file of HDF5 in memory, or one that goes on from the bytes of another."""
     access, create = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
     access.set_fapl_core(_GROWS_BY, False)
     access.set_fclose_degree(h5f.CLOSE_STRONG)  # whatever an error's traceback still holds on to
-    create.set_obj_track_times(False)
-    create.set_link_creation_order(_IN_ORDER)
-    create.set_attr_creation_order(_IN_ORDER)
-    file = h5f.create(b"in memory", h5f.ACC_TRUNC, create, access)
+    if image is None:
+        create.set_obj_track_times(False)
+        create.set_link_creation_order(_IN_ORDER)
+        create.set_attr_creation_order(_IN_ORDER)
+        file = h5f.create(b"in memory", h5f.ACC_TRUNC, create, access)
+    else:
+        access.set_file_image(image)
+        file = h5f.open(b"in memory", h5f.ACC_RDWR, access)
     try:
-        numbered = 0
-        for path, each in tree.items():
-            if path == "/":
-                group = h5g.open(file, b"/")
-            else:
-                ordered = h5p.create(h5p.GROUP_CREATE)
-                ordered.set_obj_track_times(False)
-                ordered.set_link_creation_order(_IN_ORDER)
-                ordered.set_attr_creation_order(_IN_ORDER)
-                group = h5g.create(file, path.encode(), gcpl=ordered)
-            numbered += _write_group(group, _familiar(each), numbered, packed)
-        h5f.flush(file)
-        return bytes(file.get_file_image())
+        yield file
     finally:
         file.close()
+
+
+def _image(file: h5f.FileID) -> bytes:
+    h5f.flush(file)
+    return bytes(file.get_file_image())
+
+
+def _group(file: h5f.FileID, path: str) -> h5g.GroupID:
+    if path == "/":
+        return h5g.open(file, b"/")
+    ordered = h5p.create(h5p.GROUP_CREATE)
+    ordered.set_obj_track_times(False)
+    ordered.set_link_creation_order(_IN_ORDER)
+    ordered.set_attr_creation_order(_IN_ORDER)
+    return h5g.create(file, path.encode(), gcpl=ordered)
 
 
 def _familiar(group: Group | xr.Dataset) -> Group:
@@ -69,8 +118,8 @@ def _familiar(group: Group | xr.Dataset) -> Group:
     return group_of(group)
 
 
-def _write_group(group: h5g.GroupID, of: Group, first: int, packed: Callable[[npt.NDArray[Any]], bool]) -> int:
-    """Write a group's variables and attributes; its dimensions are numbered from ``first``. Returns how many there are."""
+def _declare(group: h5g.GroupID, of: Group, first: int, packed: Callable[[npt.NDArray[Any]], bool]) -> int:
+    """Declare a group's variables, with what they say of themselves; its dimensions are numbered from ``first``. Returns how many there are."""
     sizes: dict[str, int] = {}
     for name, (dims, values, _) in of.variables.items():
         for dim, length in zip(dims, values.shape, strict=True):
@@ -93,7 +142,6 @@ def _write_group(group: h5g.GroupID, of: Group, first: int, packed: Callable[[np
         if name not in numbers:
             for axis, dim in enumerate(dims):
                 h5ds.attach_scale(made[name], made[dim], axis)
-    _attributes(group, of.attrs)
     return len(numbers)
 
 
@@ -105,11 +153,8 @@ def _variable(
     properties.set_obj_track_times(False)
     properties.set_attr_creation_order(_IN_ORDER)
     if kind in "UO":
-        texts = _as_texts(values, name)
         made = h5d.create(group, name.encode(), _TEXTS_THERE, space, properties)
-        made.write(h5s.ALL, h5s.ALL, texts, TEXTS)
     elif values.dtype in _NUMBERS:
-        values, stored = np.ascontiguousarray(values), _NUMBERS[values.dtype]
         if kind == "f":
             properties.set_fill_value(np.array(np.nan, values.dtype))
         if packed:
@@ -118,14 +163,20 @@ def _variable(
             properties.set_chunk(values.shape)
             properties.set_shuffle()
             properties.set_deflate(4)
-        made = h5d.create(group, name.encode(), stored, space, properties)
-        made.write(h5s.ALL, h5s.ALL, values, stored)
+        made = h5d.create(group, name.encode(), _NUMBERS[values.dtype], space, properties)
         if kind == "f":
             _numbers(made, "_FillValue", np.array([np.nan], values.dtype))
     else:
         raise UnfamiliarError(f"{name} of {values.dtype}")
     _attributes(made, attrs)
     return made
+
+
+def _fill(declared: h5d.DatasetID, name: str, values: npt.NDArray[Any]) -> None:
+    if values.dtype.kind in "UO":
+        declared.write(h5s.ALL, h5s.ALL, _as_texts(values, name), TEXTS)
+    else:
+        declared.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(values), _NUMBERS[values.dtype])
 
 
 def _as_texts(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:

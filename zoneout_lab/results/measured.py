@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from zoneout_lab import schema
@@ -33,27 +36,28 @@ def measured(tree: xr.DataTree, finished: xr.DataArray, metric: str) -> xr.DataA
 
     Raises InputRefusedError where the study did not measure what it takes.
     """
-    nothing = xr.full_like(finished, np.nan, dtype=np.float64)
+    finished = finished.transpose("arm", "seed")
+    cells = {dim: finished[dim] for dim in ("arm", "seed")}
+    nothing = np.full(finished.shape, np.nan)
     if not finished.any():
-        return nothing
-    group, values = _by_epoch(tree, metric)
-    planned = _planned(tree, group, values)
-    values = values.reindex_like(planned)
-    values = values.where(values["epoch"] > 0)
+        return xr.DataArray(nothing, cells, ("arm", "seed"))
+    group, by_epoch = _by_epoch(tree, metric)
+    epochs, planned = _planned(tree, group, by_epoch["epoch"].values, finished)
+    values = by_epoch.reindex(cells | {"epoch": epochs}).transpose("arm", "seed", "epoch").values
+    values = np.where(epochs > 0, values, np.nan)
     # where a value was to be and is not a number, an earlier one does not stand in for it
-    taken = values.notnull() | planned
-    if -1 in (schema.provenance(tree, "study") or {}).get("gradient_epochs", ()):
+    taken = ~np.isnan(values) | planned
+    if -1 in _epochs_asked(tree):
         # each run when it ended, which is what was asked for
-        last = values["epoch"].where(taken).max("epoch")
-        return values.where(values["epoch"] == last).sum("epoch", min_count=1).reindex_like(finished)
-    # one epoch for all: runs that stopped early were measured less often, and a pair is compared at equal training
-    # an arm without a single value has a cell of which this cannot be measured, and does not keep the others from being compared
-    nowhere = values.isnull().all(["seed", "epoch"])
-    everywhere = (taken | ~finished | nowhere).all(["arm", "seed"])
-    common = values["epoch"].where(everywhere & (values["epoch"] > 0)).max()
-    if common.isnull():
-        return nothing
-    return values.sel(epoch=int(common), drop=True).reindex_like(finished)
+        last = len(epochs) - 1 - np.argmax(taken[:, :, ::-1], axis=2)
+        found = np.where(taken.any(axis=2), np.take_along_axis(values, last[:, :, None], axis=2)[:, :, 0], np.nan)
+    else:
+        # one epoch for all: runs that stopped early were measured less often, and a pair is compared at equal training
+        # an arm without a single value has a cell of which this cannot be measured, and does not keep the others from being compared
+        nowhere = np.isnan(values).all(axis=(1, 2))
+        everywhere = (taken | ~finished.values[:, :, None] | nowhere[:, None, None]).all(axis=(0, 1)) & (epochs > 0)
+        found = values[:, :, np.flatnonzero(everywhere)[-1]] if everywhere.any() else nothing
+    return xr.DataArray(found, cells, ("arm", "seed"), attrs=by_epoch.attrs)
 
 
 def _by_epoch(tree: xr.DataTree, metric: str) -> tuple[str, xr.DataArray]:
@@ -65,22 +69,37 @@ def _by_epoch(tree: xr.DataTree, metric: str) -> tuple[str, xr.DataArray]:
     return group, stored_scalars(tree)[metric]
 
 
-def _planned(tree: xr.DataTree, group: str, values: xr.DataArray) -> xr.DataArray:
-    """At which epochs each run was to be measured, [arm, seed, epoch] as ``values`` or longer, as far as the results say.
+def _planned(
+    tree: xr.DataTree, group: str, measured_at: npt.NDArray[Any], finished: xr.DataArray
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """The epochs, in order, after which runs were measured or were to be; and at which of them each run was to be, [arm, seed, epoch], as far as
+    the results say.
 
     Runs of which nothing of the group was ever measured were trained without it, unless it is on record that it failed.
     """
-    at = (schema.study_of(tree) or {}).get("gradient_epochs", ())
-    ran = tree["metrics"].to_dataset().get("epochs_run", xr.full_like(values.isel(epoch=0, drop=True), np.nan))
-    has = xr.zeros_like(ran, dtype=bool)
-    for each in tree[group].to_dataset().data_vars.values():
-        has = has | each.notnull().any(set(each.dims) - {"arm", "seed"})
+    at = _epochs_asked(tree)
+    cells = {dim: finished[dim] for dim in ("arm", "seed")}
+    metrics = tree["metrics"].to_dataset()
+    ran = np.full(finished.shape, np.nan)
+    if "epochs_run" in metrics:
+        ran = metrics["epochs_run"].reindex(cells).transpose("arm", "seed").values
+    has = np.zeros(finished.shape, dtype=bool)
+    for each in tree[group].to_dataset().reindex(cells).data_vars.values():
+        if {"arm", "seed"} <= set(each.dims):
+            has |= each.notnull().transpose("arm", "seed", ...).values.reshape(*finished.shape, -1).any(axis=2)
     failed = {
         (each["arm"], each["seed"]) for each in schema.provenance(tree, "unmeasured") or [] if each["group"] == group
     }
-    has = has | [[(arm, seed) in failed for seed in ran["seed"].values] for arm in ran["arm"].values]
-    ends = [int(end) for end in np.unique(ran.where(has)) if -1 in at and np.isfinite(end)]
-    epochs = sorted({*values["epoch"].values.tolist(), *(epoch for epoch in at if 0 < epoch <= ran.max()), *ends})
-    epoch = xr.DataArray(epochs, dims="epoch", coords={"epoch": epochs})
-    due = (epoch.isin(at) & (epoch <= ran)) | ((epoch == ran) & (-1 in at))
-    return (due & has).transpose("arm", "seed", "epoch")
+    has |= np.array([[(arm, seed) in failed for seed in cells["seed"].values] for arm in cells["arm"].values])
+    ends = ran[has & np.isfinite(ran)] if -1 in at else []
+    longest = np.nanmax(ran) if np.isfinite(ran).any() else 0
+    epochs = np.array(
+        sorted({*measured_at.tolist(), *(epoch for epoch in at if 0 < epoch <= longest), *map(int, ends)})
+    )
+    ran = ran[:, :, None]
+    due = (np.isin(epochs, at) & (epochs <= ran)) | ((epochs == ran) & (-1 in at))
+    return epochs, due & has[:, :, None]
+
+
+def _epochs_asked(tree: xr.DataTree) -> list[int]:
+    return list((schema.study_of(tree) or {}).get("gradient_epochs", ()))

@@ -125,7 +125,7 @@ def _metrics(folder: Path, entries: Mapping[str, Mapping[str, Any]], content: Co
     for run_id, entry in entries.items():
         values = content.values_of(run_id)
         if values is None or run_id not in curves:
-            groups = schema.read_groups(folder / entry["file"], entry["sha256"])
+            groups = schema.read_groups(folder / entry["file"], entry["sha256"], only=schema.ITSELF)
             values = own_values(groups) if values is None else values
             curves[run_id] = last_of_curves(groups)
         found[run_id] = values | curves[run_id]

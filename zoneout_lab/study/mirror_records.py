@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -70,6 +71,15 @@ def in_mlflow(path: Path, folder: Path, whose: Owner) -> Records | None:
             counts = connection.execute(_RUNS).fetchone()
             return [*_versions(connection), *counts, _digest(connection.execute(_OF_RUNS))]
     return None
+
+
+def once_in_mlflow(path: Path, whose: Owner, run_ids: Iterable[str]) -> bool:
+    """True where each of these runs of a study's folder is there just once; False also where the file does not say."""
+    with suppress(sqlite3.Error), closing(_opened(path)) as connection:
+        connection.execute(_OURS, {"study": whose.study, "folder": whose.folder})
+        many = Counter(run_id for (run_id,) in connection.execute(_OF_RUNS))
+        return all(many[run_id] == 1 for run_id in run_ids)
+    return False
 
 
 def _digest(rows: Iterable[tuple[str]]) -> str:

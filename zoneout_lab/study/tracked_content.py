@@ -54,7 +54,8 @@ class Content:
         found = []
         for entry in {id(each): each for each in entries[:1] + entries[-1:]}.values():
             with suppress(LabError):
-                found.append(times(schema.read_groups(self.folder / entry["file"], entry["sha256"]), entry))
+                file = self.folder / entry["file"]
+                found.append(times(schema.read_groups(file, entry["sha256"], only=schema.ITSELF), entry))
         now = int(time.time() * 1000)
         return (min(start for start, _ in found), max(end for _, end in found)) if found else (now, now)
 

@@ -65,7 +65,7 @@ def record_of(
     Raises IntegrityError where its file is damaged.
     """
     file = folder / entry["file"]
-    groups = schema.read_groups(file, entry["sha256"], alike)
+    groups = schema.read_groups(file, entry["sha256"], alike, schema.ITSELF)
     recorded = groups["/provenance"].attrs
     spec = schema.decoded(recorded, "spec")
     tags = {

@@ -21,6 +21,7 @@ from zoneout_lab.errors import InputRefusedError, TryAgainError, UsageError
 from zoneout_lab.netcdf import Described
 from zoneout_lab.study.databases import TRACKING_VARIABLE, check_database_url, quiet, sqlite_path, without_password
 from zoneout_lab.study.mirror_owner import Owner, owner
+from zoneout_lab.study.mirror_records import once_in_mlflow
 from zoneout_lab.study.patience import Answered, nobody_waits
 from zoneout_lab.study.sqlite_rows import in_pieces
 from zoneout_lab.study.store import read_manifest
@@ -180,7 +181,7 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
     put_report(client, parent, folder, database, answered)
     if not as_it_is:
         tell_of_study(client, parent, content, answered)
-    if new:
+    if new and not (database is not None and once_in_mlflow(database, whose, new)):
         # by another driver, on another machine, at the same time: both keep the same ones
         kept = _only_one_each(client, _there(client, experiment, whose, manifest, answered), answered)
         if lost := new.keys() - kept.keys():
