@@ -22,7 +22,9 @@ from small_study import ARMS, DIVERGES, file_of, listening, manifest, run, small
 
 from zoneout_lab import schema
 from zoneout_lab.errors import UsageError
+from zoneout_lab.study import tracking
 from zoneout_lab.study.databases import sqlite_url, tracking_uri
+from zoneout_lab.study.mirror_compared import in_mlflow
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.tracking import publish
 
@@ -172,6 +174,20 @@ def test_a_run_left_running_by_a_crash_is_published_again(copy):
     assert after[run_id].info.run_id != half.info.run_id
     assert after[run_id].info.status == "FINISHED"
     assert after[run_id].data.metrics == crashed.data.metrics
+
+
+def test_what_another_driver_recorded_meanwhile_is_there_once(copy, monkeypatch):
+    """From a copy of the folder on another machine, so that no lock kept them apart."""
+    url, add = sqlite_url(copy.parent / "new.db"), tracking._add
+
+    def twice(client, experiment, uri, records, answered):
+        both = list(records)
+        add(client, experiment, uri, iter(both), answered)
+        add(client, experiment, uri, iter(both), answered)
+
+    monkeypatch.setattr(tracking, "_add", twice)
+    assert publish(copy, url) == 3
+    assert in_mlflow(copy, url).agrees
 
 
 def test_where_it_goes(tmp_path, monkeypatch):
