@@ -18,6 +18,7 @@ import pytest
 import xarray as xr
 
 from zoneout_lab import profiles, schema, whole
+from zoneout_lab.descriptions import describe
 from zoneout_lab.errors import InputRefusedError, IntegrityError, TryAgainError
 
 PROVENANCE = {"versions": {"torch": "2.11"}, "seeds": [1, 2], "git": None, "note": "ζ = ½"}
@@ -86,7 +87,7 @@ def test_every_variable_says_what_it_is_in_which_unit(case: str, tmp_path: Path)
 def test_a_quantity_of_one_s_own_is_known_by_its_name_and_gets_no_unit():
     loss = make_run(by_epoch={"loss_of_face": [1.0]})["metrics/loss_of_face"]
     assert loss.attrs == {"long_name": "loss of face", "units": ""}
-    described = schema.describe(xr.Dataset({"acc": ((), 1.0, {"units": "dB", "long_name": "accuracy"})}))
+    described = describe(xr.Dataset({"acc": ((), 1.0, {"units": "dB", "long_name": "accuracy"})}))
     assert described["acc"].attrs == {"units": "dB", "long_name": "accuracy"}
 
 

@@ -30,8 +30,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from zoneout_lab import guarded, hdf5, netcdf, profiles, sealed, whole
+from zoneout_lab.descriptions import describe, described
 from zoneout_lab.errors import IntegrityError, told
-from zoneout_lab.metrics import METRICS, RESERVED, Metric, Score, as_described, with_curves
+from zoneout_lab.metrics import Metric, Score, as_described, with_curves
 from zoneout_lab.netcdf import Group, Variable
 from zoneout_lab.recorded import check_study
 from zoneout_lab.stacked import stacked_by_epoch, stacked_group
@@ -47,55 +48,6 @@ MEASURED = (profiles.GRADIENTS, profiles.DYNAMICS)
 #: the groups of a run's file that say what it was and how it went; all others were measured
 ITSELF = frozenset(("/metrics", "/provenance"))
 STATUSES = ("finished", "diverged", "missing")
-
-#: every quantity that this package gives a name, described
-QUANTITIES: dict[str, Metric] = METRICS | profiles.QUANTITIES
-
-
-def describe(dataset: xr.Dataset, own: Mapping[str, Metric] | None = None, *, by_name: bool = False) -> xr.Dataset:
-    """Give every variable and coordinate its ``long_name`` and ``units``.
-
-    A loss is in nats, and in squared units where the dataset has squared errors. ``own`` are the metrics of a task's own score. What is
-    not a quantity of ours keeps the description it has, and without one is known by its name, with no unit. So is ``by_name`` every other
-    variable: in results of somebody's own, a name means what they mean by it.
-    """
-    attributes = {str(name): each.attrs for name, each in dataset.variables.items()}
-    if by_name:
-        own = {
-            name: Metric(name.replace("_", " "), "") for name in map(str, dataset.data_vars) if name not in RESERVED
-        } | dict(own or {})
-    for name, more in _described(attributes, own).items():
-        dataset.variables[name].attrs.update(more)
-    return dataset
-
-
-def _described(
-    attributes: Mapping[str, Mapping[Any, Any]], own: Mapping[str, Metric] | None = None
-) -> dict[str, dict[str, str]]:
-    """What :func:`describe` gives variables, by what they say of themselves."""
-    squared = any(name.endswith("_mse") for name in attributes)
-    told = {}
-    for name, attrs in attributes.items():
-        about = (own or {}).get(name) or description(name, attrs)
-        units = "squared unit" if squared and about.unit == "nats" else about.unit
-        told[name] = {"long_name": about.long_name, "units": units}
-    return told
-
-
-def description(name: str, attrs: Mapping[Any, Any]) -> Metric:
-    """What a quantity is, from the list of ours or from its own attributes.
-
-    >>> description("valid_error", {}).long_name, description("my_score", {}).long_name, description("acc", {}).unit
-    ('validation examples classified wrongly', 'my score', '')
-    """
-    if name in QUANTITIES:
-        return QUANTITIES[name]
-    return Metric(
-        str(attrs.get("description") or attrs.get("long_name") or name.replace("_", " ")),
-        str(attrs.get("units") or ""),
-        str(attrs.get("noun") or ""),
-        "higher" if attrs.get("better") == "higher" else "lower" if attrs.get("better") == "lower" else None,
-    )
 
 
 def run_groups(
@@ -153,7 +105,7 @@ def run_groups(
 def _with_descriptions(group: Group | xr.Dataset, own: Mapping[str, Metric]) -> Group | xr.Dataset:
     if isinstance(group, xr.Dataset):
         return describe(group, own)
-    told = _described({name: attrs for name, (_, _, attrs) in group.variables.items()}, own)
+    told = described({name: attrs for name, (_, _, attrs) in group.variables.items()}, own)
     variables = {name: (dims, values, attrs | told[name]) for name, (dims, values, attrs) in group.variables.items()}
     return Group(group.attrs, variables)
 

@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 from html_page import parse
 
-from zoneout_lab import Zoneout, schema
+from zoneout_lab import Zoneout
+from zoneout_lab.descriptions import describe
 from zoneout_lab.paper import METRICS
 from zoneout_lab.regularizers import to_json
 from zoneout_lab.report import write_report
@@ -68,7 +69,7 @@ def test_the_page_says_what_does_not_fit_in_the_printed_figures(
 ):
     tree = study(task, hypotheses=[])
     names = dict(zip(("valid_error", "test_error"), METRICS[task][:2], strict=True))
-    tree["metrics"] = xr.DataTree(schema.describe(tree["metrics"].to_dataset().rename(names)))
+    tree["metrics"] = xr.DataTree(describe(tree["metrics"].to_dataset().rename(names)))
     page = parse(write_report(tree, tmp_path / "report.html").read_text(encoding="utf-8"))
     text = page.find("section", id="reported")[0].text
     assert "What does not fit in the printed figures" in text

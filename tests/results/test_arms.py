@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import stats as scipy_stats
 from tiny_studies import make_spec, make_study
 
-from zoneout_lab import schema
+from zoneout_lab.descriptions import describe
 from zoneout_lab.results import compare
 from zoneout_lab.results.arms import arm_values, largest_difference
 
@@ -26,7 +26,7 @@ def test_the_interval_is_the_t_interval():
 
 def test_on_a_ratio_s_scale_it_is_that_of_the_logs():
     tree = make_study({"lstm": dict(enumerate(ERRORS))})
-    tree["metrics"] = xr.DataTree(schema.describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
+    tree["metrics"] = xr.DataTree(describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
     (lstm,) = arm_values(tree, "valid_ppl")
     logs = np.log(ERRORS)
     expected = np.exp(scipy_stats.t.interval(0.95, 6, logs.mean(), scipy_stats.sem(logs)))
@@ -94,7 +94,7 @@ def test_two_pairs_make_a_difference_and_other_seeds_are_left_out():
 
 def test_values_that_the_metrics_own_scale_cannot_hold_have_no_largest_difference():
     tree = make_study({"lstm": {0: 1.0, 1: 2.0}, "zoneout": {0: -1.0, 1: 2.0}})
-    tree["metrics"] = xr.DataTree(schema.describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
+    tree["metrics"] = xr.DataTree(describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
     assert largest_difference(tree, "valid_ppl", "lstm") is None
 
 

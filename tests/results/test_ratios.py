@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 from tiny_studies import hypothesis, make_spec, make_study
 
-from zoneout_lab import schema, stats
+from zoneout_lab import stats
+from zoneout_lab.descriptions import describe
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 from zoneout_lab.report import write_report
 from zoneout_lab.results import Question, compare, compare_family, judge
@@ -20,7 +21,7 @@ BASE = [0.1, 3e-4, 0.02, 1e-9, 0.3, 5e-6, 0.07, 1e-3]
 
 def perplexities(zoneout: list[float], lstm: list[float]) -> xr.DataTree:
     tree = make_study({"lstm": dict(enumerate(lstm)), "zoneout": dict(enumerate(zoneout))}, make_spec(seeds=len(lstm)))
-    tree["metrics"] = xr.DataTree(schema.describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
+    tree["metrics"] = xr.DataTree(describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
     return tree
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tiny_studies import hypothesis, make_spec, make_study
 
 from zoneout_lab import schema
+from zoneout_lab.descriptions import describe
 from zoneout_lab.results import compare, judge
 from zoneout_lab.results.numbers import p_value
 
@@ -125,7 +126,7 @@ def test_a_bound_just_below_zero_is_not_printed_as_zero():
     # one enormous difference sets the digits of all the others
     values = {s: 100.0 - d for s, d in enumerate([0.5, 0.4, 0.6, 0.3, 0.002, 90.0])}
     tree = make_study({"lstm": dict.fromkeys(range(6), 100.0), "zoneout": values})
-    tree["metrics"] = xr.DataTree(schema.describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
+    tree["metrics"] = xr.DataTree(describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
     c = compare(tree, "zoneout", "lstm", metric="valid_ppl", scale="linear")
     assert c.verdict == "supported"
     assert "is 15.3 lower than that of lstm (difference −15.3, 95% interval −90.0 to −0.002;" in c.sentence
@@ -135,7 +136,7 @@ def test_a_perplexity_that_is_enormous_once_hides_nothing():
     values = {s: 100.0 - d for s, d in enumerate([0.5, 0.4, 0.6, 0.3, 0.7, 0.5, 0.2, 0.1])}
     lstm = dict.fromkeys(range(8), 100.0) | {7: 1e12}
     tree = make_study({"lstm": lstm, "zoneout": values})
-    tree["metrics"] = xr.DataTree(schema.describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
+    tree["metrics"] = xr.DataTree(describe(tree["metrics"].to_dataset().rename(valid_error="valid_ppl")))
     c = compare(tree, "zoneout", "lstm", metric="valid_ppl")
     assert (c.p, c.p_wilcoxon, c.verdict) == (2 / 256, 2 / 256, "supported")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from zoneout_lab import profiles, schema
+from zoneout_lab.descriptions import QUANTITIES, description
 from zoneout_lab.metrics import RESERVED, Metric
 from zoneout_lab.results.labels import labels_of
 from zoneout_lab.results.legible import label
@@ -62,7 +63,7 @@ def _group(dataset: xr.Dataset, own: dict[str, Metric], labels: dict[str, str]) 
         if name == "arm_label":
             continue
         attrs = dict(variable.attrs)
-        about = own.get(str(name)) or schema.description(str(name), attrs)
+        about = own.get(str(name)) or description(str(name), attrs)
         short = _short(str(name), about)
         if short != about.long_name:
             attrs["description"] = about.long_name
@@ -76,7 +77,7 @@ def _group(dataset: xr.Dataset, own: dict[str, Metric], labels: dict[str, str]) 
 def _short(name: str, about: Metric) -> str:
     bare = name.removesuffix(profiles.WITHOUT_NOISE)
     noise = " without noise" if bare != name else ""
-    if bare in _SHORT and name in schema.QUANTITIES:
+    if bare in _SHORT and name in QUANTITIES:
         return _SHORT[bare] + noise
     if about.noun:
         return about.noun

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema
+from zoneout_lab.descriptions import QUANTITIES, description
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.metrics import SCORES, SPLITS, Metric
 from zoneout_lab.profiles import REDUCTIONS
@@ -57,7 +58,7 @@ def scalar(tree: xr.DataTree, metric: str) -> xr.DataArray:
             # a training function of somebody's own selects no epoch
             taken = metrics.get("best_epoch", values["epoch"].where(values.notnull()).max("epoch"))
             values = values.where(metrics["epoch"] == taken).sum("epoch", min_count=1)
-    elif metric in (schema.QUANTITIES | schema.own_metrics(tree) | REDUCTIONS) and not finished.any():
+    elif metric in (QUANTITIES | schema.own_metrics(tree) | REDUCTIONS) and not finished.any():
         values = _nothing(finished)
     elif metric in _declared(tree):
         values = _nothing(finished)  # what was to be measured failed in every run
@@ -85,7 +86,7 @@ def described(tree: xr.DataTree, metric: str) -> Metric:
     here = tree["metrics"].to_dataset().data_vars if metric in tree["metrics"] else stored_scalars(tree)
     attrs = here[metric].attrs if metric in here else {}
     theirs = metric in tree["metrics"] and schema.describes_its_own(tree)
-    about = own.get(metric) or (Metric(str(attrs["long_name"]), "") if theirs else schema.description(metric, attrs))
+    about = own.get(metric) or (Metric(str(attrs["long_name"]), "") if theirs else description(metric, attrs))
     # a loss has another unit in another task
     return dataclasses.replace(about, unit=about.counts or str(attrs.get("units", about.unit)))
 

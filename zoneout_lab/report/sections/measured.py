@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema
+from zoneout_lab.descriptions import description
 from zoneout_lab.profiles import WITHOUT_NOISE
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, lines
@@ -81,9 +82,7 @@ def _epoch(data: ReportData, group: str, found: xr.Dataset, epoch: int) -> dict[
 def _said(found: xr.Dataset, quantities: list[str]) -> str:
     """What is drawn, a sentence each; those without noise, which have the same words, in one."""
     known = {
-        name: schema.description(name, found[name].attrs).long_name
-        for name in quantities
-        if not name.endswith(WITHOUT_NOISE)
+        name: description(name, found[name].attrs).long_name for name in quantities if not name.endswith(WITHOUT_NOISE)
     }
     said = [f"{_capital(words(name))}: {about}." for name, about in known.items()]
     if len(known) < len(quantities):

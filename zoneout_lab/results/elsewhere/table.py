@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from zoneout_lab import schema, stats
+from zoneout_lab.descriptions import describe
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
 from zoneout_lab.metrics import described as listed
 from zoneout_lab.results.elsewhere import claims, names
@@ -269,8 +270,8 @@ def _tree(
     for values in grids.values():
         some |= np.isfinite(values)
     metrics["status"] = ("arm", "seed"), np.where(some, "finished", "missing").astype(object).astype(str)
-    schema.describe(metrics, about)
+    describe(metrics, about)
     provenance = xr.Dataset(coords={"arm": arms, "seed": pairs.seeds}, attrs=schema.encoded(record))
-    tree = xr.DataTree.from_dict({"/metrics": metrics, "/provenance": schema.describe(provenance)})
+    tree = xr.DataTree.from_dict({"/metrics": metrics, "/provenance": describe(provenance)})
     tree.attrs.update(kind="study", schema=schema.VERSION)
     return readable(tree)

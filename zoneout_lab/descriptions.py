@@ -1,0 +1,60 @@
+"""What quantities are: the long name and the unit that every variable of a result file has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+from zoneout_lab import profiles
+from zoneout_lab.metrics import METRICS, RESERVED, Metric
+
+#: every quantity that this package gives a name, described
+QUANTITIES: dict[str, Metric] = METRICS | profiles.QUANTITIES
+
+
+def describe(dataset: xr.Dataset, own: Mapping[str, Metric] | None = None, *, by_name: bool = False) -> xr.Dataset:
+    """Give every variable and coordinate its ``long_name`` and ``units``.
+
+    A loss is in nats, and in squared units where the dataset has squared errors. ``own`` are the metrics of a task's own score. What is
+    not a quantity of ours keeps the description it has, and without one is known by its name, with no unit. So is ``by_name`` every other
+    variable: in results of somebody's own, a name means what they mean by it.
+    """
+    attributes = {str(name): each.attrs for name, each in dataset.variables.items()}
+    if by_name:
+        own = {
+            name: Metric(name.replace("_", " "), "") for name in map(str, dataset.data_vars) if name not in RESERVED
+        } | dict(own or {})
+    for name, more in described(attributes, own).items():
+        dataset.variables[name].attrs.update(more)
+    return dataset
+
+
+def described(
+    attributes: Mapping[str, Mapping[Any, Any]], own: Mapping[str, Metric] | None = None
+) -> dict[str, dict[str, str]]:
+    """What :func:`describe` gives variables, by what they say of themselves."""
+    squared = any(name.endswith("_mse") for name in attributes)
+    told = {}
+    for name, attrs in attributes.items():
+        about = (own or {}).get(name) or description(name, attrs)
+        units = "squared unit" if squared and about.unit == "nats" else about.unit
+        told[name] = {"long_name": about.long_name, "units": units}
+    return told
+
+
+def description(name: str, attrs: Mapping[Any, Any]) -> Metric:
+    """What a quantity is, from the list of ours or from its own attributes.
+
+    >>> description("valid_error", {}).long_name, description("my_score", {}).long_name, description("acc", {}).unit
+    ('validation examples classified wrongly', 'my score', '')
+    """
+    if name in QUANTITIES:
+        return QUANTITIES[name]
+    return Metric(
+        str(attrs.get("description") or attrs.get("long_name") or name.replace("_", " ")),
+        str(attrs.get("units") or ""),
+        str(attrs.get("noun") or ""),
+        "higher" if attrs.get("better") == "higher" else "lower" if attrs.get("better") == "lower" else None,
+    )
