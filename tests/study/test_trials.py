@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 import sqlite3
 import time
@@ -23,7 +24,7 @@ from zoneout_lab import Arm, Tuning, Zoneout, schema
 from zoneout_lab import manifest as manifests
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.settings import Run
-from zoneout_lab.study import mirror_notes
+from zoneout_lab.study import mirror_notes, store
 from zoneout_lab.study.databases import reason, sqlite_url, without_password
 from zoneout_lab.study.mirror import optuna_mirror
 from zoneout_lab.study.mirror_compared import in_optuna
@@ -93,6 +94,14 @@ def test_the_sampler_and_version_are_recorded(ran, tuned):
 def test_a_trials_value_has_the_metrics_name(ran, tuned):
     for study in (opened(ran.folder), opened(tuned.folder), opened(tuned.folder, "dropout")):
         assert study.metric_names == ["valid_error"]
+
+
+def test_also_where_lines_of_the_manifest_are_written_together(tmp_path, monkeypatch):
+    """As they are where writing it takes long, and runs do not."""
+    monkeypatch.setattr(store, "_RARER", math.inf)
+    study = opened(run(small(seeds=1), tmp_path).folder)
+    assert study.metric_names == ["valid_error"]
+    assert len(study.trials) == 2
 
 
 def test_each_searched_arm_has_a_study_of_its_settings(tuned):

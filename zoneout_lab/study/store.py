@@ -144,8 +144,10 @@ class Store:
         try:
             whole.write_bytes(self.folder / manifests.FILE, manifests.written(self.manifest))
         finally:  # where the disk is full, it is not to be tried at every update
-            self._saved = time.monotonic()
-            self._took = self._saved - started
+            ended = time.monotonic()
+            self._took = ended - started
+            # the first line is written at once: by it others know what the study's runs are scored by
+            self._saved = ended if self.manifest["runs"] else -math.inf
         self._lags = False
 
     @contextmanager
