@@ -72,24 +72,31 @@ def stacked_by_epoch(measured: Mapping[int, xr.Dataset]) -> Group | xr.Dataset:
         parts = [measured[epoch].expand_dims(epoch=[epoch]) for epoch in epochs]
         return xr.concat(parts, "epoch", coords="different", compat="equals", join="exact", combine_attrs="override")
     variables: dict[str, Variable] = {}
-    for name, each in first.data_vars.items():
-        values = np.stack([measured[epoch].variables[name].values for epoch in epochs])
-        variables[str(name)] = ("epoch", *map(str, each.dims)), values, each.attrs
+    names = set(first.data_vars)
+    found = [measured[epoch].variables for epoch in epochs]
+    for name, each in first.variables.items():
+        if name in names:
+            values = np.stack([part[name].values for part in found])
+            variables[str(name)] = ("epoch", *map(str, each.dims)), values, each.attrs
     variables["epoch"] = ("epoch",), np.array(epochs), {}
-    for name, labels in first.coords.items():
+    for name in first.coords:
+        labels = first.variables[name]
         variables[str(name)] = (str(name),), labels.values, labels.attrs
     return Group(first.attrs, variables)
 
 
 def _alike(first: xr.Dataset, other: xr.Dataset) -> bool:
     """True where two datasets have the same variables and labels, and no coordinates that are not a dimension's labels."""
-    if list(first.variables) != list(other.variables) or set(other.coords) != set(other.dims):
+    labels, one, two = set(first.coords), first.variables, other.variables
+    if list(one) != list(two) or set(other.coords) != set(other.dims):
         return False
-    for name, here in first.variables.items():
-        there = other.variables[name]
+    for name, here in one.items():
+        there = two[name]
+        if here is there:
+            continue
         if (here.dims, here.shape, here.dtype) != (there.dims, there.shape, there.dtype):
             return False
-        if name in first.coords and here is not there and not np.array_equal(here.values, there.values):
+        if name in labels and not np.array_equal(here.values, there.values):
             return False
     return True
 
