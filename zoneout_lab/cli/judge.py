@@ -122,6 +122,7 @@ def _read(table: str, asked: Asked) -> xr.DataTree:
         "average": asked.average,
         "paired": not asked.unpaired,
         "baseline": baseline,
+        "labels": claims.labels,
         "hypotheses": claims.hypotheses,
         "alpha": 0.05 if alpha is None else alpha,
         "title": asked.title or claims.title or "",
