@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -16,12 +16,14 @@ from pydantic import (
     JsonValue,
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    ValidationError,
     model_serializer,
     model_validator,
 )
 
 from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.explained import refused
 
 # an infinite number is refused by the field or the task that it is for, which can say so in one sentence
 Option = int | Annotated[float, Field(allow_inf_nan=True)] | str | bool
@@ -52,8 +54,29 @@ def _is_infinite_or_nan(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-class Frozen(BaseModel):
-    """An immutable value read from JSON as strictly as it was written: unknown fields are errors. Numbers are finite; they may be NumPy's or torch's."""
+if TYPE_CHECKING:
+    _Base = BaseModel
+else:
+
+    class _Kind(type(BaseModel)):
+        """Whoever makes a value in Python is told what is wrong in this package's words, and not in pydantic's. Reading JSON, ``model_validate``, is as ever."""
+
+        def __call__(cls, *arguments: Any, **values: Any) -> Any:
+            try:
+                return super().__call__(*arguments, **values)
+            except ValidationError as error:
+                raise refused(error, cls.__name__, cls.model_fields) from None
+
+    class _Base(BaseModel, metaclass=_Kind):
+        pass
+
+
+class Frozen(_Base):
+    """An immutable value read from JSON as strictly as it was written: unknown fields are errors. Numbers are finite; they may be NumPy's or torch's.
+
+    One that cannot be is refused with InputRefusedError where it is made in Python, and with pydantic's ValidationError where ``model_validate`` reads it.
+    Both are a ValueError.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -236,5 +236,5 @@ def test_scripts_and_sessions(tmp_path, how, guard, found):
 def test_refusals_are_of_input(tmp_path):
     path = written(tmp_path)
     edit(path, "@dataclass(frozen=True)", "@dataclass")
-    with pytest.raises(InputRefusedError, match=r"half\.py does not fit together"):
+    with pytest.raises(InputRefusedError, match=r"half\.py: Study: arm .half.: .* can be changed after it is made"):
         load_study(path)

@@ -13,10 +13,9 @@ import scipy.stats
 
 import zoneout_lab as zl
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError, LabError, UsageError
+from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.results import compare_family
 from zoneout_lab.results.edge import near_edge
-from zoneout_lab.results.elsewhere import read_claims
 
 ABOUT = {"acc": zl.Metric("test accuracy", unit="%", better="higher")}
 
@@ -166,31 +165,6 @@ def test_unpaired_only_when_asked_with_the_test_that_fits():
     assert c.p == pytest.approx(expected.pvalue)
     assert (c.paired, c.seeds, len(c.arm_values), len(c.against_values)) == (False, (), 6, 5)
     assert c.sentence.startswith("Over 6 and 5 runs that are not paired, ")
-
-
-def test_what_was_not_declared_is_exploratory_and_what_was_says_when():
-    assert judged(table()).sentence.endswith("(exploratory: not declared before the runs).")
-    claim = {
-        "arm": "none",
-        "against": "full",
-        "metric": "acc",
-        "direction": "higher",
-        "margin": 0.5,
-        "reason": "why not",
-    }
-    results = zl.results_from(table(), metrics=["acc"], hypotheses=[claim])
-    (judgement,) = zl.judge(results)
-    assert judgement.comparison.verdict == "supported"
-    assert judgement.comparison.sentence.endswith(
-        "(declared for this judgement, and not shown to have been before the runs)."
-    )
-    assert judgement.statement == "none has higher acc than full."
-    # a comparison by hand is not the declared one
-    assert "not as declared" in zl.compare(results, "none", "full", metric="acc").sentence
-    hypothesis = zl.Hypothesis(
-        name="h", statement="It helps.", arm="none", against="full", metric="acc", direction="higher"
-    )
-    assert zl.judge(zl.results_from(table(), metrics=["acc"], hypotheses=[hypothesis]))[0].statement == "It helps."
 
 
 def test_a_family_is_judged_together():
@@ -360,58 +334,6 @@ def test_what_is_not_there_is_named():
         zl.results_from("/nowhere/t.csv", metrics=["acc"])
 
 
-@pytest.mark.parametrize(
-    ("claim", "said"),
-    [
-        ({"arm": "none"}, "lacks 'against'"),
-        ({"arm": "none", "against": "none", "metric": "acc"}, "with itself"),
-        ({"arm": "none", "against": "full", "metric": "acc", "direction": "same"}, "needs a margin above zero"),
-        ({"arm": "none", "against": "full", "metric": "acc", "direction": "better"}, "choose lower, higher"),
-        ({"arm": "none", "against": "full", "metric": "acc", "margin": -1}, "at least 0"),
-        ({"arm": "none", "against": "full", "metric": "acc", "way": "up"}, "no field of one"),
-        ({"arm": "nobody", "against": "full", "metric": "acc"}, "no arm 'nobody'"),
-        ({"arm": "none", "against": "full", "metric": "f1"}, "no metric 'f1'"),
-    ],
-)
-def test_claims_that_cannot_be_tested_are_refused(claim, said):
-    with pytest.raises(LabError, match=said):
-        zl.results_from(table(), metrics=["acc"], hypotheses=[claim])
-
-
-def test_more_comparisons_than_are_judged_together_are_counted_as_such():
-    frame = table([*"abcdefghijklmnopqrstu"], seeds=2).assign(**{f"m{k}": 1.0 * k for k in range(12)})
-    many = {f"m{k}": "higher" for k in range(11)}
-    with pytest.raises(
-        InputRefusedError,
-        match=r"20 arms compared with a on 11 metrics make 220 comparisons, and up to 200 are .* fewer metrics \(--metric",
-    ):
-        zl.results_from(frame, metrics=many | {"m11": zl.Metric("m", unit="")}, baseline="a")
-    results = zl.results_from(frame, metrics=dict(list(many.items())[:10]), baseline="a")
-    assert len((schema.study_of(results) or {})["hypotheses"]) == 200
-
-
-def test_a_file_of_claims_says_what_a_hypothesis_does(tmp_path: Path):
-    path = tmp_path / "claims.toml"
-    path.write_text(
-        'alpha = 0.01\nbaseline = "full"\n[metrics.acc]\nunit = "%"\nbetter = "higher"\n'
-        '[[hypotheses]]\narm = "none"\nagainst = "full"\nmetric = "acc"\ndirection = "higher"\n'
-    )
-    claims = read_claims(path)
-    assert (claims.alpha, claims.baseline, claims.metrics["acc"].unit) == (0.01, "full", "%")
-    assert claims.hypotheses[0]["arm"] == "none"
-    for text, said in (
-        ("a = [", "is not TOML"),
-        ("x = 1", "has 'x'"),
-        ("alpha = 'a'", "alpha is 'a'; give a number between 0 and 1"),
-        ("alpha = 1", "alpha is 1; give a number between 0 and 1, such as 0.05"),
-        ("baseline = 3", "baseline is 3; give the name of an arm, in quotes"),
-        ("hypotheses = 3", "begins with"),
-    ):
-        path.write_text(text)
-        with pytest.raises(InputRefusedError, match=said):
-            read_claims(path)
-
-
 def test_a_measure_that_the_scale_cannot_hold_stops_no_other():
     frame = table().assign(loss=lambda f: f.acc - 80)
     about = ABOUT | {"loss": zl.Metric("loss", unit="", better="lower", scale="log")}
@@ -420,7 +342,6 @@ def test_a_measure_that_the_scale_cannot_hold_stops_no_other():
     assert "cannot be compared on the log scale" in second.comparison.sentence
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_million_rows_are_read(tmp_path: Path):
     n = 1_000_000

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import random
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -10,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from small_study import listening
 
 from zoneout_lab import load_study, open_results
 from zoneout_lab.functions.surroundings import put_back
 from zoneout_lab.study.means import means_of
+from zoneout_lab.study.of_function import FunctionStudy
 from zoneout_lab.study.run import run_study
 
 
@@ -23,7 +28,8 @@ def now() -> dict[str, object]:
     os.umask(mask)
     return {
         "folder": Path.cwd(),
-        "variables": dict(os.environ),
+        # torch adds this one where it imports more of itself, and such a variable stays
+        "variables": {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"},
         "paths": list(sys.path),
         "umask": mask,
         "numpy": np.geterr(),
@@ -35,6 +41,8 @@ def now() -> dict[str, object]:
         "matmul": torch.get_float32_matmul_precision(),
         "anomaly": torch.is_anomaly_enabled(),
         "cudnn": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+        "threads": torch.get_num_threads(),
+        "signal": signal.getsignal(signal.SIGUSR1),
     }
 
 
@@ -59,6 +67,8 @@ def test_everything_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
             torch.set_float32_matmul_precision("medium")
             torch.autograd.set_detect_anomaly(True)
             torch.backends.cudnn.benchmark = torch.backends.cudnn.deterministic = True
+            torch.set_num_threads(torch.get_num_threads() + 1)
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             changed = now()
             assert not [name for name, value in changed.items() if value == before[name]]
             if fails:
@@ -133,6 +143,98 @@ def test_processes_of_a_functions_own_and_what_it_does_to_its_own(tmp_path: Path
         7,
     ]
     assert sum("beside.py is imported by a name that" in text for text in warned) == 1
+
+
+#: each arm imports something inside its function; a value says what its process was like before and after
+IMPORTS = """
+import importlib, os, random
+from zoneout_lab import Arm, Metric, Study
+
+def plain(run):
+    return "MODE" in os.environ
+
+def sets(run):
+    import sets_mode
+    return os.environ["MODE"] == "set"
+
+def torch(run):
+    import sets_torch, torch
+    torch.set_num_interop_threads(7)  # a second time in a process it raises
+    return torch.zeros(1).dtype == torch.float64
+
+def draws(run):
+    import draws_numbers
+    return random.random()
+
+def train(run):
+    return {"value": float(globals()[run.arm](run)), "process": os.getpid()}
+
+STUDY = Study(name="imports", train=train, metrics={"value": Metric("value", ""), "process": Metric("process", "")},
+              arms=[Arm(name=name) for name in ARMS], baseline=ARMS[0], seeds=2)
+"""
+
+
+def imported(folder: Path, *arms: str) -> tuple[FunctionStudy, xr.Dataset, list[str]]:
+    """Such a study of these arms run in one process at a time: it, its results, and what was said of imports."""
+    source = IMPORTS.replace("ARMS[0]", repr(arms[0])).replace("ARMS", repr(arms))
+    (folder / "imports.py").write_text(source)
+    (folder / "sets_mode.py").write_text('import os; os.environ["MODE"] = "set"\n')
+    (folder / "sets_torch.py").write_text("import torch; torch.set_default_dtype(torch.float64)\n")
+    (folder / "draws_numbers.py").write_text("import random; random.seed(3); random.random()\n")
+    watcher, warned = listening()
+    study = load_study(folder / "imports.py")
+    summary = run_study(study, out=folder / "runs", workers=1, tracking=None, force=True, watcher=watcher)
+    assert not summary.failed
+    assert isinstance(study, FunctionStudy)
+    return (
+        study,
+        open_results(summary.folder)["metrics"].to_dataset(),
+        [text for text in warned if "new process" in text],
+    )
+
+
+def test_what_an_import_sets_lasts_for_the_runs_that_make_it_and_for_no_others(tmp_path: Path):
+    study, metrics, said = imported(tmp_path, "plain", "sets", "draws")
+    assert [metrics["value"].sel(arm=arm).values.tolist() for arm in ("plain", "sets")] == [[0.0] * 2, [1.0] * 2]
+    # what an import draws makes no difference to the first run of a process that makes it
+    drawn = [random.Random(run.seeds.init).random() for run in study.runs() if run.arm == "draws"]
+    assert metrics["value"].sel(arm="draws").values.tolist() == drawn
+    # plain and sets, a new one for draws, plain and sets, a new one for draws
+    assert len(set(metrics["process"].values.ravel())) == 3
+    assert said == [
+        "sets_mode is imported inside the training function, and sets os.environ MODE for its whole process: each run that imports it needs a new "
+        "process, which takes seconds. Import it at the top of the study's file."
+    ]
+
+
+@pytest.mark.slow
+def test_so_does_what_is_set_of_torch(tmp_path: Path):
+    _, metrics, said = imported(tmp_path, "torch", "draws")
+    assert metrics["value"].sel(arm="torch").values.tolist() == [1.0] * 2
+    assert len(set(metrics["process"].values.ravel())) == 3
+    assert [text.partition(":")[0] for text in said] == [
+        "sets_torch is imported inside the training function, and sets torch.set_default_dtype for its whole process",
+        "The training function calls torch.set_num_interop_threads, which a process takes only once",
+    ]
+
+
+def test_variables_that_an_installed_package_adds_stay_with_its_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "adds_a_variable.py").write_text('import os; os.environ["ADDED"] = "1"; os.environ["CHANGED"] = "2"\n')
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("CHANGED", "1")
+    monkeypatch.setenv("ADDED", "0")
+    monkeypatch.delenv("ADDED")
+    lasting: list[str] = []
+    with put_back(lasting):
+        importlib.import_module("adds_a_variable")
+    assert (os.environ["ADDED"], os.environ["CHANGED"]) == ("1", "1")
+    assert [text[: text.index(" for its")] for text in lasting] == [
+        "adds_a_variable is imported inside the training function, and sets os.environ CHANGED"
+    ]
 
 
 READS = """

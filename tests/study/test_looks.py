@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 from small_study import ARMS, HELPS, manifest, run, small, snapshot
 
 from zoneout_lab import Arm, Hypothesis, Study, judge, open_results, schema, write_report
 from zoneout_lab.cli.status import show_status
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.study.driver import Watcher
 from zoneout_lab.study.looks import keep_earlier_looks
 from zoneout_lab.study.spec import overridden
@@ -103,12 +103,12 @@ def test_it_goes_on_where_one_has_none(tmp_path):
     ],
 )
 def test_looks_rise_to_the_number_of_seeds(looks, says):
-    with pytest.raises(ValidationError, match=says):
+    with pytest.raises(InputRefusedError, match=says):
         looking(LASTS, looks=looks)
 
 
 def test_looks_need_something_to_judge_and_keep_ids_of_studies_without():
-    with pytest.raises(ValidationError, match="has none: leave looks out"):
+    with pytest.raises(InputRefusedError, match="has none: leave looks out"):
         looking()
     assert "looks" not in looking(LASTS, looks=()).to_json()
     assert looking(LASTS).to_json()["looks"] == [7, 9]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from small_study import ARMS, HELPS, SMALL, small
 
@@ -174,3 +176,34 @@ def test_names_and_paths_of_studies(tmp_path):
         load_study("mask_sharin")
     with pytest.raises(InputRefusedError, match="no study file"):
         load_study(tmp_path / "absent.py")
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "told"),
+    [
+        (lambda: Arm(name="a b"), InputRefusedError, "Arm: name is 'a b'; use small letters, digits and _, the first a letter."),
+        (lambda: Arm(**{}), InputRefusedError, "Arm: name is missing."),
+        (lambda: Arm(name="a", labell="x"), InputRefusedError, "Arm: labell: there is no such field. Did you mean label?"),
+        (lambda: small(arms=({"name": "lstm", "labell": 3}, {"name": 3})), InputRefusedError,
+         "Study:\narms.0.labell: there is no such field.\narms.1.name: input should be a valid string, got 3."),
+        (lambda: small(seeds=0), InputRefusedError, "Study: seeds: input should be greater than or equal to 1, got 0."),
+        (lambda: Arm(name="a", regularizer={"kind": "zoneuot"}), UsageError, "Arm: regularizer: There is no regularizer 'zoneuot'. Did you mean 'zoneout'?"),
+        (lambda: Tuning(trials=0), InputRefusedError, "Tuning: trials: input should be greater than or equal to 1, got 0."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_made_in_python_is_told_of_in_a_sentence_for_each_fault(make, error, told):
+    with pytest.raises(ValueError, match=r".") as caught:
+        make()
+    assert type(caught.value) is error
+    assert str(caught.value).startswith(told)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_a_long_value_is_not_told_whole():
+    with pytest.raises(InputRefusedError) as caught:
+        Arm(name="a" * 10_000)
+    assert len(str(caught.value)) < 400
+
+
+def test_the_values_of_a_study_have_their_own_signatures():
+    assert list(inspect.signature(Arm).parameters)[:2] == ["name", "label"]

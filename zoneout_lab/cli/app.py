@@ -237,8 +237,8 @@ def export(
 ) -> None:
     """Write all of a study's results as one netCDF file that plain xarray opens."""
     from zoneout_lab import schema
-    from zoneout_lab.cli.targets import refuse_to_replace
     from zoneout_lab.results.open import EXPORT, MANIFEST, open_runs
+    from zoneout_lab.results.targets import refuse_to_replace
 
     target = to or (folder if folder.is_dir() else folder.parent) / EXPORT
     refuse_to_replace([folder], [target], made_again=[EXPORT] if (folder / MANIFEST).is_file() else [])
@@ -259,8 +259,8 @@ def report(
     ] = None,
 ) -> None:
     """Write a study's HTML report again from its files; of two results of a study, one page that sets them beside each other."""
-    from zoneout_lab.cli.targets import refuse_to_replace
     from zoneout_lab.report import write_report, write_side_by_side
+    from zoneout_lab.results.targets import refuse_to_replace
 
     alone = (folder if folder.is_dir() else folder.parent) / "report.html"
     target = to or (alone if other is None else Path("side_by_side.html"))
@@ -300,8 +300,8 @@ def across_tasks(
     to: Annotated[Path, typer.Option(help="The page to write.")] = Path("across.html"),
 ) -> None:
     """The verdicts of one study over several tasks, from its results on each, and a page about them."""
-    from zoneout_lab.cli.targets import refuse_to_replace
     from zoneout_lab.report import write_across
+    from zoneout_lab.results.targets import refuse_to_replace
 
     refuse_to_replace(folders, [to])
     show_over_tasks(folders)

@@ -8,10 +8,10 @@ from pathlib import Path
 import typer
 
 from zoneout_lab.cli.console import output, tell
-from zoneout_lab.cli.targets import refuse_to_replace
 from zoneout_lab.errors import InputRefusedError, IntegrityError
 from zoneout_lab.report import write_index
 from zoneout_lab.results.open import holds_results
+from zoneout_lab.results.targets import refuse_to_replace
 
 
 def write(folders: Sequence[Path], to: Path | None) -> None:

@@ -12,7 +12,6 @@ import xarray as xr
 
 from zoneout_lab import schema
 from zoneout_lab.cli.console import output, print_json, tell
-from zoneout_lab.cli.targets import refuse_to_replace
 from zoneout_lab.cli.verdicts import show_judgements
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.metrics import Better, Metric
@@ -21,6 +20,7 @@ from zoneout_lab.results import Judgement, judge, open_results, results_from
 from zoneout_lab.results.elsewhere.claims import Claims, read_claims
 from zoneout_lab.results.elsewhere.names import plain
 from zoneout_lab.results.open import holds_results
+from zoneout_lab.results.targets import refuse_to_replace
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,7 @@ def _read(table: str, asked: Asked) -> xr.DataTree:
         "average": asked.average,
         "paired": not asked.unpaired,
         "baseline": baseline,
+        "labels": claims.labels,
         "hypotheses": claims.hypotheses,
         "alpha": 0.05 if alpha is None else alpha,
         "title": asked.title or claims.title or "",

@@ -12,8 +12,6 @@ import unicodedata
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from zoneout_lab.cli.console import errors, output
 from zoneout_lab.cli.options import Kind
 from zoneout_lab.errors import InputRefusedError, UsageError
@@ -22,7 +20,6 @@ from zoneout_lab.ops.cells import CELLS
 from zoneout_lab.parts import Part, private
 from zoneout_lab.regularizers import REGULARIZERS
 from zoneout_lab.study import builtin_studies
-from zoneout_lab.study.changes import explain
 from zoneout_lab.tasks import TASKS
 
 _SHADOWED = ("zoneout_lab", "mlflow", "triton")  # where they are not installed, they may be later
@@ -108,8 +105,8 @@ def check_name(kind: str, name: str) -> None:
         raise UsageError(f"The name {name!r} cannot be used: a {kind} needs {cls} for something else. Choose another.")
     try:
         private.space(_TEMPLATES, {f"{name}.py": filled(template, name).encode()}).load(f"{name}.py")
-    except ValidationError as error:
-        raise UsageError(f"The name {name!r} cannot be used: {explain(error)}") from error
+    except InputRefusedError as error:
+        raise UsageError(f"The name {name!r} cannot be used: {error}") from error
 
 
 def _template(kind: str) -> str:

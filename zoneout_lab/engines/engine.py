@@ -51,6 +51,9 @@ class Trainer(Protocol):
     ) -> list[Outcome]:
         """Train one batch; its runs' outcomes. Raises :class:`~zoneout_lab.interrupts.Stopped` where a signal asked to stop."""
 
+    def worn_out(self) -> bool:
+        """True where what was trained has left this process such that it is to be ended, and the next batch trained in a new one."""
+
     def usable(self, checkpoints: Checkpoints, device: str) -> list[Saved]:
         """What is saved of runs and can be gone on from here, those that are furthest first."""
 

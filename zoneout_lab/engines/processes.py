@@ -70,6 +70,7 @@ class _Crew:
     waiting: deque[int] = field(init=False)
     deaths: Deaths = field(init=False)
     any_ready: bool = False
+    said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.waiting = deque(range(len(self.batches)))
@@ -114,10 +115,23 @@ class _Crew:
         elif kind == "progress":
             self.work.report(number, *rest)
         elif kind == "warning":
-            self.work.warn(*rest)
+            self._warn(*rest)
         else:
-            self._give(worker)  # first: it trains while the results are written
-            yield number, rest[0]
+            # first: it trains while the results are written
+            result, worn_out = rest
+            if worn_out:
+                worker.number = None
+                self._end(worker)
+                self.start()
+            else:
+                self._give(worker)
+            yield number, result
+
+    def _warn(self, text: str) -> None:
+        """Pass on what a process warns of, once: others would say the same."""
+        if text not in self.said:
+            self.said.add(text)
+            self.work.warn(text)
 
     def _give(self, worker: _Worker) -> None:
         """Give a process the next batch; without one it ends."""
@@ -179,7 +193,7 @@ class _Crew:
                     try:
                         kind, *rest = worker.pipe.recv()
                         if kind == "warning":
-                            self.work.warn(*rest)
+                            self._warn(*rest)
                         elif kind == "result" and worker.number is not None:
                             results.append((worker.number, rest[0]))
                     except (EOFError, OSError, pickle.UnpicklingError):
@@ -233,8 +247,9 @@ def _work(pipe: Connection, trainer: Trainer, device: str, code: Code, checkpoin
     code.use()
     pipe.send(("ready",))
     with suppress(interrupts.Stopped, BrokenPipeError):
-        while (batch := jobs.get()) is not None:
-            pipe.send(("result", _trained(batch, pipe, trainer, device, checkpoints)))
+        while not trainer.worn_out() and (batch := jobs.get()) is not None:
+            result = _trained(batch, pipe, trainer, device, checkpoints)
+            pipe.send(("result", result, trainer.worn_out()))
     with suppress(Exception):
         sys.stdout.flush()  # what users' own code printed
     if os.getpgrp() == os.getpid():  # of our own, with what a training function has started

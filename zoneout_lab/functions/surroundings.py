@@ -6,34 +6,29 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from zoneout_lab import interrupts
-
-#: of torch: what is asked for, how it is set, and what it is where torch was just imported
-_OF_TORCH: tuple[tuple[str, str, Any], ...] = (
-    ("get_default_dtype", "set_default_dtype", "float32"),
-    ("get_default_device", "set_default_device", "cpu"),
-    ("is_grad_enabled", "set_grad_enabled", True),
-    ("is_anomaly_enabled", "set_anomaly_enabled", False),
-    ("get_float32_matmul_precision", "set_float32_matmul_precision", "highest"),
-    ("get_deterministic_debug_mode", "set_deterministic_debug_mode", 0),
-)
-_OF_CUDNN = {"deterministic": False, "benchmark": False}
+from zoneout_lab.functions.imports import OF_CUDNN, OF_TORCH, folder, threads, watched
 
 
 @contextmanager
-def put_back() -> Iterator[None]:
-    """Afterwards the working folder, environment, paths of imports, umask, warnings and the ways in which NumPy and torch compute are as they were.
+def put_back(lasting: list[str] | None = None, seed: int | None = None) -> Iterator[None]:
+    """Afterwards the working folder, environment, paths of imports, umask, signal handlers, warnings and the ways in which NumPy and torch compute are as
+    they were.
 
     Modules and what they hold in variables stay: data that were read once need not be read again.
+
+    Args:
+        lasting: in the end it is told of what cannot be put back, so that another run would not find this process as it finds a new one.
+        seed: of torch's generator, where torch is imported meanwhile.
 
     >>> with put_back():
     ...     os.environ["MINE"] = "1"
@@ -41,30 +36,64 @@ def put_back() -> Iterator[None]:
     >>> "MINE" in os.environ, np.geterr()["divide"]
     (False, 'warn')
     """
-    folder, variables, paths, errors, mask = _folder(), dict(os.environ), list(sys.path), np.geterr(), _umask()
+    before, variables, paths, errors, mask = folder(), dict(os.environ), list(sys.path), np.geterr(), _umask()
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     torch = sys.modules.get("torch")
-    before = None if torch is None else _of_torch(torch)
-    with warnings.catch_warnings():
+    of_torch = None if torch is None else _of_torch(torch)
+    interop = None if torch is None else torch.get_num_interop_threads()
+    lasting = [] if lasting is None else lasting
+    with warnings.catch_warnings(), watched(seed) as imported:
         try:
             yield
         finally:
             with suppress(OSError):
-                os.chdir(folder or os.sep)
+                os.chdir(before or os.sep)
+            variables |= imported.variables
             for name in set(os.environ) - set(variables):
                 del os.environ[name]
             os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
             sys.path[:] = paths
             os.umask(mask)
             np.seterr(**errors)
+            _set_handlers(handlers)
+            lasting += [_said_of(module, settings) for module, settings in imported.settings.items()]
             torch = sys.modules.get("torch")
             if torch is not None:
-                _set_of_torch(torch, before)
+                _set_of_torch(torch, of_torch)
+                if torch.get_num_interop_threads() != (interop or imported.interop_threads):
+                    lasting.append(
+                        "The training function calls torch.set_num_interop_threads, which a process takes only once: each run needs a new process, "
+                        "which takes seconds. Call it at the top of the study's file."
+                    )
 
 
-def _folder() -> Path | None:
-    with suppress(OSError):  # somebody deleted it
-        return Path.cwd()
-    return None
+def wear_out() -> None:
+    """Note that this process is not to train another run."""
+    global _worn_out
+    _worn_out = True
+
+
+def worn_out() -> bool:
+    """True where this process is not to train another run."""
+    return _worn_out
+
+
+_worn_out = False
+
+
+def _said_of(module: str, settings: Sequence[str]) -> str:
+    return (
+        f"{module} is imported inside the training function, and sets {', '.join(settings)} for its whole process: each run that imports it needs a "
+        "new process, which takes seconds. Import it at the top of the study's file."
+    )
+
+
+def _set_handlers(handlers: Mapping[signal.Signals, Any]) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return  # nor can they have been set
+    for number, handler in handlers.items():
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 def _umask() -> int:
@@ -74,23 +103,25 @@ def _umask() -> int:
 
 
 def _of_torch(torch: ModuleType) -> dict[str, Any]:
-    found = {name: getattr(torch, name)() for name, _, _ in _OF_TORCH}
-    return found | {name: getattr(torch.backends.cudnn, name) for name in _OF_CUDNN}
+    found = {name: getattr(torch, name)() for name, _, _ in OF_TORCH} | {"threads": torch.get_num_threads()}
+    return found | {name: getattr(torch.backends.cudnn, name) for name in OF_CUDNN}
 
 
 def _set_of_torch(torch: ModuleType, before: dict[str, Any] | None) -> None:
     """Set what differs; without a ``before``, from what an import gives."""
     if before is None:
-        before = {name: default for name, _, default in _OF_TORCH} | _OF_CUDNN
+        before = {name: default for name, _, default in OF_TORCH} | OF_CUDNN | {"threads": threads()}
         before["get_default_dtype"] = torch.float32
         before["get_default_device"] = torch.device("cpu")
-    for name, setting, _ in _OF_TORCH:
+    for name, setting, _ in OF_TORCH:
         if getattr(torch, name)() != before[name]:
             # the main memory is the default where none is set
             getattr(torch, setting)(None if before[name] == torch.device("cpu") else before[name])
-    for name in _OF_CUDNN:
+    for name in OF_CUDNN:
         if getattr(torch.backends.cudnn, name) != before[name]:
             setattr(torch.backends.cudnn, name, before[name])
+    if (count := before["threads"]) is not None and torch.get_num_threads() != count:
+        torch.set_num_threads(count)
 
 
 def as_in_a_script() -> None:

@@ -22,7 +22,7 @@ from zoneout_lab.functions.result import outcome_of
 from zoneout_lab.functions.running import COMPUTED_BY, Running, begun
 from zoneout_lab.functions.seeded import generators_kept, seed_generators
 from zoneout_lab.functions.spec import FunctionRun
-from zoneout_lab.functions.surroundings import as_in_a_script, ended_where_forked, put_back
+from zoneout_lab.functions.surroundings import as_in_a_script, ended_where_forked, put_back, wear_out, worn_out
 from zoneout_lab.metrics import Metric
 from zoneout_lab.parts import function_named, unforeseen
 
@@ -104,7 +104,13 @@ class FunctionTrainer:
             running = begun(run, device=device, report=report, checkpoints=checkpoints, files=place, warn=warn)
             before, began = running.seconds_before, time.monotonic()
             modules = set(sys.modules)
-            returned = called(run, running)
+            lasting: list[str] = []
+            try:
+                returned = called(run, running, lasting)
+            finally:
+                for text in lasting:
+                    warn(text)
+                    wear_out()
             for file in unforeseen(modules):
                 warn(
                     f"{file.name} is imported by a name that the study's files do not have in an import: a change of it is not noticed, and runs that "
@@ -114,6 +120,9 @@ class FunctionTrainer:
             outcome.seconds = before + time.monotonic() - began
             outcomes.append(outcome)
         return outcomes
+
+    def worn_out(self) -> bool:
+        return worn_out()
 
     def usable(self, checkpoints: Checkpoints, device: str) -> list[Saved]:
         return [each for each in checkpoints.saved() if each.update and each.computed_by == COMPUTED_BY]
@@ -125,15 +134,15 @@ class FunctionTrainer:
         return {"engine": "a training function"}
 
 
-def called(run: FunctionRun, given: Running) -> Any:
-    """What a run's function returns.
+def called(run: FunctionRun, given: Running, lasting: list[str] | None = None) -> Any:
+    """What a run's function returns. What it leaves in its process, so that the next run had better have a new one, is added to ``lasting``.
 
     Raises FunctionFailedError, with the traceback, where it fails, and Stopped where it was stopped.
     """
     try:
         function = function_named(run.train)
         seed_generators(run.seeds.init)
-        with put_back():
+        with put_back(lasting, run.seeds.init):
             returned = ended_where_forked(lambda: function(given), os.getpid())
     except interrupts.Stopped:
         raise

@@ -19,6 +19,7 @@ from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results import Across, Comparison, OverAll, across, labels_of
 from zoneout_lab.results.numbers import ABSENT, number, p_value, percent
 from zoneout_lab.results.shown import difference, is_ratio, seen, shown_interval, typical, unit_of
+from zoneout_lab.results.targets import check_target
 
 
 def write_across(sources: Sequence[xr.DataTree | str | Path], path: str | Path) -> Path:
@@ -31,10 +32,11 @@ def write_across(sources: Sequence[xr.DataTree | str | Path], path: str | Path) 
         path: where the page is to lie.
 
     Raises:
-        InputRefusedError: as ``across`` does, or the path cannot be written.
+        InputRefusedError: as ``across`` does, or the path cannot be written, or has results.
         TryAgainError: the disk is full.
     """
     target = Path(path)
+    check_target(target, sources)
     return write_page(target, render_across(across(sources), [_report(source, target) for source in sources]))
 
 

@@ -16,6 +16,7 @@ from zoneout_lab.report.layout import laid_out, write_page
 from zoneout_lab.report.section import Section
 from zoneout_lab.report.sections import SECTIONS
 from zoneout_lab.report.sections.files import ABOUT
+from zoneout_lab.results.targets import check_target
 
 #: runs made elsewhere that a page can show; of those made here there are never so many
 MOST_RUNS = 20_000
@@ -32,10 +33,11 @@ def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Pa
         path: where the file is to lie; folders are made, and an older file is replaced only when the new one is whole.
 
     Raises:
-        InputRefusedError: the tree holds a single run, or the path cannot be written.
+        InputRefusedError: the tree holds a single run, or the path cannot be written, or has results or the table that they were made of.
         TryAgainError: the disk is full.
     """
     target = Path(path)
+    check_target(target, [tree_or_path])
     data = ReportData.read(tree_or_path, _beside(tree_or_path, target))
     if data.source and len(data.arms) * len(data.seeds) > MOST_RUNS:
         raise InputRefusedError(

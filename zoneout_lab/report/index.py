@@ -18,6 +18,7 @@ from zoneout_lab.report.section import Section
 from zoneout_lab.report.text import count, legible, listing
 from zoneout_lab.report.verdicts import VERDICTS
 from zoneout_lab.results.open import EXPORT
+from zoneout_lab.results.targets import check_target
 
 
 def write_index(paths: Iterable[str | Path], path: str | Path) -> Gathered:
@@ -31,14 +32,15 @@ def write_index(paths: Iterable[str | Path], path: str | Path) -> Gathered:
         path: where the page is to lie.
 
     Raises:
-        InputRefusedError: nothing was given that can be read, or the page cannot be written.
+        InputRefusedError: nothing was given that can be read, or the page cannot be written, or would replace results.
         IntegrityError: nothing could be read, and something of it is damaged.
         TryAgainError: the disk is full.
     """
+    target, paths = Path(path), list(paths)
+    check_target(target, paths)
     found = gather(paths)
     if not found.entries:
         raise _nothing(found)
-    target = Path(path)
     write_page(target, render(found, target))
     return found
 

@@ -26,6 +26,7 @@ from zoneout_lab.results import Comparison
 from zoneout_lab.results.builds import noise_of_builds, replicates
 from zoneout_lab.results.edge import near_edge
 from zoneout_lab.results.open import open_results
+from zoneout_lab.results.targets import check_target
 
 _CALLED = ("A", "B")
 _OPEN = {"inconclusive", "underpowered"}
@@ -46,11 +47,12 @@ def write_side_by_side(one: xr.DataTree | str | Path, other: xr.DataTree | str |
         path: where the page is to lie.
 
     Raises:
-        InputRefusedError: the two have different hypotheses, or none; or the page cannot be written.
+        InputRefusedError: the two have different hypotheses, or none; or the page cannot be written, or would replace results.
         IntegrityError: a file of the results is not what was written.
         TryAgainError: the disk is full.
     """
     target = Path(path)
+    check_target(target, [one, other])
     if _same_place(one, other):
         raise InputRefusedError(f"Both results are those at {one}. Give two results of one study.")
     read = [ReportData.read(given if isinstance(given, xr.DataTree) else open_results(given)) for given in (one, other)]

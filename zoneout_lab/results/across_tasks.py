@@ -20,14 +20,17 @@ from zoneout_lab.results.labels import labels_of
 from zoneout_lab.results.legible import label
 from zoneout_lab.results.open import open_results
 from zoneout_lab.results.over_tasks import Aggregates, OverAll, aggregates, sentence_over, short_over
+from zoneout_lab.results.rows import Entry
 from zoneout_lab.results.scalars import described
+from zoneout_lab.results.tabular import Table, Tabular
 
 _SAMPLING_SEED = 20  # the same report from the same files
 
 
 @dataclass(frozen=True)
-class Across:
-    """A study asked on several ``tasks``, in this order everywhere: ``studies`` as recorded, and what came of each hypothesis over all of them.
+class Across(Tabular):
+    """A study asked on several ``tasks``, in this order everywhere: ``studies`` as recorded, and what came of each hypothesis over all of them, which is
+    also a table (:class:`~zoneout_lab.results.tabular.Tabular`).
 
     ``judgements`` are at α = ``alpha`` for the hypotheses together, corrected by ``correction``. They are about these tasks and no others.
     """
@@ -38,8 +41,11 @@ class Across:
     tasks: tuple[str, ...]
     alpha: float
     correction: stats.Family
-    judgements: tuple[OverAll, ...]
+    judgements: Table[OverAll]
     studies: tuple[Mapping[str, Any], ...]
+
+    def _entries(self) -> list[Entry]:
+        return self.judgements._entries()
 
 
 def across(sources: Sequence[xr.DataTree | str | Path]) -> Across:
@@ -131,7 +137,7 @@ def _over(
     correction: stats.Family,
     labels: Mapping[str, str],
     trees: Sequence[xr.DataTree],
-) -> tuple[OverAll, ...]:
+) -> Table[OverAll]:
     by_claim = [[of[place].comparison for of in judged] for place in range(len(judged[0]))]
     decisions = stats.decide_over_tasks(
         [[c.differences for c in of] for of in by_claim],
@@ -162,7 +168,7 @@ def _over(
         arm, against = comparisons[0].arm, comparisons[0].against
         names = label(labels.get(arm, arm)), label(labels.get(against, against))
         out.append(replace(over, sentence=sentence_over(over, *names), short=short_over(over, *names)))
-    return tuple(out)
+    return Table(out)
 
 
 def _aggregates(comparisons: Sequence[Comparison]) -> Aggregates:

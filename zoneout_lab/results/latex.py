@@ -42,6 +42,7 @@ _ESCAPED = {
     "\u00a0": "~",
     "†": r"\textdagger{}",
     "‡": r"\textdaggerdbl{}",
+    "§": r"\S{}",
     **{letter: f"$\\{name}$" for letter, name in zip(_GREEK, _NAMES, strict=True)},
 }
 _RAISED = dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True))

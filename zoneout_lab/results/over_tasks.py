@@ -13,7 +13,9 @@ from zoneout_lab import stats
 from zoneout_lab.metrics import Better
 from zoneout_lab.results.comparison import Comparison
 from zoneout_lab.results.numbers import number, p_value
+from zoneout_lab.results.rows import Entry, OverAllTasks
 from zoneout_lab.results.shown import margin_in_words, unit_of
+from zoneout_lab.results.tabular import Tabular
 
 Floats = npt.NDArray[np.float64]
 _THRESHOLDS = 61
@@ -38,8 +40,9 @@ class Aggregates:
 
 
 @dataclass(frozen=True)
-class OverAll:
-    """A hypothesis over ``tasks``: the ``comparisons`` on each, as judged there, and the ``decision`` over all of them.
+class OverAll(Tabular):
+    """A hypothesis over ``tasks``: the ``comparisons`` on each, as judged there, and the ``decision`` over all of them. Printed, it is its statement and
+    its sentence, in a notebook a table.
 
     ``family`` hypotheses were decided together at ``family_alpha``, by ``correction``. ``noun`` is what the metric is called on all tasks; ``sentence`` says it
     all, and ``short`` is the line below a statement.
@@ -59,6 +62,26 @@ class OverAll:
     aggregates: Aggregates
     sentence: str = ""
     short: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.statement} {self.sentence}"
+
+    def _entries(self) -> list[Entry]:
+        over = OverAllTasks(
+            noun=self.noun,
+            pairs=sum(self.decision.n),
+            standardised=self.standardised if all(self.decision.n) else math.nan,
+            p=self.decision.p,
+            p_adjusted=self.decision.p_adjusted,
+            alpha=self.family_alpha,
+            verdict=self.verdict,
+            sentence=self.sentence,
+        )
+        on_each = zip(self.comparisons, self.tasks, strict=True)
+        return [
+            *(Entry(c, self.name, self.statement, task, over) for c, task in on_each),
+            Entry(self.comparisons[0], self.name, self.statement, over=over),
+        ]
 
     @property
     def verdict(self) -> stats.Verdict:

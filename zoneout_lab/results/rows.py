@@ -33,6 +33,7 @@ MARKS = {
     "*": "exploratory: not declared before the runs",
     "†": "the differences look skewed, an arm has an outlier, or the arms differ in spread: the interval may cover less than it says",
     "‡": "a t interval, which assumes normal differences: too few seeds for a sign-flip interval, or too few runs for a permutation interval",
+    "§": "over all tasks, the mean of each task's mean difference divided by the root mean square of its differences: −1 to 1",
 }
 #: the columns of a data frame, in their order
 NUMBERS = (
@@ -40,19 +41,66 @@ NUMBERS = (
     "against_low", "against_high", "scale", "difference", "low", "high", "interval", "level", "d_z", "direction", "margin", "p", "p_groups", "p_adjusted",
     "family", "verdict", "declared", "sentence",
 )  # fmt: skip
+#: those of hypotheses over several tasks
+OVER_TASKS = ("task", "standardised")
+ALL_TASKS = "all tasks"
+
+
+@dataclass(frozen=True)
+class OverAllTasks:
+    """What stands in the row of all tasks, beside what its hypothesis says of each of them."""
+
+    noun: str
+    pairs: int
+    standardised: float
+    p: float
+    p_adjusted: float
+    alpha: float
+    verdict: str
+    sentence: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A comparison to be shown in a row, and where it is that of a declared hypothesis its ``name`` and ``statement``."""
+    """A comparison to be shown in a row, and where it is that of a declared hypothesis its ``name`` and ``statement``.
+
+    Of a hypothesis over several tasks it is that on one ``task``, with what is said ``over`` all; without a ``task`` it is the row of all of them, and ``compared`` is on any.
+    """
 
     compared: Compared
     name: str = ""
     statement: str = ""
+    task: str = ""
+    over: OverAllTasks | None = None
 
 
 def numbers(entry: Entry) -> dict[str, Any]:
     """The row of a data frame: values, means and linear differences as measured, in ``units``; on the other scales ``difference`` and its ends are ratios."""
+    if entry.over is not None:
+        return _numbers_over(entry, entry.over)
+    return _numbers(entry)
+
+
+def _numbers_over(entry: Entry, over: OverAllTasks) -> dict[str, Any]:
+    row = _numbers(entry)
+    if entry.task:
+        return row | {"task": entry.task, "standardised": math.nan}
+    kept = ("hypothesis", "statement", "arm", "against", "direction", "margin", "scale", "family", "declared")
+    texts = ("metric", "units", "interval")
+    return {
+        **{name: row[name] if name in kept else "" if name in texts else math.nan for name in row},
+        "metric": over.noun,
+        "seeds": over.pairs,
+        "p": over.p,
+        "p_adjusted": over.p_adjusted,
+        "verdict": over.verdict,
+        "sentence": over.sentence,
+        "task": ALL_TASKS,
+        "standardised": over.standardised,
+    }
+
+
+def _numbers(entry: Entry) -> dict[str, Any]:
     c = entry.compared
     (low, high), alpha, normal = shown_interval(c)
     nothing = not c.measured
@@ -101,6 +149,31 @@ def numbers(entry: Entry) -> dict[str, Any]:
 
 def texts(entry: Entry) -> dict[str, str]:
     """The cells of a table for readers, by what they are."""
+    if entry.over is not None:
+        return _texts_over(entry, entry.over)
+    return _texts(entry)
+
+
+def _texts_over(entry: Entry, over: OverAllTasks) -> dict[str, str]:
+    row, c = _texts(entry), entry.compared
+    if entry.task:
+        # the unit stands beside the task: those of two tasks may differ
+        unit = row["metric"].removeprefix(on_axis(c.metric, "", c.noun, c.long_name))
+        return row | {"metric": over.noun, "task": f"{entry.task}{unit}"}
+    return row | {
+        "metric": over.noun,
+        "task": ALL_TASKS,
+        "n": str(over.pairs),
+        "arm_mean": ABSENT,
+        "against_mean": ABSENT,
+        "difference": f"{number(over.standardised)}§" if math.isfinite(over.standardised) else ABSENT,
+        "p_groups": "",
+        "p": p_value(over.p_adjusted, [over.alpha]),
+        "verdict": over.verdict,
+    }
+
+
+def _texts(entry: Entry) -> dict[str, str]:
     c = entry.compared
     (low, high), _, normal = shown_interval(c)
     mean = ABSENT
@@ -122,6 +195,7 @@ def texts(entry: Entry) -> dict[str, str]:
         "p_groups": p_value(c.p_groups, [c.alpha]) if c.groups else "",
         "p": p_value(c.p_adjusted, [held_against(c)]),
         "verdict": c.verdict + "*" * (not c.declared),
+        "task": "",
         "hypothesis": legible(entry.name.replace("_", " ")),
     }
 

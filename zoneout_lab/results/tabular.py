@@ -13,8 +13,9 @@ from zoneout_lab import whole
 from zoneout_lab.results.latex import latex
 from zoneout_lab.results.legible import legible
 from zoneout_lab.results.numbers import percent
-from zoneout_lab.results.rows import LEVEL, MARKS, NUMBERS, Entry, numbers, texts, units_of
+from zoneout_lab.results.rows import LEVEL, MARKS, NUMBERS, OVER_TASKS, Entry, numbers, texts, units_of
 from zoneout_lab.results.shown import is_ratio, shown_interval, unit_of
+from zoneout_lab.results.targets import check_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ T = TypeVar("T", bound="Tabular", covariant=True)
 #: a table's columns: what each is, its heading, whether its numbers are flush right
 _COLUMNS = (
     ("hypothesis", "Hypothesis", False),
+    ("task", "Task", False),
     ("metric", "Metric", False),
     ("arm", "Arm", False),
     ("arm_mean", "Mean", True),
@@ -56,19 +58,25 @@ class Tabular(ABC):
         ``p`` is for no difference, ``p_adjusted`` for the verdict, among ``family`` hypotheses; ``p_groups`` is ``p`` with whole groups of blocks flipped.
         ``lost`` counts seeds without both values, ``arm_runs`` and ``against_runs`` the values compared. Runs that are not paired have no ``seeds`` and
         lose none: both are NaN.
+
+        Verdicts over several tasks have a row for each ``task``, as it was judged there, and one for all of them with ``standardised``, the difference
+        that is tested there.
         """
         import pandas as pd
 
-        return pd.DataFrame([numbers(entry) for entry in self._entries()], columns=list(NUMBERS))
+        entries = self._entries()
+        columns = [*NUMBERS, *(OVER_TASKS if any(entry.over for entry in entries) else ())]
+        return pd.DataFrame([numbers(entry) for entry in entries], columns=columns)
 
     def to_csv(self, path: str | Path | None = None) -> str | None:
         """What :meth:`to_frame` has as CSV: written to ``path``, or returned where none is given.
 
-        Raises InputRefusedError or TryAgainError where the file cannot be written.
+        Raises InputRefusedError or TryAgainError where the file cannot be written, or would replace results.
         """
         text: str = self.to_frame().to_csv(index=False)
         if path is None:
             return text
+        check_target(Path(path))
         whole.write_bytes(Path(path), text.encode())
         return None
 
@@ -81,7 +89,7 @@ class Tabular(ABC):
 
     def to_latex(self, caption: str | None = None, label: str | None = None) -> str:
         """A table for a paper, with the rules of the package ``booktabs``; what its numbers are is part of the caption. Where there are several metrics, each
-        stands above its rows.
+        stands above its rows; over several tasks each hypothesis does.
 
         Args:
             caption: LaTeX that begins the caption.
@@ -89,14 +97,14 @@ class Tabular(ABC):
         """
         entries = self._entries()
         heads, rows, notes = _laid_out(entries, latex, without=("hypothesis", "metric"))
-        metrics = [texts(entry)["metric"] for entry in entries]
+        titles = [_title(entry) for entry in entries]
         lines = _latex_rows(rows)
-        if len(set(metrics)) > 1:  # a line of its own before its rows: a column would be too wide
-            for place in reversed([k for k, metric in enumerate(metrics) if k == 0 or metric != metrics[k - 1]]):
+        if len(set(titles)) > 1:  # a line of its own before its rows: a column would be too wide
+            for place in reversed([k for k, title in enumerate(titles) if k == 0 or title != titles[k - 1]]):
                 air = [r"\addlinespace"] if place else []
                 lines[place:place] = [
                     *air,
-                    rf"\multicolumn{{{len(heads)}}}{{l}}{{\emph{{{latex(metrics[place])}}}}} \\",
+                    rf"\multicolumn{{{len(heads)}}}{{l}}{{\emph{{{latex(titles[place])}}}}} \\",
                 ]
         said = " ".join([*([caption] if caption else []), *notes])
         return "\n".join(
@@ -160,7 +168,7 @@ def _laid_out(
     """Headings (and whether each column is flush right), the rows' cells and the sentences about them, all escaped."""
     cells = [texts(entry) for entry in entries]
     alike = {key: cells[0][key] for key in _SAID_ONCE if cells and all(row[key] == cells[0][key] for row in cells)}
-    empty = [key for key in ("hypothesis", "p_groups") if not any(row[key] for row in cells)]
+    empty = [key for key in ("hypothesis", "task", "p_groups") if not any(row[key] for row in cells)]
     left_out = {*without, *alike, *empty}
     called = {"seed": "Seeds", "block": "Blocks", "run": "Runs", "": "Pairs or runs"}
     own = {"n": called[units_of([entry.compared for entry in entries]).partition(" ")[0]]}
@@ -178,6 +186,12 @@ def _laid_out(
             for note in _notes(entries, alike, "".join(row["difference"] + row["verdict"] for row in cells))
         ],
     )
+
+
+def _title(entry: Entry) -> str:
+    """What stands above the rows of one kind."""
+    row = texts(entry)
+    return f"{row['hypothesis']}: {row['metric']}" if entry.over else row["metric"]
 
 
 def _notes(entries: Sequence[Entry], alike: dict[str, str], shown: str) -> list[str]:
@@ -199,7 +213,8 @@ def _notes(entries: Sequence[Entry], alike: dict[str, str], shown: str) -> list[
     )
     kind = f"{unit.split()[0]}s" if unit else "pairs or runs"
     notes.append(f"{mean} over {kind} with {percent(LEVEL)} t intervals.")
-    points = any(unit_of(c.metric, c.units)[1] == "percentage points" and not is_ratio(c) for c in compared)
+    units = {unit_of(c.metric, c.units)[1] == "percentage points" for c in compared if not is_ratio(c)}
+    points = (", of percentages" if False in units else "") + " in percentage points" if True in units else ""
     levels = sorted({1 - shown_interval(c)[1] for c in compared if c.measured})
     level = " to ".join(dict.fromkeys(percent(1 - each) for each in levels[:1] + levels[1:][-1:]))
     of = {frozenset({True}): "Ratios", frozenset({False}): "Differences"}.get(
@@ -208,7 +223,7 @@ def _notes(entries: Sequence[Entry], alike: dict[str, str], shown: str) -> list[
     with_levels = f" with the {level} interval{'s' * (len(levels) > 1)} that the verdict is read off" if levels else ""
     how = {"run": ", of runs that are not paired", "": ""}.get(unit, f", paired by {unit}")
     comma = "," * bool(how and with_levels)
-    notes.append(f"{of} between the arms{' in percentage points' * points}{how}{comma}{with_levels}.")
+    notes.append(f"{of} between the arms{points}{how}{comma}{with_levels}.")
     families = sorted({c.family for c in compared})
     if families[-1] > 1:
         by = sorted({"Holm's step-down" if c.correction == "holm" else "joint sign flips" for c in compared})

@@ -6,12 +6,9 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from pydantic import ValidationError
-
 from zoneout_lab.errors import InputRefusedError, LabError, UsageError, told, unknown
 from zoneout_lab.parts import private
 from zoneout_lab.parts.code import where
-from zoneout_lab.study.changes import explain
 from zoneout_lab.study.spec import Study
 
 # a wheel carries studies inside the package; a checkout keeps them at its top
@@ -40,8 +37,6 @@ def load_file(path: Path) -> ModuleType:
     file = where(path)
     try:
         return private.space(file.parent).load(file.name)
-    except ValidationError as error:
-        raise InputRefusedError(f"{path} does not fit together.\n{explain(error)}") from error
     except LabError as error:
         raise type(error)(f"{path}: {error}") from error
     except KeyboardInterrupt:

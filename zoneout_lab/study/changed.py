@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from zoneout_lab.checked import plain
 from zoneout_lab.errors import InputRefusedError, unknown
+from zoneout_lab.explained import explain
 from zoneout_lab.settings import Setting
-from zoneout_lab.study.changes import explain
 
 
 def changed(setting: Setting, changes: Mapping[str, Any]) -> Setting:

@@ -11,12 +11,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
 from zoneout_lab.checked import plain
+from zoneout_lab.explained import NAME
 from zoneout_lab.frozen import Frozen, Growing, Params
 from zoneout_lab.metrics import Scale
 from zoneout_lab.stats import Direction
 from zoneout_lab.study.part_fields import Change, RegularizerField
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 Kind = Literal["init", "data", "masks"]
 #: what randomness comes from, in the order in which it is written
 KINDS: tuple[Kind, ...] = get_args(Kind)

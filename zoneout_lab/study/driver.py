@@ -39,6 +39,10 @@ class Watcher:
     done: Callable[[int, int], None] = lambda _batch, _runs: None
 
 
+#: runs that fail in one way, and none that ends, before it is said that the others may, too
+_HINT_AFTER = 3
+
+
 @dataclass
 class Driver:
     """A study in progress: what it trains on, where its files go, who is told about it."""
@@ -56,6 +60,8 @@ class Driver:
     cluster: Callable[[], OnCluster] | None = None  # which is connected to when there is something to train
     trained: int = 0
     failed: list[str] = field(default_factory=list)
+    begun: int = 0  # runs that were to be trained
+    causes: set[str] = field(default_factory=set)  # of what failed
     taken: dict[str, str] = field(default_factory=dict)  # run id → name of the folder it was taken over from
 
     def train_missing(self, runs: Iterable[AnyRun], phase: str) -> None:
@@ -82,6 +88,7 @@ class Driver:
         if not missing:
             return
         self.watcher.begin(len(missing))
+        self.begun += len(missing)
         resumed = self._saved(missing)
         saved = {run.id for batch in resumed for run in batch}
         workers, memory = self._workers_and_memory()
@@ -214,7 +221,14 @@ class Driver:
         self.watcher.warn(
             f"Failed: {', '.join(names)}: {told(error)}{fits}{'.' * (not told(error).endswith('.')) if where else ''}{where}"
         )
+        before = len(self.failed)
         self.failed += names
+        self.causes.add(told(error))
+        if before < _HINT_AFTER <= len(self.failed) < self.begun and not self.trained and len(self.causes) == 1:
+            self.watcher.warn(
+                f"All {len(self.failed)} runs so far failed in the same way, and {self.begun - len(self.failed)} are left to try. Ctrl-C stops; the same command "
+                "tries them all again."
+            )
         for run in batch:
             self.mirrors.end(run, None, {"status": "failed", "phase": phase})
 

@@ -53,7 +53,7 @@ def results_from_mlflow(
         seed: the same for what runs are paired by.
         block: several of them.
         metrics: by the names they were logged under, as for ``results_from``; the last value of each counts.
-        more: what else ``results_from`` takes: ``baseline``, ``hypotheses``, ``alpha``, ``average``, ``paired``, ``title``.
+        more: what else ``results_from`` takes: ``baseline``, ``labels``, ``hypotheses``, ``alpha``, ``average``, ``paired``, ``title``.
 
     Raises:
         InputRefusedError: MLflow is not installed, there is no such database, or its runs cannot be compared.

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.explained import explain
 from zoneout_lab.frozen import AnyRun, Growing, Params, Seeds, content_hash
 from zoneout_lab.metrics import Metric
 from zoneout_lab.parts import Code
 from zoneout_lab.stats import Family, margin_on, named_or_own
-from zoneout_lab.study.changes import explain
 from zoneout_lab.study.declared import KINDS, Arm, Hypothesis, Kind, Name, Tuning, Vary
 from zoneout_lab.study.fits import arms_fit, hypotheses_fit, looks_fit, vary_fits
 from zoneout_lab.study.function_fields import MetricsField, TrainField

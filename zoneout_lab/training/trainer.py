@@ -65,6 +65,9 @@ class TaskTrainer:
         task = self.task or make_task(ours[0].task, ours[0].setting.options)
         return train(ours, task, self.data, device=device, report=report, checkpoints=checkpoints, warn=warn)
 
+    def worn_out(self) -> bool:
+        return False
+
     def usable(self, checkpoints: Checkpoints, device: str) -> list[Saved]:
         return usable(checkpoints, device)
 

@@ -20,18 +20,20 @@ from zoneout_lab.results.legible import legible
 _LARGEST = 1 << 20
 _MOST = 200
 _TEXTS = ("name", "statement", "arm", "against", "metric", "direction", "scale", "reason")
-_TOP = ("hypotheses", "metrics", "alpha", "baseline", "title")
+_TOP = ("hypotheses", "metrics", "labels", "alpha", "baseline", "title")
 
 
 @dataclass(frozen=True)
 class Claims:
-    """A file of claims: its ``hypotheses`` as it has them, ``metrics`` it describes, and ``alpha``, ``baseline`` and ``title`` where it says them."""
+    """A file of claims: its ``hypotheses`` as it has them, ``metrics`` it describes, ``labels`` that it gives to arms, and
+    ``alpha``, ``baseline`` and ``title`` where it says them."""
 
     hypotheses: tuple[dict[str, Any], ...]
     metrics: dict[str, Metric] = field(default_factory=dict)
     alpha: float | None = None
     baseline: str | None = None
     title: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def read_claims(path: str | Path) -> Claims:
@@ -39,7 +41,7 @@ def read_claims(path: str | Path) -> Claims:
 
     Each ``[[hypotheses]]`` has the fields of :class:`zoneout_lab.Hypothesis`: ``arm``, ``against``, ``metric`` and, where they are not the usual ones,
     ``direction``, ``margin``, ``scale``, ``name``, ``statement`` and ``reason``. ``[metrics.NAME]`` describes a metric as :class:`zoneout_lab.Metric` does;
-    ``alpha``, ``baseline`` and ``title`` may stand at the top.
+    ``alpha``, ``baseline`` and ``title`` may stand at the top, and ``[labels]`` says what arms are called.
 
     Raises InputRefusedError where the file cannot be read or says something else.
     """
@@ -71,11 +73,13 @@ def read_claims(path: str | Path) -> Claims:
         ("alpha", float, "a number between 0 and 1, such as 0.05"),
         ("baseline", str, "the name of an arm, in quotes"),
         ("title", str, "a text, in quotes"),
+        ("labels", dict, 'lines such as full = "full model" below [labels]'),
     ):
         if key in read and not isinstance(read[key], kind):
             raise InputRefusedError(f"{path}: {key} is {legible(repr(read[key]))}; give {given}.")
     described = {name: _metric(path, name, about) for name, about in metrics.items()}
-    return Claims(tuple(hypotheses), described, read.get("alpha"), read.get("baseline"), read.get("title"))
+    said = {key: read.get(key) for key in ("alpha", "baseline", "title")}
+    return Claims(tuple(hypotheses), described, **said, labels=read.get("labels", {}))
 
 
 def _metric(path: Path, name: str, about: Mapping[str, Any]) -> Metric:
@@ -86,11 +90,12 @@ def _metric(path: Path, name: str, about: Mapping[str, Any]) -> Metric:
 
 
 def checked(
-    hypotheses: Sequence[Any], arms: Sequence[str], metrics: Mapping[str, Metric], stored: Mapping[str, str]
+    hypotheses: Sequence[Any], arms: Mapping[str, str], metrics: Mapping[str, Metric], stored: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Hypotheses as results record them: of arms that are there, and metrics by their stored names.
 
-    ``hypotheses`` are mappings, or values with ``model_dump`` such as :class:`zoneout_lab.Hypothesis`; ``metrics`` are described by column.
+    ``hypotheses`` are mappings, or values with ``model_dump`` such as :class:`zoneout_lab.Hypothesis`; ``arms`` are what each is called; ``metrics`` are
+    described by column.
 
     Raises InputRefusedError where one cannot be tested, UsageError where it names what is not there.
     """
@@ -109,7 +114,7 @@ def checked(
 
 
 def _one(
-    given: dict[str, Any], place: int, arms: Sequence[str], metrics: Mapping[str, Metric], stored: Mapping[str, str]
+    given: dict[str, Any], place: int, arms: Mapping[str, str], metrics: Mapping[str, Metric], stored: Mapping[str, str]
 ) -> dict[str, Any]:
     called = f"Hypothesis {place}" + (f" ({legible(given['name'])})" if isinstance(given.get("name"), str) else "")
     if strange := [key for key in given if key not in (*_TEXTS, "margin", "claims")]:
@@ -142,7 +147,7 @@ def _one(
     except InputRefusedError as error:
         raise InputRefusedError(f"{called}: {error}") from error
     name = given.get("name") or f"{given['arm']}-{given['against']}-{stored[column]}-{place}"
-    usual = _statement(given["arm"], given["against"], metrics[column], direction)
+    usual = _statement(arms[given["arm"]], arms[given["against"]], metrics[column], direction)
     return {
         "name": name,
         "statement": given.get("statement") or usual,
@@ -166,7 +171,7 @@ def _column(metric: str, stored: Mapping[str, str]) -> str:
 
 
 def everything(
-    arms: Sequence[str], baseline: str, metrics: Mapping[str, Metric], stored: Mapping[str, str]
+    arms: Mapping[str, str], baseline: str, metrics: Mapping[str, Metric], stored: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Each arm against the baseline on each metric of which one way is better: what is looked up where nothing was declared."""
     judged = sum(bool(about.better) for about in metrics.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,11 +13,13 @@ import xarray as xr
 
 from zoneout_lab import schema, stats
 from zoneout_lab.descriptions import describe
-from zoneout_lab.errors import InputRefusedError, UsageError, unknown
+from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.metrics import described as listed
 from zoneout_lab.results.elsewhere import claims, names
 from zoneout_lab.results.elsewhere.arguments import check_kinds, pair_columns, paired_columns
-from zoneout_lab.results.elsewhere.columns import Codes, Floats, labels, numbers, row_of
+from zoneout_lab.results.elsewhere.called import arm_named, called
+from zoneout_lab.results.elsewhere.columns import Codes, Floats, numbers, row_of
+from zoneout_lab.results.elsewhere.columns import labels as labelled
 from zoneout_lab.results.elsewhere.pairs import Paired, paired_by
 from zoneout_lab.results.elsewhere.runs import (
     averaged,
@@ -57,6 +59,7 @@ def results_from(
     average: bool = False,
     paired: bool = True,
     baseline: object = None,
+    labels: Mapping[Any, str] | None = None,
     hypotheses: Sequence[Any] = (),
     alpha: float = 0.05,
     family: stats.Family | None = None,
@@ -84,6 +87,7 @@ def results_from(
         average: average the rows of one arm and pair, folds for example, instead of refusing them.
         paired: False for a test of two independent samples.
         baseline: the arm that others are compared with.
+        labels: arm → what it is called in sentences, tables and the report; by default as in the table.
         hypotheses: values of :class:`zoneout_lab.Hypothesis`, or mappings with its fields.
         alpha: the chance of any wrong verdict, over all hypotheses together.
         family: how they are corrected, ``joint`` or ``holm``; by default jointly where runs are paired.
@@ -139,7 +143,7 @@ def results_from(
     stored = names.stored(list(described))
     notes += [f"{legible(c)} is called {name} here." for c, name in stored.items() if c != name]
 
-    codes, arms = labels(frame[arm], "arm")
+    codes, arms = labelled(frame[arm], "arm")
     if len(arms) > MOST_ARMS:
         raise InputRefusedError(
             f"{legible(arm)} has {len(arms):,} different values, and up to {MOST_ARMS:,} arms are compared. Is it the column of arms?"
@@ -174,12 +178,12 @@ def results_from(
         else []
     )
 
-    named = _arm(baseline, arms)
+    named, names_of = _arm(baseline, arms), called(labels, arms)
     about = {stored[column]: each for column, each in described.items()}
     if hypotheses:
-        declared = claims.checked(hypotheses, arms, described, stored)
+        declared = claims.checked(hypotheses, names_of, described, stored)
     elif named:
-        declared = claims.everything(arms, named, described, stored)
+        declared = claims.everything(names_of, named, described, stored)
         notes += _without_side(described)
     else:
         declared = []
@@ -187,7 +191,7 @@ def results_from(
     study: dict[str, Any] = {
         "name": _slug(title or told["name"]),
         "title": legible(title or f"Results of {told['name']}"),
-        "arms": [{"name": each, "label": each} for each in arms],
+        "arms": [{"name": each, "label": names_of[each]} for each in arms],
         "hypotheses": declared,
         "alpha": alpha,
         "family": family or ("joint" if joint else "holm"),
@@ -232,11 +236,7 @@ def _refuse_twice(cell: npt.NDArray[np.intp], arms: list[str], pairs: Paired, fr
 def _arm(baseline: object, arms: list[str]) -> str:
     if baseline is None:
         return ""
-    import pandas as pd
-
-    _, (name,) = labels(pd.Series([baseline], dtype=object), "baseline")
-    if name not in arms:
-        raise unknown("arm", name, map(legible, arms))
+    name = arm_named(baseline, arms, "baseline")
     if len(arms) < 2:
         raise InputRefusedError(f"{legible(name)} is the only arm: there is nothing to compare it with.")
     return name

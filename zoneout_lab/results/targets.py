@@ -1,11 +1,15 @@
-"""Where a command writes, held against what it reads: no file is replaced by what is made of it."""
+"""Where is written, held against what it reads: no file is replaced by what is made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from os.path import realpath
 from pathlib import Path
 
+import xarray as xr
+
+from zoneout_lab import schema
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.results.open import EXPORT, MANIFEST, SPEC
 
@@ -29,6 +33,34 @@ def refuse_to_replace(
                 raise InputRefusedError(
                     f"{target} is read here, and what is written would replace it. Name another file to write to."
                 )
+
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def check_target(target: Path, sources: Iterable[xr.DataTree | str | Path] = ()) -> None:
+    """Raise InputRefusedError where what is written to ``target`` would replace results, of whatever study, or what ``sources`` were read from: trees remember
+    the digest of the table that they were made of."""
+    given = list(sources)
+    refuse_to_replace([each for each in given if not isinstance(each, xr.DataTree)], [target])
+    with suppress(OSError):
+        if not target.is_file():
+            return
+        with target.open("rb") as file:
+            results = file.read(len(_HDF5)) == _HDF5
+        if results or target.name in (MANIFEST, SPEC):
+            raise InputRefusedError(f"{target} holds results, which would be lost. Name another file to write to.")
+        tables = [_table_of(each) for each in given if isinstance(each, xr.DataTree)]
+        if any(tables) and schema.digest(target) in tables:
+            raise InputRefusedError(
+                f"{target} is the table that these results were made of, and what is written would replace it. Name another file to write to."
+            )
+
+
+def _table_of(tree: xr.DataTree) -> str:
+    """The SHA-256 of the table that results from elsewhere were made of; nothing where there is none."""
+    source = schema.provenance(tree, "source") if "provenance" in tree.children else None
+    return str(source.get("sha256", "")) if isinstance(source, dict) else ""
 
 
 def _same(one: Path, other: Path) -> bool:
