@@ -48,8 +48,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 study: install
 	@$(BIN)/zoneout-lab run $(STUDY) $(ARGS)
 
+# Each process begins with half of the folders, so that what the tests of a folder share is made in one of them. Processes that tests start
+# read the package compiled.
 test: install
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not faults" $(ARGS)
+	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu and not faults" $(ARGS)
 
 test-slow: install
 	@$(BIN)/python -m pytest -m slow $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,52 @@ def heard() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_databases_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Optuna's and MLflow's empty databases are made once, by the functions that make them for everybody, and copied from then on: MLflow's
+    tables take a hundred migrations, more than two seconds. Nothing in them depends on where they lie.
+
+    That is so in this process; those that tests start make their own.
+    """
+    from zoneout_lab.study import mirroring  # here: what is above comes before triton is imported
+    from zoneout_lab.study.databases import sqlite_path
+    from zoneout_lab.study.sqlite_files import make_whole
+
+    folder = tmp_path_factory.mktemp("databases")
+
+    def made_of_copy(path: Path, make: Callable[[str], None]) -> bool:
+        made = folder / f"{make.__module__}.db"
+
+        def copied(url: str) -> None:
+            if not made.exists():
+                make_whole(made, make)
+            shutil.copyfile(made, sqlite_path(url) or "")
+
+        return make_whole(path, copied)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mirroring, "make_whole", made_of_copy)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def panels_drawn_once() -> Iterator[None]:
+    """What reports show of the same data is drawn once; a test that compares two drawings takes ``drawn_anew``."""
+    from drawn_once import draw_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        draw_once(patch)
+        yield
+
+
+@pytest.fixture
+def drawn_anew() -> Callable[[], None]:
+    """To be called between two drawings that are to be compared."""
+    from drawn_once import forget
+
+    return forget
 
 
 @pytest.fixture(scope="session")

@@ -253,7 +253,7 @@ def test_help(command, name):
     assert command(name, "--help").output == done.output
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, "true"), ("false", "false")])
+@pytest.mark.parametrize(("given", "used"), [(None, "true"), pytest.param("false", "false", marks=pytest.mark.slow)])
 def test_mlflow_does_not_report_to_its_makers_unless_the_user_says_so(given, used):
     code = (
         "import atexit, os, sys; from zoneout_lab.cli import main; sys.argv = ['zoneout-lab', 'list', '--json']\n"

@@ -86,7 +86,7 @@ def assert_whole(folder: Path) -> None:
     [
         (signal.SIGTERM, "driver", 1, 143),
         pytest.param(signal.SIGTERM, "driver", 2, 143, marks=pytest.mark.slow),
-        (signal.SIGINT, "group", 2, 130),
+        pytest.param(signal.SIGINT, "group", 2, 130, marks=pytest.mark.slow),
     ],
 )
 def test_stopped_by_a_signal(slow, tmp_path, number, to, workers, code):
@@ -109,7 +109,9 @@ def test_stopped_by_a_signal(slow, tmp_path, number, to, workers, code):
             os.killpg(driver.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow), (signal.SIGINT, 130)]
+)
 def test_a_command_that_keeps_nothing_does_not_say_so(number, code):
     started = start("bench", "small", "--rounds", "100000")
     try:

@@ -54,7 +54,7 @@ def test_a_file_to_start_from_runs_as_it_is(command, tmp_path, monkeypatch, kind
         "o",
         "--no-tracking",
         "--workers",
-        "2",
+        "2" if kind == "cell" else "1",
         *(TINY_FUNCTION if kind == "function" else TINY),
     )
     assert ran.code == 0, ran.errors

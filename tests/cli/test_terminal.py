@@ -166,7 +166,7 @@ def test_no_colour_in_a_pipe(finished):
     assert ANSI not in finished[1].output + finished[1].errors
 
 
-@pytest.mark.parametrize("words", [["list", "--json"], ["list"]])
+@pytest.mark.parametrize("words", [["list", "--json"], pytest.param(["list"], marks=pytest.mark.slow)])
 def test_a_reader_that_has_enough(words):
     """As `zoneout-lab list | head -1`: the pipe is closed before anything is written."""
     read, write = os.pipe()

@@ -17,6 +17,8 @@ from tiny_tasks import make_run
 
 from zoneout_lab import Arm, Study, Zoneout
 from zoneout_lab.engines import Checkpoints, default_workers, train_batches
+from zoneout_lab.engines.engine import Work
+from zoneout_lab.engines.processes import in_processes
 from zoneout_lab.tasks import make_task
 from zoneout_lab.training import TaskTrainer, prepared, trainer
 from zoneout_lab.training.checkpoint import usable
@@ -229,7 +231,8 @@ def test_a_text_that_is_mapped_into_memory_reaches_the_workers(own, tmp_path, mo
     text = task.load()
     runs = [make_run(seed, epochs=1, batch=512) for seed in range(2)]
     together = trained([runs], (task, text), 1)[0]
-    apart = trained([runs[:1], runs[1:]], (task, text), 2)
+    work = Work(TaskTrainer(task, text), "cpu", None, lambda *_: None, lambda _: None)
+    apart = dict(in_processes([runs[:1], runs[1:]], work, 1))
     for one, (other,) in zip(together, (apart[0], apart[1]), strict=True):
         assert one.by_epoch == other.by_epoch
         assert one.at_best == other.at_best

@@ -75,7 +75,7 @@ def test_a_site_of_a_cells_own_has_bits_of_its_own(site: str):
         assert not torch.equal(MaskSource().drawn(masks, where, 1, other, sizes, CPU), expected)
 
 
-@pytest.mark.parametrize("layer", [LSTM, GRU])
+@pytest.mark.parametrize("layer", [LSTM, pytest.param(GRU, marks=pytest.mark.slow)])
 def test_a_layer_counts_updates_on_the_device_and_gives_what_the_cpu_gives(layer):
     options = {
         "regularizer": [Zoneout(hidden=0.5), RecurrentDropout(0.3)],

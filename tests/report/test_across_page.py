@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ CASES: dict[str, list[xr.DataTree]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_says_what_was_found(case: str, tmp_path: Path) -> None:
+def test_says_what_was_found(case: str, tmp_path: Path, drawn_anew: Callable[[], None]) -> None:
     trees = CASES[case]
     page = write_across(trees, tmp_path / "page.html")
     text = page.read_text()
@@ -74,6 +75,7 @@ def test_says_what_was_found(case: str, tmp_path: Path) -> None:
     assert not re.search(r"(src|href)=\"(https?:|//)", text)
     assert "default-src 'none'" in text
     assert "<helps>" not in text
+    drawn_anew()
     assert write_across(trees, tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 

@@ -22,8 +22,11 @@ from zoneout_lab.report.sections import cite
 from zoneout_lab.results import scalar
 
 
-def test_the_same_study_gives_the_same_bytes(study: xr.DataTree, html: str, tmp_path: Path) -> None:
+def test_the_same_study_gives_the_same_bytes(
+    study: xr.DataTree, html: str, tmp_path: Path, drawn_anew: Callable[[], None]
+) -> None:
     schema.write_tree(study, tmp_path / "study.nc")
+    drawn_anew()
     again = write_report(str(tmp_path / "study.nc"), tmp_path / "elsewhere" / "again.html")
     assert again.read_text(encoding="utf-8") == html
 

@@ -263,7 +263,7 @@ def test_family_wise_error_beside_true_effects_and_a_shared_baseline():
     assert result.statistic > 0.02  # plain Bonferroni would hold it near .03 · 3/5
 
 
-@pytest.mark.parametrize("sd", [0.3, 3.0])
+@pytest.mark.parametrize("sd", [0.3, pytest.param(3.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("beyond", [True, False])
 def test_family_wise_error_at_the_margin(sd, beyond):
     # θ a hair beyond the margin: "within" is wrong; a hair inside: "beyond" is. Either is hardest there

@@ -86,7 +86,8 @@ def test_what_has_a_file_is_not_trained_again(tmp_path, whole):
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "unsealed", "of another run", "on other data"])
 def test_what_is_not_whole_is_trained_again(tmp_path, whole, damage):
-    folder = run(STUDY, tmp_path).folder
+    shutil.copytree(whole.parent, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / whole.name
     content = manifest(folder)
     run_id, entry = next(iter(content["runs"].items()))
     del content["runs"][run_id]

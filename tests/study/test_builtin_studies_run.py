@@ -53,8 +53,8 @@ SMALLEST: dict[str, dict[str, Any]] = {
 }
 #: with the task, regularizers and settings of another's kind, or cells that have tests of their own: they run among the long tests
 LIKE_ANOTHER = (
-    "char_ptb_grid", "evaluation_modes", "gradient_flow", "input_mask", "low_rates", "mask_sharing", "modern_cells", "per_unit_vs_per_layer", "perturbation",
-    "recurrent_batch_norm", "static_identity", "update_schedules",
+    "char_ptb_grid", "evaluation_modes", "gradient_flow", "gru_and_rnn", "input_mask", "low_rates", "mask_sharing", "modern_cells", "per_unit_vs_per_layer", "perturbation",
+    "recurrent_batch_norm", "static_identity", "text8_table1", "update_schedules",
 )  # fmt: skip
 
 

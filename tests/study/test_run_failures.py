@@ -30,7 +30,11 @@ def failing(fails, error):
     return train_or_fail
 
 
-@pytest.mark.parametrize("error", [RuntimeError("the disk is purple"), MemoryError("no room")], ids=["fault", "memory"])
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("the disk is purple"), pytest.param(MemoryError("no room"), marks=pytest.mark.slow)],
+    ids=["fault", "memory"],
+)
 def test_a_failing_batch_costs_no_other(tmp_path, monkeypatch, error):
     study = small(arms=(*ARMS, LONGER))
     watcher, warnings = listening()

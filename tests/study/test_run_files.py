@@ -84,6 +84,7 @@ def test_a_deleted_output_is_written_again(ran, copy_of, name):
     assert (folder / name).exists()
 
 
+@pytest.mark.slow  # tests/engines has a quick one of the processes alone
 def test_workers_change_no_bit(ran, tmp_path):
     beside = run(STUDY, tmp_path, workers=2)
     assert beside.trained == 4

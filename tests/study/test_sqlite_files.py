@@ -10,8 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
-from zoneout_lab.study.databases import sqlite_path
+from zoneout_lab.study.databases import sqlite_path, sqlite_url
 from zoneout_lab.study.sqlite_files import BEING_MADE, fault, make_whole, move_aside, tables
 
 
@@ -41,6 +42,21 @@ def test_made_once(tmp_path, name):
     assert not make_whole(path, make)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_making_it_waits_for_the_disk_once_and_nothing_after_it_is_written_like_that(tmp_path):
+    seen: list[int] = []
+
+    def asking(url):
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            seen.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+            connection.exec_driver_sql("CREATE TABLE numbers (number)")
+        engine.dispose()
+
+    assert make_whole(tmp_path / "a.db", asking)
+    asking(sqlite_url(tmp_path / "b.db"))
+    assert seen == [0, 2]  # OFF, and SQLite's own FULL
 
 
 def test_what_fails_leaves_nothing(tmp_path):

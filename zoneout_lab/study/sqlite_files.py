@@ -53,7 +53,8 @@ def make_whole(path: Path, make: Callable[[str], None]) -> bool:
     folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix, suffix=".making"))
     try:
         made = folder / "new.db"
-        make(sqlite_url(made))
+        with _unflushed():  # what a power cut would leave of it is made again
+            make(sqlite_url(made))
         with made.open("rb+") as file:
             os.fsync(file.fileno())
         made.chmod(0o644)
@@ -117,15 +118,10 @@ def flushed_once(path: Path) -> Iterator[None]:
     written like this.
     """
 
-    def hurry(connection: Any, _: Any) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            connection.execute("PRAGMA synchronous = OFF").close()
-
-    event.listen(Engine, "connect", hurry)
     try:
-        yield
+        with _unflushed():
+            yield
     finally:
-        event.remove(Engine, "connect", hurry)
         # closing it gives up this process's locks on the file: connections to it have to be idle by now
         with suppress(OSError), path.open("rb+") as file:
             os.fsync(file.fileno())
@@ -158,6 +154,19 @@ def holds(path: Path, table: str) -> bool:
 def tables(connection: sqlite3.Connection) -> set[str]:
     """Names of a database's tables."""
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+@contextmanager
+def _unflushed() -> Iterator[None]:
+    def hurry(connection: Any, _: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF").close()
+
+    event.listen(Engine, "connect", hurry)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", hurry)
 
 
 def _refuse_locked(path: Path) -> None:

@@ -52,6 +52,7 @@ _RC: Any = {  # Any: matplotlib types the keys one by one, and a mapping of them
     "xtick.labelsize": 10,
     "ytick.labelsize": 10,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # right above the axes, where matplotlib would put it after measuring every label once more
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": SOFT,
