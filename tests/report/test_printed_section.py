@@ -22,11 +22,12 @@ OF_THE_PAPER = {"zoneout": to_json(Zoneout(cell=0.15, hidden=0.15, share=True))}
 ARMS = {"lstm": "LSTM", "zoneout": "Zoneout", "shared": "Shared"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def study(studies: Callable[..., xr.DataTree]) -> Callable[..., xr.DataTree]:
+    record = dict(ReportData.read(studies(arms=ARMS, skip=())).study)
+    arms = [arm | {"regularizer": OF_THE_PAPER.get(arm["name"], arm["regularizer"])} for arm in record["arms"]]
+
     def made(task: str, **change: object) -> xr.DataTree:
-        record = dict(ReportData.read(studies(arms=ARMS, skip=())).study)
-        arms = [arm | {"regularizer": OF_THE_PAPER.get(arm["name"], arm["regularizer"])} for arm in record["arms"]]
         return studies(arms=ARMS, skip=(), provenance={"study": record | {"task": task, "arms": arms} | change})
 
     return made
