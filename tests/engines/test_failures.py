@@ -102,3 +102,13 @@ def test_an_error_is_sent_without_what_its_traceback_holds():
     assert None not in (error.__traceback__, error.__context__, error.__cause__)
     assert to_be_sent(error) is error
     assert (error.__traceback__, error.__context__, error.__cause__) == (None, None, None)
+
+
+def test_checkpoints_are_those_of_all_the_runs_and_the_furthest_come_first(tmp_path):
+    for name, runs, update in (("a", RUNS[:1], 3), ("b", RUNS[:2], 1), ("c", RUNS, 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "runs.json").write_text(json.dumps({"runs": [run.id for run in runs], "computed_by": {}}))
+        (tmp_path / name / f"{update:09d}-{'0' * 64}.npz").touch()
+    checkpoints = Checkpoints(tmp_path)
+    assert [each.update for each in checkpoints.saved()] == [3, 2, 1]
+    assert [checkpoints.update_of(runs) for runs in (RUNS[:1], RUNS[:2], RUNS, [make_run(9)])] == [3, 2, 2, 0]

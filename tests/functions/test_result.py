@@ -13,6 +13,7 @@ from zoneout_lab import LSTM, Metric, gradient_flow
 from zoneout_lab.errors import FunctionFailedError, InputRefusedError
 from zoneout_lab.frozen import Seeds
 from zoneout_lab.functions import FunctionRun
+from zoneout_lab.functions.recorded import MOST_NUMBERS
 from zoneout_lab.functions.result import outcome_of
 from zoneout_lab.functions.running import Running
 from zoneout_lab.functions.saved import packed, unpacked
@@ -113,6 +114,37 @@ def test_a_number_that_was_recorded_counts_as_a_metric():
     assert outcome.at_best == {"accuracy": 1.0, "entropy": 0.5}
     with pytest.raises(FunctionFailedError, match="entropy was returned and recorded"):
         outcome_of(RUN, run, {"accuracy": 1, "entropy": 1}, metrics)
+
+
+def test_a_number_that_was_recorded_several_times_counts_as_it_was_last():
+    run = running()
+    for at, value in ((9, 0.9), (2, 0.2), (5, 0.5)):
+        run.record(xr.Dataset({"entropy": value}), "attention", epoch=at)
+    metrics = {"entropy": Metric("attention entropy", "nat")}
+    assert outcome_of(RUN, run, {}, metrics).at_best == {"entropy": 0.9}
+
+
+def test_labels_along_other_dimensions_than_their_own_are_left_out():
+    run = running()
+    run.record(xr.Dataset({"x": ("t", [1.0])}, {"t": [0], "clock": ("t", [3.0]), "alone": 1.0}), "a")
+    assert list(run.result()[2]["a"][1].coords) == ["t"]
+
+
+def test_as_many_numbers_as_can_be_recorded_and_one_more():
+    whole = xr.Dataset({"x": ("t", np.zeros(MOST_NUMBERS, dtype=np.float32))})
+    running().record(whole, "a")
+    with pytest.raises(InputRefusedError, match="10,000,001 numbers; a run can record 10,000,000"):
+        running().record(whole.assign(y=1.0), "a")
+
+
+def test_progress_never_goes_beyond_the_epochs_that_were_announced():
+    heard: list[tuple[int, int, int, int]] = []
+    for params in ({"epochs": 2}, {"epochs": True}, {}):
+        run = running(**params)
+        run._report = lambda each: heard.append((each.done, each.total, each.epoch, each.epochs))
+        for epoch in range(3):
+            run.log(epoch, loss=1)
+    assert heard == [(1, 2, 1, 2), (2, 2, 2, 2), (2, 2, 3, 2), *[(0, 1, 1, 1), (0, 1, 2, 2), (0, 1, 3, 3)] * 2]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""What an import inside a training function does to its process: what it draws is put back, what it sets is told of by the module that was asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import sys
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from zoneout_lab.functions.imports import Imported, watched
+from zoneout_lab.functions.surroundings import put_back
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("MODE", raising=False)
+    return tmp_path
+
+
+def imported(folder: Path, **sources: str) -> list[str]:
+    """What is told of an import of the last of these modules."""
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source)
+    importlib.invalidate_caches()
+    lasting: list[str] = []
+    with put_back(lasting):
+        importlib.import_module(list(sources)[-1])
+    return [text.partition(" for its")[0] for text in lasting]
+
+
+def test_variables_that_an_installed_package_adds_stay_with_its_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "adds_a_variable.py").write_text('import os; os.environ["ADDED"] = "1"; os.environ["CHANGED"] = "2"\n')
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("CHANGED", "1")
+    monkeypatch.setenv("ADDED", "0")
+    monkeypatch.delenv("ADDED")
+    lasting: list[str] = []
+    with put_back(lasting):
+        importlib.import_module("adds_a_variable")
+    assert (os.environ["ADDED"], os.environ["CHANGED"]) == ("1", "1")
+    assert [text[: text.index(" for its")] for text in lasting] == [
+        "adds_a_variable is imported inside the training function, and sets os.environ CHANGED"
+    ]
+
+
+def test_what_it_draws_is_put_back(folder: Path):
+    source = "import random, numpy, torch; random.random(); numpy.random.rand(); torch.rand(1)"
+
+    def next_numbers() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    def seed() -> None:
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+
+    seed()
+    expected = next_numbers()
+    seed()
+    assert imported(folder, draws_of_all=source) == []
+    assert next_numbers() == expected
+
+
+def test_one_that_fails_has_drawn_and_set_all_the_same(folder: Path):
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    (folder / "fails_late.py").write_text("import os, random; random.random(); os.environ['MODE'] = '1'; 1 / 0")
+    lasting: list[str] = []
+    with pytest.raises(ZeroDivisionError), put_back(lasting):
+        importlib.import_module("fails_late")
+    assert random.random() == expected
+    assert len(lasting) == 1
+
+
+def test_it_is_told_of_the_module_that_the_function_asked_for_and_once(folder: Path):
+    inner = "import os, sys; os.environ['MODE'] = '1'; sys.path.append('x')"
+    assert imported(folder, sets_inside=inner, asks_for_it="import sets_inside") == [
+        "asks_for_it is imported inside the training function, and sets sys.path, os.environ MODE"
+    ]
+    assert imported(folder, asks_again="import sets_inside") == []  # it is there
+
+
+def test_what_was_not_known_before_is_no_change():
+    noted = Imported()
+    noted.note(ModuleType("m"), {"torch.set_num_threads": None, "sys.path": []}, {"torch.set_num_threads": 4, "sys.path": []})  # fmt: skip
+    assert noted.settings == {}
+
+
+def test_modules_are_found_and_loaded_as_without_it(folder: Path):
+    (folder / "plain_module.py").write_text("X = 1")
+    finders = list(sys.meta_path)
+    with watched():
+        spec = importlib.util.find_spec("plain_module")
+        assert spec is not None
+        assert type(spec.loader) is SourceFileLoader
+        module = importlib.import_module("plain_module")
+        assert module.__spec__ is not None
+        assert "exec_module" not in vars(module.__spec__.loader)
+        assert importlib.reload(module) is module
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module("there_is_no_such_module")
+    assert sys.meta_path == finders
+
+
+def test_interop_threads_cannot_be_put_back(monkeypatch: pytest.MonkeyPatch):
+    # torch takes them once in a process, and this one has other tests to run
+    count = [torch.get_num_interop_threads()]
+    monkeypatch.setattr(torch, "get_num_interop_threads", lambda: count[0])
+    lasting: list[str] = []
+    with put_back(lasting):
+        count[0] += 1
+    assert ["set_num_interop_threads" in text for text in lasting] == [True]
