@@ -39,8 +39,8 @@ def run(epochs: int = 3, times: int = 600) -> xr.DataTree:
     )
 
 
-def packed(variable: xr.Variable) -> bool:
-    return variable.size > 1000
+def packed(_dims: tuple[str, ...], values: np.ndarray) -> tuple[int, ...] | None:
+    return values.shape if values.size > 1000 else None
 
 
 def opened(content: bytes) -> xr.DataTree:
@@ -110,6 +110,20 @@ def in_order(each: h5py.Group | h5py.Dataset) -> list[str]:
     return [one.name.decode() for one in ids]
 
 
+def test_labels_beside_those_of_a_dimension_are_named_as_xarray_names_them() -> None:
+    tree = run()
+    arms = tree["gradients"].to_dataset().expand_dims(arm=["a", "b"], place=[0, 1, 2])
+    beside = {"arm_label": ("arm", ["A", "B"]), "where": (("place", "arm"), np.zeros((3, 2)))}
+    tree["gradients"] = arms.assign_coords(beside).assign(alone=("layer", [1.0, 2.0]), half=("arm", [1.0, 2.0]))
+    content = netcdf.written(tree, packed)
+    xr.testing.assert_identical(opened(content), tree)
+    ours, theirs = (h5py.File(io.BytesIO(each)) for each in (content, bytes(tree.to_netcdf(None))))
+    for name in tree["gradients"].variables:
+        said = [file["gradients"][name].attrs.get("coordinates") for file in (ours, theirs)]
+        assert said[0] == said[1], name
+    assert theirs["gradients/norm"].attrs["coordinates"] == "arm_label where"
+
+
 def test_the_same_tree_has_the_same_bytes() -> None:
     assert netcdf.written(run(), packed) == netcdf.written(run(), packed)
 
@@ -163,7 +177,7 @@ def test_large_numbers_are_compressed() -> None:
     tree = run(times=5000)
     tree["gradients/norm"][:] = 0.0
     content = netcdf.written(tree, packed)
-    assert len(content) < len(netcdf.written(tree, lambda _: False)) - 100_000
+    assert len(content) < len(netcdf.written(tree, lambda *_: None)) - 100_000
     xr.testing.assert_identical(opened(content), tree)
 
 
@@ -195,9 +209,27 @@ def _scalar_coordinate(tree: xr.DataTree) -> None:
     tree["metrics"] = tree["metrics"].to_dataset().assign_coords(fold=1)
 
 
+def _coordinate_of_no_variable(tree: xr.DataTree) -> None:
+    tree["own"] = xr.Dataset({"x": 1.0}, {"arm": ["a", "b"], "label": ("arm", ["A", "B"])})
+
+
+def _said_to_have_coordinates(tree: xr.DataTree) -> None:
+    tree["metrics/train_loss"].attrs["coordinates"] = "none"
+
+
 @pytest.mark.parametrize(
     "change",
-    [_without_labels, _of_truth_values, _without_epochs, _of_dates, _listed, _of_small_integers, _scalar_coordinate],
+    [
+        _without_labels,
+        _of_truth_values,
+        _without_epochs,
+        _of_dates,
+        _listed,
+        _of_small_integers,
+        _scalar_coordinate,
+        _coordinate_of_no_variable,
+        _said_to_have_coordinates,
+    ],
 )
 def test_what_is_not_known_is_left_to_xarray(change: Callable[[xr.DataTree], None], tmp_path: Path) -> None:
     tree = run()

@@ -21,7 +21,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -246,29 +246,39 @@ def write_tree(tree: xr.DataTree | Mapping[str, Group | xr.Dataset], path: Path)
 
 
 def _content(tree: xr.DataTree | Mapping[str, Group | xr.Dataset]) -> bytes:
-    if not isinstance(tree, xr.DataTree) or tree.attrs.get("kind") == "run":  # there may be thousands of them
+    run = not isinstance(tree, xr.DataTree) or tree.attrs.get("kind") == "run"
+    # of runs there may be thousands
+    if run or (isinstance(tree, xr.DataTree) and tree.nbytes <= _SMALL):
         with contextlib.suppress(netcdf.UnfamiliarError):
-            return netcdf.written(tree, lambda each: each.dtype.kind == "f" and each.size > _WORTH_PACKING)
+            return netcdf.written(tree, _of_a_run if run else _in_pieces)
     if not isinstance(tree, xr.DataTree):
         tree = netcdf.tree_of(tree)
-    # what is compressed has checksums, by which a file that is read as its numbers are used is still found to be damaged
     encoding = {
         node.path: {
-            name: _PACKED | _in_pieces(each)
+            str(name): _PACKED | {"chunksizes": pieces}
             for name, each in node.data_vars.items()
-            if each.dtype.kind in "fiu" and each.size > _WORTH_PACKING
+            if (pieces := _in_pieces(each.dims, each)) is not None
         }
         for node in tree.subtree
     }
     return bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
 
 
-def _in_pieces(values: xr.DataArray) -> dict[str, Any]:
-    """How a variable of a whole study lies in its file: some seeds of one arm together, so that one arm is read without the others."""
-    if values.dims[:2] != ("arm", "seed"):
-        return {}
+def _of_a_run(_dims: tuple[str, ...], values: npt.NDArray[Any]) -> tuple[int, ...] | None:
+    return values.shape if values.dtype.kind == "f" and values.size > _WORTH_PACKING else None
+
+
+def _in_pieces(dims: tuple[Hashable, ...], values: npt.NDArray[Any] | xr.DataArray) -> tuple[int, ...] | None:
+    """How a variable of a whole study lies in its file: some seeds of one arm together, so that one arm is read without the others.
+
+    What is compressed has checksums, by which a file that is read as its numbers are used is still found to be damaged.
+    """
+    if values.dtype.kind not in "fiu" or values.size <= _WORTH_PACKING:
+        return None
+    if dims[:2] != ("arm", "seed"):
+        return values.shape
     each = math.prod(values.shape[2:]) * values.dtype.itemsize
-    return {"chunksizes": (1, max(1, min(values.sizes["seed"], _PIECE // each)), *values.shape[2:])}
+    return (1, max(1, min(values.shape[1], _PIECE // each)), *values.shape[2:])
 
 
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:

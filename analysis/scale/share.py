@@ -1,6 +1,6 @@
 """How much of a study's time its driver, Optuna and MLflow take, where a run trains for a second or two.
 
-    python -m analysis.scale.share /tmp/share            # 100 runs: some four minutes
+    python -m analysis.scale.share /tmp/share            # 100 runs: some three minutes
 
 What they do once (imports, making two databases) is told apart from what they do for each run.
 """
@@ -57,7 +57,7 @@ def main() -> None:
     took: dict[str, float] = {}
     for owner, name in _TIMED:
         _timed(owner, name, took)
-    change = {"model.hidden": 48, "training.epochs": 12}
+    change = {"model.hidden": 16, "training.epochs": 12}
     study = overridden(load_study(str(STUDY)), seeds=given.seeds, change=change)
     done = run_study(study, out=given.out, workers=1, tracking="default", force=True)
     if not (runs := done.trained):

@@ -18,6 +18,10 @@ TEXT = h5py.string_dtype()
 TEXTS = h5t.py_create(TEXT)
 
 
+#: the attribute by which a variable names the labels that lie beside those of its dimensions
+COORDINATES = "coordinates"
+
+
 class UnfamiliarError(Exception):
     """Something that this package's files do not have."""
 

@@ -14,7 +14,7 @@ import xarray as xr
 from h5py import h5a, h5d, h5f, h5g, h5s, h5t
 
 from zoneout_lab import hdf5
-from zoneout_lab.netcdf.familiar import TEXT, TEXTS, Group, UnfamiliarError, Variable, group_of
+from zoneout_lab.netcdf.familiar import COORDINATES, TEXT, TEXTS, Group, UnfamiliarError, Variable, group_of
 
 _SIZE_OF_TEXT = 16
 _SMALL = 1 << 20  # values
@@ -32,7 +32,6 @@ _OF_DIMENSIONS = frozenset(
 _CODED = frozenset(
     ("missing_value", "scale_factor", "add_offset", "calendar", "dtype", "grid_mapping", "_Unsigned", "_Encoding")
 )  # fmt: skip
-_COORDINATES = "coordinates"
 _SPANS = frozenset(("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"))
 _LONGEST = len("This is a netCDF dimension but not a netCDF variable")
 
@@ -129,7 +128,7 @@ def _dataset(group: Group | xr.Dataset) -> xr.Dataset:
     variables = dict(group.variables)
     if beside:
         variables = {
-            name: (dims, values, {k: v for k, v in attrs.items() if k != _COORDINATES})
+            name: (dims, values, {k: v for k, v in attrs.items() if k != COORDINATES})
             for name, (dims, values, attrs) in variables.items()
         }
     coords = {name: each for name, each in variables.items() if name in each[0] or name in beside}
@@ -138,14 +137,17 @@ def _dataset(group: Group | xr.Dataset) -> xr.Dataset:
 
 def _named_coordinates(group: Group) -> set[str]:
     """The variables that others name as their coordinates, as netCDF writes those that are not a dimension's labels."""
-    named = {name for _, _, attrs in group.variables.values() for name in str(attrs.get(_COORDINATES, "")).split()}
+    named = {name for _, _, attrs in group.variables.values() for name in str(attrs.get(COORDINATES, "")).split()}
     if not named <= set(group.variables):
         raise UnfamiliarError(f"coordinates {sorted(named)}")
     return named
 
 
 def _group(of: h5g.GroupID) -> Group:
-    return Group(_attributes(of, _listed(of)))
+    attrs = _attributes(of, _listed(of))
+    if COORDINATES in attrs:  # of those that no variable has
+        raise UnfamiliarError(f"coordinates {attrs[COORDINATES]}")
+    return Group(attrs)
 
 
 def _dimensions(variables: list[hdf5.Found]) -> dict[int, tuple[str, int]]:

@@ -1,7 +1,8 @@
-"""Runs' files as netCDF-4, written with h5py directly: what xarray would write, in a tenth of its time."""
+"""Results as netCDF-4, written with h5py directly: what xarray would write, in a tenth of its time."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,36 +12,40 @@ import numpy.typing as npt
 import xarray as xr
 from h5py import h5a, h5d, h5ds, h5f, h5g, h5p, h5s, h5t
 
-from zoneout_lab.netcdf.familiar import TEXT, TEXTS, Group, UnfamiliarError, group_of
+from zoneout_lab.netcdf.familiar import COORDINATES, TEXT, TEXTS, Group, UnfamiliarError, group_of
 
 _TEXTS_THERE = h5t.py_create(TEXT, logical=True)  # in the file
 _NUMBERS = {np.dtype(each): h5t.py_create(np.dtype(each)) for each in ["i4", "i8", "f4", "f8"]}
 _IN_ORDER = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
 _SCALAR = h5s.create(h5s.SCALAR)
 _GROWS_BY = 1 << 18
-#: numbers that are compressed lie in one piece, which is not to be larger
+#: bytes of numbers that are compressed together
 _LARGEST_PIECE = 1 << 20
 _MOST_FORMS = 16
 _FORMS: dict[tuple[Any, ...], bytes] = {}
 #: attributes that netCDF or xarray give a meaning of their own
 _RESERVED = frozenset(
-    ("_FillValue", "missing_value", "scale_factor", "add_offset", "coordinates", "calendar", "dtype", "grid_mapping", "CLASS", "NAME")
+    ("_FillValue", "missing_value", "scale_factor", "add_offset", "calendar", "dtype", "grid_mapping", "CLASS", "NAME")
 )  # fmt: skip
 
 
-def written(tree: xr.DataTree | Mapping[str, Group | xr.Dataset], packed: Callable[[npt.NDArray[Any]], bool]) -> bytes:
+#: the lengths of the pieces in which a variable's numbers are compressed, by its dimensions and values; None: they are not
+Pieces = Callable[[tuple[str, ...], npt.NDArray[Any]], tuple[int, ...] | None]
+
+
+def written(tree: xr.DataTree | Mapping[str, Group | xr.Dataset], pieces: Pieces) -> bytes:
     """A tree, or its groups by their paths, as the bytes of a netCDF-4 file, without touching a disk; the same tree has the same bytes.
 
     Args:
         tree: every dimension of a group has labels there.
-        packed: whether a variable's numbers are compressed.
+        pieces: how a variable's numbers are compressed.
 
     Raises UnfamiliarError for a tree that xarray has to write.
     """
     if isinstance(tree, xr.DataTree):
         tree = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
     groups = {path: _familiar(each) for path, each in tree.items()}
-    with _in_memory(_form(groups, packed)) as file:
+    with _in_memory(_form(groups, pieces)) as file:
         for path, group in groups.items():
             there = h5g.open(file, path.encode())
             for name, (_, values, _) in group.variables.items():
@@ -49,7 +54,7 @@ def written(tree: xr.DataTree | Mapping[str, Group | xr.Dataset], packed: Callab
         return _image(file)
 
 
-def _form(groups: Mapping[str, Group], packed: Callable[[npt.NDArray[Any]], bool]) -> bytes:
+def _form(groups: Mapping[str, Group], pieces: Pieces) -> bytes:
     """The file of such groups before it has their values and attributes. It is what most of the time goes into, and runs of a study share it."""
     key = tuple(
         (
@@ -58,7 +63,7 @@ def _form(groups: Mapping[str, Group], packed: Callable[[npt.NDArray[Any]], bool
             dims,
             values.shape,
             values.dtype.str if values.dtype.kind != "U" else "U",
-            packed(values),
+            pieces(dims, values),
             *((key, type(value), repr(value)) for key, value in attrs.items()),
         )
         for path, group in groups.items()
@@ -70,7 +75,7 @@ def _form(groups: Mapping[str, Group], packed: Callable[[npt.NDArray[Any]], bool
         with _in_memory() as file:
             numbered = 0
             for path, group in groups.items():
-                numbered += _declare(_group(file, path), group, numbered, packed)
+                numbered += _declare(_group(file, path), group, numbered, pieces)
             _FORMS[key] = _image(file)
     return _FORMS[key]
 
@@ -111,14 +116,27 @@ def _group(file: h5f.FileID, path: str) -> h5g.GroupID:
 
 
 def _familiar(group: Group | xr.Dataset) -> Group:
-    if isinstance(group, Group):
-        return group
-    if set(group.coords) - set(group.sizes):
+    """A group as it is written: where a dataset has labels beside those of its dimensions, its variables name them, as netCDF has it."""
+    found = group if isinstance(group, Group) else group_of(group)
+    if any(COORDINATES in attrs for _, _, attrs in found.variables.values()) or COORDINATES in found.attrs:
+        raise UnfamiliarError(f"the attribute {COORDINATES}")
+    if isinstance(group, Group) or not (beside := set(group.coords) - set(group.sizes)):
+        return found
+    named = {
+        str(name): sorted(str(each) for each in beside if set(group[each].dims) <= set(values.dims))
+        for name, values in group.data_vars.items()
+    }
+    if {each for names in named.values() for each in names} != beside or not all(group[each].dims for each in beside):
         raise UnfamiliarError(f"coordinates {list(group.coords)}")
-    return group_of(group)
+    if any(" " in str(each) for each in beside):
+        raise UnfamiliarError(f"coordinates {list(group.coords)}")
+    for name, names in named.items():
+        if names:
+            found.variables[name][2][COORDINATES] = " ".join(names)
+    return found
 
 
-def _declare(group: h5g.GroupID, of: Group, first: int, packed: Callable[[npt.NDArray[Any]], bool]) -> int:
+def _declare(group: h5g.GroupID, of: Group, first: int, pieces: Pieces) -> int:
     """Declare a group's variables, with what they say of themselves; its dimensions are numbered from ``first``. Returns how many there are."""
     sizes: dict[str, int] = {}
     for name, (dims, values, _) in of.variables.items():
@@ -129,8 +147,8 @@ def _declare(group: h5g.GroupID, of: Group, first: int, packed: Callable[[npt.ND
     if not all(sizes.values()) or not sizes.keys() <= of.variables.keys():
         raise UnfamiliarError(f"dimensions {sizes} and variables {list(of.variables)}")
     made = {
-        name: _variable(group, name, values, attrs, packed=packed(values))
-        for name, (_, values, attrs) in of.variables.items()
+        name: _variable(group, name, values, attrs, pieces(dims, values))
+        for name, (dims, values, attrs) in of.variables.items()
     }
     for name in numbers:
         h5ds.set_scale(made[name], name.encode())
@@ -146,7 +164,7 @@ def _declare(group: h5g.GroupID, of: Group, first: int, packed: Callable[[npt.ND
 
 
 def _variable(
-    group: h5g.GroupID, name: str, values: npt.NDArray[Any], attrs: Mapping[str, Any], *, packed: bool
+    group: h5g.GroupID, name: str, values: npt.NDArray[Any], attrs: Mapping[str, Any], pieces: tuple[int, ...] | None
 ) -> h5d.DatasetID:
     kind, space = values.dtype.kind, h5s.create_simple(values.shape) if values.shape else _SCALAR
     properties = h5p.create(h5p.DATASET_CREATE)
@@ -157,10 +175,10 @@ def _variable(
     elif values.dtype in _NUMBERS:
         if kind == "f":
             properties.set_fill_value(np.array(np.nan, values.dtype))
-        if packed:
-            if values.nbytes > _LARGEST_PIECE:
-                raise UnfamiliarError(f"{name}: {values.nbytes} bytes to be compressed")
-            properties.set_chunk(values.shape)
+        if pieces is not None:
+            if (size := math.prod(pieces) * values.itemsize) > _LARGEST_PIECE:
+                raise UnfamiliarError(f"{name}: {size} bytes to be compressed together")
+            properties.set_chunk(pieces)
             properties.set_shuffle()
             properties.set_deflate(4)
         made = h5d.create(group, name.encode(), _NUMBERS[values.dtype], space, properties)
