@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoneout_lab.errors import InputRefusedError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
-    from pydantic_core import ErrorDetails
 
 
 def explain(error: ValidationError, fields: Iterable[str] = ()) -> str:
@@ -43,7 +42,7 @@ def _within(place: tuple[Any, ...], whole: tuple[Any, ...]) -> bool:
     return len(place) > len(whole) and place[: len(whole)] == whole
 
 
-def _sentence(item: ErrorDetails, fields: Iterable[str]) -> str:
+def _sentence(item: Mapping[str, Any], fields: Iterable[str]) -> str:
     parts = [str(part) for part in item["loc"] if part != "function-before[from_json()]"]
     where, kind, got = ".".join(parts), item["type"], f"{item['input']!r:.200}"
     if kind == "value_error":
