@@ -49,7 +49,7 @@ def test_paths_of_what_was_written_are_shown_and_not_obeyed(command, finished, t
     folder = tmp_path / HOSTILE
     shutil.copytree(finished[0], folder)
     for name in ("report", "export", "status", "verify", "index"):
-        target = ["--to", str(folder / "x")] if name in ("report", "export", "index") else []
+        target = ["--to", str(folder / f"{name} x")] if name in ("report", "export", "index") else []
         done = command(name, str(folder), *target)
         assert done.code == 0, done.errors
         assert not obeyed(done.output + done.errors), name
