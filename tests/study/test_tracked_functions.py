@@ -55,6 +55,7 @@ def test_mlflow_shows_params_values_and_curves(folder):
         assert parent.data.metrics[f"test_accuracy/{row.arm}/mean"] == row.mean
         assert f"valid_accuracy/{row.arm}/mean" in parent.data.metrics
     assert parent.data.tags["verdict.helps"] == "supported"
+    assert parent.inputs.dataset_inputs == []  # what the function reads is not known
 
 
 def test_optuna_has_the_params_that_were_searched(folder):

@@ -48,7 +48,8 @@ def tell_of_study(client: MlflowClient, parent: MlflowRun, content: Content, ans
         if tag.startswith(VERDICT) and tag not in said.tags:
             client.delete_tag(own, tag)
             answered()
-    if parent.inputs is None or not parent.inputs.dataset_inputs:
+    # what a training function reads is not known
+    if content.manifest["data"] and (parent.inputs is None or not parent.inputs.dataset_inputs):
         _name_data(client, own, content.manifest)
         answered()
     client.set_tag(own, VALUES, content.state)

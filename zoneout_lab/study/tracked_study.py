@@ -84,9 +84,10 @@ def params_of(study: Mapping[str, Any]) -> dict[str, str]:
 def data_of(manifest: Mapping[str, Any]) -> tuple[str, str]:
     """What the data are called, and a description of them that ends with their SHA-256."""
     study = manifest["study"]
-    name = str(study.get("task") or study["name"])
     options = (study.get("setting") or {}).get("options", {})
-    return name, json.dumps({"task": study.get("task"), "options": options, "sha256": manifest["data"]})
+    return str(study.get("task")), json.dumps(
+        {"task": study.get("task"), "options": options, "sha256": manifest["data"]}
+    )
 
 
 def _arms(tree: xr.DataTree, judged: tuple[Judgement, ...]) -> dict[str, tuple[ArmValues, ...]]:
