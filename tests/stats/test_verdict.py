@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
 from zoneout_lab.errors import InputRefusedError
-from zoneout_lab.stats import DIRECTIONS, Claim, decide, holm, holm_levels, sign_flip
+from zoneout_lab.stats import DIRECTIONS, Claim, decide, holm, holm_levels, sign_flip, verdict
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 #: p-values as sign flips give them: few distinct values, many ties
@@ -313,3 +314,38 @@ def test_a_one_sided_claim_is_read_off_its_interval_whatever_equivalence_takes(d
     assert (one.verdict, one.inner, one.inner_level) == (two.verdict, two.inner, two.inner_level)
     assert two.verdict == "supported"
     assert min(side * end for end in two.inner) > -0.5
+
+
+def test_what_was_decided_is_not_taken_for_another() -> None:
+    """The same numbers are decided once; whatever differs in the question counts."""
+    draw = np.random.default_rng(5)
+    many, few = draw.normal(0.4, 1.0, (2, 24)), draw.normal(0.6, 1.0, (2, 9))
+    claims = [Claim("higher"), Claim("lower", 0.25)]
+    asked: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((few, claims), {}),
+        ((few, claims), {"alpha": 0.2}),
+        ((few, claims), {"family": "holm"}),
+        ((few, claims), {"absence": "two-sided"}),
+        ((few, [Claim("same", 0.25), Claim("lower", 0.25)]), {}),
+        ((few, [Claim("same", 0.25), Claim("lower", 0.25)]), {"absence": "two-sided"}),
+        ((few, claims), {"seeds": [range(9), range(3, 12)]}),
+        ((few, claims), {"sizes": [np.full(9, 1e16), None]}),
+        ((few[::-1], claims), {}),
+        ((many, claims), {"rng": 1}),
+        ((many, claims), {"rng": 2}),
+    ]
+
+    def decided(which: int) -> tuple[Any, ...]:
+        given, options = asked[which]
+        rng = options.get("rng")
+        return decide(*given, **options | ({} if rng is None else {"rng": np.random.default_rng(rng)}))
+
+    alone = []
+    for which in range(len(asked)):
+        verdict._decided.cache_clear()
+        alone.append(decided(which))
+    assert [decided(which) for which in range(len(asked))] == alone
+    assert verdict._decided.cache_info().misses == len(asked)
+    assert [decided(which) for which in range(len(asked))] == alone
+    assert verdict._decided.cache_info().misses == len(asked)
+    assert len(set(alone)) >= len(asked) - 1

@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -203,6 +204,45 @@ def decide(
             raise InputRefusedError(f"{what} is one of {', '.join(known)}; got {given!r}.")
     vectors, ids, sizes = checked_samples(samples, claims, seeds, sizes)
     start = None if rng is None else int(rng.integers(2**63))
+    return _decided(
+        tuple(map(_kept, vectors)),
+        tuple(claims),
+        alpha,
+        tuple(map(tuple, ids)),
+        tuple(None if size is None else _kept(np.asarray(size, np.float64)) for size in sizes),
+        family,
+        absence,
+        start,
+    )
+
+
+#: an array's shape and bytes, by which the same numbers are known again
+_Kept = tuple[tuple[int, ...], bytes]
+
+
+def _kept(values: FloatArray) -> _Kept:
+    return values.shape, values.tobytes()
+
+
+def _array(kept: _Kept) -> FloatArray:
+    shape, content = kept
+    return np.frombuffer(content, np.float64).reshape(shape).copy()
+
+
+# a study is judged for its looks, its report, its record and on screen: where 2^20 flips are counted, that takes a second each
+@lru_cache(64)
+def _decided(
+    samples: tuple[_Kept, ...],
+    claims: tuple[Claim, ...],
+    alpha: float,
+    ids: tuple[tuple[int, ...], ...],
+    of_sizes: tuple[_Kept | None, ...],
+    family: Family,
+    absence: Absence,
+    start: int | None,
+) -> tuple[Decision, ...]:
+    vectors = list(map(_array, samples))
+    sizes = [None if size is None else _array(size) for size in of_sizes]
 
     def generator() -> np.random.Generator | None:
         return None if start is None else np.random.default_rng(start)
