@@ -30,7 +30,9 @@ from zoneout_lab.study import mirror_notes, mirroring, trials
 from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.mirror_compared import in_mlflow, in_optuna
 from zoneout_lab.study.mirroring import behind
+from zoneout_lab.study.patience import nobody_waits
 from zoneout_lab.study.run import Summary
+from zoneout_lab.study.tracked_content import Content
 from zoneout_lab.study.tracked_run import _params
 from zoneout_lab.study.tracked_study import NOTE, study_record
 from zoneout_lab.study.tracking import publish
@@ -161,6 +163,19 @@ def test_times_versions_and_machine(ran):
         spans.append((info.start_time, info.end_time))
     assert parent.info.end_time == max(end for _, end in spans)
     assert parent.info.start_time in {start for start, _ in spans}
+
+
+@pytest.mark.parametrize("latest", [0, 2])
+def test_of_runs_that_were_written_in_one_second_the_files_say_which_was_last(copy, latest):
+    content = manifest(copy)
+    for number, entry in enumerate(content["runs"].values()):
+        tree = schema.read_tree(copy / entry["file"])
+        finished = f"2026-01-01T00:00:0{9 if number == latest else number}+00:00"
+        tree["provenance"].attrs |= {"finished": f'"{finished}"', "replicas": "1"}
+        entry["sha256"] = schema.write_tree(tree, copy / entry["file"])
+        entry["written"] = "2026-01-01T00:00:09+00:00"
+    _, end = Content(copy, content, nobody_waits).times
+    assert end == 1000 * datetime.fromisoformat("2026-01-01T00:00:09+00:00").timestamp()
 
 
 def test_what_an_earlier_version_recorded_is_brought_up_to_date_once(copy):

@@ -50,9 +50,12 @@ class Content:
     @cached_property
     def times(self) -> tuple[int, int]:
         """When the study's first run began and its last one ended, in milliseconds, as far as the files say."""
-        entries = sorted(self.manifest["runs"].values(), key=lambda entry: str(entry.get("written", "")))
+        entries = list(self.manifest["runs"].values())
+        written = [str(entry.get("written", "")) for entry in entries]
+        # of a whole second there are several, and which of them was the first or last is in their files
+        ends = {min(written, default=""), max(written, default="")}
         found = []
-        for entry in {id(each): each for each in entries[:1] + entries[-1:]}.values():
+        for entry in (entry for entry, when in zip(entries, written, strict=True) if when in ends):
             with suppress(LabError):
                 file = self.folder / entry["file"]
                 found.append(times(schema.read_groups(file, entry["sha256"], only=schema.ITSELF), entry))
