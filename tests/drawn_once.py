@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from zoneout_lab.report import across, document, figures, side_by_side  # noqa: F401 - whoever draws, with all sections
+from zoneout_lab.report import across, document, figures, side_by_side  # noqa: F401 - loads every module that draws
 from zoneout_lab.report.figures import Panel, by_task
 
 _DRAWN: dict[bytes, Panel] = {}

@@ -51,7 +51,7 @@ def _sentence(item: Mapping[str, Any], fields: Iterable[str]) -> str:
         return f"{where} is missing."
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(where, fields, n=1) if len(parts) == 1 else []
-        return f"{where}: there is no such field.{f' Did you mean {close[0]}?' if close else ''}"
+        return f"{where}: no such field.{f' Did you mean {close[0]}?' if close else ''}"
     if kind == "string_pattern_mismatch" and item["ctx"]["pattern"] == NAME:
         return f"{where} is {got}; use small letters, digits and _, the first a letter."
     message = item["msg"][0].lower() + item["msg"][1:]

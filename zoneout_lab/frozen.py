@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 else:
 
     class _Kind(type(BaseModel)):
-        """Whoever makes a value in Python is told what is wrong in this package's words, and not in pydantic's. Reading JSON, ``model_validate``, is as ever."""
+        """Errors of values made in Python are in this package's words. ``model_validate``, which reads JSON, still raises pydantic's own."""
 
         def __call__(cls, *arguments: Any, **values: Any) -> Any:
             try:

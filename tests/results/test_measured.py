@@ -128,3 +128,10 @@ def test_a_declared_metric_that_no_run_has_costs_no_other_its_verdict():
     lacking, error = (j.comparison for j in judge(tree))
     assert (lacking.verdict, lacking.seeds, lacking.lost) == ("underpowered", (), tuple(range(6)))
     assert error.verdict == "supported"
+
+
+@pytest.mark.parametrize("value", [True, 1, np.float32(1.0)], ids=str)
+def test_a_number_of_any_type_may_be_missing_in_some_runs(value):
+    runs = [make_run(arm, 0, [0.5], dynamics={1: xr.Dataset({"many": value})}) for arm in ("lstm", "zoneout")]
+    tree = schema.study_tree([(each, "") for each in runs], arms=["lstm", "zoneout"], seeds=[0, 1], provenance={})
+    np.testing.assert_array_equal(scalar(tree, "many"), [[1.0, NAN], [1.0, NAN]])

@@ -183,9 +183,9 @@ def test_names_and_paths_of_studies(tmp_path):
     [
         (lambda: Arm(name="a b"), InputRefusedError, "Arm: name is 'a b'; use small letters, digits and _, the first a letter."),
         (lambda: Arm(**{}), InputRefusedError, "Arm: name is missing."),
-        (lambda: Arm(name="a", labell="x"), InputRefusedError, "Arm: labell: there is no such field. Did you mean label?"),
+        (lambda: Arm(name="a", labell="x"), InputRefusedError, "Arm: labell: no such field. Did you mean label?"),
         (lambda: small(arms=({"name": "lstm", "labell": 3}, {"name": 3})), InputRefusedError,
-         "Study:\narms.0.labell: there is no such field.\narms.1.name: input should be a valid string, got 3."),
+         "Study:\narms.0.labell: no such field.\narms.1.name: input should be a valid string, got 3."),
         (lambda: small(seeds=0), InputRefusedError, "Study: seeds: input should be greater than or equal to 1, got 0."),
         (lambda: Arm(name="a", regularizer={"kind": "zoneuot"}), UsageError, "Arm: regularizer: There is no regularizer 'zoneuot'. Did you mean 'zoneout'?"),
         (lambda: Tuning(trials=0), InputRefusedError, "Tuning: trials: input should be greater than or equal to 1, got 0."),

@@ -43,7 +43,7 @@ def measured(tree: xr.DataTree, finished: xr.DataArray, metric: str) -> xr.DataA
         return xr.DataArray(nothing, cells, ("arm", "seed"))
     group, by_epoch = _by_epoch(tree, metric)
     epochs, planned = _planned(tree, group, by_epoch["epoch"].values, finished)
-    values = by_epoch.reindex(cells | {"epoch": epochs}).transpose("arm", "seed", "epoch").values
+    values = by_epoch.reindex(cells | {"epoch": epochs}).transpose("arm", "seed", "epoch").values.astype(np.float64)
     values = np.where(epochs > 0, values, np.nan)
     # where a value was to be and is not a number, an earlier one does not stand in for it
     taken = ~np.isnan(values) | planned
