@@ -43,10 +43,10 @@ def measured(tree: xr.DataTree, finished: xr.DataArray, metric: str) -> xr.DataA
         return xr.DataArray(nothing, cells, ("arm", "seed"))
     group, by_epoch = _by_epoch(tree, metric)
     epochs, planned = _planned(tree, group, by_epoch["epoch"].values, finished)
-    values = by_epoch.reindex(cells | {"epoch": epochs}).transpose("arm", "seed", "epoch").values.astype(np.float64)
-    values = np.where(epochs > 0, values, np.nan)
+    ordered = by_epoch.reindex(cells | {"epoch": epochs}).transpose("arm", "seed", "epoch")
+    values: npt.NDArray[np.float64] = np.where(epochs > 0, ordered.values.astype(np.float64), np.nan)
     # where a value was to be and is not a number, an earlier one does not stand in for it
-    taken = ~np.isnan(values) | planned
+    taken = np.asarray(~np.isnan(values) | planned)
     if -1 in _epochs_asked(tree):
         # each run when it ended, which is what was asked for
         last = len(epochs) - 1 - np.argmax(taken[:, :, ::-1], axis=2)
@@ -54,8 +54,10 @@ def measured(tree: xr.DataTree, finished: xr.DataArray, metric: str) -> xr.DataA
     else:
         # one epoch for all: runs that stopped early were measured less often, and a pair is compared at equal training
         # an arm without a single value has a cell of which this cannot be measured, and does not keep the others from being compared
-        nowhere = np.isnan(values).all(axis=(1, 2))
-        everywhere = (taken | ~finished.values[:, :, None] | nowhere[:, None, None]).all(axis=(0, 1)) & (epochs > 0)
+        nowhere = np.asarray(np.isnan(values).all(axis=(1, 2)))
+        everywhere = np.asarray(taken | ~finished.values[:, :, None] | nowhere[:, None, None]).all(axis=(0, 1)) & (
+            epochs > 0
+        )
         found = values[:, :, np.flatnonzero(everywhere)[-1]] if everywhere.any() else nothing
     return xr.DataArray(found, cells, ("arm", "seed"), attrs=by_epoch.attrs)
 
