@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,17 @@ def group(x: object, **attrs: object) -> dict[str, netcdf.Group]:
     return {"/g": netcdf.Group({}, {"x": ((), np.array(x), attrs)})}
 
 
+def labelled(labels: list[str], values: Sequence[float] = (1.0, 2.0)) -> dict[str, netcdf.Group]:
+    """Numbers by a dimension with texts as labels."""
+    return {"/g": netcdf.Group({}, {"x": (("s",), np.array(values), {}), "s": (("s",), np.array(labels), {})})}
+
+
+def numbered(values: np.ndarray) -> dict[str, netcdf.Group]:
+    """Numbers of two dimensions with whole numbers as labels."""
+    labels = {dim: ((dim,), np.arange(length), {}) for dim, length in zip("ab", values.shape, strict=True)}
+    return {"/g": netcdf.Group({}, {"x": (("a", "b"), values, {}), **labels})}
+
+
 @pytest.mark.parametrize(
     "others",
     [
@@ -141,8 +152,13 @@ def group(x: object, **attrs: object) -> dict[str, netcdf.Group]:
         [group(1.0, of=value) for value in (1, 1.0, np.float32(1.0), np.int32(1), 0.0, -0.0, "1", "1.0")],
         [group(1.0, of="a", at="b"), group(1.0, at="b", of="a"), group(1.0, of="a")],
         [group("short"), group("longer"), group(np.array("none", object))],
+        [labelled(["h", "c"]), labelled(["c", "h"]), labelled(["hidden", "cell"]), labelled(["h", "c"], [2.0, 1.0])],
+        [labelled([f"{first}{k}" for k in range(100)], range(100)) for first in "ab"],
+        [numbered(np.arange(6.0).reshape(2, 3)[:, order]) for order in (slice(None), slice(None, None, -1))],
+        [numbered(np.asfortranarray(np.arange(6.0).reshape(2, 3))), numbered(np.arange(6).reshape(2, 3))],
+        [numbered(first + np.arange(30_000).reshape(2, -1)) for first in (0, 1)],
     ],
-    ids=["runs", "types", "attributes", "order", "texts"],
+    ids=["runs", "types", "attributes", "order", "texts", "labels", "many labels", "views", "orders", "large"],
 )
 def test_what_was_written_before_changes_nothing(others: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of one form share what is made of it; others, however much alike, do not."""
@@ -153,6 +169,8 @@ def test_what_was_written_before_changes_nothing(others: list[Any], monkeypatch:
     monkeypatch.setattr(writing, "_FORMS", {})
     for _ in range(2):
         assert [netcdf.written(each, packed) for each in others] == by_itself
+    for each, content in zip(others, by_itself, strict=True):
+        xr.testing.assert_identical(opened(content), each if isinstance(each, xr.DataTree) else netcdf.tree_of(each))
 
 
 def test_as_many_forms_are_kept_as_are_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,10 +183,14 @@ def test_as_many_forms_are_kept_as_are_of_use(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_cannot_be_written_is_refused_each_time() -> None:
+    listed = np.empty(1, object)
+    listed[0] = ["a"]
     for _ in range(2):
         netcdf.written({"/g": netcdf.Group({}, {"x": ((), np.array("text", object), {})})}, packed)
         with pytest.raises(netcdf.UnfamiliarError, match="x holds 1"):
             netcdf.written({"/g": netcdf.Group({}, {"x": ((), np.array(1, object), {})})}, packed)
+        with pytest.raises(netcdf.UnfamiliarError, match="x holds \\['a'\\]"):
+            netcdf.written({"/g": netcdf.Group({}, {"x": (("x",), listed, {})})}, packed)
         with pytest.raises(netcdf.UnfamiliarError, match="the attribute own"):
             netcdf.written({"/g": netcdf.Group({"own": [1]}, {"x": ((), np.array(1.0), {})})}, packed)
 

@@ -47,6 +47,8 @@ _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
 MEASURED = (profiles.GRADIENTS, profiles.DYNAMICS)
 #: the groups of a run's file that say what it was and how it went; all others were measured
 ITSELF = frozenset(("/metrics", "/provenance"))
+#: the group of where a run comes from
+ORIGIN = frozenset(("/provenance",))
 STATUSES = ("finished", "diverged", "missing")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 from contextlib import closing
@@ -16,9 +17,11 @@ from small_study import ARMS, DIVERGES, manifest, run, small
 from zoneout_lab.errors import IntegrityError
 from zoneout_lab.study import tracking
 from zoneout_lab.study.databases import sqlite_url
+from zoneout_lab.study.mirror_owner import owner
 from zoneout_lab.study.run import Summary
 from zoneout_lab.study.tracked_rows import inserted
 from zoneout_lab.study.tracked_run import Record, record_of
+from zoneout_lab.study.tracked_stored import stored_runs
 
 STUDY = small(arms=(*ARMS, DIVERGES), seeds=2)
 # SQLAlchemy deprecates what MLflow uses of it
@@ -172,3 +175,36 @@ def one_of(connection: sqlite3.Connection) -> str:
     """The id of a run that the client recorded: the first there is of those with an arm."""
     query = "SELECT run_uuid FROM params JOIN runs USING (run_uuid) WHERE key = 'arm' ORDER BY start_time LIMIT 1"
     return str(connection.execute(query).fetchone()[0])
+
+
+def test_runs_read_from_the_tables_are_those_that_the_client_finds(done, database):
+    """In its order, with this package's tags, its metrics, infinity and what is no number among them; and without its parameters."""
+    uri = sqlite_url(database)
+    study = owner(done.folder, uri, manifest(done.folder)).study
+    client = MlflowClient(tracking_uri=uri)
+    (experiment,) = [each.experiment_id for each in client.search_experiments() if each.name == STUDY.name]
+    gone, odd, *_ = client.search_runs([experiment])
+    client.delete_run(gone.info.run_id)
+    for name, value in {"none": math.nan, "endless": math.inf, "valid_score": 0.5}.items():
+        client.log_metric(odd.info.run_id, name, value)
+    client.create_run(experiment, tags={"zoneout_lab.study": "another"})
+    client.create_run(client.create_experiment("another"), tags={"zoneout_lab.study": study})
+    found = stored_runs(database, experiment, study)
+    theirs = [run for run in client.search_runs([experiment]) if run.data.tags.get("zoneout_lab.study") == study]
+    assert found is not None
+    assert [dict(run.info) for run in found] == [dict(run.info) for run in theirs]
+    assert repr([sorted(run.data.metrics.items()) for run in found]) == repr(
+        [sorted(run.data.metrics.items()) for run in theirs]
+    )
+    ours = ("zoneout_lab.", "status", "mlflow.parentRunId")
+    assert [run.data.tags for run in found] == [
+        {key: value for key, value in run.data.tags.items() if key.startswith(ours)} for run in theirs
+    ]
+    assert len(found) == len(manifest(done.folder)["runs"])
+
+
+def test_other_tables_are_not_read(database, tmp_path):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("ALTER TABLE tags ADD COLUMN later TEXT")
+    assert stored_runs(database, "1", STUDY.name) is None
+    assert stored_runs(tmp_path / "none.db", "1", STUDY.name) is None

@@ -22,10 +22,10 @@ from small_study import DIVERGES, listening, manifest, run, searching, small
 
 from zoneout_lab import Arm, Tuning, Zoneout, schema
 from zoneout_lab import manifest as manifests
-from zoneout_lab.errors import InputRefusedError, UsageError
+from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.settings import Run
 from zoneout_lab.study import mirror_notes, store
-from zoneout_lab.study.databases import reason, sqlite_url, without_password
+from zoneout_lab.study.databases import sqlite_url
 from zoneout_lab.study.mirror import optuna_mirror
 from zoneout_lab.study.mirror_compared import in_optuna
 from zoneout_lab.study.mirroring import Mirrors, behind
@@ -252,50 +252,6 @@ def test_a_database_that_fails_costs_no_run(places, storage):
 
     assert run(study, places / "out").trained == 0  # as the warning says: run again to record them
     assert_mirrors(summary.folder)
-
-
-@pytest.mark.parametrize("storage", ["study.db", "./study.db", "nonsense", "nonsense://x", "sqlite:/study.db", ""])
-def test_an_invalid_url_is_refused_before_anything_is_written(tmp_path, storage):
-    with pytest.raises(UsageError, match=r"--storage sqlite:///.*postgresql://") as refused:
-        run(small(seeds=1), tmp_path, storage=storage)
-    assert repr(storage) in str(refused.value)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["postgresql:/me:{}@host/db", "me:{}@host/db", "nonsense://me:{}@host/db", "http:/me:{}@host",
-     "mysql+nonsense://me:{}@host:3306/db?charset=utf8", "nonsense://host/db?user=me&password={}"],
-)  # fmt: skip
-@pytest.mark.parametrize("where", ["storage", "tracking"])
-def test_a_refused_url_is_shown_without_its_password(tmp_path, url, where):
-    with pytest.raises(UsageError) as refused:
-        run(small(seeds=1), tmp_path, **{where: url.format("s3cret")})
-    assert repr(url.format("***")) in str(refused.value)
-    assert "s3cret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql+psycopg2://me:s3cret@host:5432/db?sslmode=require", "postgresql+psycopg2://me:***@host:5432/db?sslmode=require"),
-        ("postgresql://me:s3/cr%40et@host/db", "postgresql://me:***@host/db"),
-        ("postgresql://host/db?user=me&password=s3cret&sslpassword=s3cret", "postgresql://host/db?user=me&password=***&sslpassword=***"),
-        ("mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Ds3cret%3B", "mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3D***%3B"),
-        ("https://me:s3c@ret@host:5000/a", "https://me:***@host:5000/a"),
-        ("http://:s3cret@host", "http://:***@host"),
-        *((url, url) for url in ("http://host:5000/a@b", "https://me@host", "sqlite:////a:b/c@d.db", "sqlite:////100%25/x.db", "", "study.db")),
-    ],
-)  # fmt: skip
-def test_what_is_printed_of_a_url_has_no_password(url, shown):
-    assert without_password(url) == shown
-
-
-def test_what_is_said_of_a_failure_has_no_password():
-    error = ConnectionError(
-        "GET http://me:s3cret@host/api?token=s3cret of 'postgresql://a:s3cret@b' failed: 10:30 me@host"
-    )
-    assert reason(error) == "GET http://me:***@host/api?token=*** of 'postgresql://a:***@b' failed: 10:30 me@host"
 
 
 def test_the_dashboard_reads_it(tuned):

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tiny_tasks import TinyExamples, make_run
 from torch import nn
 
 from zoneout_lab.settings import Training
+from zoneout_lab.training import train
 from zoneout_lab.training.floored_rmsprop import FlooredRMSprop
 from zoneout_lab.training.optimizer import clipped_step, make_optimizer, rate_at
 
@@ -141,3 +143,16 @@ def test_the_rate_is_divided_every_epoch_after(after: int):
 def test_a_rate_does_not_rise(make: Callable[[], Training]):
     with pytest.raises(ValueError, match="greater than or equal"):
         make()
+
+
+def test_rates_beyond_what_a_float_holds_diverge():
+    """Adam at 3e38 made torch raise, so that the run failed and was trained again at every call."""
+    task, data = TinyExamples(), TinyExamples().load()
+    for optimizer in ("adam", "rmsprop", "rmsprop_floored", "sgd"):
+        for clip_what in ("gradient", "step"):
+            for lr in (3e38, 1e39):
+                options = {"optimizer": optimizer, "lr": lr, "clip_what": clip_what, "gradient_epochs": (-1,)}
+                (outcome,) = train([make_run(0, **options)], task, data)
+                assert outcome.status == "diverged", options
+                assert (outcome.measured, outcome.unmeasured) == ({}, {})  # a diverged run's last epoch is not measured
+                assert outcome.best_epoch is None

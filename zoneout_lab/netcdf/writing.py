@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,25 @@ _GROWS_BY = 1 << 18
 #: bytes of numbers that are compressed together
 _LARGEST_PIECE = 1 << 20
 _MOST_FORMS = 16
-_FORMS: dict[tuple[Any, ...], bytes] = {}
+#: texts that are labels, as the names of layers and states are, are a part of the form where they are no more than these
+_MOST_LABELS = 64
+#: bytes of numbers that have their place in a form
+_LARGEST_PLACE = 1 << 16
 #: attributes that netCDF or xarray give a meaning of their own
 _RESERVED = frozenset(
     ("_FillValue", "missing_value", "scale_factor", "add_offset", "calendar", "dtype", "grid_mapping", "CLASS", "NAME")
 )  # fmt: skip
 
+
+class _Form(NamedTuple):
+    """A file before it has values and attributes of groups, but for labels that are texts; and where in it numbers go that lie there in one
+    piece, by their group and name."""
+
+    content: bytes
+    places: Mapping[tuple[str, str], int]
+
+
+_FORMS: dict[tuple[Any, ...], _Form] = {}
 
 #: the lengths of the pieces in which a variable's numbers are compressed, by its dimensions and values; None: they are not
 Pieces = Callable[[tuple[str, ...], npt.NDArray[Any]], tuple[int, ...] | None]
@@ -45,17 +58,31 @@ def written(tree: xr.DataTree | Mapping[str, Group | xr.Dataset], pieces: Pieces
     if isinstance(tree, xr.DataTree):
         tree = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
     groups = {path: _familiar(each) for path, each in tree.items()}
-    with _in_memory(_form(groups, pieces)) as file:
+    form = _form(groups, pieces)
+    content = bytearray(form.content)
+    for (path, name), place in form.places.items():
+        numbers = groups[path].variables[name][1].tobytes()
+        content[place : place + len(numbers)] = numbers
+    with _in_memory(content) as file:
         for path, group in groups.items():
             there = h5g.open(file, path.encode())
-            for name, (_, values, _) in group.variables.items():
-                _fill(h5d.open(there, name.encode()), name, values)
+            for name, (dims, values, _) in group.variables.items():
+                if (path, name) not in form.places and _labels(name, dims, values) is None:
+                    _fill(h5d.open(there, name.encode()), name, values)
             _attributes(there, group.attrs)
         return _image(file)
 
 
-def _form(groups: Mapping[str, Group], pieces: Pieces) -> bytes:
-    """The file of such groups before it has their values and attributes. It is what most of the time goes into, and runs of a study share it."""
+def _labels(name: str, dims: tuple[str, ...], values: npt.NDArray[Any]) -> tuple[str, ...] | None:
+    """The texts that are a part of the form, None where a variable has none."""
+    if values.dtype.kind not in "UO" or dims != (name,) or values.size > _MOST_LABELS:
+        return None
+    texts = values.tolist()
+    return tuple(texts) if all(isinstance(text, str) for text in texts) else None
+
+
+def _form(groups: Mapping[str, Group], pieces: Pieces) -> _Form:
+    """The form of the file of such groups. It is what most of the time goes into, and runs of a study share it."""
     key = tuple(
         (
             path,
@@ -64,24 +91,38 @@ def _form(groups: Mapping[str, Group], pieces: Pieces) -> bytes:
             values.shape,
             values.dtype.str if values.dtype.kind != "U" else "U",
             pieces(dims, values),
+            _labels(name, dims, values),
             *((key, type(value), repr(value)) for key, value in attrs.items()),
         )
         for path, group in groups.items()
         for name, (dims, values, attrs) in (group.variables or {"": ((), np.array(0), {})}).items()
     )
-    if key not in _FORMS:
+    found = _FORMS.get(key)
+    if found is None:
         while len(_FORMS) >= _MOST_FORMS:
             _FORMS.pop(next(iter(_FORMS)), None)
-        with _in_memory() as file:
-            numbered = 0
-            for path, group in groups.items():
-                numbered += _declare(_group(file, path), group, numbered, pieces)
-            _FORMS[key] = _image(file)
-    return _FORMS[key]
+        _FORMS[key] = found = _formed(groups, pieces)
+    return found
+
+
+def _formed(groups: Mapping[str, Group], pieces: Pieces) -> _Form:
+    places: dict[tuple[str, str], int] = {}
+    with _in_memory() as file:
+        numbered = 0
+        for path, group in groups.items():
+            there = _group(file, path)
+            numbered += _declare(there, group, numbered, pieces)
+            for name, (dims, values, _) in group.variables.items():
+                declared = h5d.open(there, name.encode())
+                if _labels(name, dims, values) is not None:
+                    _fill(declared, name, values)
+                elif values.dtype.kind not in "UO" and (place := declared.get_offset()) is not None:
+                    places[path, name] = place
+        return _Form(_image(file), places)
 
 
 @contextmanager
-def _in_memory(image: bytes | None = None) -> Iterator[h5f.FileID]:
+def _in_memory(image: bytearray | None = None) -> Iterator[h5f.FileID]:
     """A new file of HDF5 in memory, or one that goes on from the bytes of another."""
     access, create = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
     access.set_fapl_core(_GROWS_BY, False)
@@ -181,6 +222,8 @@ def _variable(
             properties.set_chunk(pieces)
             properties.set_shuffle()
             properties.set_deflate(4)
+        elif values.nbytes <= _LARGEST_PLACE:
+            properties.set_alloc_time(h5d.ALLOC_TIME_EARLY)
         made = h5d.create(group, name.encode(), _NUMBERS[values.dtype], space, properties)
         if kind == "f":
             _numbers(made, "_FillValue", np.array([np.nan], values.dtype))

@@ -11,10 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import xarray as xr
-
 from zoneout_lab import schema
 from zoneout_lab.study.databases import sqlite_path, sqlite_url
 from zoneout_lab.study.mirror_owner import owner
@@ -22,8 +18,8 @@ from zoneout_lab.study.patience import Answered, nobody_waits, own_work
 from zoneout_lab.study.store import read_manifest
 from zoneout_lab.study.tracked_content import Content
 from zoneout_lab.study.tracked_place import follow
-from zoneout_lab.study.tracked_run import is_there, last_of_curves
-from zoneout_lab.study.tracked_values import curve_key, mark, own_values, results_of
+from zoneout_lab.study.tracked_run import is_there
+from zoneout_lab.study.tracked_values import last_of, mark, own_curves, own_values, results_of
 from zoneout_lab.study.trial_records import pairs, says
 from zoneout_lab.study.trial_records import wanted as wanted_trials
 from zoneout_lab.study.trials import told_of
@@ -120,37 +116,17 @@ def _metrics(folder: Path, entries: Mapping[str, Mapping[str, Any]], content: Co
     """What MLflow is told last under each name of a run, by id. Curves are those of ``study.nc`` where the run is in it, else of its own file."""
     if not entries:
         return {}
-    tree = results_of(folder)  # a damaged file is named
-    curves, found = _curves(tree), {}
+    if content.tree is None:
+        results_of(folder)  # a damaged file is named
+    found = {}
     for run_id, entry in entries.items():
-        values = content.values_of(run_id)
-        if values is None or run_id not in curves:
+        values, curves = content.values_of(run_id), content.curves_of(run_id)
+        if values is None or curves is None:
             groups = schema.read_groups(folder / entry["file"], entry["sha256"], only=schema.ITSELF)
             values = own_values(groups) if values is None else values
-            curves[run_id] = last_of_curves(groups)
-        found[run_id] = values | curves[run_id]
+            curves = own_curves(groups)
+        found[run_id] = values | last_of(curves)
     return found
-
-
-def _curves(tree: xr.DataTree) -> dict[str, dict[str, float]]:
-    ids = tree["provenance/run_id"].transpose("arm", "seed").values
-    stacked = {
-        curve_key(str(name)): _last(values.transpose("arm", "seed", "epoch").values)
-        for name, values in tree["metrics"].to_dataset().data_vars.items()
-        if set(values.dims) == {"arm", "seed", "epoch"} and np.issubdtype(values.dtype, np.number)
-    }
-    return {
-        str(ids[cell]): {name: float(values[cell]) for name, values in stacked.items() if np.isfinite(values[cell])}
-        for cell in np.ndindex(ids.shape)
-        if ids[cell]
-    }
-
-
-def _last(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The last finite value along the epochs of what is [arm, seed, epoch]; NaN where there is none."""
-    padded = np.concatenate([np.full((*values.shape[:2], 1), np.nan), values], axis=2)
-    last = padded.shape[2] - 1 - np.isfinite(padded)[:, :, ::-1].argmax(axis=2)
-    return np.take_along_axis(padded, last[:, :, None], axis=2)[:, :, 0]
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

@@ -48,7 +48,7 @@ AND NOT EXISTS (SELECT 1 FROM tags AS one WHERE one.run_uuid = ours.run_uuid AND
 def in_optuna(path: Path, whose: Owner) -> Records | None:
     """Versions of the tables, how many trials of a study's folder there are, in how many states, and a digest of whose they are; None where
     the file does not say."""
-    with suppress(sqlite3.Error), closing(_opened(path)) as connection:
+    with suppress(sqlite3.Error), closing(opened(path)) as connection:
         counts = connection.execute(_TRIALS, {"name": whose.name}).fetchone()
         return [
             *_versions(connection, "version_info"),
@@ -62,7 +62,7 @@ def in_mlflow(path: Path, folder: Path, whose: Owner) -> Records | None:
     """The version of the tables, how many finished runs of a study's folder there are, and a digest of which; None where the file does not
     say, has another report than the folder, or looks for what lies beside it in another place."""
     report = folder / "report.html"
-    with suppress(sqlite3.Error, OSError), closing(_opened(path)) as connection:
+    with suppress(sqlite3.Error, OSError), closing(opened(path)) as connection:
         if is_moved(connection, path):
             return None
         connection.execute(_OURS, {"study": whose.study, "folder": whose.folder})
@@ -75,7 +75,7 @@ def in_mlflow(path: Path, folder: Path, whose: Owner) -> Records | None:
 
 def once_in_mlflow(path: Path, whose: Owner, run_ids: Iterable[str]) -> bool:
     """True where each of these runs of a study's folder is there just once; False also where the file does not say."""
-    with suppress(sqlite3.Error), closing(_opened(path)) as connection:
+    with suppress(sqlite3.Error), closing(opened(path)) as connection:
         connection.execute(_OURS, {"study": whose.study, "folder": whose.folder})
         many = Counter(run_id for (run_id,) in connection.execute(_OF_RUNS))
         return all(many[run_id] == 1 for run_id in run_ids)
@@ -94,5 +94,6 @@ def _versions(connection: sqlite3.Connection, *tables: str) -> Records:
     return found
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def opened(path: Path) -> sqlite3.Connection:
+    """A database to be read, and never to be made. Raises sqlite3.Error."""
     return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=1)

@@ -17,7 +17,7 @@ from zoneout_lab.study.patience import Answered, own_work
 from zoneout_lab.study.store import CONFIRM
 from zoneout_lab.study.tracked_run import times
 from zoneout_lab.study.tracked_study import StudyRecord, study_record
-from zoneout_lab.study.tracked_values import Values, results_of, state_of, values_by_run
+from zoneout_lab.study.tracked_values import Curves, Values, curves_by_run, results_of, state_of, values_by_run
 
 
 class Content:
@@ -48,6 +48,17 @@ class Content:
         return self._by_run.get(run_id, {} if confirmed else None)
 
     @cached_property
+    def _curves(self) -> dict[str, Curves]:
+        if self.tree is None:
+            return {}
+        with own_work(self._answered):
+            return curves_by_run(self.tree)
+
+    def curves_of(self, run_id: str) -> Curves | None:
+        """A run's metrics by epoch; None for those of its file, as of one that the report leaves out."""
+        return self._curves.get(run_id)
+
+    @cached_property
     def times(self) -> tuple[int, int]:
         """When the study's first run began and its last one ended, in milliseconds, as far as the files say."""
         entries = list(self.manifest["runs"].values())
@@ -58,7 +69,7 @@ class Content:
         for entry in (entry for entry, when in zip(entries, written, strict=True) if when in ends):
             with suppress(LabError):
                 file = self.folder / entry["file"]
-                found.append(times(schema.read_groups(file, entry["sha256"], only=schema.ITSELF), entry))
+                found.append(times(schema.read_groups(file, entry["sha256"], only=schema.ORIGIN), entry))
         now = int(time.time() * 1000)
         return (min(start for start, _ in found), max(end for _, end in found)) if found else (now, now)
 

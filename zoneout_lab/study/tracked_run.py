@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from zoneout_lab import schema
 from zoneout_lab.netcdf import Described, Group
-from zoneout_lab.study.tracked_values import Values, as_key, curve_key, mark, own_values
+from zoneout_lab.study.tracked_values import Curves, Values, as_key, mark, own_curves, own_values
 
 STUDY, RUN, SHA256, PARENT = "zoneout_lab.study", "zoneout_lab.run", "zoneout_lab.sha256", "mlflow.parentRunId"
 #: the tag that says which results folder of its study a run is of
@@ -39,7 +39,7 @@ class Record:
     name: str
     tags: Mapping[str, str]
     params: Mapping[str, str]
-    metrics: tuple[tuple[str, float, int], ...]
+    metrics: Curves
     start: int
     end: int
 
@@ -50,6 +50,7 @@ def record_of(
     entry: Mapping[str, Any],
     parent: Mapping[str, str],
     values: Values | None = None,
+    curves: Curves | None = None,
     alike: Described | None = None,
 ) -> Record:
     """What is told of a run of a study's folder.
@@ -60,12 +61,14 @@ def record_of(
         entry: its line in the manifest.
         parent: tags that say whose it is.
         values: its numbers as the report has them; None: those that its file has of itself.
+        curves: its metrics by epoch; None: those of its file.
         alike: what files read before say of their variables, as :func:`~zoneout_lab.schema.read_groups` takes it.
 
     Raises IntegrityError where its file is damaged.
     """
     file = folder / entry["file"]
-    groups = schema.read_groups(file, entry["sha256"], alike, schema.ITSELF)
+    known = values is not None and curves is not None
+    groups = schema.read_groups(file, entry["sha256"], alike, schema.ORIGIN if known else schema.ITSELF)
     recorded = groups["/provenance"].attrs
     spec = schema.decoded(recorded, "spec")
     tags = {
@@ -80,7 +83,7 @@ def record_of(
     }
     start, end = times(groups, entry)
     metrics = [(name, value, 0) for name, value in (own_values(groups) if values is None else values).items()]
-    curves = _curves(groups["/metrics"])
+    curves = own_curves(groups) if curves is None else curves
     name = f"{entry['arm']} · seed {entry['seed']}"
     return Record(file, name, tags, _params(spec, entry), (*metrics, *curves), start, end)
 
@@ -96,11 +99,6 @@ def times(groups: Mapping[str, Group], entry: Mapping[str, Any]) -> tuple[int, i
         end = time.time()
     share = float(provenance.variables["seconds"][1]) * float(schema.decoded(provenance.attrs, "replicas") or 1)
     return int(1000 * (end - (share if math.isfinite(share) else 0.0))), int(1000 * end)
-
-
-def last_of_curves(groups: Mapping[str, Group]) -> Values:
-    """What MLflow is told last of each curve of a run."""
-    return {name: value for name, value, _ in _curves(groups["/metrics"])}
 
 
 def _origin(recorded: Mapping[Any, Any]) -> dict[str, str]:
@@ -175,14 +173,3 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     for name, value in values.items():
         out |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": str(value)}
     return out
-
-
-def _curves(group: Group) -> Iterator[tuple[str, float, int]]:
-    """Every metric by epoch, under a name of its own: the last of a curve is not the value of the selected checkpoint."""
-    for name, (dims, values, _) in group.variables.items():
-        if name in dims or dims != ("epoch",) or values.dtype.kind not in "iuf":
-            continue
-        key = curve_key(name)
-        for step, value in zip(group.variables["epoch"][1].tolist(), values.tolist(), strict=True):
-            if math.isfinite(value):
-                yield key, float(value), int(step)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,14 @@ from zoneout_lab.results.open import from_export, open_runs
 from zoneout_lab.results.scalars import scalar
 
 Values = dict[str, float]
+#: metrics by epoch: name, value and epoch, of each name in the order of the epochs; finite values only
+Curves = tuple[tuple[str, float, int], ...]
 #: what is recorded of a run, and how; raised when that changes, so that records of an earlier version are made again
 LAYOUT = 2
 #: what curves are called: their last value is not the value of the selected checkpoint, and MLflow shows the last of each name
 CURVE = "curve"
+#: of the types of numbers
+_KINDS = "iuf"
 _LONGEST_NAME = 150  # so that it may be a part of another
 
 
@@ -73,6 +77,45 @@ def _selected(metrics: Mapping[str, Variable], values: npt.NDArray[Any]) -> npt.
     if "best_epoch" in metrics:
         return np.asarray(values[metrics["epoch"][1] == float(metrics["best_epoch"][1])])
     return np.asarray(values[np.isfinite(values)][-1:])
+
+
+def curves_by_run(tree: xr.DataTree) -> dict[str, Curves]:
+    """Every metric of a study that has a number for each epoch, by the runs' ids: what :func:`own_curves` finds in their files."""
+    metrics, ids = tree["metrics"].to_dataset(), tree["provenance/run_id"].transpose("arm", "seed").values
+    steps = metrics["epoch"].values.tolist() if "epoch" in metrics else []
+    stacked = {
+        curve_key(str(name)): values.transpose("arm", "seed", "epoch").values
+        for name, values in metrics.data_vars.items()
+        if set(values.dims) == {"arm", "seed", "epoch"} and values.dtype.kind in _KINDS
+    }
+    return {
+        str(ids[cell]): tuple(each for name, values in stacked.items() for each in _curve(name, values[cell], steps))
+        for cell in np.ndindex(ids.shape)
+        if ids[cell]
+    }
+
+
+def own_curves(groups: Mapping[str, Group]) -> Curves:
+    """Every metric by epoch of a run's file, under a name of its own: the last of a curve is not the value of the selected checkpoint."""
+    metrics = groups["/metrics"].variables
+    steps = metrics["epoch"][1].tolist() if "epoch" in metrics else []
+    return tuple(
+        each
+        for name, (dims, values, _) in metrics.items()
+        if dims == ("epoch",) and name not in dims and values.dtype.kind in _KINDS
+        for each in _curve(curve_key(name), values, steps)
+    )
+
+
+def last_of(curves: Curves) -> Values:
+    """What MLflow is told last of each curve."""
+    return {name: value for name, value, _ in curves}
+
+
+def _curve(name: str, values: npt.NDArray[Any], steps: list[Any]) -> Iterator[tuple[str, float, int]]:
+    for step, value in zip(steps, values.tolist(), strict=True):
+        if math.isfinite(value):
+            yield name, float(value), int(step)
 
 
 def mark(values: Values | None) -> str:

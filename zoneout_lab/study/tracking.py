@@ -45,6 +45,7 @@ from zoneout_lab.study.tracked_run import (
     linked,
     record_of,
 )
+from zoneout_lab.study.tracked_stored import stored_runs
 from zoneout_lab.study.tracked_told import log, put
 from zoneout_lab.study.tracked_values import mark
 
@@ -98,9 +99,14 @@ def told_of(
 
     Nothing where it does not have the study. Raises what MLflow and its database raise where it cannot be read.
     """
+    database = sqlite_path(uri)
     with quiet("mlflow", "alembic"), client_of(uri) as client:
-        experiment = client.get_experiment_by_name(manifest["study"]["name"])
-        runs = {} if experiment is None else _there(client, experiment.experiment_id, whose, manifest, answered)
+        found = client.get_experiment_by_name(manifest["study"]["name"])
+        experiment = None if found is None else str(found.experiment_id)
+        everyones = stored_runs(database, experiment, whose.study) if database is not None and experiment else None
+        if everyones is None and experiment is not None:
+            everyones = _of_study(client, experiment, whose.study, answered)
+    runs = _belonging(everyones or [], whose, manifest)
     return {
         run_id: [
             {
@@ -173,7 +179,8 @@ def _publish(client: MlflowClient, folder: Path, uri: str, answered: Answered) -
         tags = _tags(whose) | {PARENT: parent.info.run_id}
         alike: Described = {}
         for run_id, entry in new.items():
-            yield record_of(folder, run_id, entry, tags, content.values_of(run_id), alike)
+            values, curves = content.values_of(run_id), content.curves_of(run_id)
+            yield record_of(folder, run_id, entry, tags, values, curves, alike)
             if run_id in there:
                 client.delete_run(there[run_id].info.run_id)
 
@@ -256,10 +263,13 @@ def _experiment(client: MlflowClient, name: str, uri: str, out: Path) -> str:
 def _there(
     client: MlflowClient, experiment: str, whose: Owner, manifest: Mapping[str, Any], answered: Answered
 ) -> dict[str, list[MlflowRun]]:
+    return _belonging(_of_study(client, experiment, whose.study, answered), whose, manifest)
+
+
+def _belonging(everyones: list[MlflowRun], whose: Owner, manifest: Mapping[str, Any]) -> dict[str, list[MlflowRun]]:
     """A folder's runs in MLflow, by our run id (empty for the parent): those that say so, and those of its very files, whatever they say, with
     their parent. The database may have been beside the folder, or among others, and was moved since."""
     files = {entry["sha256"] for entry in manifest["runs"].values()}
-    everyones = _of_study(client, experiment, whose.study, answered)
     ours = [
         run
         for run in everyones

@@ -100,7 +100,7 @@ def ended_before(folder: Path, study: Mapping[str, Any], run_id: str, entry: Map
     """A run by its line in the manifest; of one that was run to find a setting the file is read. Raises IntegrityError where that is damaged."""
     params: Params = {}
     if entry["phase"] == TUNE:
-        groups = schema.read_groups(folder / entry["file"], entry["sha256"], only=schema.ITSELF)
+        groups = schema.read_groups(folder / entry["file"], entry["sha256"], only=schema.ORIGIN)
         spec = schema.decoded(groups["/provenance"].attrs, "spec")
         params = _chosen(spec, searches_of(study)[entry["arm"]])
     facts = {name: entry[name] for name in FACTS}
@@ -143,7 +143,7 @@ def objective(folder: Path, manifest: Mapping[str, Any]) -> tuple[str, Better] |
     files = (entry for entry in manifest["runs"].values() if (folder / entry["file"]).exists())
     if (first := next(files, None)) is None:
         return None
-    groups = schema.read_groups(folder / first["file"], first["sha256"], only=schema.ITSELF)
+    groups = schema.read_groups(folder / first["file"], first["sha256"], only=schema.ORIGIN)
     score = schema.decoded(groups["/provenance"].attrs, "score")
     if score is None:  # of a training function
         return _described(manifest["study"])
