@@ -140,7 +140,9 @@ def labelled(labels: list[str], values: Sequence[float] = (1.0, 2.0)) -> dict[st
 
 def numbered(values: np.ndarray) -> dict[str, netcdf.Group]:
     """Numbers of two dimensions with whole numbers as labels."""
-    labels = {dim: ((dim,), np.arange(length), {}) for dim, length in zip("ab", values.shape, strict=True)}
+    labels: dict[str, netcdf.Variable] = {
+        dim: ((dim,), np.arange(length), {}) for dim, length in zip("ab", values.shape, strict=True)
+    }
     return {"/g": netcdf.Group({}, {"x": (("a", "b"), values, {}), **labels})}
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import random
+import subprocess
 import sys
+import zipfile
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -123,3 +125,57 @@ def test_interop_threads_cannot_be_put_back(monkeypatch: pytest.MonkeyPatch):
     with put_back(lasting):
         count[0] += 1
     assert ["set_num_interop_threads" in text for text in lasting] == [True]
+
+
+def test_what_a_module_draws_is_the_same_whoever_imports_it(folder: Path):
+    source = "import random, numpy, torch; DRAWN = random.random(), float(numpy.random.rand()), float(torch.rand(()))"
+    (folder / "drawn_inside.py").write_text(source)
+    (folder / "drawn_outside.py").write_text(f"{source}\nimport drawn_inside\n{source.replace('DRAWN', 'LATER')}")
+    found = []
+    for k, first in enumerate(([], ["drawn_inside"], [])):
+        random.seed(k)
+        np.random.seed(k)
+        torch.manual_seed(k)
+        with put_back([]):
+            for name in first:
+                importlib.import_module(name)
+            outside = importlib.import_module("drawn_outside")
+        found.append((outside.DRAWN, outside.LATER, sys.modules["drawn_inside"].DRAWN))
+        for name in ("drawn_inside", "drawn_outside"):
+            del sys.modules[name]
+    assert found[0] == found[1] == found[2]
+    assert len({number for drawn in found[0] for number in drawn}) == 9
+
+
+def test_torch_that_comes_with_a_module_draws_for_it_as_always(folder: Path):
+    """Of itself it begins with a seed of chance."""
+    (folder / "brings_torch.py").write_text("import torch; DRAWN = float(torch.rand(()))")
+    code = (
+        f"import sys; sys.path.insert(0, {str(folder)!r})\n"
+        "from zoneout_lab.functions.imports import watched\n"
+        "from zoneout_lab.functions.seeded import seed_generators\n"
+        "if sys.argv[1] == 'before': import torch\n"
+        "seed_generators(5)\n"
+        "with watched(5): import brings_torch, torch\n"
+        "print(brings_torch.DRAWN, float(torch.rand(())))"
+    )
+    told = [
+        subprocess.run([sys.executable, "-c", code, when], check=True, capture_output=True, text=True).stdout.split()
+        for when in ("before", "with")
+    ]
+    assert told[0] == told[1]
+    torch.manual_seed(5)
+    assert float(told[0][1]) == float(torch.rand(()))
+
+
+def test_modules_in_archives_are_watched(folder: Path):
+    with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
+        archive.writestr("zipped_outside.py", "import zipped_inside")
+        archive.writestr("zipped_inside.py", "import os; os.environ['MODE'] = '1'")
+    lasting: list[str] = []
+    with put_back(lasting):
+        sys.path.insert(0, str(folder / "archive.zip"))
+        importlib.import_module("zipped_outside")
+    assert [text.partition(" for its")[0] for text in lasting] == [
+        "zipped_outside is imported inside the training function, and sets os.environ MODE"
+    ]

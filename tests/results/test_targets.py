@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import zoneout_lab as zl
+from zoneout_lab.cli.app import app
 from zoneout_lab.errors import InputRefusedError
 
 QUICKSTART = Path(__file__).parents[2] / "reports" / "quickstart" / "study.nc"
@@ -51,11 +54,66 @@ def test_nor_does_what_is_made_of_results_in_memory(results: Path):
     assert results.read_bytes() == before
 
 
-def test_nor_the_table_that_they_were_made_of(tmp_path: Path):
-    table = tmp_path / "t.csv"
+def made(folder: Path) -> Path:
+    """A table of results from elsewhere."""
     rows = [(arm, seed, seed + (arm == "b")) for arm in "ab" for seed in range(6)]
-    pd.DataFrame(rows, columns=["arm", "seed", "acc"]).to_csv(table, index=False)
-    tree = zl.results_from(table, metrics=["acc"])
-    with pytest.raises(InputRefusedError, match="is the table that these results were made of"):
+    pd.DataFrame(rows, columns=["arm", "seed", "acc"]).to_csv(folder / "t.csv", index=False)
+    return folder / "t.csv"
+
+
+def test_nor_the_table_that_they_were_made_of(tmp_path: Path):
+    table = made(tmp_path)
+    before = table.read_bytes()
+    tree = zl.results_from(table, metrics={"acc": zl.Metric("accuracy", "", better="higher")}, baseline="a")
+    with pytest.raises(InputRefusedError, match=r"t\.csv is no page, and would be lost"):
         zl.write_report(tree, table)
+    with pytest.raises(InputRefusedError, match=r"t\.csv is no table of comparisons, and would be lost"):
+        zl.judge(tree).to_csv(table)
+    assert table.read_bytes() == before
     assert zl.write_report(tree, tmp_path / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    "content", [b"SQLite format 3\0", b"arm,seed\n", b"\xff\xfe", b"  x", b"{}"], ids=lambda each: repr(each)[:9]
+)
+def test_a_page_replaces_pages_alone(results: Path, tmp_path: Path, content: bytes):
+    for name in ("mlflow.db", "notes", "t.csv"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputRefusedError, match="is no page"):
+            zl.write_report(results, tmp_path / name)
+        assert (tmp_path / name).read_bytes() == content
+    (tmp_path / "damaged.html").write_bytes(content)
+    for name, before in {"damaged.html": content, "page": b"\n<html>", "empty": b""}.items():
+        (tmp_path / name).write_bytes(before)
+        zl.write_report(results, tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(b"<!doctype html>")
+
+
+def test_a_table_replaces_its_like(results: Path, tmp_path: Path):
+    table, judged = tmp_path / "verdicts.csv", zl.judge(zl.open_results(results))
+    judged.to_csv(table)
+    first = table.read_bytes()
+    judged[:1].to_csv(table)
+    assert len(table.read_bytes()) < len(first)
+    table.write_bytes(b"")
+    judged.to_csv(table)
+    assert table.read_bytes() == first
+
+
+def test_an_export_replaces_results_of_its_study_alone(tmp_path: Path):
+    table, out = made(tmp_path), tmp_path / "out.nc"
+    (tmp_path / "claims.toml").write_text('baseline = "a"\n[metrics.acc]\nbetter = "higher"\n')
+
+    def judged(at: Path) -> Any:
+        asked = ("judge", str(table), "--hypotheses", str(tmp_path / "claims.toml"), "--out", str(at))
+        return CliRunner().invoke(app, asked)
+
+    assert [judged(out).exit_code, judged(out).exit_code] == [0, 0]
+    before = out.read_bytes()
+    (tmp_path / "results.csv").write_text("something else")
+    assert "holds no results" in str(judged(tmp_path / "results.csv").exception)
+    assert (tmp_path / "results.csv").read_text() == "something else"
+    published = Path(shutil.copy(QUICKSTART, tmp_path / "published.nc"))
+    assert HOLDS in str(judged(published).exception)
+    assert published.read_bytes() == QUICKSTART.read_bytes()
+    assert out.read_bytes() == before

@@ -238,11 +238,15 @@ def export(
     """Write all of a study's results as one netCDF file that plain xarray opens."""
     from zoneout_lab import schema
     from zoneout_lab.results.open import EXPORT, MANIFEST, open_runs
-    from zoneout_lab.results.targets import refuse_to_replace
+    from zoneout_lab.results.targets import check_export_target, refuse_to_replace
 
-    target = to or (folder if folder.is_dir() else folder.parent) / EXPORT
+    own = (folder if folder.is_dir() else folder.parent) / EXPORT
+    target = to or own
     refuse_to_replace([folder], [target], made_again=[EXPORT] if (folder / MANIFEST).is_file() else [])
-    schema.write_tree(open_runs(folder), target)
+    tree = open_runs(folder)
+    if target != own:
+        check_export_target(target, tree)
+    schema.write_tree(tree, target)
     output.print(str(target), highlight=False, soft_wrap=True, markup=False)
 
 

@@ -20,7 +20,7 @@ from zoneout_lab.results import Judgement, judge, open_results, results_from
 from zoneout_lab.results.elsewhere.claims import Claims, read_claims
 from zoneout_lab.results.elsewhere.names import plain
 from zoneout_lab.results.open import holds_results
-from zoneout_lab.results.targets import refuse_to_replace
+from zoneout_lab.results.targets import check_export_target, refuse_to_replace
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ def show_judged(table: str, asked: Asked, *, report: Path | None, out: Path | No
     source = schema.provenance(tree, "source") or {}
     for note in source.get("notes", ()):
         tell("Note", note)
+    if out is not None:
+        check_export_target(out, tree)
     if report is not None:
         write_report(tree, report)
     if out is not None:

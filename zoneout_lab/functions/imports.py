@@ -1,26 +1,25 @@
 """What a module does to its whole process when a training function imports it.
 
-A process imports a module once, in the first run that wants it, and no run's numbers are to depend on whether it was the first. So what an
-import draws from global generators is put back at once, and what it sets is noted: the process that has the module, and has it no longer as
-it was just imported, is not to train another run.
+A process imports a module once, in the first run that wants it, and no run's numbers are to depend on whether it was the first. So what a
+module draws from global generators is the same whichever run imports it, and what it sets is noted: the process that has the module, and has
+it no longer as it was just imported, is not to train another run.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from zoneout_lab.parts.drawn import around_imports, drawing_the_same
 from zoneout_lab.parts.private import space_of
 
 #: of torch: what is asked for, how it is set, and what it is where torch was just imported
@@ -34,7 +33,6 @@ OF_TORCH: tuple[tuple[str, str, Any], ...] = (
 )
 OF_CUDNN = {"deterministic": False, "benchmark": False}
 _VARIABLE = "os.environ"
-_FROM_FILES = (SourceFileLoader, SourcelessFileLoader, ExtensionFileLoader)
 
 
 @dataclass
@@ -59,76 +57,55 @@ class Imported:
         added = [name for name in changed if name.startswith(_VARIABLE) and name not in before and _installed(module)]
         self.variables |= {name.partition(" ")[2]: after[name] for name in added}
         if settings := [name for name in changed if name not in added]:
-            space = space_of(module.__name__)
-            self.settings[module.__name__.removeprefix(f"{space.name}." if space else "")] = settings
+            self.settings[_name(module)] = settings
 
 
 @contextmanager
 def watched(seed: int | None = None) -> Iterator[Imported]:
-    """While this is open, imports are watched, and what they draw from the global generators of Python, NumPy and torch is put back.
+    """While this is open, imports are watched, and what they draw from the global generators is as in :func:`~zoneout_lab.parts.drawn.drawing_the_same`.
 
     Args:
         seed: of torch's generator, once torch is imported.
 
-    >>> random.seed(1)
     >>> with watched():
     ...     import this  # doctest: +ELLIPSIS
     The Zen of Python, by Tim Peters...
     """
-    finder = _Watching(seed)
-    sys.meta_path.insert(0, finder)
-    try:
-        yield finder.imported
-    finally:
-        # a thread of the function's own may go on importing
-        sys.meta_path[:] = [each for each in sys.meta_path if each is not finder]
+    watching = _Watching(seed)
+    with around_imports(watching.around):
+        yield watching.imported
 
 
 class _Watching:
-    """Finds modules as they are found without it, and looks at the process before and after one is run with all that it imports."""
+    """Looks at the process before and after a module is run with all that it imports."""
 
     def __init__(self, seed: int | None) -> None:
         self.seed, self.imported, self._inside = seed, Imported(), False
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        others = (each for each in list(sys.meta_path) if each is not self)
-        spec = next((spec for each in others if (spec := each.find_spec(fullname, path, target)) is not None), None)
-        loader = None if spec is None else spec.loader
-        if isinstance(loader, _FROM_FILES):
-
-            def exec_module(module: ModuleType) -> None:
-                vars(loader).pop("exec_module", None)
-                with self._importing(module):
-                    loader.exec_module(module)
-
-            # in the loader itself: who asks what kind it is finds what is expected
-            vars(loader)["exec_module"] = exec_module
-        return spec
-
     @contextmanager
-    def _importing(self, module: ModuleType) -> Iterator[None]:
+    def around(self, module: ModuleType) -> Iterator[None]:
         if self._inside:
-            yield
+            with drawing_the_same(_name(module)):
+                yield
             return
         self._inside = True  # first: looking imports more of torch
-        before = _seen()
-        torch = sys.modules.get("torch")
-        drawn = random.getstate(), np.random.get_state(), None if torch is None else torch.get_rng_state()
+        before, torch = _seen(), sys.modules.get("torch")
         try:
-            yield
+            with drawing_the_same(_name(module)):
+                yield
         finally:
             self.imported.note(module, before, _seen())
             self._inside = False
-            random.setstate(drawn[0])
-            np.random.set_state(drawn[1])
-            if torch is not None:
-                torch.set_rng_state(drawn[2])
-            elif (torch := sys.modules.get("torch")) is not None:
+            if torch is None and (torch := sys.modules.get("torch")) is not None:
                 self.imported.interop_threads = torch.get_num_interop_threads()
                 if self.seed is not None:
                     torch.manual_seed(self.seed)
+
+
+def _name(module: ModuleType) -> str:
+    """A module's name as the files that import it have it."""
+    space = space_of(module.__name__)
+    return module.__name__.removeprefix(f"{space.name}." if space else "")
 
 
 def _seen() -> dict[str, Any]:

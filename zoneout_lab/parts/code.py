@@ -23,6 +23,7 @@ from types import FunctionType, ModuleType
 
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.parts import private
+from zoneout_lab.parts.drawn import around_imports, drawing_the_same
 from zoneout_lab.parts.source import digest, imports
 
 
@@ -114,7 +115,8 @@ class Code:
         # those it imports are part of what it does
         together = [each for each in self.files if each.folder == file.folder]
         if (known is not None or not key.startswith("./")) and all(map(_unchanged, together)):
-            return importlib.import_module(file.module)
+            with around_imports(lambda module: drawing_the_same(module.__name__)):
+                return importlib.import_module(file.module)
         return self.again(key)
 
     def again(self, key: str) -> ModuleType:

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from zoneout_lab.parts.drawn import around_imports, drawing_the_same
+
 _PREFIX = "zoneout_lab_own_"
 _OWN = "__zoneout_lab_own__"  # what a module has Space.own as
 _numbers = itertools.count(1)
@@ -167,7 +169,9 @@ class _Loader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         vars(module)[_OWN] = self.space.own
-        super().exec_module(module)
+        own = module.__name__.removeprefix(f"{self.space.name}.")  # the number of a package differs between processes
+        with around_imports(lambda other: drawing_the_same(other.__name__)), drawing_the_same(own):
+            super().exec_module(module)
 
     def get_code(self, fullname: str) -> CodeType:
         file = Path(self.path).relative_to(self.space.folder).as_posix()

@@ -33,7 +33,7 @@ def write_report(tree_or_path: xr.DataTree | str | Path, path: str | Path) -> Pa
         path: where the file is to lie; folders are made, and an older file is replaced only when the new one is whole.
 
     Raises:
-        InputRefusedError: the tree holds a single run, or the path cannot be written, or has results or the table that they were made of.
+        InputRefusedError: the tree holds a single run, or the path cannot be written, or has something else than a page.
         TryAgainError: the disk is full.
     """
     target = Path(path)

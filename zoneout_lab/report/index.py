@@ -32,7 +32,7 @@ def write_index(paths: Iterable[str | Path], path: str | Path) -> Gathered:
         path: where the page is to lie.
 
     Raises:
-        InputRefusedError: nothing was given that can be read, or the page cannot be written, or would replace results.
+        InputRefusedError: nothing was given that can be read, or the page cannot be written, or would replace something else than a page.
         IntegrityError: nothing could be read, and something of it is damaged.
         TryAgainError: the disk is full.
     """

@@ -47,7 +47,7 @@ def write_side_by_side(one: xr.DataTree | str | Path, other: xr.DataTree | str |
         path: where the page is to lie.
 
     Raises:
-        InputRefusedError: the two have different hypotheses, or none; or the page cannot be written, or would replace results.
+        InputRefusedError: the two have different hypotheses, or none; or the page cannot be written, or would replace something else than a page.
         IntegrityError: a file of the results is not what was written.
         TryAgainError: the disk is full.
     """

@@ -15,7 +15,7 @@ from zoneout_lab.results.legible import legible
 from zoneout_lab.results.numbers import percent
 from zoneout_lab.results.rows import LEVEL, MARKS, NUMBERS, OVER_TASKS, Entry, numbers, texts, units_of
 from zoneout_lab.results.shown import is_ratio, shown_interval, unit_of
-from zoneout_lab.results.targets import check_target
+from zoneout_lab.results.targets import check_table_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,12 +71,12 @@ class Tabular(ABC):
     def to_csv(self, path: str | Path | None = None) -> str | None:
         """What :meth:`to_frame` has as CSV: written to ``path``, or returned where none is given.
 
-        Raises InputRefusedError or TryAgainError where the file cannot be written, or would replace results.
+        Raises InputRefusedError or TryAgainError where the file cannot be written, or would replace something else than a table of comparisons.
         """
         text: str = self.to_frame().to_csv(index=False)
         if path is None:
             return text
-        check_target(Path(path))
+        check_table_target(Path(path))
         whole.write_bytes(Path(path), text.encode())
         return None
 

@@ -1,4 +1,4 @@
-"""Where is written, held against what it reads: no file is replaced by what is made of it."""
+"""Whether a file may be replaced by what is written: not what it is made of, and not what is something else than it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import xarray as xr
 
 from zoneout_lab import schema
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, LabError
 from zoneout_lab.results.open import EXPORT, MANIFEST, SPEC
 
 
@@ -36,31 +36,59 @@ def refuse_to_replace(
 
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_AT_FIRST = 1 << 16  # bytes
 
 
 def check_target(target: Path, sources: Iterable[xr.DataTree | str | Path] = ()) -> None:
-    """Raise InputRefusedError where what is written to ``target`` would replace results, of whatever study, or what ``sources`` were read from: trees remember
-    the digest of the table that they were made of."""
-    given = list(sources)
-    refuse_to_replace([each for each in given if not isinstance(each, xr.DataTree)], [target])
-    with suppress(OSError):
-        if not target.is_file():
-            return
-        with target.open("rb") as file:
-            results = file.read(len(_HDF5)) == _HDF5
-        if results or target.name in (MANIFEST, SPEC):
+    """Raise InputRefusedError where a page that is written would replace something else than a page, results above all.
+
+    Args:
+        target: where it is to lie.
+        sources: paths that it is made of, among others.
+    """
+    refuse_to_replace([each for each in sources if not isinstance(each, xr.DataTree)], [target])
+    there = _there(target)
+    # one that was damaged is still a page by its name
+    if there.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] not in (b"", b"<") and target.suffix.lower() not in (".html", ".htm"):
+        raise InputRefusedError(f"{target} is no page, and would be lost. Name another file to write to.")
+
+
+def check_table_target(target: Path) -> None:
+    """Raise InputRefusedError where a table of comparisons would replace something else than one."""
+    columns = _there(target).partition(b"\n")[0].decode(errors="replace").strip().split(",")
+    if columns != [""] and not {"hypothesis", "verdict"} <= set(columns):
+        raise InputRefusedError(
+            f"{target} is no table of comparisons, and would be lost. Name another file to write to."
+        )
+
+
+def check_export_target(target: Path, tree: xr.DataTree) -> None:
+    """Raise InputRefusedError where results that are written as one file would replace those of another study, or something else."""
+    try:
+        there = _there(target)
+    except InputRefusedError:
+        with suppress(LabError):  # what cannot be read is not to be lost
+            if target.name not in (MANIFEST, SPEC) and _name_of(schema.open_tree(target)) == _name_of(tree):
+                return
+        raise
+    if there and target.suffix != ".nc":
+        raise InputRefusedError(f"{target} holds no results, and would be lost. Name another file to write to.")
+
+
+def _there(target: Path) -> bytes:
+    """How a file begins; nothing where there is none. Raises InputRefusedError where it holds results."""
+    if not target.is_file():
+        return b""
+    with suppress(OSError), target.open("rb") as file:
+        content = file.read(_AT_FIRST)
+        if content.startswith(_HDF5) or target.name in (MANIFEST, SPEC):
             raise InputRefusedError(f"{target} holds results, which would be lost. Name another file to write to.")
-        tables = [_table_of(each) for each in given if isinstance(each, xr.DataTree)]
-        if any(tables) and schema.digest(target) in tables:
-            raise InputRefusedError(
-                f"{target} is the table that these results were made of, and what is written would replace it. Name another file to write to."
-            )
+        return content
+    return b""
 
 
-def _table_of(tree: xr.DataTree) -> str:
-    """The SHA-256 of the table that results from elsewhere were made of; nothing where there is none."""
-    source = schema.provenance(tree, "source") if "provenance" in tree.children else None
-    return str(source.get("sha256", "")) if isinstance(source, dict) else ""
+def _name_of(tree: xr.DataTree) -> str:
+    return str((schema.study_of(tree) or {}).get("name", ""))
 
 
 def _same(one: Path, other: Path) -> bool:
