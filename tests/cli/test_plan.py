@@ -78,6 +78,7 @@ def test_a_plan_word_for_word(command: Command, file: str, tmp_path: Path) -> No
         "runs": "18 (2 arms × 9 seeds), 2 more to tune",
         "missing": "18 and 2 to tune, trained in 2 batches of 10",
         "hypotheses": "1 at α = 0.05: 6 seeds can decide, 9 are run",
+        "claims": "zoneout lower valid_error than lstm",
         "power": "probability .8 of finding differences of 1.1 sd of the paired differences; more: zoneout-lab power",
         "looks": "at 6 and 9 seeds; it ends at the first at which every hypothesis has a verdict",
         "time": "about 3 s on cpu, 2 at once",

@@ -179,3 +179,17 @@ def test_modules_in_archives_are_watched(folder: Path):
     assert [text.partition(" for its")[0] for text in lasting] == [
         "zipped_outside is imported inside the training function, and sets os.environ MODE"
     ]
+
+
+@pytest.mark.parametrize(
+    "statement", ["import torch", "from torch import nn", "import importlib; importlib.import_module('torch')"]
+)
+def test_torch_itself_may_be_what_is_imported(statement: str):
+    code = (
+        "from zoneout_lab.functions.surroundings import put_back\n"
+        f"lasting = []\nwith put_back(lasting, 5):\n    {statement}\n"
+        "import torch; print(float(torch.rand(())), *lasting)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    torch.manual_seed(5)
+    assert float(told) == float(torch.rand(()))

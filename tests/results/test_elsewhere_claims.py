@@ -56,6 +56,24 @@ def test_claims_that_cannot_be_tested_are_refused(claim, said):
         zl.results_from(table(), metrics=["acc"], hypotheses=[claim])
 
 
+@pytest.mark.parametrize(("better", "claimed"), [("higher", "higher"), ("lower", "lower"), (None, "lower")])
+def test_without_a_direction_the_arm_is_claimed_to_be_better(better, claimed):
+    claim = {"arm": "none", "against": "full", "metric": "acc"}
+    words = {"name": "h", "statement": "It helps."}
+    about = {"acc": zl.Metric("accuracy", "%", better=better)}
+    for given in (claim, zl.Hypothesis(**claim, **words)):
+        results = zl.results_from(table(), metrics=about, hypotheses=[given])
+        assert [each.comparison.direction for each in zl.judge(results)] == [claimed]
+    assert zl.compare(results, "none", "full", metric="acc").direction == claimed
+    assert zl.compare(results, "none", "full", metric="acc", direction="higher").direction == "higher"
+    family = zl.compare_family(
+        results, [zl.Question("none", "full", "acc"), zl.Question("none", "full", "acc", "same", 1)]
+    )
+    assert [each.direction for each in family] == [claimed, "same"]
+    apart = zl.results_from(table(), metrics=about, paired=False)
+    assert zl.compare(apart, "none", "full", metric="acc").direction == claimed
+
+
 def test_more_comparisons_than_are_judged_together_are_counted_as_such():
     frame = table([*"abcdefghijklmnopqrstu"], seeds=2).assign(**{f"m{k}": 1.0 * k for k in range(12)})
     many = {f"m{k}": "higher" for k in range(11)}

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoneout_lab.stats import Claim, decide, paired_effect, sign_flip, wilcoxon_p
+from zoneout_lab.stats.two_samples import apart_effect, exchange, scaled_apart
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 #: whole numbers times powers of ten, so that every sum of them is exact and magnitudes differ by up to 10¹²
@@ -118,3 +119,72 @@ def test_an_interval_that_ends_on_the_margin_up_to_rounding_ends_on_it():
         assert decision.verdict == "inconclusive"
         effect = paired_effect(sign * (arm - against), sizes=arm, marks=(-0.002, 0.0, 0.002))
         assert effect.mean == effect.hodges_lehmann == effect.t_interval[0] == sign * 0.002
+
+
+A, B = np.array([86, 84, 86, 87, 80, 79, 78, 84]), np.array([86, 83, 88, 90, 83, 80, 79, 87])
+
+
+def single(values: np.ndarray) -> np.ndarray:
+    """Percentages as torch computes them of shares in single precision."""
+    return 100 * np.float32(values / 100).astype(float)
+
+
+def test_scores_computed_in_single_precision_tie_as_exact_ones():
+    a, b = single(A), single(B)
+    assert len(set(np.abs(b - a))) > len(set(np.abs(B - A)))  # which are no longer the same numbers
+    found, exact = sign_flip(b - a, sizes=np.maximum(a, b)), sign_flip(B - A)
+    for shift in (0.0, 1.0, 1.5, 2.0):
+        for alternative in ("two-sided", "less", "greater"):
+            assert found.p(shift, alternative) == exact.p(shift, alternative), (shift, alternative)
+    assert found.interval(0.05)[0] == exact.interval(0.05)[0] == 0.0
+    assert wilcoxon_p(b - a, sizes=np.maximum(a, b)) == wilcoxon_p(B - A)
+    (decision,) = decide([b - a], [Claim("higher")], sizes=[np.maximum(a, b)])
+    assert (decision.p, decision.verdict) == (0.0625, "inconclusive")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=5, max_size=9),
+    st.sampled_from([1, 7, 1797]),
+)
+@quick
+def test_whatever_the_scores_and_however_many_were_counted(pairs, of):
+    exact = np.array(pairs)
+    a, b = (np.float32(each / of).astype(float) for each in exact.T)
+    assert sign_flip(b - a, sizes=np.maximum(a, b)).p() == sign_flip(exact[:, 1] - exact[:, 0]).p()
+
+
+def test_a_mean_that_single_precision_explains_is_none():
+    one, other = (np.float32(np.array(k) / 1797).astype(float) for k in ([10, 20, 30, 43], [13, 17, 41, 32]))
+    assert float((one - other).mean()) != 0.0
+    assert paired_effect(one - other, sizes=np.maximum(one, other), marks=(0.0,)).mean == 0.0
+
+
+@pytest.mark.parametrize("apart", [1e-7, 1e-9, 1e-12])
+def test_differences_that_are_all_tiny_are_still_told_apart(apart):
+    """A sum of losses over a million examples, in double precision."""
+    base = np.linspace(1e6, 1.1e6, 8)
+    differences = base * apart * np.array([1.0, 1.5, 1.25, 1.75, 1.0, 1.5, 2.0, 0.5])
+    assert sign_flip(differences, sizes=base).p() == 2 / 256
+    assert sign_flip(differences * [1, -1, 1, -1, 1, -1, 1, -1], sizes=base).p() > 0.1
+
+
+def test_whole_numbers_of_any_size_are_told_apart():
+    base = 1e9 + np.arange(8)
+    assert sign_flip(np.arange(1.0, 9.0), sizes=base).p() == 2 / 256
+
+
+def test_what_is_tied_does_not_depend_on_signs():
+    a, b = single(A), single(B)
+    for signs in itertools.islice(itertools.product((1, -1), repeat=8), 0, 256, 37):
+        flipped = sign_flip(np.array(signs) * (b - a), sizes=np.maximum(a, b))
+        assert flipped.p() == sign_flip(np.array(signs) * (B - A)).p()
+
+
+def test_runs_that_are_not_paired_tie_as_well():
+    for a, b in ((A, B), (A[:5], B[2:])):
+        exact, found = exchange(a * 1.0, b * 1.0), exchange(single(a), single(b))
+        assert (found.p(), found.p(1.0)) == (exact.p(), exact.p(1.0))
+    tiny = np.array([1.0, 2.0, 3.0, 4.0])
+    assert exchange(1e6 + 1e-3 * tiny, 1e6 - 1e-3 * tiny).p() == exchange(tiny, -tiny).p()
+    near, far = (apart_effect(scaled_apart(each(A), each(B))) for each in (single, np.float64))
+    assert near.p_ranks == far.p_ranks

@@ -53,6 +53,21 @@ def test_hypotheses_have_the_scale_of_their_metric(study):
     assert [h.scale for s in (study, log) for h in s.resolved().hypotheses] == ["linear", "log"]
 
 
+def test_a_hypothesis_claims_by_default_that_its_arm_is_better(study):
+    (first, *_) = study.hypotheses
+    fields = first.model_dump(exclude={"direction"})
+    found = {}
+    for better in ("higher", "lower", None):
+        metrics = {"test_accuracy": Metric("test accuracy", "%", better=better)}
+        some = changed(study, metrics=metrics, hypotheses=[Hypothesis(**fields)])
+        assert some.hypotheses[0].direction is None
+        (found[better],) = [h.direction for h in some.resolved().hypotheses]
+        named = changed(some, hypotheses=[Hypothesis(**fields, direction="higher")])
+        assert named.resolved().hypotheses[0].direction == "higher"
+        assert (named.id == some.id) == (found[better] == "higher")
+    assert found == {"higher": "higher", "lower": "lower", None: "lower"}
+
+
 @pytest.mark.parametrize(
     ("edit", "same"),
     [

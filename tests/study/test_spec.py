@@ -121,7 +121,7 @@ def test_the_preset_is_part_of_the_id():
 def test_naming_the_tasks_score_is_the_same_study():
     named = HELPS.model_copy(update={"metric": "valid_error"})
     assert small(hypotheses=(HELPS,)).id == small(hypotheses=(named,)).id
-    written = named.model_copy(update={"scale": "linear"})
+    written = named.model_copy(update={"scale": "linear", "direction": "lower"})
     assert small(hypotheses=(HELPS,)).resolved().hypotheses == (written,)
     assert small(hypotheses=(HELPS,)).id == small(hypotheses=(written,)).id
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from zoneout_lab.cli.console import output, plain, print_json
 from zoneout_lab.errors import unknown
 from zoneout_lab.metrics import Scale
-from zoneout_lab.results import compare, open_results, scalar
+from zoneout_lab.results import compare, open_results
 from zoneout_lab.results.edge import near_edge
-from zoneout_lab.stats import DIRECTIONS, Direction
+from zoneout_lab.stats import DIRECTIONS
 
 
 def show_comparison(
@@ -31,10 +31,7 @@ def show_comparison(
     if scale is not None and scale not in get_args(Scale):
         raise unknown("scale", scale, get_args(Scale))
     tree = open_results(folder)
-    # unless another claim is made, the arm is claimed to be better
-    better: Direction = "higher" if scalar(tree, metric).attrs["better"] == "higher" else "lower"
-    claim: Any = direction or better
-    found = compare(tree, arm, against, metric=metric, direction=claim, margin=margin, scale=scale)  # type: ignore[arg-type]
+    found = compare(tree, arm, against, metric=metric, direction=direction, margin=margin, scale=scale)  # type: ignore[arg-type]
     if as_json:
         print_json(dataclasses.asdict(found))
         return

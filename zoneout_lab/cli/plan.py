@@ -23,6 +23,7 @@ from zoneout_lab.study.store import TUNE, read_manifest
 from zoneout_lab.study.takeover import Siblings, found, from_where
 from zoneout_lab.study.tuning import chosen, searched
 
+_MOST_CLAIMS = 8
 _UNKNOWN = 2**62  # bytes of a GPU that is elsewhere: batches are as large as they could be
 
 
@@ -171,10 +172,11 @@ def _plan(
         "study": f"{study.title} ({study.id})" if study.title else study.id,
         **means.described(),
         "arms": ", ".join(arm.name for arm in study.arms),
-        "runs": f"{len(runs)} ({len(study.arms)} arms × {len(runs) // len(study.arms)} seeds)" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
+        "runs": f"{len(runs)} ({count(len(study.arms), 'arm')} × {count(len(runs) // len(study.arms), 'seed')})" + (f", {len(tuning_runs)} more to tune" if tuning_runs else ""),
         "missing": f"{len(missing)}{f' and {len(to_tune)} to tune' if to_tune else ''}, {in_words([len(b) for b in work])}{', or more and smaller ones' if missing_device else ''}" if work else "none",
         **({"found": from_where(taken, len(runs))} if taken else {}),
         "hypotheses": hypotheses(study),
+        **({"claims": claims(study)} if study.hypotheses else {}),
         **({"power": f"{line}; more: zoneout-lab power"} if (line := in_one_line(study)) else {}),
         **({"looks": f"at {listing([str(look) for look in study.looks])} seeds; it ends at the first at which every hypothesis has a verdict"} if study.looks else {}),
         "time": "none: everything is there" if not work else f"about {duration(known.seconds)} on {device}, {min(workers, len(work))} at once" if known else str(expected),
@@ -221,6 +223,18 @@ def hypotheses(study: Study) -> str:
         return "none"
     corrected = (", Holm" if study.family == "holm" else ", flipped jointly") if m > 1 else ""
     return f"{m} at α = {study.alpha}{corrected}: {seeds_needed(study)} seeds can decide, {study.seeds} are run"
+
+
+def claims(study: Study) -> str:
+    """What each hypothesis claims, in the words of its fields; of many the first ones.
+
+    >>> from zoneout_lab import load_study
+    >>> claims(load_study("quickstart").resolved())[:50]
+    'zoneout lower valid_error than lstm; zoneout lower'
+    """
+    said = [f"{h.arm} {h.direction} {h.metric} than {h.against}" for h in study.hypotheses]
+    more = [f"{len(said) - _MOST_CLAIMS} more"] if len(said) > _MOST_CLAIMS + 1 else []
+    return "; ".join([*(said[:_MOST_CLAIMS] if more else said), *more])
 
 
 def in_words(sizes: Sequence[int]) -> str:

@@ -47,7 +47,7 @@ def show_power(study: Study, *, pilot: Path | None, as_json: bool) -> None:
             f"The looks before the last, at {', '.join(map(str, study.looks[:-1]))} seeds, are not in these figures; what they may spend of α costs a little of this power.",
             style="dim", highlight=False, soft_wrap=True,
         )  # fmt: skip
-    one, absent = found[0], any(h.direction == "same" or h.direction.startswith("not ") for h in study.hypotheses)
+    one, absent = found[0], any(stats.needs_margin(h.direction) for h in study.hypotheses)
     if pilot is None:
         errors.print(
             "sd: of the paired differences. The difference assumed is one sd beyond the margin. A pilot's results give the metric's own units: --pilot FOLDER.",
@@ -155,7 +155,7 @@ def _questions(study: Study) -> list[Question]:
 
 
 def _assumed(p: Prospect) -> str:
-    if p.question.direction == "same" or p.question.direction.startswith("not "):
+    if stats.needs_margin(p.question.direction):
         return f"none, margin {p.in_words(p.margin if p.pilot else 1.0)}"
     return p.in_words(p.effect)
 

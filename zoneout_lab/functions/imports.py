@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from zoneout_lab.parts.drawn import around_imports, drawing_the_same
+from zoneout_lab.parts.drawn import around_imports, drawing_the_same, torch_imported
 from zoneout_lab.parts.private import space_of
 
 #: of torch: what is asked for, how it is set, and what it is where torch was just imported
@@ -89,14 +89,16 @@ class _Watching:
                 yield
             return
         self._inside = True  # first: looking imports more of torch
-        before, torch = _seen(), sys.modules.get("torch")
+        torch = torch_imported()
+        before = _seen(torch)
         try:
             with drawing_the_same(_name(module)):
                 yield
         finally:
-            self.imported.note(module, before, _seen())
+            came = torch_imported(module.__name__)
+            self.imported.note(module, before, _seen(came))
             self._inside = False
-            if torch is None and (torch := sys.modules.get("torch")) is not None:
+            if torch is None and (torch := came) is not None:
                 self.imported.interop_threads = torch.get_num_interop_threads()
                 if self.seed is not None:
                     torch.manual_seed(self.seed)
@@ -108,9 +110,8 @@ def _name(module: ModuleType) -> str:
     return module.__name__.removeprefix(f"{space.name}." if space else "")
 
 
-def _seen() -> dict[str, Any]:
+def _seen(torch: ModuleType | None) -> dict[str, Any]:
     """What a module may have set, named as it is set."""
-    torch = sys.modules.get("torch")
     return {
         **{f"{_VARIABLE} {name}": value for name, value in os.environ.items()},
         "sys.path": list(sys.path),

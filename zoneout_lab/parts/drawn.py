@@ -33,7 +33,7 @@ def drawing_the_same(name: str) -> Iterator[None]:
     ...     first == random.random()
     True
     """
-    seed, tensors = zlib.crc32(name.encode("utf-8", "surrogatepass")), _of_torch()
+    seed, tensors = zlib.crc32(name.encode("utf-8", "surrogatepass")), _generator(torch_imported())
     before = random.getstate(), np.random.get_state(), None if tensors is None else tensors.get_state()
     random.seed(seed)
     np.random.seed(seed)
@@ -48,7 +48,7 @@ def drawing_the_same(name: str) -> Iterator[None]:
         np.random.set_state(before[1])
         if tensors is not None:
             tensors.set_state(before[2])
-        elif _running and (tensors := _of_torch(name)) is not None:
+        elif _running and (tensors := _generator(torch_imported(name))) is not None:
             tensors.manual_seed(_running[-1])  # torch came with this module, and begins with a seed of chance
 
 
@@ -90,8 +90,13 @@ class _Finder:
         return spec
 
 
-def _of_torch(ended: str = "") -> Any:
-    """Torch's generator on the CPU. None where torch is not imported so far: half imported, it ends a process that uses it. ``ended`` is a module that has run."""
+def torch_imported(ended: str = "") -> ModuleType | None:
+    """Torch, where it is imported: not while it is only half so, when to use it may end the process. ``ended`` is a module that has just run."""
     torch = sys.modules.get("torch")
     half = getattr(getattr(torch, "__spec__", None), "_initializing", False) and ended != "torch"
-    return None if half else getattr(torch, "default_generator", None)
+    return None if half else torch
+
+
+def _generator(torch: ModuleType | None) -> Any:
+    """Its generator on the CPU."""
+    return getattr(torch, "default_generator", None)

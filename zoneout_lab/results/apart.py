@@ -56,9 +56,7 @@ def compare_apart(
         samples.append(((ours, theirs), on))
         unfit.append(why)
         scales.append(used)
-    claims = [
-        stats.Claim(q.direction, stats.margin_on(used, q.margin)) for q, used in zip(questions, scales, strict=True)
-    ]
+    claims = [q.claim(used) for q, used in zip(questions, scales, strict=True)]
     decisions = stats.decide_apart([on for _, on in samples], claims, alpha, rng=np.random.default_rng(_SAMPLING_SEED))
     study = schema.study_of(tree) or {}
     labels, names_of = labels_of(study), declared_names(study)

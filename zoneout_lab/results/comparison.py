@@ -18,20 +18,25 @@ class Question:
     Args:
         arm, against: the two arms.
         metric: what they are compared on.
-        direction: what is claimed of arm − against: ``lower``, ``higher``, ``same``, ``not lower`` or ``not higher``.
+        direction: what is claimed of arm − against: ``lower``, ``higher``, ``same``, ``not lower`` or ``not higher``; by default that the arm is
+            better.
         margin: in the metric's units on the ``linear`` scale, a factor on the others.
         scale: ``linear``, ``log`` or ``logit``; None: the metric's own.
 
-    >>> Question("zoneout", "lstm", "valid_error").direction
-    'lower'
+    >>> Question("zoneout", "lstm", "valid_error", margin=0.002).margin
+    0.002
     """
 
     arm: str
     against: str
     metric: str
-    direction: stats.Direction = "lower"
+    direction: stats.Direction | None = None
     margin: float = 0.0
     scale: Scale | None = None
+
+    def claim(self, scale: Scale) -> stats.Claim:
+        """What is claimed, on the scale that it is compared on. Raises InputRefusedError for a margin that is none there."""
+        return stats.Claim(self.direction or "lower", stats.margin_on(scale, self.margin))
 
 
 @dataclass(frozen=True)

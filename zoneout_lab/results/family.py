@@ -34,7 +34,7 @@ def compare(
     against: str,
     *,
     metric: str,
-    direction: stats.Direction = "lower",
+    direction: stats.Direction | None = None,
     margin: float = 0.0,
     scale: Scale | None = None,
     alpha: float = 0.05,
@@ -48,7 +48,7 @@ def compare(
         arm, against: the two arms, by the names that the study has for them.
         metric: what they are compared on.
         direction: what is claimed: the arm's metric is ``lower`` or ``higher`` than the other's by more than ``margin``, the ``same`` within it,
-            or ``not lower`` or ``not higher`` by as much.
+            or ``not lower`` or ``not higher`` by as much; by default that it is better.
         margin: the smallest difference that matters, in the metric's units; on the other scales a factor.
         scale: what is subtracted: values (``linear``), their logs (``log``) or their log odds (``logit``); by default the metric's own, which is
             ``log`` for norms, shares of gradients and perplexities.
@@ -116,20 +116,17 @@ def compare_family(
     tree = schema.by_arm_and_seed(tree)
     blocks = blocks_of(tree)
     refuse = not declared if refuse is None else refuse
+    values = {name: scalar(tree, name) for name in dict.fromkeys(question.metric for question in questions)}
+    questions = [
+        dataclasses.replace(q, direction=q.direction or values[q.metric].attrs["better"] or "lower") for q in questions
+    ]
     if not blocks.paired:
         return Table(compare_apart(tree, questions, alpha, declared=declared, refuse=refuse))
-    values: dict[str, xr.DataArray] = {}
-    for question in questions:
-        if question.metric not in values:
-            values[question.metric] = scalar(tree, question.metric)
     # what was declared gets its verdicts, even if one of the hypotheses turns out not to be comparable
     paired = [
         pairs(tree, q.arm, q.against, q.metric, q.scale, q.margin, values[q.metric], refuse=refuse) for q in questions
     ]
-    claims = [
-        stats.Claim(q.direction, stats.margin_on(pair.scale, q.margin))
-        for q, pair in zip(questions, paired, strict=True)
-    ]
+    claims = [q.claim(pair.scale) for q, pair in zip(questions, paired, strict=True)]
     samples = [pair.differences for pair in paired]
     seeds, sizes = [pair.seeds for pair in paired], [pair.on.sizes for pair in paired]
     rng = np.random.default_rng(_SAMPLING_SEED)

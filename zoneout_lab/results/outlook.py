@@ -94,7 +94,9 @@ def prospects(
     else:
         spreads = [_spread(pair) for pair in paired]
         bounds = [stats.margin_on(pair.scale, q.margin) for pair, q in zip(paired, questions, strict=True)]
-        claims = tuple(stats.Claim(q.direction, b / sd) for q, b, sd in zip(questions, bounds, spreads, strict=True))
+        claims = tuple(
+            stats.Claim(q.direction or "lower", b / sd) for q, b, sd in zip(questions, bounds, spreads, strict=True)
+        )
         effects = [
             0.0 if claim.of_absence else float(pair.differences.mean()) / sd
             for claim, pair, sd in zip(claims, paired, spreads, strict=True)
@@ -135,7 +137,9 @@ def usual_design(
     samples: int = 500,
 ) -> stats.Design:
     """The family as it will be tested where nothing is known but its arms: margins of one sd where absence is claimed, otherwise none."""
-    claims = tuple(stats.Claim(q.direction, 1.0 if stats.needs_margin(q.direction) else 0.0) for q in questions)
+    claims = tuple(
+        stats.Claim(q.direction or "lower", 1.0 if stats.needs_margin(q.direction) else 0.0) for q in questions
+    )
     return stats.Design(claims, _correlation(questions), alpha, correction, absence, samples)
 
 

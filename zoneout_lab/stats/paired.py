@@ -12,7 +12,16 @@ import scipy  # its packages are loaded when they are used
 from scipy import special
 
 from zoneout_lab.stats.noncentral import noncentral_t_cdf, noncentrality_bounds
-from zoneout_lab.stats.signflip import FloatArray, SignFlip, as_differences, check_alpha, sign_flip, slack_of, tied
+from zoneout_lab.stats.signflip import (
+    FloatArray,
+    SignFlip,
+    as_differences,
+    check_alpha,
+    ranks_of,
+    sign_flip,
+    slack_of,
+    tied,
+)
 
 Interval = tuple[float, float]
 _ALL: Interval = (-math.inf, math.inf)
@@ -140,12 +149,7 @@ def wilcoxon_p(
 
 def _signed_ranks(values: FloatArray, slack: FloatArray, rng: np.random.Generator | None) -> SignFlip:
     sizes = np.where(np.abs(values) <= slack, 0.0, np.abs(values))
-    order = np.argsort(sizes, kind="stable")
-    # sizes that differ by no more than their rounding errors are tied
-    apart = np.diff(sizes[order]) > slack[order][1:] + slack[order][:-1]
-    group = np.zeros(len(values))
-    group[order[1:]] = np.cumsum(apart)
-    ranks: FloatArray = np.where(sizes > 0, np.sign(values) * scipy.stats.rankdata(group), 0.0)
+    ranks: FloatArray = np.where(sizes > 0, np.sign(values) * ranks_of(sizes, slack), 0.0)
     return sign_flip(ranks, rng=rng)
 
 

@@ -9,7 +9,7 @@ where mean_J(d) ≤ θ. The list of the 2ⁿ − 1 subset means therefore answer
 and the θ that are not rejected lie between two of those means: the interval is exact, found without a search (Hartigan,
 "Using subsample values as typical values", JASA 64, 1969).
 
-Rounded scores tie often, and the subtraction that made the differences leaves errors in their last digits. Each subset mean
+Rounded scores tie often, but for errors in their last digits that subtraction, and before it single precision, have left. Each subset mean
 therefore has a slack of its own, as large as the rounding errors of the values it was made from and no larger: where θ lies within it,
 mean and θ are tied. One slack for all would let a single enormous difference hide all others.
 """
@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import scipy  # its packages are loaded when they are used
 
 from zoneout_lab.errors import InputRefusedError
 
@@ -36,10 +37,14 @@ EXACT_UP_TO = 20
 RESAMPLES, MOST_RESAMPLES = 99_999, 2**20 - 1
 
 #: what rounding may have changed of a value, as a share of it: sixteen units in the last place
-_ROUNDING = 2.0**-48
+ROUNDING = 2.0**-48
+
+#: the same of a value that was computed in single precision, as most scores are; but no more than such a share of the largest difference, so that
+#: differences that are all that small are still told apart
+_SINGLE, _OF_LARGEST = 2.0**-22, 2.0**-10
 
 #: the values that were subtracted, where they are not known, are taken for so many times as large as their difference
-_ASSUMED_SIZE = 16.0
+ASSUMED_SIZE = 16.0
 
 #: beyond so many differences they are flipped in random batches: each flip of batches is a flip, and these are a group, so the test stays
 #: valid (Hemerik & Goeman 2018), and a million differences take seconds
@@ -72,22 +77,45 @@ def check_alpha(alpha: float) -> None:
         raise InputRefusedError(f"A level α must lie between 0 and 1, got {alpha}.")
 
 
-def slack_of(differences: FloatArray, sizes: npt.ArrayLike | None = None) -> FloatArray:
+def slack_of(differences: FloatArray, sizes: npt.ArrayLike | None = None, largest: float | None = None) -> FloatArray:
     """How far rounding may have moved each difference [n], in its units.
 
-    ``sizes`` [n] are the larger of |a| and |b| of the values that were subtracted. Raises InputRefusedError where they do not fit.
+    Args:
+        differences: [n].
+        sizes: the larger of |a| and |b| of the values that were subtracted, [n]; None where they are not known.
+        largest: the largest of the differences, where others are tested together with these.
 
-    >>> slack_of(np.array([0.5, 1e9]), sizes=[1.0, 1e9])
-    array([3.55271368e-15, 3.55271368e-06])
+    Raises InputRefusedError where sizes do not fit.
+
+    >>> slack_of(
+    ...     np.array([0.5, 2.0]), sizes=[1.0, 1e9]
+    ... )  # 2⁻²² of a size, but no more than 2⁻¹⁰ of the largest difference
+    array([2.38418579e-07, 1.95312500e-03])
     """
     if sizes is None:
-        return _ROUNDING * _ASSUMED_SIZE * np.abs(differences)
+        return ROUNDING * ASSUMED_SIZE * np.abs(differences)
     given = np.asarray(sizes, dtype=np.float64)
     if given.shape != differences.shape or not np.isfinite(given).all():
         raise InputRefusedError(
             f"Sizes are one finite number for each of the {len(differences)} differences; got shape {given.shape}."
         )
-    return _ROUNDING * np.maximum(np.abs(given), np.abs(differences))
+    of = np.maximum(np.abs(given), np.abs(differences))
+    most = float(np.abs(differences).max(initial=0.0)) if largest is None else largest
+    return np.maximum(ROUNDING * of, np.minimum(_SINGLE * of, _OF_LARGEST * most))
+
+
+def ranks_of(values: FloatArray, slack: FloatArray) -> FloatArray:
+    """Midranks of values [n]; those that differ by no more than rounding explains are tied.
+
+    >>> ranks_of(np.array([0.3, 0.1 + 0.2, 0.1]), np.full(3, 1e-15))
+    array([2.5, 2.5, 1. ])
+    """
+    order = np.argsort(values, kind="stable")
+    apart = np.diff(values[order]) > slack[order][1:] + slack[order][:-1]
+    group = np.zeros(len(values))
+    group[order[1:]] = np.cumsum(apart)
+    ranks: FloatArray = scipy.stats.rankdata(group)
+    return ranks
 
 
 def tied(value: float, mark: float, slack: float) -> bool:
@@ -96,7 +124,7 @@ def tied(value: float, mark: float, slack: float) -> bool:
     >>> tied(0.3 - 0.2, 0.1, 1e-15), tied(0.1001, 0.1, 1e-15)
     (True, False)
     """
-    return abs(value - mark) <= slack + _ROUNDING * abs(mark)
+    return abs(value - mark) <= slack + ROUNDING * abs(mark)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +180,7 @@ class SignFlip:
         >>> sign_flip([1.0, 2.0, 3.0]).p(shift=1.5, alternative="greater")
         0.375
         """
-        tie = self.slack + _ROUNDING * abs(shift)
+        tie = self.slack + ROUNDING * abs(shift)
         greater = self.always + int(np.count_nonzero(self.means - tie <= shift))
         less = self.always + int(np.count_nonzero(self.means + tie >= shift))
         if alternative == "greater":

@@ -33,6 +33,8 @@ from zoneout_lab.stats.design import can_decide
 from zoneout_lab.stats.families import Family, holm, holm_levels
 from zoneout_lab.stats.joint import GREATER, LESS, TWO_SIDED, Sides, Tested, step_down
 from zoneout_lab.stats.signflip import (
+    ASSUMED_SIZE,
+    ROUNDING,
     FloatArray,
     SignFlip,
     as_differences,
@@ -78,7 +80,7 @@ class _Task(NamedTuple):
     """One task's differences of a claim, their sizes, and the keys of its seeds."""
 
     values: FloatArray
-    sizes: FloatArray
+    sizes: npt.ArrayLike | None
     keys: tuple[int, ...]
 
 
@@ -95,13 +97,13 @@ def standardised(
     array([0., 0.])
     """
     values = as_differences(differences)
-    moved, slack = values - shift, slack_of(values, sizes) + 2.0**-48 * abs(shift)
+    of = np.abs(values) * ASSUMED_SIZE if sizes is None else np.abs(np.asarray(sizes, dtype=np.float64))
+    moved, slack = values - shift, slack_of(values, sizes) + ROUNDING * abs(shift)
     if not len(values) or (np.abs(moved) <= slack).all():
         return np.zeros(len(values)), np.zeros(len(values))
     largest = float(np.abs(moved).max())  # the square of an enormous number would not be finite
     unit = largest * float(np.sqrt(np.mean((moved / largest) ** 2)))
-    # a slack is 2⁻⁴⁸ of a size
-    return moved / unit / len(values), slack * 2.0**48 / unit / len(values)
+    return moved / unit / len(values), (np.maximum(of, np.abs(values)) + abs(shift)) / unit / len(values)
 
 
 def decide_over_tasks(
@@ -202,7 +204,7 @@ def _checked(
     key = {pair: k for k, pair in enumerate(pairs)}
     return [
         [
-            _Task(v, slack_of(v, size) * 2.0**48, tuple(key[t, seed] for seed in these))
+            _Task(v, size, tuple(key[t, seed] for seed in these))
             for t, (v, these, size) in enumerate(zip(of, its_ids, its_sizes, strict=True))
         ]
         for of, its_ids, its_sizes in zip(vectors, ids, given, strict=True)

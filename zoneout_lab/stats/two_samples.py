@@ -36,6 +36,7 @@ from zoneout_lab.stats.signflip import (
     SignFlip,
     as_differences,
     check_alpha,
+    ranks_of,
     slack_of,
     tied,
 )
@@ -73,21 +74,27 @@ def exchange(
     """
     x, y = as_differences(arm), as_differences(against)
     n, m = len(x), len(y)
-    slack = [
-        slack_of(v, np.abs(v) if size is None else size) for v, size in zip((x, y), sizes or (None, None), strict=True)
-    ]
+    slack = _slack_of((x, y), sizes or (np.abs(x), np.abs(y)))
     count = math.comb(n + m, n)
     if count <= _MOST_LISTED:
-        means, extra = _listed((x, y), (slack[0], slack[1]))
+        means, extra = _listed((x, y), slack)
         return SignFlip(n + m, means, extra, count - len(means), count, "permutation", listed=True)
     if rng is None:
         raise InputRefusedError(f"{n} and {m} runs have too many permutations to list: pass rng, a numpy Generator.")
     resamples = max(999, min(resamples, _MOST_DRAWN // (n + m)))
-    means, extra = _drawn((x, y), (slack[0], slack[1]), rng, resamples)
+    means, extra = _drawn((x, y), slack, rng, resamples)
     return SignFlip(n + m, means, extra, resamples + 1 - len(means), resamples + 1, "permutation", listed=False)
 
 
 Two = tuple[FloatArray, FloatArray]
+
+
+def _slack_of(values: Two, sizes: tuple[npt.ArrayLike, npt.ArrayLike]) -> Two:
+    """What rounding may have changed of each value; the largest difference is that of any two of them."""
+    x, y = values
+    both = np.concatenate(values) / 2  # halves of enormous values stay finite
+    largest = 2.0 * float(np.ptp(both)) if both.size else 0.0
+    return slack_of(x, sizes[0], largest), slack_of(y, sizes[1], largest)
 
 
 def _listed(values: Two, slack: Two) -> Two:
@@ -221,11 +228,12 @@ def apart_effect(each: Apart, alpha: float = 0.05, *, rng: np.random.Generator |
             df = sum(parts) ** 2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (m - 1))
             half = -float(special.stdtrit(df, alpha / 2)) * math.sqrt(sum(parts))
         low, high = mean - half, mean + half
-    ranks = scipy.stats.rankdata(np.concatenate([x, y]))
+    slack = np.concatenate(_slack_of((x, y), each.sizes))
+    ranks = ranks_of(np.concatenate([x, y]), slack)
     test = exchange(ranks[:n], ranks[n:], rng=rng)
     shift = float(np.median((x[:, None] - y[None, :]).ravel())) if n * m <= _MOST_SHIFTS else math.nan
     constant = float(np.ptp(x)) == float(np.ptp(y)) == 0
-    rounding = sum(float(slack_of(v, size).mean()) for v, size in zip((x, y), each.sizes, strict=True))
+    rounding = float(slack[:n].mean() + slack[n:].mean())
     mean, shift = (0.0 if tied(value, 0.0, rounding) else value for value in (mean, shift))
     return ApartEffect(mean, constant, (low, high), shift, test.p(), f"{test.method} of ranks")
 

@@ -94,13 +94,13 @@ class Claim:
         return needs_margin(self.direction)
 
 
-def needs_margin(direction: str) -> bool:
+def needs_margin(direction: str | None) -> bool:
     """True for directions that claim the absence of a difference.
 
     >>> [d for d in DIRECTIONS if needs_margin(d)]
     ['same', 'not lower', 'not higher']
     """
-    return direction == "same" or direction.startswith("not ")
+    return direction is not None and (direction == "same" or direction.startswith("not "))
 
 
 def can_reach(n: int, level: float, claim: Claim, absence: Absence = "one-sided") -> bool:

@@ -123,8 +123,8 @@ class Hypothesis(Frozen):
         arm, against: the two arms.
         metric: what they are compared on. ``valid_score`` (``test_score``, ``train_eval_score``) is the score of whatever task the study runs
             on.
-        direction: what is claimed of arm − against. ``lower`` and ``higher``: it is below −margin, above margin. ``same``: it is within
-            ±margin. ``not lower`` and ``not higher``: it is not below −margin, not above margin: no loss, or no gain, that matters.
+        direction: what is claimed of arm − against; by default that the arm is better: ``higher`` of a metric whose higher values are, else
+            ``lower``. ``lower`` and ``higher``: it is below −margin, above margin. ``same``: it is within ±margin. ``not lower`` and ``not higher``: it is not below −margin, not above margin: no loss, or no gain, that matters.
         margin: the smallest difference that matters in practice; for a claim of absence the largest that does not. In the metric's units on
             the linear scale, and a factor such as 1.05 on the others.
         scale: what is subtracted: values (``linear``), their logs (``log``) or their log odds (``logit``); by default the metric's own, which
@@ -133,9 +133,9 @@ class Hypothesis(Frozen):
         reason: why just this margin.
 
     >>> Hypothesis(
-    ...     name="helps", statement="Zoneout helps.", arm="zoneout", against="lstm", metric="valid_error"
-    ... ).direction
-    'lower'
+    ...     name="helps", statement="Zoneout helps.", arm="zoneout", against="lstm", metric="valid_error", margin=0.002
+    ... ).margin
+    0.002
     """
 
     name: Name
@@ -144,7 +144,7 @@ class Hypothesis(Frozen):
     arm: Name
     against: Name
     metric: str
-    direction: Direction = "lower"
+    direction: Direction | None = None
     margin: float = Field(0.0, ge=0)
     scale: Scale | None = Field(None, description="linear, log or logit; by default the metric's own")
     reason: str = ""

@@ -49,7 +49,7 @@ def hypotheses_fit(hypotheses: Sequence[Hypothesis], names: Sequence[str]) -> No
         none = (0,) if hypothesis.scale in (None, "linear") else (0, 1)  # a factor of 1 is none
         if stats.needs_margin(hypothesis.direction) and hypothesis.margin in none:
             raise InputRefusedError(
-                f"hypothesis {hypothesis.name!r} claims {_ABSENT[hypothesis.direction]} and needs a margin: the largest difference that does not matter."
+                f"hypothesis {hypothesis.name!r} claims {_ABSENT[str(hypothesis.direction)]} and needs a margin: the largest difference that does not matter."
             )
 
 

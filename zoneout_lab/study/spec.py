@@ -128,7 +128,7 @@ class Study(Growing):
         return (self,)
 
     def resolved(self) -> Study:
-        """The study with each hypothesis's scale written out, and ``…_score`` metrics named for its task, ``valid_error`` or ``valid_bpc``.
+        """The study with each hypothesis's direction and scale written out, and ``…_score`` metrics named for its task, ``valid_error`` or ``valid_bpc``.
 
         On several tasks it stays as it is: each of them names them for itself. Raises InputRefusedError where a hypothesis's margin is none on its
         scale, does not say which it is on, or does not mean the same on every task.
@@ -142,7 +142,8 @@ class Study(Growing):
                 margin_on(scale, h.margin)
             except InputRefusedError as error:
                 raise InputRefusedError(f"hypothesis {h.name!r}: {error}") from error
-            hypotheses.append(h.model_copy(update={"metric": metric, "scale": scale}))
+            direction = h.direction or (about.better if about else None) or "lower"
+            hypotheses.append(h.model_copy(update={"metric": metric, "scale": scale, "direction": direction}))
         return self.model_copy(update={"hypotheses": tuple(hypotheses)})
 
     def full_name(self, metric: str) -> str:

@@ -133,7 +133,7 @@ def _one(
     if given["arm"] == given["against"]:
         raise InputRefusedError(f"{called} compares {legible(given['arm'])!r} with itself.")
     column = _column(given["metric"], stored)
-    direction, margin = given.get("direction") or "lower", given.get("margin", 0.0)
+    direction, margin = given.get("direction") or metrics[column].better or "lower", given.get("margin", 0.0)
     if direction not in stats.DIRECTIONS:
         raise InputRefusedError(f"{called} has direction = {direction!r}; choose {', '.join(stats.DIRECTIONS)}.")
     if isinstance(margin, bool) or not isinstance(margin, int | float):
