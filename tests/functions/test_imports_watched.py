@@ -193,3 +193,14 @@ def test_torch_itself_may_be_what_is_imported(statement: str):
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     torch.manual_seed(5)
     assert float(told) == float(torch.rand(()))
+
+
+def test_a_normal_number_left_over_from_a_pair_stays(folder: Path):
+    """NumPy makes them in pairs."""
+    np.random.seed(3)
+    np.random.standard_normal()
+    expected = np.random.standard_normal()
+    np.random.seed(3)
+    np.random.standard_normal()
+    imported(folder, draws_normals="import numpy; numpy.random.standard_normal(3)")
+    assert np.random.standard_normal() == expected

@@ -21,6 +21,7 @@ import numpy as np
 Around = Callable[[ModuleType], AbstractContextManager[None]]
 
 _running: list[int] = []  # the seeds of modules that are being run, the innermost last
+_spare: list[np.random.MT19937] = []  # NumPy's generators, one for each of them
 
 
 @contextmanager
@@ -34,22 +35,40 @@ def drawing_the_same(name: str) -> Iterator[None]:
     True
     """
     seed, tensors = zlib.crc32(name.encode("utf-8", "surrogatepass")), _generator(torch_imported())
-    before = random.getstate(), np.random.get_state(), None if tensors is None else tensors.get_state()
+    before, drawn = random.getstate(), None if tensors is None else tensors.get_state()
     random.seed(seed)
-    np.random.seed(seed)
     if tensors is not None:
         tensors.manual_seed(seed)
-    _running.append(seed)
+    try:
+        with _another_of_numpy():
+            np.random.seed(seed)
+            _running.append(seed)
+            try:
+                yield
+            finally:
+                _running.pop()
+    finally:
+        random.setstate(before)
+        if tensors is not None:
+            tensors.set_state(drawn)
+        elif _running and (tensors := _generator(torch_imported(name))) is not None:
+            tensors.manual_seed(_running[-1])  # torch came with this module, and begins with a seed of chance
+
+
+@contextmanager
+def _another_of_numpy() -> Iterator[None]:
+    """Another global generator of NumPy for the time being. To write its state down takes longer than most modules: that is done for the outermost."""
+    kept = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    state = None if _running else np.random.get_state()
+    while len(_spare) <= len(_running):
+        _spare.append(np.random.MT19937())
+    np.random.set_bit_generator(_spare[len(_running)])  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        _running.pop()
-        random.setstate(before[0])
-        np.random.set_state(before[1])
-        if tensors is not None:
-            tensors.set_state(before[2])
-        elif _running and (tensors := _generator(torch_imported(name))) is not None:
-            tensors.manual_seed(_running[-1])  # torch came with this module, and begins with a seed of chance
+        np.random.set_bit_generator(kept)  # type: ignore[attr-defined]
+        if state is not None:
+            np.random.set_state(state)  # with the normal number that may be left over from a pair
 
 
 @contextmanager
