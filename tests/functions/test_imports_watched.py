@@ -204,3 +204,19 @@ def test_a_normal_number_left_over_from_a_pair_stays(folder: Path):
     np.random.standard_normal()
     imported(folder, draws_normals="import numpy; numpy.random.standard_normal(3)")
     assert np.random.standard_normal() == expected
+
+
+def test_what_is_imported_may_import_in_this_way_itself(folder: Path):
+    """As a file of one's own does: the inner one is asked, and whatever is set is noted by the outer one."""
+    (folder / "inner_most.py").write_text("import os; os.environ['MODE'] = '1'")
+    (folder / "outer_most.py").write_text(
+        "from contextlib import nullcontext\n"
+        "from zoneout_lab.parts.drawn import around_imports\n"
+        "with around_imports(lambda _: nullcontext()):\n    import inner_most\n"
+    )
+    lasting: list[str] = []
+    with put_back(lasting):
+        importlib.import_module("outer_most")
+    assert [text.partition(" for its")[0] for text in lasting] == [
+        "outer_most is imported inside the training function, and sets os.environ MODE"
+    ]

@@ -84,7 +84,7 @@ def around_imports(around: Around) -> Iterator[None]:
 
 
 class _Finder:
-    """Finds modules as they are found without it."""
+    """Finds modules as they are found without it and its like."""
 
     def __init__(self, around: Around) -> None:
         self._around = around
@@ -92,7 +92,8 @@ class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        others = (each for each in list(sys.meta_path) if each is not self)
+        # the first of its kind is asked, and asks none of the others
+        others = (each for each in list(sys.meta_path) if not isinstance(each, _Finder))
         spec = next((spec for each in others if (spec := each.find_spec(fullname, path, target)) is not None), None)
         loader = None if spec is None else spec.loader
         # those of modules that come with the interpreter are classes
