@@ -109,17 +109,7 @@ def as_written(
         found = inspect.signature(thing)
     except (TypeError, ValueError):
         return signature, returns
-    fields = {
-        key: annotation
-        for kind in reversed(getattr(thing, "__mro__", ()))
-        if hasattr(kind, "model_fields")
-        for key, annotation in inspect.get_annotations(kind).items()
-    }
-    parameters = [
-        each.replace(annotation=fields.get(each.name, each.annotation))
-        for each in found.parameters.values()
-        if each.name != "self" and not each.name.startswith("_")
-    ]
+    parameters = [each for each in found.parameters.values() if each.name != "self" and not each.name.startswith("_")]
     result = "" if what == "class" else found.return_annotation
     found = found.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
     return re.sub(r": '([^']*)'", r": \1", str(found)), result if isinstance(result, str) else returns

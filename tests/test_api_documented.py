@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pydoc
 import re
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,16 @@ def test_no_argument_of_a_class_hides_behind_others(name: str):
     kinds = [each.kind for each in inspect.signature(PUBLIC[name]).parameters.values()]
     assert inspect.Parameter.VAR_KEYWORD not in kinds
     assert inspect.Parameter.VAR_POSITIONAL not in kinds
+
+
+@pytest.mark.parametrize("name", ["Study", "Arm", "Hypothesis", "Tuning", "OnTask", "Setting", "Model", "Training"])
+def test_help_shows_annotations_as_they_are_written(name: str):
+    text = pydoc.plain(pydoc.render_doc(PUBLIC[name]))
+    assert " at 0x" not in text
+    shown = inspect.signature(PUBLIC[name]).parameters
+    for field, annotation in inspect.get_annotations(PUBLIC[name]).items():
+        if field in shown:
+            assert f"{field}: {annotation}" in text
 
 
 def test_the_reference_has_every_public_name_once():

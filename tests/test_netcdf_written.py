@@ -146,6 +146,12 @@ def numbered(values: np.ndarray) -> dict[str, netcdf.Group]:
     return {"/g": netcdf.Group({}, {"x": (("a", "b"), values, {}), **labels})}
 
 
+def turned(groups: dict[str, netcdf.Group], dims: tuple[str, ...]) -> dict[str, netcdf.Group]:
+    """The same numbers along dimensions in this order."""
+    variables = groups["/g"].variables
+    return {"/g": netcdf.Group({}, {**variables, "x": (dims, *variables["x"][1:])})}
+
+
 @pytest.mark.parametrize(
     "others",
     [
@@ -159,8 +165,25 @@ def numbered(values: np.ndarray) -> dict[str, netcdf.Group]:
         [numbered(np.arange(6.0).reshape(2, 3)[:, order]) for order in (slice(None), slice(None, None, -1))],
         [numbered(np.asfortranarray(np.arange(6.0).reshape(2, 3))), numbered(np.arange(6).reshape(2, 3))],
         [numbered(first + np.arange(30_000).reshape(2, -1)) for first in (0, 1)],
+        [turned(numbered(np.arange(9.0).reshape(3, 3)), dims) for dims in (("a", "b"), ("b", "a"))],
+        [{"/g": netcdf.Group({}, {name: ((), np.array(5.0), {})})} for name in ("x", "y")],
+        [{f"/{name}": netcdf.Group({}, {"x": ((), np.array(5.0), {})})} for name in ("g", "h")],
     ],
-    ids=["runs", "types", "attributes", "order", "texts", "labels", "many labels", "views", "orders", "large"],
+    ids=[
+        "runs",
+        "types",
+        "attributes",
+        "order",
+        "texts",
+        "labels",
+        "many labels",
+        "views",
+        "orders",
+        "large",
+        "dimensions",
+        "names",
+        "groups",
+    ],
 )
 def test_what_was_written_before_changes_nothing(others: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of one form share what is made of it; others, however much alike, do not."""

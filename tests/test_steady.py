@@ -164,6 +164,24 @@ def test_one_arm_is_read_without_the_others(path: Path) -> None:
         assert file["own/own"].chunks == (1, 3, 4000)
 
 
+@pytest.mark.parametrize("shape", [(60, 5000), (3, 2, 100_000), (2, 300_000), (200_000,)])
+@pytest.mark.parametrize("dims", [("x", "y", "z"), ("arm", "seed", "x")])
+def test_no_piece_is_large_whatever_the_dimensions(
+    tmp_path: Path, shape: tuple[int, ...], dims: tuple[str, ...]
+) -> None:
+    """Little is read of a large variable, and HDF5 has a limit."""
+    h5py = pytest.importorskip("h5py")
+    own = xr.DataArray(np.arange(np.prod(shape), dtype=float).reshape(shape), dims=dims[: len(shape)])
+    tree = xr.DataTree.from_dict({"/own": own.to_dataset(name="own")})
+    tree.attrs.update(kind="study", schema=schema.VERSION)
+    schema.write_tree(tree, tmp_path / "study.nc")
+    with h5py.File(tmp_path / "study.nc") as file:
+        chunks = file["own/own"].chunks
+        assert 2**18 * (dims[0] == "x") < 8 * np.prod(chunks) <= 2**20
+        assert all(piece in (1, whole) for piece, whole in zip(chunks[1:-1], shape[1:-1], strict=True))
+    assert schema.read_tree(tmp_path / "study.nc").identical(tree)
+
+
 def test_whole_numbers_have_checksums_too(tmp_path: Path) -> None:
     """However many there are, they need not be read as the file is opened."""
     h5py = pytest.importorskip("h5py")

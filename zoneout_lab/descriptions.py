@@ -15,11 +15,15 @@ QUANTITIES: dict[str, Metric] = METRICS | profiles.QUANTITIES
 
 
 def describe(dataset: xr.Dataset, own: Mapping[str, Metric] | None = None, *, by_name: bool = False) -> xr.Dataset:
-    """Give every variable and coordinate its ``long_name`` and ``units``.
+    """Give every variable and coordinate its ``long_name`` and ``units``, and return the dataset.
 
-    A loss is in nats, and in squared units where the dataset has squared errors. ``own`` are the metrics of a task's own score. What is
-    not a quantity of ours keeps the description it has, and without one is known by its name, with no unit. So is ``by_name`` every other
-    variable: in results of somebody's own, a name means what they mean by it.
+    A quantity of ours is described as our list has it. Any other keeps the description it has; without one it is called by its name, and has no unit.
+    A loss is in nats, and in squared units where the dataset has squared errors.
+
+    Args:
+        dataset: what is described, in place.
+        own: descriptions that come before ours, by name: those of a task's own score, for example.
+        by_name: call all other variables by their names, even those on our list: in results of somebody's own, a name means what they mean by it.
     """
     attributes = {str(name): each.attrs for name, each in dataset.variables.items()}
     if by_name:

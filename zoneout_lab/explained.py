@@ -11,9 +11,16 @@ from zoneout_lab.errors import InputRefusedError, UsageError
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+#: what arms, studies and hypotheses may be called
+NAME = "^[a-z][a-z0-9_]*$"
+
 
 def explain(error: ValidationError, fields: Iterable[str] = ()) -> str:
-    """A validation error in a sentence for each field. A field that there is not may be meant as one of ``fields``.
+    """A validation error in a sentence for each field.
+
+    Args:
+        error: pydantic's.
+        fields: names of fields, one of which may have been meant by a name that is none.
 
     >>> from pydantic import ValidationError
     >>> from zoneout_lab import Tuning
@@ -31,7 +38,13 @@ def explain(error: ValidationError, fields: Iterable[str] = ()) -> str:
 
 
 def refused(error: ValidationError, what: str, fields: Iterable[str] = ()) -> InputRefusedError | UsageError:
-    """The error of this package for a value of a kind, ``what``, that cannot be: UsageError where all that is wrong is a name that there is not."""
+    """This package's error for what pydantic refused: UsageError where all that is wrong is a name that does not exist, else InputRefusedError.
+
+    Args:
+        error: pydantic's.
+        what: the kind of value that was to be made, ``Study``, which the message begins with.
+        fields: names of its fields, one of which may have been meant.
+    """
     causes = [item["ctx"]["error"] if item["type"] == "value_error" else None for item in error.errors()]
     kind = UsageError if len(causes) == 1 and isinstance(causes[0], UsageError) else InputRefusedError
     text = explain(error, fields)
@@ -56,7 +69,3 @@ def _sentence(item: Mapping[str, Any], fields: Iterable[str]) -> str:
         return f"{where} is {got}; use small letters, digits and _, the first a letter."
     message = item["msg"][0].lower() + item["msg"][1:]
     return f"{where}: {message}, got {got}."
-
-
-#: what arms, studies and hypotheses may be called
-NAME = "^[a-z][a-z0-9_]*$"

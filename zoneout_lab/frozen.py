@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import math
 from collections.abc import Mapping
@@ -80,6 +81,10 @@ class Frozen(_Base):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        cls.__signature__ = _as_written(cls)
+
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, values: Any) -> Any:
@@ -87,6 +92,30 @@ class Frozen(_Base):
             return plain(values)
         except RecursionError:
             raise InputRefusedError("A value holds itself, or is nested too deeply.") from None
+
+
+class _Written(str):
+    """An annotation that is shown as its source has it."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _as_written(kind: type[BaseModel]) -> inspect.Signature:
+    """A signature with annotations as the source has them: evaluated, with their validators, those of a study fill a page."""
+    written = {
+        name: annotation
+        for each in reversed(kind.__mro__)
+        for name, annotation in inspect.get_annotations(each).items()
+        if isinstance(annotation, str)
+    }
+    found = inspect.signature(kind)
+    return found.replace(
+        parameters=[
+            each.replace(annotation=_Written(written[each.name])) if each.name in written else each
+            for each in found.parameters.values()
+        ]
+    )
 
 
 class Growing(Frozen):

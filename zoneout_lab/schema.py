@@ -20,7 +20,6 @@ import contextlib
 import hashlib
 import io
 import json
-import math
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -271,16 +270,19 @@ def _of_a_run(_dims: tuple[str, ...], values: npt.NDArray[Any]) -> tuple[int, ..
 
 
 def _in_pieces(dims: tuple[Hashable, ...], values: npt.NDArray[Any] | xr.DataArray) -> tuple[int, ...] | None:
-    """How a variable of a whole study lies in its file: some seeds of one arm together, so that one arm is read without the others.
+    """How a variable lies in its file: in pieces that are compressed by themselves, so that little is read of a large one, and of one arm no other.
 
-    What is compressed has checksums, by which a file that is read as its numbers are used is still found to be damaged.
+    A piece is divided along its first axes. What is compressed has checksums, by which a file that is read as its numbers are used is still found
+    to be damaged.
     """
     if values.dtype.kind not in "fiu" or values.size <= _WORTH_PACKING:
         return None
-    if dims[:2] != ("arm", "seed"):
-        return values.shape
-    each = math.prod(values.shape[2:]) * values.dtype.itemsize
-    return (1, max(1, min(values.shape[1], _PIECE // each)), *values.shape[2:])
+    shape = (1, *values.shape[1:]) if dims[:2] == ("arm", "seed") else values.shape
+    room, piece = _PIECE // values.dtype.itemsize, list[int]()
+    for length in reversed(shape):
+        piece.append(max(1, min(length, room)))
+        room //= piece[-1]
+    return tuple(reversed(piece))
 
 
 def read_tree(path: Path, sha256: str | None = None) -> xr.DataTree:

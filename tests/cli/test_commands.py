@@ -112,6 +112,7 @@ def test_status(command, finished, tmp_path):
         "missing": 0,
         "diverged": 0,
         "searched": 0,
+        "unlisted": 0,
         "behind": [],
         "report": str(folder / "report.html"),
     }
@@ -123,6 +124,27 @@ def test_status(command, finished, tmp_path):
     next((tmp_path / folder.name / "runs").iterdir()).unlink()
     (row,) = json.loads(command("status", str(tmp_path), "--json").output)
     assert (row["done"], row["missing"]) == (5, 1)
+
+
+def test_status_counts_the_files_that_a_killed_command_left_without_a_line(command, finished, tmp_path):
+    folder = tmp_path / "killed"
+    shutil.copytree(folder_of(finished), folder)
+    content = manifest.read(folder)
+    for _ in range(4):
+        content["runs"].popitem()
+    (folder / manifest.FILE).write_bytes(manifest.written(content))
+    done = command("status", str(folder))
+    assert "killed has 4 more files of runs, written by a command that was interrupted" in done.output
+    assert "the next `run` takes up what is whole" in done.output
+    (row,) = json.loads(command("status", str(folder), "--json").output)
+    assert (row["done"], row["missing"], row["unlisted"]) == (2, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["run", "judge", "verify", "doctor", "bench", "list"])
+def test_flags_are_shown_without_a_value(command, name):
+    shown = command(name, "--help").output
+    assert "bool" not in shown.lower()
+    assert "--help" in shown
 
 
 def test_verify(command, finished, tmp_path):

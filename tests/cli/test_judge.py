@@ -32,13 +32,15 @@ def test_verdicts_a_report_and_results(command, results: Path, tmp_path: Path):
     report, out = tmp_path / "out" / "report.html", tmp_path / "out" / "study.nc"
     done = command("judge", str(results), *ASKED, "--unit", "%", "--report", str(report), "--out", str(out))
     assert done.code == 0, done.errors
-    assert done.output.splitlines() == [str(report), str(out)]
+    verdict, numbers, *paths = done.output.splitlines()  # `judge … > file` keeps what it is called for
+    assert paths == [str(report), str(out)]
+    assert verdict.startswith("supported ")
+    assert "percentage points higher" in numbers
     assert done.errors.startswith("Exploratory: nothing was declared")
-    assert "supported" in done.errors
-    assert "percentage points higher" in done.errors
+    assert "supported" not in done.errors
     assert zl.judge(zl.open_results(out))[0].comparison.verdict == "supported"
     again = command("judge", str(out))
-    assert again.errors == done.errors
+    assert (again.output.splitlines(), again.errors) == ([verdict, numbers], done.errors)
     assert command("export", str(out), "--to", str(tmp_path / "again.nc")).code == 0
 
 
@@ -55,7 +57,7 @@ def test_claims_in_a_file(command, results: Path, tmp_path: Path):
     claims = tmp_path / "claims.toml"
     claims.write_text('[[hypotheses]]\narm = "bare"\nagainst = "full"\nmetric = "acc"\ndirection = "lower"\n')
     done = command("judge", str(results), "--arm", "method", "--hypotheses", str(claims))
-    assert "contradicted" in done.errors
+    assert done.output.startswith("contradicted ")
     assert "declared for this judgement; nothing shows that it was before the runs" in done.errors
 
 
@@ -73,6 +75,24 @@ def test_what_is_typed_of_a_metric_replaces_no_more_than_it_says(command, result
         assert done.code == 0, done.errors
         c = zl.judge(zl.open_results(out))[0].comparison
         assert (c.scale, c.units, c.better, c.noun) == ("log", unit, better, "accuracy on both")
+
+
+def test_each_metric_has_the_unit_that_stands_in_its_place(command, results: Path, tmp_path: Path):
+    both = (*ASKED, "--metric", "loss", "--better", "lower", "--unit", "%", "--unit", "nats")
+    done = command("judge", str(results), *both, "--json")
+    assert [each["comparison"]["units"] for each in json.loads(done.output)["judgements"]] == ["%", "nats"]
+    assert "between 0 and 1" not in done.errors
+    other = command("judge", str(results), *both[:-3], "nats", "--unit", "%")
+    assert (
+        "Note: loss is said to be in %, and all its values lie between 0 and 1: 0.5 is shown as 0.5%." in other.errors
+    )
+
+
+def test_arms_are_called_as_the_claims_file_says(command, results: Path, tmp_path: Path):
+    claims = tmp_path / "claims.toml"
+    claims.write_text('[labels]\nbare = "without the gate"\n')
+    done = command("judge", str(results), *ASKED, "--hypotheses", str(claims))
+    assert "for without the gate and" in done.output
 
 
 def test_no_output_replaces_an_input_or_another_output(command, results: Path, tmp_path: Path):
@@ -160,8 +180,19 @@ def test_an_option_that_changes_nothing_is_refused(command, results: Path, tmp_p
                 "lower",
             ),
             2,
-            "given 2 times for 3",
+            "--better is given 2 times for 3 metrics: give it once for each",
         ),
+        (
+            ("--baseline", "full", "--metric", "acc", "--metric", "loss", "--better", "lower"),
+            2,
+            "--better is given once for 2 metrics",
+        ),
+        (
+            (*ASKED[2:], "--metric", "loss", "--better", "lower", "--unit", "%"),
+            2,
+            "--unit is given once for 2 metrics",
+        ),
+        ((*ASKED[2:], "--unit", "%", "--unit", "%"), 2, "--unit is given 2 times for 1 metric:"),
         (("--baseline", "none", "--metric", "acc", "--better", "higher"), 2, "no arm 'none'"),
         (("--baseline", "full", "--metric", "method", "--better", "higher"), 2, "named for two things"),
         (("--baseline", "full", "--metric", "acc", "--better", "higher", "--names-in", "x"), 2, "go together"),

@@ -17,7 +17,7 @@ from rich.console import Console
 from typed import environment, in_this_process, process
 
 from zoneout_lab import cli, schema
-from zoneout_lab.cli import console, verdicts
+from zoneout_lab.cli import console
 from zoneout_lab.cli.verdicts import show_judgements
 from zoneout_lab.results import judge
 from zoneout_lab.study import builtin_studies
@@ -91,18 +91,16 @@ def judged(statement: str, label: str):
     )
 
 
-def test_verdicts_wrap_between_words_on_a_terminal_and_never_in_a_pipe(monkeypatch, capsys):
+def test_verdicts_wrap_between_words_on_a_terminal_and_never_in_a_pipe(capsys):
     shown = judged("Zoneout has a lower validation error than the plain LSTM, seed by seed and on average.", "LSTM")
-    show_judgements(shown)
+    show_judgements(shown, console.errors)
     piped = capsys.readouterr().err.splitlines()
     assert piped == [
         f"supported     {shown[0].statement}",
         f"{' ' * 14}{shown[0].comparison.short}",
     ]
     terminal = Console(file=(written := io.StringIO()), force_terminal=True, width=60, no_color=True, color_system=None)
-    monkeypatch.setattr(console, "errors", terminal)
-    monkeypatch.setattr(verdicts, "errors", terminal)
-    show_judgements(shown)
+    show_judgements(shown, terminal)
     lines = written.getvalue().splitlines()
     assert max(map(len, lines)) <= 60
     assert len(lines) > len(piped)
@@ -111,7 +109,9 @@ def test_verdicts_wrap_between_words_on_a_terminal_and_never_in_a_pipe(monkeypat
 
 
 def test_no_escape_sequence_of_a_study_reaches_the_terminal(capsys):
-    show_judgements(judged("It is \x1b[31mred\x1b[0m [bold]and\x07 bold\ud800.", "the \x1b]0;title\x07 LSTM"))
+    show_judgements(
+        judged("It is \x1b[31mred\x1b[0m [bold]and\x07 bold\ud800.", "the \x1b]0;title\x07 LSTM"), console.errors
+    )
     told = capsys.readouterr().err
     assert not [c for c in told if unicodedata.category(c) in ("Cc", "Cs") and c != "\n"]
     assert "It is �[31mred�[0m [bold]and� bold�." in told

@@ -165,7 +165,7 @@ def test_the_scheduler_killed(whole, four, tmp_path):
         four.start_worker(name)
     done = process(*words(file, out, four))
     assert done.code == 0, done.errors
-    assert "go on from a checkpoint" in done.errors
+    assert "on from a checkpoint" in done.errors
     assert_as_if_nothing_had_happened(study, out)
     assert BATCHES < len(executions(tmp_path)) <= BATCHES + AT_ONCE  # what was being trained has moved
 
@@ -188,7 +188,7 @@ def test_the_driver_killed(whole, four, tmp_path):
     assert AT_ONCE <= begun <= BATCHES
     done = process(*words(file, out, four))
     assert done.code == 0, done.errors
-    assert "go on from a checkpoint" in done.errors
+    assert "on from a checkpoint" in done.errors
     assert_as_if_nothing_had_happened(study, out)
     assert len(executions(tmp_path)) <= BATCHES + AT_ONCE
 

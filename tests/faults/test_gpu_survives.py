@@ -241,7 +241,7 @@ def test_kill_9_after_a_checkpoint(whole, command, tmp_path):
     assert driver.returncode == -signal.SIGKILL
     done = process(*again, COUNTED=str(counted))
     assert done.code == 0, done.errors
-    assert "go on from a checkpoint" in done.errors
+    assert "on from a checkpoint" in done.errors
     assert scored(counted) <= whole.scored + 3 * 350 * 6
     assert_as_if_nothing_had_happened(whole, out)
 
@@ -259,7 +259,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(whole, command, tmp_path):
     assert list(out.glob("killed-*/checkpoints/*/*.pt"))
     done = process(*words(whole.file, out), COUNTED=str(counted))
     assert done.code == 0, done.errors
-    assert "go on from a checkpoint" in done.errors
+    assert "on from a checkpoint" in done.errors
     assert_as_if_nothing_had_happened(whole, out)
 
 

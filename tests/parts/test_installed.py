@@ -158,7 +158,7 @@ def test_a_training_function_is_killed_and_goes_on(site, tmp_path):
             driver.wait()
         done = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
-        assert ("go on from a checkpoint" in done.stderr) == (name == "killed")
+        assert ("on from a checkpoint" in done.stderr) == (name == "killed")
         sums.append(typed(site, place, "-c", SUMS))
     assert sums[0] == sums[1]
     assert sums[0].endswith(" 160\n")

@@ -180,6 +180,15 @@ def test_a_forest_has_the_means_on_its_axis_and_the_verdicts_beside():
     assert ax.get_xlabel() == "difference in validation error (percentage points)"
 
 
+@pytest.mark.parametrize(
+    ("scale", "axis"), [("linear", "difference in pages read (percentage points)"), ("log", "ratio of pages read")]
+)
+def test_the_axis_of_a_forest_has_one_unit(scale, axis):
+    """That of the metric is not that of differences, and a metric of one's own may have no noun."""
+    c = dataclasses.replace(FAMILY[0], metric="read", units="%", noun="", long_name="pages read", scale=scale)
+    assert zl.plot.forest([c], paper(7)).get_xlabel() == axis
+
+
 def test_metrics_without_a_common_unit_are_drawn_in_standard_deviations():
     ax = zl.plot.forest(JUDGED, paper(7))
     dots = [float(line.get_xdata()[0]) for line in ax.lines if line.get_marker() == "o"]

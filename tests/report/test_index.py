@@ -222,9 +222,13 @@ def test_studies_without_any_claim_of_the_paper(small: xr.DataTree, tmp_path: Pa
     schema.write_tree(named(small, "mine", [[], [], []]), tmp_path / "mine" / "study.nc")
     write_index([tmp_path], tmp_path / "index.html")
     page = parse((tmp_path / "index.html").read_text())
-    assert page.find("p", class_="lead")[0].text == "None of the 30 claims is tested by these studies."
-    assert "open" not in page.find("details", id="unjudged")[0].attributes
-    assert len(page.find("section", id="others")[0].find("li")) == 3
+    assert not page.find("section", id="claims")
+    assert page.find("h1")[0].text == "Studies, and what came of them"
+    assert "Krueger" not in page.text
+    assert "claim" not in page.find("section", id="verdicts")[0].find("ul")[0].text
+    (others,) = page.find("section", id="others")
+    assert others.find("h2")[0].text == "Hypotheses"
+    assert len(others.find("li")) == 3
 
 
 def test_links_in_a_circle_are_no_fault_of_ours(tmp_path: Path) -> None:

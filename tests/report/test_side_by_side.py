@@ -95,7 +95,7 @@ def test_both_verdicts_and_outcomes_stand_in_the_row_of_each_hypothesis(one: xr.
         ),
         (("supported inconclusive", "inconclusive underpowered"), "Of 2 hypotheses, 1 has different verdicts"),
         (("supported supported", "underpowered inconclusive"), "Of 2 hypotheses, none is decided in one"),
-        (("supported supported", "equivalent equivalent"), "All 2 hypotheses have the same verdict in both."),
+        (("supported supported", "equivalent equivalent"), "Both hypotheses have the same verdict in both."),
         (("inconclusive underpowered",), "The hypothesis is open in both results."),
     ],
 )

@@ -120,7 +120,10 @@ def test_sentences_tables_and_the_report_call_arms_by_their_labels(tmp_path: Pat
     judgement = zl.judge(results)[0]
     assert judgement.statement == "no dropout has higher acc than full."
     assert "the acc of no dropout is" in judgement.comparison.sentence
-    assert "| no dropout |" in judgement.to_markdown()
+    table_of_it = judgement.to_markdown()
+    assert "| no dropout |" in table_of_it
+    assert "none" not in table_of_it.partition("\n\n")[0]  # as in the name that nobody gave to this comparison
+    assert "Hypothesis" not in table_of_it
     assert judgement.to_frame()["arm"].tolist() == ["none"]  # by which it is looked up
     zl.write_report(results, tmp_path / "report.html")
     assert "no dropout" in (tmp_path / "report.html").read_text()
@@ -144,9 +147,19 @@ def test_no_labels_are_the_arms_own_and_may_differ_in_case_alone():
         ({"none": 3}, "'none' is to be called 3; give a text"),
         ({"none": "Full"}, "'full' and 'none' would both be called 'Full'"),
         (["x"], r"labels is \['x'\]; give a mapping"),
+        ({None: "x"}, "^labels: None is no arm; give an arm's text or number, as it stands in the table"),
+        ({float("inf"): "x"}, "^labels: inf is no arm"),
+        ({"none": "x", " none": "y"}, "labels names one arm twice, 'none' and ' none': both are the arm 'none'"),
+        ({"full": "x", "full ": "x"}, "labels names one arm twice"),
     ],
 )
 def test_labels_that_are_none_are_refused(given, said):
     with pytest.raises(LabError, match=said) as caught:
         zl.results_from(table(), metrics=["acc"], labels=given)
     assert isinstance(caught.value, InputRefusedError | UsageError)
+
+
+def test_a_baseline_that_is_no_arm_is_refused_in_a_sentence():
+    for given in (float("nan"), ["full"], ""):
+        with pytest.raises(InputRefusedError, match=r"^baseline: .* is no arm; give an arm's text or number"):
+            zl.results_from(table(), metrics={"acc": "higher"}, baseline=given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import zoneout_lab as zl
 from zoneout_lab import metrics, schema
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.results.elsewhere import names
 
 
@@ -239,3 +240,39 @@ def test_values_too_large_to_subtract_stop_no_other_metric(paired, size):
 def test_an_argument_of_another_kind_is_refused_in_a_sentence(given, said):
     with pytest.raises(InputRefusedError, match=said):
         zl.results_from(table(), **({"metrics": {"acc": "higher"}, "baseline": "full"} | given))
+
+
+@pytest.mark.parametrize(
+    ("unit", "size", "said"),
+    [
+        ("%", 1, r"acc is said to be in %, and all its values lie between 0 and 1: 0\.5 is shown as 0\.5%\. If they are fractions, their unit is 1\."),
+        ("%", 1.9, ""),  # one is above
+        ("%", 0, ""),  # an error that nobody makes
+        ("1", 4, r"acc is said to be a fraction, unit 1, and all its values are above 1: 2 is shown as 200%\. If they are percentages"),
+        ("1", 1.9, ""),
+        ("", 4, ""),
+    ],
+)  # fmt: skip
+def test_values_that_are_hardly_in_their_unit_are_noted(unit: str, size: float, said: str):
+    frame = pd.DataFrame(
+        [(arm, seed, size * (0.5 + seed / 20)) for arm in "ab" for seed in range(7)], columns=["arm", "seed", "acc"]
+    )
+    found = notes(zl.results_from(frame, metrics={"acc": zl.Metric("accuracy", unit=unit)}))
+    assert len(found) == bool(said)
+    assert not said or re.match(said, found[0])
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_where_the_column_of_pairs_is_missing_a_way_out_is_named(average):
+    with pytest.raises(UsageError, match=r"no column 'seed'.* seed= \(--seed NAME\).* paired=False \(--unpaired\)\.$"):
+        zl.results_from(table().rename(columns={"seed": "rep"}), metrics=["acc"], average=average)
+    with pytest.raises(UsageError, match="no column 'method'") as caught:
+        zl.results_from(table().rename(columns={"seed": "rep"}), arm="method", metrics=["acc"])
+    assert "paired" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("seed", "said"), [("run", True), ("seed", False), ("fold", False), (None, False)])
+def test_a_seed_beside_a_block_is_said_not_to_be_looked_at(seed, said):
+    frame = table().rename(columns={"seed": "fold"}).assign(run=0, seed=1)
+    found = notes(zl.results_from(frame, seed=seed, block=["fold"], metrics=["acc"], average=True))
+    assert [each.startswith("run, given as the seed, is not looked at") for each in found] == ([True] if said else [])

@@ -228,6 +228,22 @@ def test_units_stand_once():
     )
 
 
+def test_the_verb_agrees_with_what_a_metric_is_called():
+    plural = {
+        "metric": "x",
+        "units": "count",
+        "noun": "missed notes per bar",
+        "mean_difference": -1.0,
+        "interval": (-2.0, -0.5),
+    }
+    assert "the missed notes per bar of A are 1.00 lower than those of B (difference" in said(LINEAR, **plural)
+    assert spoken(LINEAR, **plural).startswith("The missed notes per bar are 0.46 for A and 0.50 for B: 1.00 lower")
+    assert "of A and of B are the same on average" in said(LINEAR, **plural | {"mean_difference": 0.0})
+    assert " times those of B" in said(LOG, noun="misses")
+    for noun in ("loss on test pages", "bias", "number of misses", "analysis"):
+        assert f"the {noun} of A is " in said(LINEAR, noun=noun)
+
+
 def test_against_the_claim():
     for direction, mean, against in (
         ("lower", 0.1, True),

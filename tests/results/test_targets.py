@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import zoneout_lab as zl
 from zoneout_lab.cli.app import app
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.results.targets import check_export_target
 
 QUICKSTART = Path(__file__).parents[2] / "reports" / "quickstart" / "study.nc"
 HOLDS = "holds results, which would be lost. Name another file to write to."
@@ -48,9 +49,16 @@ def test_nor_does_what_is_made_of_results_in_memory(results: Path):
     for write in (lambda: zl.write_report(tree, results), lambda: zl.judge(tree).to_csv(results)):
         with pytest.raises(InputRefusedError, match=HOLDS):
             write()
-    (results.parent / "MANIFEST.json").write_text("{}")
-    with pytest.raises(InputRefusedError, match=HOLDS):
-        zl.judge(tree).to_csv(results.parent / "MANIFEST.json")
+    for name in ("MANIFEST.json", "spec.json"):
+        (results.parent / name).write_text("<hypothesis,verdict")  # whatever is in it
+        for replace in (zl.judge(tree).to_csv, lambda at: zl.write_report(tree, at)):
+            with pytest.raises(InputRefusedError, match=HOLDS):
+                replace(results.parent / name)
+        with pytest.raises(InputRefusedError, match=READ):
+            zl.write_report(results.parent, results.parent / name)
+        shutil.copy(results, results.parent / name)
+        with pytest.raises(InputRefusedError, match=HOLDS):
+            check_export_target(results.parent / name, tree)
     assert results.read_bytes() == before
 
 

@@ -62,6 +62,11 @@ def test_it_is_trained_judged_and_reported(plain):
     report = summary.report.read_text()
     assert "could not be made" not in report
     assert "./mine.py:train" in report
+    # what the function does with its seeds is not known, and it tests no claim of the paper
+    assert "is given the same seeds for initialisation, data and noise in every arm." in report
+    assert "share initialisation" not in report
+    assert "Krueger" not in report
+    assert "failures/" not in report
     # a curve is compared at its last epoch
     assert compare(tree, "full", "no_dropout", metric="valid_accuracy").mean_difference == pytest.approx(-1, abs=1e-9)
     assert not [each for each in verify(summary.folder) if each.damages]
@@ -110,6 +115,7 @@ def test_what_fails_costs_its_run_alone_and_its_traceback_is_kept(tmp_path):
     status = open_results(summary.folder)["metrics/status"]
     assert status.sel(arm="nan", seed=1) == "diverged"
     assert status.sel(arm="raises", seed=1) == "missing"
+    assert "raised an error is in <code>failures/</code> of the study’s folder" in summary.report.read_text()
 
 
 def test_nothing_of_it_needs_torch(tmp_path):
@@ -147,7 +153,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_bits(tmp_path, number):
     said: list[str] = []
     watcher.say = said.append
     again = run(study, tmp_path / "runs", watcher=watcher, force=True)
-    assert any("go on from a checkpoint" in text for text in said)
+    assert any("on from a checkpoint" in text for text in said)
     one, other = (open_results(s.folder)["metrics"].to_dataset() for s in (whole, again))
     assert one.equals(other)
     assert not (again.folder / "checkpoints").exists()

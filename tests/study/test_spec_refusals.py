@@ -7,7 +7,7 @@ import inspect
 import pytest
 from small_study import ARMS, HELPS, SMALL, small
 
-from zoneout_lab import Arm, CellDropout, RecurrentDropout, Tuning, Zoneout
+from zoneout_lab import Arm, CellDropout, RecurrentDropout, Study, Tuning, Zoneout
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.study import load_study
 from zoneout_lab.study.design_metrics import check_metrics
@@ -207,3 +207,13 @@ def test_a_long_value_is_not_told_whole():
 
 def test_the_values_of_a_study_have_their_own_signatures():
     assert list(inspect.signature(Arm).parameters)[:2] == ["name", "label"]
+
+
+def test_what_is_refused_is_not_said_to_be_missing_too():
+    with pytest.raises(InputRefusedError) as caught:
+        Study(name="s", arms=[{"name": "Bad Name"}], baseline="a", looks=[0])
+    assert str(caught.value).splitlines() == [
+        "Study:",
+        "arms.0.name is 'Bad Name'; use small letters, digits and _, the first a letter.",
+        "looks.0: input should be greater than or equal to 1, got 0.",
+    ]

@@ -99,7 +99,7 @@ def plain(text: str) -> str:
 def tell(kind: str, text: str) -> None:
     """An error, warning or note on stderr, under its name. On a terminal it wraps between words; a path is never broken."""
     colour = {"Error": "bold red", "Internal error": "bold red"}.get(kind, "yellow")
-    body = wrapped(text, indent=0, first=len(kind) + 2)
+    body = wrapped(text, errors, indent=0, first=len(kind) + 2)
     errors.print(f"[{colour}]{kind}:[/] {plain(body)}", highlight=False, soft_wrap=True)
 
 
@@ -109,17 +109,17 @@ def redraws(console: Console) -> bool:
     return console.is_terminal and console.file.isatty() and "JPY_PARENT_PID" not in os.environ
 
 
-def wrapped(text: str, *, indent: int, first: int) -> str:
-    """Text for stderr, broken between words where that is a terminal: lines after the first are indented, the first begins ``first`` columns in.
+def wrapped(text: str, to: Console, *, indent: int, first: int) -> str:
+    """Text for a console, broken between words where that is a terminal: lines after the first are indented, the first begins ``first`` columns in.
 
     In a pipe or a file it stays in one line, so that it can be searched.
     """
-    if not errors.is_terminal:
+    if not to.is_terminal:
         return text
     lines: list[str] = []
     for line in text.split("\n"):
         part = textwrap.wrap(
-            line, errors.width, initial_indent=" " * first, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+            line, to.width, initial_indent=" " * first, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
         ) or [""]  # fmt: skip
         lines += [part[0][first:] if not lines else part[0], *part[1:]]
         first = indent

@@ -16,6 +16,7 @@ from zoneout_lab.cli.verdicts import show_judgements
 from zoneout_lab.errors import InputRefusedError, UsageError
 from zoneout_lab.metrics import Better, Metric
 from zoneout_lab.report import write_report
+from zoneout_lab.report.text import count
 from zoneout_lab.results import Judgement, judge, open_results, results_from
 from zoneout_lab.results.elsewhere.claims import Claims, read_claims
 from zoneout_lab.results.elsewhere.names import plain
@@ -89,7 +90,7 @@ def show_judged(table: str, asked: Asked, *, report: Path | None, out: Path | No
         tell("Exploratory", "nothing was declared, so every arm is compared with the baseline, and what is found is to be tested on new runs.")  # fmt: skip
     elif standing == "judging":
         tell("Note", "The hypotheses were declared for this judgement; nothing shows that it was before the runs.")
-    show_judgements(judgements)
+    show_judgements(judgements, output)
     for path in (report, out):
         if path is not None:
             output.print(str(path), highlight=False, soft_wrap=True, markup=False)
@@ -142,7 +143,7 @@ def _read(table: str, asked: Asked) -> xr.DataTree:
 
 
 def _metrics(asked: Asked, described: Mapping[str, Metric]) -> dict[str, Metric]:
-    """The metrics that were named, with the sides and units given once for all of them or once for each; what was not typed is as ``described``."""
+    """The metrics that were named, with the side and the unit of each; what was not typed is as ``described``."""
     names = list(asked.metric)
     if not names and (asked.better or asked.unit):
         raise UsageError("--better and --unit are about a column: name it with --metric.")
@@ -162,11 +163,14 @@ def _metrics(asked: Asked, described: Mapping[str, Metric]) -> dict[str, Metric]
 
 def _for_each(names: Sequence[str], given: Sequence[str], flag: str) -> list[str | None]:
     """What was typed for each metric; None where nothing was."""
-    if len(given) not in (0, 1, len(names)):
+    if not given:
+        return [None] * len(names)
+    if len(given) != len(names):  # one for all would be wrong of a loss beside an accuracy, without a word
+        times = "once" if len(given) == 1 else f"{len(given)} times"
         raise UsageError(
-            f"{flag} is given {len(given)} times for {len(names)} metrics: once for all, or once for each."
+            f"{flag} is given {times} for {count(len(names), 'metric')}: give it once for each, in their order."
         )
-    return [*given] if len(given) == len(names) else [given[0] if given else None] * len(names)
+    return [*given]
 
 
 def _as_json(tree: xr.DataTree, source: Mapping[str, Any], judgements: Sequence[Judgement]) -> dict[str, Any]:

@@ -30,11 +30,14 @@ def judge(
         list[str] | None, typer.Option(metavar="COLUMN", help="A column of results. May be given again.")
     ] = None,
     better: Annotated[
-        list[str] | None, typer.Option(metavar="SIDE", help="higher or lower: once, or once for each metric.")
+        list[str] | None, typer.Option(metavar="SIDE", help="higher or lower, for each metric in order.")
     ] = None,
     unit: Annotated[
         list[str] | None,
-        typer.Option(metavar="UNIT", help="% for percentages, 1 for fractions to be shown as such, or any other."),
+        typer.Option(
+            metavar="UNIT",
+            help="% for percentages, 1 for fractions to be shown as such, or any other; for each metric in order.",
+        ),
     ] = None,
     arm: Annotated[str, typer.Option(metavar="COLUMN", help="The column that says what a run is of.")] = "arm",
     seed: Annotated[str, typer.Option(metavar="COLUMN", help="The column that runs are paired by.")] = "seed",

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from zoneout_lab.cli.console import output, plain, print_json, print_whole
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.report.text import count
+from zoneout_lab.study.adopted import unlisted
 from zoneout_lab.study.mirroring import behind
 from zoneout_lab.study.stopped import stopped_at
 from zoneout_lab.study.store import CONFIRM, read_manifest
@@ -29,7 +31,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         print_json(rows)
         return
     table = Table(box=None, pad_edge=False)
-    columns = [name for name in rows[0] if name not in ("report", "behind", "searched")]
+    columns = [name for name in rows[0] if name not in ("report", "behind", "searched", "unlisted")]
     for name in columns:
         table.add_column(name, justify="left" if name in ("study", "task") else "right", no_wrap=True)
     for row in rows:
@@ -40,9 +42,15 @@ def show_status(folder: Path, *, as_json: bool) -> None:
             output.print(f"Report: {row['report']}", highlight=False, soft_wrap=True, markup=False)
     for row in rows:
         if row["searched"]:
-            runs = "run" if row["searched"] == 1 else "runs"
             output.print(
-                f"{plain(row['study'])} also has {row['searched']} {runs} of its search.",
+                f"{plain(row['study'])} also has {count(row['searched'], 'run')} of its search.",
+                soft_wrap=True,
+                highlight=False,
+            )
+        if row["unlisted"]:
+            more = count(row["unlisted"], "more file", "more files")
+            output.print(
+                f"{plain(row['study'])} has {more} of runs, written by a command that was interrupted before it noted them: the next `run` takes up what is whole.",
                 soft_wrap=True,
                 highlight=False,
             )
@@ -70,6 +78,7 @@ def _count(folder: Path) -> dict[str, Any]:
         "missing": planned - len(runs),
         "diverged": sum(run["status"] == "diverged" for run in runs),
         "searched": len(there) - len(runs),
+        "unlisted": len(unlisted(folder, manifest)),
         "behind": behind(folder, manifest),
         "report": str(report) if report.exists() else None,
     }

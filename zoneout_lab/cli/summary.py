@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoneout_lab.cli.console import errors, output, plain
+from zoneout_lab.report.text import count
 
 if TYPE_CHECKING:
     from zoneout_lab.study.run import Summary
@@ -29,15 +30,15 @@ def show_summary(summary: Summary, task: str = "") -> None:
     show_verdicts(summary.folder)
     if summary.trained == 0 and not summary.failed:
         taken = f", {summary.taken} of them taken over from other folders" if summary.taken else ""
-        errors.print(
-            f"{'Nothing to train' if taken else 'Nothing to do'}: all {summary.planned} runs are done{taken}.",
-            highlight=False,
-        )
+        done = f"all {summary.planned} runs are" if summary.planned > 1 else "the run is"
+        errors.print(f"{'Nothing to train' if taken else 'Nothing to do'}: {done} done{taken}.", highlight=False)
     if summary.diverged:
-        errors.print(f"{summary.diverged} runs diverged; the report shows which.", highlight=False)
+        errors.print(f"{count(summary.diverged, 'run')} diverged; the report shows which.", highlight=False)
     output.print(f"Report: {summary.report}", highlight=False, soft_wrap=True, markup=False)
     if summary.failed:
-        errors.print(f"{len(summary.failed)} runs failed: {', '.join(summary.failed)}.", highlight=False, markup=False)
+        errors.print(
+            f"{count(len(summary.failed), 'run')} failed: {', '.join(summary.failed)}.", highlight=False, markup=False
+        )
 
 
 def show_over_tasks(sources: Sequence[Path]) -> None:
@@ -49,7 +50,7 @@ def show_over_tasks(sources: Sequence[Path]) -> None:
     errors.print(
         f"[bold]Over {len(over.tasks)} tasks[/] ({plain(', '.join(over.tasks))})", highlight=False, soft_wrap=True
     )
-    show_over_all(over.judgements)
+    show_over_all(over.judgements, errors)
 
 
 def show_verdicts(folder: Path) -> None:
@@ -58,4 +59,4 @@ def show_verdicts(folder: Path) -> None:
     from zoneout_lab.results import judge
     from zoneout_lab.results.open import open_quickly
 
-    show_judgements(judge(open_quickly(folder)))
+    show_judgements(judge(open_quickly(folder)), errors)

@@ -117,14 +117,13 @@ class _Crew:
         elif kind == "warning":
             self._warn(*rest)
         else:
-            # first: it trains while the results are written
             result, worn_out = rest
             if worn_out:
                 worker.number = None
                 self._end(worker)
                 self.start()
             else:
-                self._give(worker)
+                self._give(worker)  # before its results are written: it trains meanwhile
             yield number, result
 
     def _warn(self, text: str) -> None:

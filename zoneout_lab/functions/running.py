@@ -146,6 +146,10 @@ class Running:
         """Wall time that was trained before an interruption."""
         return self._keeper.before if self._keeper is not None else 0.0
 
+    def remove_what_it_went_on_from(self) -> str:
+        """Of a run that failed: without the checkpoint that it went on from, the next try is not to fail as this did. What is said of that."""
+        return self._keeper.remove_what_it_went_on_from() if self._keeper is not None else ""
+
     def _check(self) -> None:
         """Raise Stopped where a signal has asked to stop, and know it: the function may keep it to itself."""
         if interrupts.asked() is not None:
@@ -189,6 +193,7 @@ class _Keeper:
     warn: Warn
     saves: bool = False  # the function does save
     before: float = 0.0  # seconds that were trained before an interruption
+    went_on_from: Path | None = None  # until a newer one is saved
     _number: int = 0
     _began: float = field(default_factory=time.monotonic)
     _due: float = field(init=False)
@@ -217,6 +222,7 @@ class _Keeper:
             with interrupts.careful():
                 kept.keep(self.folder, [self.run], COMPUTED_BY, self._number + 1, ".npz", write)
                 self._number += 1
+                self.went_on_from = None
         except Exception as error:  # noqa: BLE001 - nothing of this may cost the training
             if not self._silent:
                 self.warn(kept.cannot_be_saved(self.folder, error))
@@ -239,9 +245,20 @@ class _Keeper:
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, training can do without
                 self.warn(f"The checkpoint {file} cannot be used ({told(error)}).")
                 continue
-            self._number, self.before = kept.update_of(file), float(whole["seconds"])
+            self._number, self.before, self.went_on_from = kept.update_of(file), float(whole["seconds"]), file
             return content
         return None
+
+    def remove_what_it_went_on_from(self) -> str:
+        """Remove the checkpoint that the run went on from, unless a newer one was saved since; what is said of that, if it was."""
+        if self.went_on_from is None:
+            return ""
+        try:
+            self.went_on_from.unlink(missing_ok=True)
+        except OSError:
+            return ""
+        then = "goes on from an earlier one" if kept.files(self.folder) else "starts the run anew"
+        return f"It went on from a checkpoint, which is removed: the same command {then}."
 
 
 def begun(

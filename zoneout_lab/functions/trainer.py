@@ -16,6 +16,7 @@ from typing import Any, cast
 from zoneout_lab import interrupts
 from zoneout_lab.engines import Checkpoints, Outcome, Progress
 from zoneout_lab.engines.kept import Saved
+from zoneout_lab.engines.memory import out_of_memory
 from zoneout_lab.errors import FunctionFailedError, told
 from zoneout_lab.frozen import AnyRun
 from zoneout_lab.functions.result import outcome_of
@@ -106,17 +107,20 @@ class FunctionTrainer:
             modules = set(sys.modules)
             lasting: list[str] = []
             try:
-                returned = called(run, running, lasting)
-            finally:
-                for text in lasting:
-                    warn(text)
-                    wear_out()
-            for file in unforeseen(modules):
-                warn(
-                    f"{file.name} is imported by a name that the study's files do not have in an import: a change of it is not noticed, and runs that "
-                    "are there are not trained again. Import it by its name."
-                )
-            outcome = outcome_of(run, running, returned, self.metrics)
+                try:
+                    returned = called(run, running, lasting)
+                finally:
+                    for text in lasting:
+                        warn(text)
+                        wear_out()
+                for file in unforeseen(modules):
+                    warn(
+                        f"{file.name} is imported by a name that the study's files do not have in an import: a change of it is not noticed, and runs "
+                        "that are there are not trained again. Import it by its name."
+                    )
+                outcome = outcome_of(run, running, returned, self.metrics)
+            except FunctionFailedError as error:
+                raise _with_a_way_on(error, running) from None
             outcome.seconds = before + time.monotonic() - began
             outcomes.append(outcome)
         return outcomes
@@ -155,6 +159,19 @@ def called(run: FunctionRun, given: Running, lasting: list[str] | None = None) -
     if given.stopped:
         raise interrupts.Stopped  # it kept that to itself, and returned what it had
     return returned
+
+
+def _with_a_way_on(error: FunctionFailedError, given: Running) -> FunctionFailedError:
+    """A failure after which the next try does not fail for the same checkpoint, such as one of the last epoch, after which no epoch is left.
+
+    Where memory ran out, the checkpoint is not at fault.
+    """
+    cause = error.__context__
+    if isinstance(cause, Exception) and out_of_memory(cause):
+        return error
+    said = given.remove_what_it_went_on_from()
+    stop = "" if error.what.endswith((".", "!", "?")) else "."
+    return FunctionFailedError(f"{error.what}{stop} {said}", error.trace) if said else error
 
 
 def _trace(error: BaseException) -> str:

@@ -33,8 +33,13 @@ _RESERVED = frozenset(
 
 
 class _Form(NamedTuple):
-    """A file before it has values and attributes of groups, but for labels that are texts; and where in it numbers go that lie there in one
-    piece, by their group and name."""
+    """What the files of one form have in common.
+
+    Args:
+        content: a file with its groups, its variables and their attributes, and labels that are texts. It has no attributes of groups, and zeros in
+            place of numbers.
+        places: group and name of a variable → where in the file its numbers go, where they lie in one piece.
+    """
 
     content: bytes
     places: Mapping[tuple[str, str], int]
@@ -82,7 +87,10 @@ def _labels(name: str, dims: tuple[str, ...], values: npt.NDArray[Any]) -> tuple
 
 
 def _form(groups: Mapping[str, Group], pieces: Pieces) -> _Form:
-    """The form of the file of such groups. It is what most of the time goes into, and runs of a study share it."""
+    """The form of the file of such groups. Making it is what most of the time goes into, and runs of a study share it.
+
+    The key has everything that is in a form: what is missing there would be taken from another file.
+    """
     key = tuple(
         (
             path,

@@ -106,7 +106,7 @@ def _of_comparisons(compared: Sequence[Comparison]) -> tuple[list[_Row], str, bo
         if not compared:
             return rows, "", False, ""
         c = compared[0]
-        noun = legible(c.noun) or nouns[0]
+        noun = legible(c.noun) or on_axis(c.metric, "", long_name=c.long_name)  # the unit is that of differences
         unit = "" if is_ratio(c) else unit_of(c.metric, c.units)[1]
         what = {"linear": "difference in", "log": "ratio of", "logit": "odds ratio of"}[c.scale]
         return rows, f"{what} {noun}{f' ({unit})' if unit else ''}", is_ratio(c), side

@@ -56,12 +56,18 @@ def _nothing(found: Gathered) -> InputRefusedError | IntegrityError:
 def render(found: Gathered, target: Path) -> str:
     """The page as text; its links are relative to where ``target`` lies."""
     links = _Links(found.entries, target)
-    sections = [_claims(found.entries, links), _others(found.entries, links), _studies(found, links), _reading(found)]
+    about = any(claim in CLAIMS for entry in found.entries for finding in entry.findings for claim in finding.claims)
+    sections = [
+        _claims(found.entries, links) if about else None,
+        _others(found.entries, links, about=about),
+        _studies(found, links),
+        _reading(found, about=about),
+    ]
     return laid_out(
         "index.html",
-        title="The paper’s claims, and what studies say of them",
+        title="The paper’s claims, and what studies say of them" if about else "Studies, and what came of them",
         kicker=f"Index · {count(len(found.entries), 'study', 'studies')}",
-        paper=PAPER,
+        paper=PAPER if about else "",
         sections=[section for section in sections if section is not None],
     )
 
@@ -146,8 +152,6 @@ def _claims(entries: Sequence[Entry], links: _Links) -> Section:
 
 
 def _lead(judged: int, rows: Sequence[dict[str, Any]]) -> str:
-    if not judged:
-        return f"None of the {len(CLAIMS)} claims is tested by these studies."
     found = Counter(row["verdict"] for row in rows)
     parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
     return (
@@ -165,15 +169,16 @@ def _at_scale(rows: Sequence[dict[str, Any]]) -> str:
     return f"{some}: {'the others hold' if at else 'they hold'} for the task and size named under each, and their marks are hollow."
 
 
-def _others(entries: Sequence[Entry], links: _Links) -> Section | None:
-    """Hypotheses that are about no claim of the paper: those of a study of one's own."""
+def _others(entries: Sequence[Entry], links: _Links, *, about: bool) -> Section | None:
+    """Hypotheses that are about no claim of the paper: those of a study of one's own. ``about``: others are about one."""
     rows = [
         links.row(entry, finding)
         for entry in entries
         for finding in entry.findings
         if not any(claim in CLAIMS for claim in finding.claims)
     ]
-    return Section("others", "Hypotheses about none of them", "index_others.html", {"rows": rows}) if rows else None
+    title = "Hypotheses about none of them" if about else "Hypotheses"
+    return Section("others", title, "index_others.html", {"rows": rows}) if rows else None
 
 
 def _studies(found: Gathered, links: _Links) -> Section:
@@ -210,7 +215,7 @@ def _called(one: Entry, other: Entry) -> str:
     return legible(one.folder.name) if one.name == other.name else one.name
 
 
-def _reading(found: Gathered) -> Section:
+def _reading(found: Gathered, *, about: bool) -> Section:
     notes = []
     pairs = [
         (one, other, len(one.runs & other.runs))
@@ -222,4 +227,9 @@ def _reading(found: Gathered) -> Section:
         for one, other, shared in pairs
         if shared
     ]
-    return Section("verdicts", "How to read this page", "index_reading.html", {"notes": notes, "verdicts": VERDICTS})
+    return Section(
+        "verdicts",
+        "How to read this page",
+        "index_reading.html",
+        {"notes": notes, "verdicts": VERDICTS, "about": about},
+    )

@@ -126,7 +126,7 @@ def _lead(matches: Sequence[Matched]) -> str:
     return (
         "The hypothesis has the same verdict in both."
         if len(matches) == 1
-        else f"All {total} have the same verdict in both."
+        else f"{'Both hypotheses' if len(matches) == 2 else f'All {total}'} have the same verdict in both."
     )
 
 

@@ -14,7 +14,7 @@ from zoneout_lab.metrics import Better
 from zoneout_lab.results.comparison import Comparison
 from zoneout_lab.results.numbers import number, p_value
 from zoneout_lab.results.rows import Entry, OverAllTasks
-from zoneout_lab.results.shown import margin_in_words, unit_of
+from zoneout_lab.results.shown import agreeing, margin_in_words, unit_of
 from zoneout_lab.results.tabular import Tabular
 
 Floats = npt.NDArray[np.float64]
@@ -154,8 +154,12 @@ def short_over(over: OverAll, arm: str, against: str) -> str:
 
 
 def _difference(over: OverAll, against: str) -> str:
-    side = _side(over)
-    return f"is {side} on average than that of {against}" if side else f"and of {against} is the same on average"
+    side, (verb, those) = _side(over), agreeing(over.noun)
+    return (
+        f"{verb} {side} on average than {those} of {against}"
+        if side
+        else f"and of {against} {verb} the same on average"
+    )
 
 
 def _side(over: OverAll) -> str:

@@ -11,6 +11,7 @@ from zoneout_lab.results.comparison import Comparison
 from zoneout_lab.results.legible import label
 from zoneout_lab.results.numbers import decimals, number, p_value, percent
 from zoneout_lab.results.shown import (
+    agreeing,
     difference,
     disagree,
     held_against,
@@ -55,14 +56,15 @@ def sentence(c: Comparison, arm: str, against: str) -> str:
         return _end(f"The {noun} of {arm} and {against} cannot be compared on the {c.scale} scale", [_unfit(c)], c)
     if not c.measured:
         return _end(f"{_nothing(c)} the {noun} of both {arm} and {against}", _lost(c), c)
+    verb, those = agreeing(noun)
     if c.mean_difference == 0:
-        head = f"the {noun} of {arm} and of {against} is the same on average"
+        head = f"the {noun} of {arm} and of {against} {verb} the same on average"
     elif c.scale == "logit":
         head = f"the odds of {noun} of {arm} are {_times(c)} those of {against}"
     elif is_ratio(c):
-        head = f"the {noun} of {arm} is {_times(c)} that of {against}"
+        head = f"the {noun} of {arm} {verb} {_times(c)} {those} of {against}"
     else:
-        head = f"the {noun} of {arm} is {_shift(c)} than that of {against}"
+        head = f"the {noun} of {arm} {verb} {_shift(c)} than {those} of {against}"
     notes = [
         *_difference(c),
         *_margin(c),
@@ -100,7 +102,7 @@ def short(c: Comparison, arm: str, against: str) -> str:
     digits = _digits_of_values(c, ours, theirs)
     first, second = (_value(c, value, digits) for value in (ours, theirs))
     unit = unit_of(c.metric, c.units)[1]
-    values = f"The {noun} is {first} for {arm} and {second.removesuffix(f' {unit}')} for {against}"
+    values = f"The {noun} {agreeing(noun)[0]} {first} for {arm} and {second.removesuffix(f' {unit}')} for {against}"
     if c.mean_difference == 0:
         head = "the same on average"
     elif is_ratio(c):

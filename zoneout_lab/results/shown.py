@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,31 @@ def unit_of(metric: str, units: str) -> tuple[float, str]:
     """
     if metric in METRICS and METRICS[metric].counts:
         return 1.0, METRICS[metric].counts
-    if units == "perplexity":  # is what is measured, and its own unit
+    if units in _NO_UNITS:
         return 1.0, ""
     return (100.0 if units == "1" else 1.0, "percentage points") if units in ("1", "%") else (1.0, units)
+
+
+#: what is measured itself, which goes without saying
+_NO_UNITS = ("perplexity", "count", "counts")
+#: what a head noun stands before
+_AFTER_HEAD = re.compile(r" (?:of|per|in|on|for|at|by|with|from|after|until|to|over) ")
+
+
+def agreeing(noun: str) -> tuple[str, str]:
+    """The verb and the pronoun that agree with what a metric is called, as far as its letters say.
+
+    >>> (
+    ...     agreeing("validation error"),
+    ...     agreeing("spelling errors per page"),
+    ...     agreeing("loss"),
+    ...     agreeing("number of steps"),
+    ... )
+    (('is', 'that'), ('are', 'those'), ('is', 'that'), ('is', 'that'))
+    """
+    head = _AFTER_HEAD.split(noun, maxsplit=1)[0]
+    plural = head.endswith("s") and not head.endswith(("ss", "us", "is", "bias", "series"))
+    return ("are", "those") if plural else ("is", "that")
 
 
 #: what is called by more letters does not fit on an axis or in a table

@@ -169,7 +169,9 @@ def _laid_out(
     cells = [texts(entry) for entry in entries]
     alike = {key: cells[0][key] for key in _SAID_ONCE if cells and all(row[key] == cells[0][key] for row in cells)}
     empty = [key for key in ("hypothesis", "task", "p_groups") if not any(row[key] for row in cells)]
-    left_out = {*without, *alike, *empty}
+    # what was not declared is called by its arms' names, which stand beside it as they are called
+    unnamed = [] if any(entry.compared.declared for entry in entries) else ["hypothesis"]
+    left_out = {*without, *alike, *empty, *unnamed}
     called = {"seed": "Seeds", "block": "Blocks", "run": "Runs", "": "Pairs or runs"}
     own = {"n": called[units_of([entry.compared for entry in entries]).partition(" ")[0]]}
     columns = [(key, own.get(key, head), right) for key, head, right in _COLUMNS if key not in left_out]

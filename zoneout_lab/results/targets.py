@@ -1,4 +1,4 @@
-"""Whether a file may be replaced by what is written: not what it is made of, and not what is something else than it."""
+"""Files that are written: none replaces what it is made of, or a file of another kind."""
 
 from __future__ import annotations
 

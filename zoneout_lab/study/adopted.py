@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ def adopt(store: Store, runs: Iterable[AnyRun], objective: Objective, warn: Warn
     if adopted:
         store.save()
     return adopted
+
+
+def unlisted(folder: Path, manifest: Mapping[str, Any]) -> list[Path]:
+    """The files of runs in a study's folder that its manifest does not have: the next run looks at them."""
+    listed = {entry["file"] for entry in manifest["runs"].values()}
+    return [path for path in sorted(folder.glob("runs/*.nc")) if f"runs/{path.name}" not in listed]
 
 
 def _line(store: Store, run: AnyRun, path: Path, objective: Objective) -> dict[str, Any]:

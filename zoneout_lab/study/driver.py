@@ -118,8 +118,8 @@ class Driver:
             for saved in self.means.trainer.usable(self.checkpoints, self.device)
         ]
         found = [batch for batch in found if batch]
-        if found:
-            self.watcher.say(f"{count(sum(map(len, found)), 'run')} go on from a checkpoint.")
+        if n := sum(map(len, found)):
+            self.watcher.say(f"{count(n, 'run')} {'goes' if n == 1 else 'go'} on from a checkpoint.")
         return found
 
     def _train(self, work: list[list[AnyRun]], phase: str) -> None:
@@ -225,8 +225,9 @@ class Driver:
         self.failed += names
         self.causes.add(told(error))
         if before < _HINT_AFTER <= len(self.failed) < self.begun and not self.trained and len(self.causes) == 1:
+            left = self.begun - len(self.failed)
             self.watcher.warn(
-                f"All {len(self.failed)} runs so far failed in the same way, and {self.begun - len(self.failed)} are left to try. Ctrl-C stops; the same command "
+                f"All {len(self.failed)} runs so far failed in the same way, and {left} {'is' if left == 1 else 'are'} left to try. Ctrl-C stops; the same command "
                 "tries them all again."
             )
         for run in batch:

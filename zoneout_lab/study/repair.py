@@ -17,7 +17,7 @@ from zoneout_lab.errors import IntegrityError, LabError
 from zoneout_lab.frozen import AnyRun
 from zoneout_lab.functions import FunctionRun
 from zoneout_lab.recorded import is_id
-from zoneout_lab.report.text import listing
+from zoneout_lab.report.text import count, listing
 from zoneout_lab.results import open_results
 from zoneout_lab.results.open import EXPORT, SPEC, open_runs
 from zoneout_lab.study import mirror_notes
@@ -176,7 +176,7 @@ def _rebuilt(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     if not content["code"]:
         del content["code"]
     say(
-        f"Rebuilt {folder / manifests.FILE} with {len(content['runs'])} runs, from {f'{EXPORT}, ' if record else ''}{SPEC} and the runs' files."
+        f"Rebuilt {folder / manifests.FILE} with {count(len(content['runs']), 'run')}, from {f'{EXPORT}, ' if record else ''}{SPEC} and the runs' files."
     )
     if unsure:
         say(f"Taken as they are in the damaged manifest, since no other file has them: {listing(unsure)}.")

@@ -18,6 +18,7 @@ from zoneout_lab import schema, whole
 from zoneout_lab.errors import InputRefusedError, IntegrityError, LabError, told
 from zoneout_lab.frozen import AnyRun
 from zoneout_lab.netcdf import Group
+from zoneout_lab.report.text import count
 from zoneout_lab.study.objective import Objective
 from zoneout_lab.study.store import Store, read_manifest
 
@@ -179,4 +180,5 @@ def from_where(taken: Mapping[str, str], planned: int) -> str:
     ('2 of 4 runs are there already, from quickstart-1aeae2', '')
     """
     folders = ", ".join(dict.fromkeys(taken.values()))
-    return f"{len(taken)} of {planned} runs are there already, from {folders}" if taken else ""
+    are = "is" if len(taken) == 1 else "are"
+    return f"{len(taken)} of {count(planned, 'run')} {are} there already, from {folders}" if taken else ""

@@ -18,6 +18,7 @@ from zoneout_lab.report.text import count
 from zoneout_lab.results import open_results
 from zoneout_lab.results.open import EXPORT, SPEC, of_this, open_runs
 from zoneout_lab.study import mirror_notes
+from zoneout_lab.study.adopted import unlisted
 from zoneout_lab.study.databases import may_pass, reason, remedy
 from zoneout_lab.study.mirror import FILES, OPTIONS, Mirror, Name, named
 from zoneout_lab.study.mirroring import compared
@@ -191,12 +192,8 @@ def _check_code(looked: _Looked, folder: Path, manifest: Mapping[str, Any], _is_
 
 def _check_runs(looked: _Looked, folder: Path, manifest: Mapping[str, Any], _is_sealed: bool) -> None:
     looked.count = len(manifest["runs"])
-    listed = {entry["file"] for entry in manifest["runs"].values()}
-    unlisted = [path for path in folder.glob("runs/*.nc") if f"runs/{path.name}" not in listed]
-    if unlisted:
-        looked.note = (
-            f"and {count(len(unlisted), 'file')} that the manifest does not have yet: the next run looks at them"
-        )
+    if more := unlisted(folder, manifest):
+        looked.note = f"and {count(len(more), 'file')} that the manifest does not have yet: the next run looks at them"
     looked.damages = [damage for _, damage in damaged_runs(folder, manifest)]
 
 

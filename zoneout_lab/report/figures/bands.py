@@ -88,7 +88,7 @@ def bands(
                 axes.plot(x, marks, color=colour, linewidth=3.2, solid_capstyle="projecting", zorder=6)
         if not any(np.isfinite(strand.mean).any() for strand in strands):
             axes.text(0.5, 0.5, "nothing to compare", color=SOFT, ha="center", va="center", transform=axes.transAxes)
-        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        drawing.name_axes(title=title, xlabel=xlabel, ylabel=ylabel)
         if ratio:
             axes.yaxis.set_major_locator(FixedLocator([float(tick) for tick in ratio_ticks(low, high)]))
             axes.yaxis.set_minor_locator(NullLocator())

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure as Canvas
 
 from zoneout_lab.plot.differences import HUGE as HUGE
 from zoneout_lab.report.arms import COLOURS, Arm
+from zoneout_lab.report.text import wrap
 from zoneout_lab.report.verdicts import VERDICTS
 
 WIDTH = 360  # points of an SVG user unit; a panel is shown between 0.8 and 1.3 times as wide
@@ -137,6 +138,12 @@ class Drawing:
                 self._svg = self._save()
         finally:
             self._settings.__exit__(None, None, None)
+
+    def name_axes(self, *, title: str, xlabel: str, ylabel: str) -> None:
+        """A title and labels of any length, on as many short lines as the panel has room for."""
+        self.axes.set_title(wrap(title, 52, 2))
+        self.axes.set_xlabel(wrap(xlabel, 44))
+        self.axes.set_ylabel(wrap(ylabel, int(self.height / 7.6)))
 
     def _fit(self) -> None:
         """Give the axes all the room that its labels leave: once, for measuring text is most of what a panel costs."""

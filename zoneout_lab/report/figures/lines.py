@@ -158,7 +158,7 @@ def lines(
                     )
         if not np.isfinite(values).any():
             axes.text(0.5, 0.5, "nothing was measured", color=SOFT, ha="center", va="center", transform=axes.transAxes)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
+        drawing.name_axes(title=title, xlabel=xlabel, ylabel=ylabel)
         if log:
             _decades(drawing, low, high)
         if x.size and x[-1] > x[0]:
@@ -169,7 +169,6 @@ def lines(
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         else:
             axes.set_xticks(range(len(names)), names)
-        axes.set_title(title)
     return drawing.panel(title, description)
 
 

@@ -145,7 +145,7 @@ def _runs(data: ReportData) -> str:
     if data.source:
         return f"Not run here: {count(found['finished'], 'run')} of {count(len(data.arms), 'arm')} as {legible(data.source.get('name') or 'a table')} has them."
     if total and found["finished"] == total:
-        return f"All {total} runs finished." if total > 1 else "The run finished."
+        return f"{'Both' if total == 2 else f'All {total}'} runs finished." if total > 1 else "The run finished."
     text = f"{found['finished']} of {count(total, 'run')} finished"
     failures = [f"{found[status]} {status}" for status in ("diverged", "missing") if found[status]]
     return f"{text}; {listing(failures)}." if failures else f"{text}."

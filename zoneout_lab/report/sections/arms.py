@@ -42,7 +42,7 @@ def build(data: ReportData) -> Section | None:
         )
     figure = Figure(
         tuple(_panel(data, name, about, values) for name, about, values in columns),
-        "Each coloured mark is a run. The black dot is the arm’s mean with its own 95% interval. "
+        "Each coloured mark is a run. The dot on a bar below them is the arm’s mean with its own 95% interval. "
         + (f"Arms share {data.pair}s and are compared in pairs, so whether" if data.blocks.paired else "Whether")
         + " these intervals overlap decides nothing.",
     )

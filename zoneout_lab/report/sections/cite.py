@@ -9,7 +9,7 @@ from typing import Any
 from zoneout_lab.paper import PAPER
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.section import Section
-from zoneout_lab.report.text import legible, listing
+from zoneout_lab.report.text import count, legible, listing
 
 #: as CITATION.cff has it, which a wheel does not carry
 PACKAGE = (
@@ -27,7 +27,7 @@ def build(data: ReportData) -> Section | None:
     name = legible(data.study.get("name") or "")
     study = f"{authors}{year}. " if authors or year else ""
     study += f"{title}." + (
-        f" Ablation study “{name}”, {len(data.arms)} arms, {len(data.seeds)} seeds." if name else ""
+        f" Ablation study “{name}”, {count(len(data.arms), 'arm')}, {count(len(data.seeds), 'seed')}." if name else ""
     )
     entries = [] if data.source else [study.lstrip()]
     versions = _versions(data)

@@ -13,5 +13,10 @@ def build(data: ReportData) -> Section:
         "verdicts",
         "How to read the verdicts",
         "legend.html",
-        {"verdicts": VERDICTS, "paper": PAPER, "elsewhere": bool(data.source), "paired": data.blocks.paired},
+        {
+            "verdicts": VERDICTS,
+            "paper": PAPER if any(judgement.claims for judgement in data.judgements) else "",
+            "elsewhere": bool(data.source),
+            "paired": data.blocks.paired,
+        },
     )

@@ -36,10 +36,18 @@ def build(data: ReportData) -> Section | None:
             "groups": groups,
             "seeds": data.seeds,
             "files": _files(data),
-            # arms whose seeds vary different kinds of randomness share less: their own section says what
-            "shared": data.trained_here and len(set(what_varies(data.study).values())) < 2,
+            "shared": _shared(data),
         },
     )
+
+
+def _shared(data: ReportData) -> str:
+    """What arms share at one seed. Where their seeds vary different kinds of randomness they share less: their own section says what."""
+    if not data.trained_here or len(set(what_varies(data.study).values())) > 1:
+        return ""
+    if data.study.get("train"):  # what becomes of them is the function's own affair
+        return "At one seed, the training function is given the same seeds for initialisation, data and noise in every arm."
+    return "Arms that share a seed share initialisation and data order."
 
 
 def _recorded(data: ReportData, key: str) -> Any:

@@ -69,7 +69,8 @@ def build(data: ReportData) -> Section | None:
         "heads": [head for head, _, _ in columns],
         "selected": bool(best),
         "timed": bool(seconds),
-        "failures": _failures(data),
+        "failures": (failures := _failures(data)),
+        "traced": bool(data.study.get("train")) and any(each["status"] == "missing" for each in failures),
         "unmeasured": _unmeasured(data),
         "long": len(rows) > LONG,
     }

@@ -20,7 +20,12 @@ def arm_named(given: object, arms: Sequence[str], what: str) -> str:
     >>> arm_named(64.0, ["64", "128"], "baseline")
     '64'
     """
-    _, (name,) = labels(pd.Series([given], dtype=object), what)
+    try:
+        _, (name,) = labels(pd.Series([given], dtype=object), what)
+    except InputRefusedError:  # which is about a row of a table
+        raise InputRefusedError(
+            f"{what}: {given!r:.100} is no arm; give an arm's text or number, as it stands in the table."
+        ) from None
     if name not in arms:
         raise unknown("arm", name, map(legible, arms))
     return name
@@ -39,8 +44,13 @@ def called(given: Any, arms: Sequence[str]) -> dict[str, str]:
     if not isinstance(given, Mapping):
         raise InputRefusedError(f"labels is {given!r:.100}; give a mapping from arms to what they are called.")
     names = {arm: arm for arm in arms}
+    keys: dict[str, Any] = {}
     for arm, text in given.items():
         name = arm_named(arm, arms, "labels")
+        if keys.setdefault(name, arm) is not arm:
+            raise InputRefusedError(
+                f"labels names one arm twice, {keys[name]!r:.100} and {arm!r:.100}: both are the arm {legible(name)!r}."
+            )
         if not isinstance(text, str) or not text.strip():
             raise InputRefusedError(f"labels: {legible(name)!r} is to be called {text!r:.100}; give a text.")
         names[name] = legible(text)

@@ -20,6 +20,8 @@ from zoneout_lab.stats.signflip import slack_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from zoneout_lab.metrics import Metric
+
 #: what Weights & Biases calls the columns of its table of runs, that of how they ended, and how they can end
 _WANDB = {"Name", "State", "Created", "Runtime"}
 _WANDB_STATE, _WANDB_FINISHED = "State", "finished"
@@ -42,6 +44,11 @@ def rows_of(
     import pandas as pd
 
     def wanted(columns: tuple[str, ...]) -> list[str]:
+        if arm in columns and (lacking := [each for each in by if each not in columns]):
+            error = unknown("column", lacking[0], map(legible, columns))
+            raise UsageError(
+                f"{error} Runs are paired by it: name another with seed= (--seed NAME), or compare arms without pairs, paired=False (--unpaired)."
+            )
         if metrics is None and long is None:
             return list(columns)
         some = list(long) if long else list(names.described(metrics or ()))
@@ -223,6 +230,23 @@ def rounded(values: Floats, column: str) -> list[str]:
     return [
         f"The values of {legible(column)} agree to 12 digits: what differs by less than {least:.2g} counts as rounding."
     ]
+
+
+def in_another_unit(values: Floats, column: str, about: Metric) -> list[str]:
+    """What is said of fractions that are called percentages, and of percentages that are called fractions: of all of them, or they may be what they are called."""
+    some = values[np.isfinite(values)]
+    if not some.any():
+        return []
+    if about.unit == "%" and some.min() >= 0 and some.max() <= 1:
+        return [
+            f"{legible(column)} is said to be in %, and all its values lie between 0 and 1: {some[0]:.4g} is shown as {some[0]:.4g}%. If they are fractions, their unit is 1."
+        ]
+    if about.unit == "1" and some.min() > 1 and not about.counts:
+        return [
+            f"{legible(column)} is said to be a fraction, unit 1, and all its values are above 1: {some[0]:.4g} is shown as {100 * some[0]:.4g}%. If they are percentages, "
+            "their unit is %; if neither, they have none."
+        ]
+    return []
 
 
 def numeric(frame: pd.DataFrame, but: set[str | None], notes: list[str]) -> list[str]:

@@ -25,6 +25,7 @@ from zoneout_lab.results.elsewhere.runs import (
     averaged,
     copies,
     finished,
+    in_another_unit,
     mean_of,
     missing,
     numeric,
@@ -131,6 +132,10 @@ def results_from(
         told["sha256"] = digest
     told["rows"] = len(frame)
     frame = finished(frame, state, notes)
+    if block and seed not in (None, "seed", *by):
+        notes.append(
+            f"{legible(seed)}, given as the seed, is not looked at: runs are told apart by the block, {' × '.join(map(legible, pair_columns(seed, block)))}."
+        )
     apart = pair_columns(seed, block)
     if whole:
         refuse = not average and bool(apart) and set(apart) <= set(frame)
@@ -159,6 +164,7 @@ def results_from(
     for column, name in stored.items():
         values[name], infinite = numbers(frame[column], column)
         notes += missing(infinite, column) + rounded(values[name], column)
+        notes += in_another_unit(values[name], column, described[column])
     if not by or not average:
         _refuse_twice(cell, arms, pairs, frame)
     elif len(np.unique(cell)) < len(cell):
@@ -172,7 +178,7 @@ def results_from(
     ]
     notes += (
         [
-            f"{'; '.join(alone[:5])}{f'; and {len(alone) - 5} other arms' if len(alone) > 5 else ''}: no verdict rests on one."
+            f"{'; '.join(alone[:5])}{f'; and so do {len(alone) - 5} other arms' if len(alone) > 6 else '; and so does another' if len(alone) > 5 else ''}: no verdict rests on one."
         ]
         if alone
         else []
