@@ -71,6 +71,7 @@ def build(data: ReportData) -> Section | None:
         "timed": bool(seconds),
         "failures": _failures(data),
         "unmeasured": _unmeasured(data),
+        "left_out": [legible(str(text)) for text in data.recorded("left_out") or []],
         "long": len(rows) > LONG,
     }
     return Section("runs", "Runs", "runs.html", values)
