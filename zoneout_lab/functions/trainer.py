@@ -116,7 +116,7 @@ class FunctionTrainer:
                     f"{file.name} is imported by a name that the study's files do not have in an import: a change of it is not noticed, and runs that "
                     "are there are not trained again. Import it by its name."
                 )
-            outcome = outcome_of(run, running, returned, self.metrics)
+            outcome = _outcome(run, running, returned, self.metrics)
             outcome.seconds = before + time.monotonic() - began
             outcomes.append(outcome)
         return outcomes
@@ -155,6 +155,16 @@ def called(run: FunctionRun, given: Running, lasting: list[str] | None = None) -
     if given.stopped:
         raise interrupts.Stopped  # it kept that to itself, and returned what it had
     return returned
+
+
+def _outcome(run: FunctionRun, running: Running, returned: Any, metrics: Mapping[str, Metric]) -> Outcome:
+    """A run's outcome. Raises FunctionFailedError, with the traceback, for whatever an object of the function's raises when it is looked at."""
+    try:
+        return outcome_of(run, running, returned, metrics)
+    except FunctionFailedError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what was returned is anybody's
+        raise FunctionFailedError(f"what it returned cannot be read: {told(error)}", _trace(error)) from None
 
 
 def _trace(error: BaseException) -> str:
