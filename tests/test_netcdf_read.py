@@ -116,7 +116,6 @@ FOREIGN: dict[str, xr.Dataset] = {
     "truths": dataset([True, False]),
     "dates": dataset(np.array(["2026-01-01", "2026-01-02"], "M8[ns]")),
     "spans": dataset(np.array([1, 2], "m8[s]")),
-    "units of time": dataset([1.0, 2.0], units="days since 2000-01-01"),
     "texts of fixed length": xr.Dataset({"x": ("t", np.array([b"one", b"two"]))}),
     "no labels": xr.Dataset({"x": (("t", "u"), np.zeros((2, 3)))}),
     "many in an attribute": dataset([1.0, 2.0], sizes=[1.0, 2.0]),
@@ -135,6 +134,22 @@ def test_what_it_does_not_know_is_read_by_xarray(case: str, tmp_path: Path) -> N
     with pytest.raises(netcdf.UnfamiliarError):
         netcdf.read(content)
     assert_same(schema.read_tree(tmp_path / "theirs.nc"), with_xarray(content))
+
+
+@pytest.mark.parametrize("units", ["days since 2000-01-01", "hours"])
+@pytest.mark.parametrize("also", [[1.0, 2.0], [True, False]], ids=["by h5py", "by xarray"])
+def test_numbers_whose_unit_alone_says_that_they_are_times_stay_numbers(
+    units: str, also: list[Any], tmp_path: Path
+) -> None:
+    tree = xr.DataTree.from_dict({"/metrics": dataset([1.5, 300.0], units=units).assign(also=("t", also))})
+    tree.attrs["schema"] = schema.VERSION
+    tree.to_netcdf(tmp_path / "theirs.nc", engine="h5netcdf")
+    content = (tmp_path / "theirs.nc").read_bytes()
+    lazy = netcdf.lazy_tree(io.BytesIO(content), len(content))
+    for found in (schema.read_tree(tmp_path / "theirs.nc"), lazy):
+        assert found["metrics/x"].values.tolist() == [1.5, 300.0]
+        assert found["metrics/x"].attrs["units"] == units
+        assert found["metrics/also"].values.tolist() == also
 
 
 @pytest.mark.parametrize(

@@ -127,30 +127,60 @@ def test_the_runs_given_are_left_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("other", "why"),
     [
-        xr.Dataset({"count": ("tub", [1, 2])}, {"tub": [0, 1]}),
-        xr.Dataset({"count": ("bin", [1, 2])}),
-        xr.Dataset({"count": (("bin", "tub"), [[1, 2]])}, {"bin": ["a"], "tub": [0, 1]}),
+        (xr.Dataset({"count": ("tub", [1, 2])}, {"tub": [0, 1]}), "has dimensions (epoch, bin) in lstm seed 0, and (epoch, tub) in zoneout seed 1"),
+        (xr.Dataset({"count": ("bin", [1, 2])}), "is along 'bin', which has no labels in zoneout seed 1, and some in lstm seed 0"),
+        (xr.Dataset({"count": (("bin", "tub"), [[1, 2]])}, {"bin": ["a"], "tub": [0, 1]}), "(epoch, bin, tub) in zoneout seed 1"),
+        (xr.Dataset({"count": 1, "bin": 2.0}), "is along 'bin', which is no dimension in zoneout seed 1"),
+        (own([3, 4]), "is along 'bin', whose labels are texts in one of lstm seed 0 and zoneout seed 1, and numbers in the other"),
     ],
-    ids=["another dimension", "no labels", "one more"],
-)
-def test_runs_that_do_not_fit_together_are_refused(other: xr.Dataset) -> None:
-    runs = [run("lstm", 0, measured={"own": {1: own(["a", "b"])}}), run("lstm", 1, measured={"own": {1: other}})]
-    with pytest.raises(IntegrityError, match="do not fit together: 'count'"):
+    ids=["another dimension", "no labels", "one more", "a number called like a dimension", "labels of another kind"],
+)  # fmt: skip
+def test_what_was_measured_otherwise_is_left_out_and_everything_else_is_kept(other: xr.Dataset, why: str) -> None:
+    """Seen to fail where the whole study could not be opened for it."""
+    first = own(["a", "b"]).assign(kept=("tap", [1.0, 2.0]), age=3.0)
+    later = other.assign(kept=("tap", [5.0, 6.0, 7.0]), age=4.0)
+    runs = [run("lstm", 0, measured={"own": {1: first}}), run("zoneout", 1, measured={"own": {1: later}})]
+    tree = schema.study_tree(runs, arms=ARMS, seeds=range(3), provenance={"engine": ["cpu"]})
+    assert set(tree["own"].data_vars).isdisjoint({"count"})
+    np.testing.assert_array_equal(tree["own/kept"].sel(arm="lstm", seed=0), [[1.0, 2.0, np.nan]])
+    np.testing.assert_array_equal(tree["own/kept"].sel(arm="zoneout", seed=1), [[5.0, 6.0, 7.0]])
+    assert tree["own/age"].sel(arm="zoneout", seed=1).item() == 4.0
+    assert tree["metrics/train_loss"].sel(arm="lstm", seed=0).notnull().all()
+    told = schema.provenance(tree, "left_out")
+    assert any(text.startswith("The results are without 'count' of own, which ") for text in told)
+    assert any(why in text for text in told)
+    assert schema.provenance(tree, "engine") == ["cpu"]
+
+
+def test_a_group_of_which_nothing_fits_is_not_there() -> None:
+    runs = [run("lstm", k, measured={"own": {1: xr.Dataset({"x": (dim, [1.0])})}}) for k, dim in enumerate("ab")]
+    tree = schema.study_tree(runs, arms=ARMS, seeds=range(3), provenance={})
+    assert set(tree.children) == {"metrics", "provenance"}
+
+
+def test_metrics_that_do_not_fit_together_are_refused() -> None:
+    runs = [run("lstm", 0), run("lstm", 1)]
+    runs[1][0]["metrics"] = runs[1][0]["metrics"].to_dataset().drop_vars("train_loss").assign(train_loss=0.5)
+    with pytest.raises(
+        IntegrityError, match=r"'train_loss' has dimensions \(epoch\) in lstm seed 0, and \(\) in lstm seed 1"
+    ):
         schema.study_tree(runs, arms=ARMS, seeds=range(3), provenance={})
 
 
-def test_labels_that_are_there_twice_are_refused_where_runs_have_others() -> None:
+def test_labels_that_are_there_twice_are_left_out_where_runs_have_others() -> None:
     twice = {"measured": {"own": {1: own(["a", "a"])}}}
     same = schema.study_tree(
         [run("lstm", seed, **twice) for seed in range(2)], arms=ARMS, seeds=range(2), provenance={}
     )
     assert same["own/count"].sel(arm="lstm").values.tolist() == [[[0.0, 1.0]], [[0.0, 1.0]]]
-    with pytest.raises(IntegrityError, match="'bin' has one label twice"):
-        schema.study_tree(
-            [run("lstm", 0, **twice), run("lstm", 1, measured={"own": {1: own(["a", "b"])}})],
-            arms=ARMS,
-            seeds=range(2),
-            provenance={},
-        )
+    other = schema.study_tree(
+        [run("lstm", 0, **twice), run("lstm", 1, measured={"own": {1: own(["a", "b"])}})],
+        arms=ARMS,
+        seeds=range(2),
+        provenance={},
+    )
+    assert "own" not in other.children
+    first, *_ = schema.provenance(other, "left_out")
+    assert "'bin', which has one label twice in lstm seed 0, and other labels in lstm seed 1" in first

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, shown
 
 
 def plain(value: Any) -> Any:
     """A value as Python's own: a scalar or an array without dimensions as a number, truth value or text, other arrays as lists.
 
-    Mappings, lists and tuples are gone through. Anything else is returned as it is.
+    Mappings, lists and tuples are gone through. Anything else is returned as it is. Raises InputRefusedError for an array with masked values, which
+    Python has no number for.
 
     >>> plain({"lr": np.float64(0.5), "permute": np.bool_(True), "epochs": np.arange(2)})
     {'lr': 0.5, 'permute': True, 'epochs': [0, 1]}
@@ -107,7 +108,7 @@ def whole(value: Any, what: str, least: int | None = None) -> int:
         number = None
     if number is None or (least is not None and number < least):
         bound = "" if least is None else f" of at least {least}"
-        raise InputRefusedError(f"{what} is {value!r}; it must be a whole number{bound}.")
+        raise InputRefusedError(f"{what} is {shown(value)}; it must be a whole number{bound}.")
     return number
 
 
@@ -129,12 +130,22 @@ def _is_truth(value: Any) -> bool:
 
 
 def _array(value: Any) -> np.ndarray | None:
+    """A value of NumPy's or torch's as an array; None for any other, and for what Python has no number for: times, a tensor without any in memory."""
     if not hasattr(value, "__array__"):
         return None
-    if hasattr(
-        value, "detach"
-    ):  # a tensor: NumPy has no bfloat16, and reads only what lies in main memory without a gradient
-        value = value.detach().cpu()
-        value = value.double() if value.is_floating_point() else value
-    array = np.asarray(value)
-    return array.astype(np.float64) if array.dtype == np.longdouble else array  # which Python has no number for
+    if np.ma.is_masked(value):
+        raise InputRefusedError(
+            f"{shown(value)} is masked: it stands for no number. Give the number, or NaN where there is none."
+        )
+    try:
+        if hasattr(
+            value, "detach"
+        ):  # a tensor: NumPy has no bfloat16, and reads only what lies in main memory without a gradient
+            value = value.detach().cpu()
+            value = value.double() if value.is_floating_point() else value
+        array = np.asarray(value)
+    except (TypeError, RuntimeError, ValueError, NotImplementedError):  # on the device meta, or sparse
+        return None
+    if array.dtype.kind in "mM":  # of which NumPy makes integers, if they are in nanoseconds
+        return None
+    return array.astype(np.float64) if array.dtype == np.longdouble else array

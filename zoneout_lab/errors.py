@@ -74,6 +74,18 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def shown(value: object, longest: int = 100) -> str:
+    """A value of a user's as an error quotes it, whatever its own ``repr`` does.
+
+    >>> shown("text"), shown(10**9, 3)
+    ("'text'", '100')
+    """
+    try:
+        return repr(value)[:longest]
+    except Exception:  # noqa: BLE001 - it is anybody's code, and the error is about the value
+        return f"<{type(value).__name__} object>"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is on no list, with the list and the nearest match.
 

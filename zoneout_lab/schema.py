@@ -107,8 +107,8 @@ def _with_descriptions(group: Group | xr.Dataset, own: Mapping[str, Metric]) -> 
     if isinstance(group, xr.Dataset):
         return describe(group, own)
     told = described({name: attrs for name, (_, _, attrs) in group.variables.items()}, own)
-    variables = {name: (dims, values, attrs | told[name]) for name, (dims, values, attrs) in group.variables.items()}
-    return Group(group.attrs, variables)
+    variables = {name: (dims, values, told[name]) for name, (dims, values, _) in group.variables.items()}
+    return Group(netcdf.remarks(group.attrs), variables)
 
 
 def run_tree(**fields: Any) -> xr.DataTree:
@@ -123,7 +123,11 @@ def study_tree(
     seeds: Sequence[int],
     provenance: Mapping[str, Any],
 ) -> xr.DataTree:
-    """Stack runs, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``."""
+    """Stack runs, each with its file's SHA-256, along ``arm`` and ``seed``; a cell without a run is ``missing``.
+
+    What was measured with other dimensions in one run than in another is left out, and the provenance says so, under ``left_out``, in a sentence for
+    each group and variable. Raises IntegrityError where runs differ so in their metrics or provenance.
+    """
     cells: dict[str, dict[tuple[str, int], Group]] = {name: {} for name in ("metrics", *MEASURED)}
     for run, sha256 in runs:
         groups = netcdf.groups_of(run) if isinstance(run, xr.DataTree) else run
@@ -133,7 +137,18 @@ def study_tree(
         if "/provenance" in groups:
             cells["provenance"][cell].variables["sha256"] = (), np.array(sha256), {}
     cells["provenance"] = cells.pop("provenance", {})  # the last one
-    stacked = {f"/{name}": stacked_group(group, arms, seeds) for name, group in cells.items() if group}
+    unlike: dict[str, dict[str, str]] = {name: {} for name in cells if f"/{name}" not in ITSELF}
+    stacked = {
+        f"/{name}": whole
+        for name, group in cells.items()
+        if group and ((whole := stacked_group(group, arms, seeds, unlike.get(name))).data_vars or not unlike.get(name))
+    }
+    left_out = [
+        f"The results are without {name!r} of {group}, which {why}. Record what has other dimensions or labels under another name."
+        for group, those in unlike.items()
+        for name, why in those.items()
+        if any(name in each.variables and each.variables[name][0] != (name,) for each in cells[group].values())
+    ]
     metrics = stacked.setdefault("/metrics", xr.Dataset(coords={"arm": list(arms), "seed": list(seeds)}))
     status = metrics.get("status", xr.DataArray(np.full((len(arms), len(seeds)), None), dims=("arm", "seed")))
     metrics["status"] = status.where(status.isin(STATUSES), "missing").astype(str)
@@ -141,7 +156,7 @@ def study_tree(
     for name in ("run_id", "sha256"):
         if name in record:
             record[name] = record[name].where(record[name].notnull(), "").astype(str)
-    record.attrs = encoded(provenance)
+    record.attrs = encoded({**provenance, **({"left_out": left_out} if left_out else {})})
     own, theirs = _own(provenance.get("score") or []), with_curves(metrics_of(provenance.get("study")))
     tree = xr.DataTree.from_dict(
         {
@@ -254,6 +269,7 @@ def _content(tree: xr.DataTree | Mapping[str, Group | xr.Dataset]) -> bytes:
             return netcdf.written(tree, _of_a_run if run else _in_pieces)
     if not isinstance(tree, xr.DataTree):
         tree = netcdf.tree_of(tree)
+    tree = xr.DataTree.from_dict({node.path: _remarked(node) for node in tree.subtree})
     encoding = {
         node.path: {
             str(name): _PACKED | {"chunksizes": pieces}
@@ -263,6 +279,15 @@ def _content(tree: xr.DataTree | Mapping[str, Group | xr.Dataset]) -> bytes:
         for node in tree.subtree
     }
     return bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=encoding))
+
+
+def _remarked(node: xr.DataTree) -> xr.Dataset:
+    """A group whose attributes are remarks: xarray and HDF5 are told nothing else by them, whoever made it."""
+    dataset = node.to_dataset(inherit=False).copy()
+    dataset.attrs = netcdf.remarks(dataset.attrs)
+    for each in dataset.variables.values():
+        each.attrs = netcdf.remarks(each.attrs)
+    return dataset
 
 
 def _of_a_run(_dims: tuple[str, ...], values: npt.NDArray[Any]) -> tuple[int, ...] | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +17,25 @@ from zoneout_lab.errors import IntegrityError
 from zoneout_lab.netcdf import Group, Variable
 
 
-def stacked_group(cells: Mapping[tuple[str, int], Group], arms: Sequence[str], seeds: Sequence[int]) -> xr.Dataset:
+def stacked_group(
+    cells: Mapping[tuple[str, int], Group],
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    left_out: dict[str, str] | None = None,
+) -> xr.Dataset:
     """One group of all runs as a dataset [arm, seed, …], NaN where a run is missing or has no value.
 
-    The labels of a dimension are those of any run. Integers become floats, and texts objects, where something has to be NaN. Variables are
-    taken out of the groups meanwhile, so that the numbers are not in memory twice.
+    The labels of a dimension are those of any run; one without labels is as long as the longest. Integers become floats, and texts objects, where
+    something has to be NaN. Variables are taken out of the groups meanwhile, so that the numbers are not in memory twice.
 
     Args:
         cells: the runs that have the group, by arm and seed; at least one.
         arms: in their order.
         seeds: the same.
+        left_out: what is told of variables that differ between runs so that they cannot be stacked, by their names; None: no variable may.
 
-    Raises IntegrityError where a variable has other dimensions in one run than in another, a dimension without labels another length, or
-    one with other labels some label twice.
+    Raises IntegrityError where a variable has other dimensions in one run than in another, is without labels that another has, or has labels of which
+    one is there twice and that differ between runs, unless it may be left out.
 
     >>> loss = Group({}, {"loss": (("epoch",), np.array([2.0, 1.0]), {}), "epoch": (("epoch",), np.array([1, 2]), {})})
     >>> stacked_group({("lstm", 1): loss}, ["lstm"], [0, 1])["loss"].values
@@ -37,24 +43,39 @@ def stacked_group(cells: Mapping[tuple[str, int], Group], arms: Sequence[str], s
             [ 2.,  1.]]])
     """
     order = [
-        (cells[arm, seed], (row, column))
+        _Run(arm, seed, cells[arm, seed], (row, column))
         for row, arm in enumerate(arms)
         for column, seed in enumerate(seeds)
         if (arm, seed) in cells
     ]
-    names = list(dict.fromkeys(name for group, _ in order for name in group.variables))
+    names = list(dict.fromkeys(name for run in order for name in run.group.variables))
+    unlike = _unlike(names, order)
+    if unlike and left_out is None:
+        name, why = next(iter(unlike.items()))
+        raise IntegrityError(f"The runs do not fit together: {name!r} {why}.")
+    if left_out is not None:
+        left_out.update(unlike)
     coords: dict[str, Variable] = {
         "arm": (("arm",), np.asarray(list(arms)), {}),
         "seed": (("seed",), np.asarray(seeds), {}),
     }
     labels: dict[str, _Labels] = {}
+    lengths: dict[str, int] = {}
     for name in names:
-        found = [group.variables[name] for group, _ in order if name in group.variables]
-        if found[0][0] == (name,):
-            labels[name] = _Labels(name, found)
+        found = [run.group.variables[name] for run in order if name in run.group.variables and name not in unlike]
+        if found and found[0][0] == (name,):
+            labels[name] = _Labels([values for _, values, _ in found])
             coords[name] = (name,), labels[name].union, found[0][2]
-    variables = {name: _stacked(name, order, labels, (len(arms), len(seeds))) for name in names if name not in labels}
-    return xr.Dataset(variables, coords, order[0][0].attrs)
+        for dims, values, _ in found:
+            for dim, length in zip(dims, values.shape, strict=True):
+                lengths[dim] = max(length, lengths.get(dim, 0))
+    lengths |= {name: len(each.union) for name, each in labels.items()}
+    variables = {
+        name: _stacked(name, order, labels, lengths, (len(arms), len(seeds)))
+        for name in names
+        if name not in labels and name not in unlike
+    }
+    return xr.Dataset(variables, coords, order[0].group.attrs)
 
 
 def stacked_by_epoch(measured: Mapping[int, xr.Dataset]) -> Group | xr.Dataset:
@@ -101,20 +122,77 @@ def _alike(first: xr.Dataset, other: xr.Dataset) -> bool:
     return True
 
 
+class _Run(NamedTuple):
+    """What a run has of a group, and its place among all."""
+
+    arm: str
+    seed: int
+    group: Group
+    cell: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.arm} seed {self.seed}"
+
+
+def _unlike(names: Sequence[str], order: Sequence[_Run]) -> dict[str, str]:
+    """The variables that differ between runs so that they cannot be stacked, and how, with two runs that do."""
+    labelled: dict[str, _Run] = {}
+    for run in order:
+        for name, (dims, _, _) in run.group.variables.items():
+            if dims == (name,):
+                labelled.setdefault(name, run)
+    faults = {name: why for name in labelled if (why := _labels_unlike(name, order))}
+    found = {name: faults.get(name) or _shape_unlike(name, order, labelled, faults) for name in names}
+    return {name: why for name, why in found.items() if why}
+
+
+def _shape_unlike(name: str, order: Sequence[_Run], labelled: Mapping[str, _Run], faults: Mapping[str, str]) -> str:
+    shapes: dict[tuple[tuple[str, bool], ...], _Run] = {}
+    for run in order:
+        if (each := run.group.variables.get(name)) is not None:
+            shapes.setdefault(tuple((dim, dim in run.group.variables) for dim in each[0]), run)
+    (dims, first), *others = shapes.items()
+    for these, other in others:
+        one, two = (", ".join(dim for dim, _ in along) for along in (dims, these))
+        if one != two:
+            return f"has dimensions ({one}) in {first}, and ({two}) in {other}"
+    for dim, _ in dims:
+        if dim in faults:
+            return faults[dim]
+        bare = next((run for along, run in shapes.items() if (dim, False) in along), None)
+        if bare is not None and dim in labelled:
+            return f"is along {dim!r}, which has no labels in {bare}, and some in {labelled[dim]}"
+    return ""
+
+
+def _labels_unlike(dim: str, order: Sequence[_Run]) -> str:
+    """How the labels of a dimension differ between runs so that nothing along it can be stacked; empty where it can be."""
+    found: dict[Any, tuple[_Run, npt.NDArray[Any]]] = {}
+    for run in order:
+        if (there := run.group.variables.get(dim)) is None:
+            continue
+        if there[0] != (dim,):
+            return f"is along {dim!r}, which is no dimension in {run} and is one elsewhere"
+        found.setdefault(_key(there[1]), (run, there[1]))
+    (first, values), *others = found.values()
+    for other, these in others:
+        if (values.dtype.kind in "UO") != (these.dtype.kind in "UO"):
+            return f"is along {dim!r}, whose labels are texts in one of {first} and {other}, and numbers in the other"
+    for twice, these in found.values() if others else ():
+        if not pd.Index(these).is_unique:
+            other = others[0][0] if twice is first else first
+            return f"is along {dim!r}, which has one label twice in {twice}, and other labels in {other}"
+    return ""
+
+
 class _Labels:
     """The labels that a dimension has in any run, and where those of each run are among them."""
 
-    def __init__(self, name: str, found: Sequence[Variable]) -> None:
+    def __init__(self, found: Sequence[npt.NDArray[Any]]) -> None:
         distinct: dict[Any, npt.NDArray[Any]] = {}
-        for dims, values, _ in found:
-            if dims != (name,):
-                raise _unlike(name)
+        for values in found:
             distinct.setdefault(_key(values), values)
         indices = {key: pd.Index(values) for key, values in distinct.items()}
-        if len(indices) > 1 and not all(index.is_unique for index in indices.values()):
-            raise IntegrityError(
-                f"The runs do not fit together: {name!r} has one label twice in some run, and other labels in another."
-            )
         union = reduce(pd.Index.union, indices.values())
         self.union = np.asarray(union).astype(np.result_type(*distinct.values()))
         self._places = {
@@ -132,36 +210,33 @@ def _key(values: npt.NDArray[Any]) -> Any:
 
 def _stacked(
     name: str,
-    order: Sequence[tuple[Group, tuple[int, int]]],
+    order: Sequence[_Run],
     labels: Mapping[str, _Labels],
+    lengths: Mapping[str, int],
     cells: tuple[int, int],
 ) -> Variable:
-    found = [(cell, group, group.variables.pop(name)) for group, cell in order if name in group.variables]
-    dims, first, attrs = found[0][2]
-    lengths = [
-        len(labels[dim].union) if dim in labels else length for dim, length in zip(dims, first.shape, strict=True)
-    ]
+    found = [(run, run.group.variables.pop(name)) for run in order if name in run.group.variables]
+    dims, _, attrs = found[0][1]
+    full = [lengths[dim] for dim in dims]
     parts = []
-    for cell, group, (along, values, _) in found:
-        if along != dims:
-            raise _unlike(name)
+    for run, (_, values, _) in found:
         places: list[npt.NDArray[np.intp] | None] = []
-        for dim, length, there in zip(dims, lengths, values.shape, strict=True):
-            has = group.variables.get(dim)
-            if (dim in labels) != (has is not None) or (has is None and there != length):
-                raise _unlike(name)
-            places.append(None if has is None else labels[dim].places(has[1]))
-        parts.append((cell, values, places))
+        for dim, length in zip(dims, values.shape, strict=True):
+            if dim in labels:
+                places.append(labels[dim].places(run.group.variables[dim][1]))
+            else:
+                places.append(None if length == lengths[dim] else np.arange(length))
+        parts.append((run.cell, values, places))
     whole = len(parts) == math.prod(cells) and all(place is None for *_, places in parts for place in places)
     dtype = np.result_type(*{values.dtype for _, values, _ in parts})
-    shape = (*cells, *lengths)
+    shape = (*cells, *full)
     stacked = np.empty(shape, dtype) if whole else np.full(shape, np.nan, _with_nan(dtype))
     for cell, values, places in parts:
         if all(place is None for place in places):
             stacked[cell] = values
         else:
-            full = zip(places, lengths, strict=True)
-            stacked[cell][np.ix_(*(np.arange(length) if place is None else place for place, length in full))] = values
+            along = zip(places, full, strict=True)
+            stacked[cell][np.ix_(*(np.arange(length) if place is None else place for place, length in along))] = values
     return ("arm", "seed", *dims), stacked, attrs
 
 
@@ -170,9 +245,3 @@ def _with_nan(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype.kind in "iu":
         return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
     return dtype if dtype.kind in "fc" else np.dtype(object)
-
-
-def _unlike(name: str) -> IntegrityError:
-    return IntegrityError(
-        f"The runs do not fit together: {name!r} has other dimensions, or other lengths without labels, in one run than in another."
-    )

@@ -22,6 +22,11 @@ RUN = FunctionRun(arm="a", seed=0, seeds=Seeds(init=1, data=2, masks=3), train="
 ACCURACY = {"accuracy": Metric("accuracy", unit="%", better="higher")}
 
 
+class Unspeakable:
+    def __repr__(self):
+        raise ValueError("no")
+
+
 def running(**params):
     return Running(arm="a", seed=0, params=params, seeds=RUN.seeds, device="cpu")
 
@@ -70,6 +75,13 @@ def test_a_curve_that_is_not_finite_is_none():
         ({"accuracy": True}, "the metric accuracy is True"),
         ({"accuracy": np.ones(2)}, "the metric accuracy is array"),
         ({"accuracy": 1 + 2j}, "the metric accuracy is (1+2j)"),
+        ({"accuracy": np.ma.masked}, "the metric accuracy is masked, which is no number"),
+        ({"accuracy": np.ma.array([3, 4], mask=[True, True]).max()}, "the metric accuracy is masked"),
+        ({"accuracy": np.timedelta64(90, "ns")}, "the metric accuracy is np.timedelta64(90,'ns')"),
+        ({"accuracy": torch.zeros((), device="meta")}, "the metric accuracy is tensor("),
+        ({"accuracy": torch.tensor(2.0).to_sparse()}, "the metric accuracy is tensor("),
+        ({"accuracy": Unspeakable()}, "the metric accuracy is <Unspeakable object>; give one number"),
+        (Unspeakable(), "the function returned <Unspeakable object>"),
     ],
 )
 def test_what_cannot_be_a_result_fails_the_run_and_says_why(returned, why):
@@ -89,6 +101,8 @@ def test_what_cannot_be_a_result_fails_the_run_and_says_why(returned, why):
         (0, {"loss": "x"}),
         (0, {"loss": [1]}),
         (0, {"status": 1}),
+        (0, {"loss": np.ma.masked}),
+        (Unspeakable(), {}),
     ],
 )
 def test_what_cannot_be_a_curve_is_refused(epoch, values):
@@ -240,6 +254,21 @@ def test_names_that_no_file_could_hold_are_refused(dataset):
         running().record(dataset, "a")
 
 
-def test_a_label_with_a_zero_byte_is_refused():
-    with pytest.raises(InputRefusedError, match="zero byte"):
-        running().record(xr.Dataset({"x": ("t", [1.0])}, {"t": ["a\0b"]}), "a")
+@pytest.mark.parametrize("label", ["a\0b", "half \udc80"])
+def test_a_label_that_no_file_could_hold_is_refused(label):
+    with pytest.raises(InputRefusedError, match=r"the label .* of t has a zero byte or half a character in it"):
+        running().record(xr.Dataset({"x": ("t", [1.0, 2.0])}, {"t": ["fine", label]}), "a")
+
+
+def test_labels_among_which_is_no_number_may_be_recorded_again():
+    run = running()
+    for epoch in (1, 2):
+        run.record(xr.Dataset({"x": ("t", [1.0, 2.0])}, {"t": [0.5, np.nan]}), "a", epoch=epoch)
+    with pytest.raises(InputRefusedError, match="other variables, dimensions or labels"):
+        run.record(xr.Dataset({"x": ("t", [1.0, 2.0])}, {"t": [np.nan, 0.5]}), "a", epoch=3)
+
+
+def test_masked_values_of_what_is_recorded_are_missing():
+    run = running()
+    run.record(xr.Dataset({"x": ("t", np.ma.array([3, 4], mask=[False, True]))}), "a")
+    np.testing.assert_array_equal(run.result()[2]["a"][1].x, [3.0, np.nan])

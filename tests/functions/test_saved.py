@@ -46,6 +46,23 @@ def test_arrays_and_scalars_of_numpy_keep_dtype_and_shape():
     assert isinstance(back["s"], np.float16)
 
 
+def test_integers_of_any_length_come_back():
+    """Python writes no more than 4,300 digits in decimal."""
+    value = {"p": 7**9000, "m": [-(7**9000)], 7**9000: 1, "b": 2**1024}
+    assert unpacked(packed(value)) == value
+
+
+def test_of_a_large_tensor_what_is_seen_is_saved_and_no_more():
+    large = torch.arange(200_000, dtype=torch.float64)
+    part = large[1000:3000:100]
+    content = packed({"part": part, "transposed": large[:6].view(2, 3).T})
+    assert len(content) < 5_000
+    assert torch.equal(unpacked(content)["part"], part)
+    assert torch.equal(unpacked(content)["transposed"], large[:6].view(2, 3).T)
+    tied = unpacked(packed([large, large]))
+    assert tied[0].data_ptr() == tied[1].data_ptr()
+
+
 def test_a_generator_goes_on_where_it_was():
     rng = np.random.default_rng(1)
     rng.random(3)

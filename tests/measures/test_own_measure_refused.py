@@ -127,6 +127,10 @@ RESULTS: dict[str, tuple[Callable[[], Measure], str]] = {
     ),
     "other scalars": (lambda: own(reduce=lambda *_: {"a": 1.0}), r"reduce\(\) returned a, but"),
     "a scalar of several": (lambda: own(reduce=lambda *_: {"last_length": np.zeros(2)}), "has to be one number"),
+    "a masked scalar": (
+        lambda: own(reduce=lambda *_: {"last_length": np.ma.masked}),
+        "masked; it has to be one number",
+    ),
     "a scalar of text": (lambda: own(reduce=lambda *_: {"last_length": "long"}), "'long'; it has to be one number"),
     "its own error": (lambda: own(measure=raises(KeyError("l0"))), "failed: KeyError: 'l0'"),
     "ours": (lambda: own(measure=raises(InputRefusedError("Nothing here."))), "Nothing here"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 
@@ -276,3 +277,28 @@ def test_a_seed_beside_a_block_is_said_not_to_be_looked_at(seed, said):
     frame = table().rename(columns={"seed": "fold"}).assign(run=0, seed=1)
     found = notes(zl.results_from(frame, seed=seed, block=["fold"], metrics=["acc"], average=True))
     assert [each.startswith("run, given as the seed, is not looked at") for each in found] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(10**309, id="309 zeros"),
+        pytest.param(-(10**4000), id="4,000 zeros"),
+        pytest.param(7**9000, id="more digits than Python writes"),
+    ],
+)
+def test_a_number_that_is_too_large_is_refused_with_its_row(value, tmp_path):
+    frame = table(acc=pd.Series([*range(11), value], dtype=object))
+    tables = [frame]
+    if value.bit_length() < 14_000:
+        tables.append(tmp_path / "t.jsonl")
+        tables[1].write_text("\n".join(json.dumps(row) for row in frame.to_dict("records")))
+    for each in tables:
+        with pytest.raises(InputRefusedError, match=r"acc in row 12 is .*, which is no number"):
+            zl.results_from(each, metrics=["acc"], baseline="full")
+
+
+def test_a_label_of_thousands_of_digits_is_refused_with_its_row():
+    frame = table(seed=pd.Series([*range(11), 7**9000], dtype=object))
+    with pytest.raises(InputRefusedError, match=r"The seed of row 12, .*, has more than 180 digits"):
+        zl.results_from(frame, metrics=["acc"], baseline="full")

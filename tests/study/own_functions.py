@@ -71,6 +71,28 @@ STUDY = Study(
 """
 
 
+#: what is recorded differs between its arms in lengths and in dimensions, and is in units of time
+UNLIKE = """
+import numpy as np
+import xarray as xr
+from zoneout_lab import Arm, Hypothesis, Metric, Study
+
+def train(run):
+    wide = run.arm == "wide"
+    rng = np.random.default_rng(run.seeds.init)
+    run.record(xr.Dataset({
+        "state": (("tap", "unit") if wide else ("tap",), np.ones((2, 3) if wide else 2)),
+        "delay": ("step", np.arange(2.0 + run.seed), {"units": "hours since 1970-01-01", "scale_factor": 0.5}),
+    }), "mine")
+    return {"days": float(rng.random()) + wide}
+
+STUDY = Study(
+    name="unlike", train=train, metrics={"days": Metric("time to fail", unit="days", better="higher")},
+    arms=(Arm(name="narrow"), Arm(name="wide")), baseline="narrow", seeds=2,
+)
+"""
+
+
 def written(folder: Path, source: str, name: str = "mine", **replaced: Any) -> Path:
     """A study file with such a source, words in capitals replaced."""
     for word, value in replaced.items():

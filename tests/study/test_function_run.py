@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +14,8 @@ import time
 import numpy as np
 import optuna
 import pytest
-from own_functions import MANY, PLAIN, loaded, written
+import xarray as xr
+from own_functions import MANY, PLAIN, UNLIKE, loaded, written
 from small_study import listening
 
 from zoneout_lab import Arm, Tuning, compare, judge, open_results
@@ -116,6 +119,32 @@ def test_what_fails_costs_its_run_alone_and_its_traceback_is_kept(tmp_path):
     assert status.sel(arm="nan", seed=1) == "diverged"
     assert status.sel(arm="raises", seed=1) == "missing"
     assert "raised an error is in <code>failures/</code> of the study’s folder" in summary.report.read_text()
+
+
+def test_what_runs_recorded_otherwise_is_left_out_with_a_warning_and_no_number_becomes_a_time(tmp_path):
+    """Seen to fail where the study of trained runs had no report, and hours were dates."""
+    why = (
+        "The results are without 'state' of mine, which has dimensions (epoch, tap) in narrow seed 0, and (epoch, tap, unit) in wide seed 0. "
+        "Record what has other dimensions or labels under another name."
+    )
+    study = loaded(tmp_path, UNLIKE)
+    with pytest.warns(UserWarning, match=re.escape(why)):
+        summary = run(study, tmp_path / "runs")
+    assert (summary.trained, summary.failed) == (4, [])
+    page = html.unescape(summary.report.read_text())
+    assert why in page
+    assert "could not be made" not in page
+    assert not [each for each in verify(summary.folder) if each.damages]
+    assert run(study, tmp_path / "runs").trained == 0
+    ours = open_results(summary.folder)
+    with xr.open_datatree(summary.folder / "study.nc", engine="h5netcdf", decode_timedelta=True) as theirs:
+        for tree in (ours, theirs):
+            assert list(tree["mine"].data_vars) == ["delay"]
+            np.testing.assert_array_equal(tree["mine/delay"][1, :, 0], [[0.0, 1.0, np.nan], [0.0, 1.0, 2.0]])
+            assert tree["mine/delay"].attrs["unit"] == "hours since 1970-01-01"
+            assert tree["metrics/days"].attrs["unit"] == "days"
+            assert tree["metrics/days"].dtype == float
+    assert "days" in compare(ours, "wide", "narrow", metric="days").sentence
 
 
 def test_nothing_of_it_needs_torch(tmp_path):

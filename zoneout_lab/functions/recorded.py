@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.netcdf import remarks
 from zoneout_lab.profiles import DYNAMICS, GRADIENTS
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -76,11 +77,15 @@ def check_dataset(dataset: xr.Dataset, group: str, earlier: xr.Dataset | None) -
     whole = whole.drop_vars(drop)
     holders: list[Any] = [whole, *whole.variables.values()]
     for holder in holders:
-        holder.attrs = {str(key): value for key, value in holder.attrs.items() if _can_be_written(str(key), value)}
+        said = remarks(holder.attrs).items()
+        holder.attrs = {key: _as_unicode(value) for key, value in said if _can_be_written(key, value)}
     for name, each in whole.coords.items():
-        if any("\0" in str(value) for value in each.values.flat):
-            raise InputRefusedError(f"{group}: a label of {name} has a zero byte in it; write it without.")
-    if earlier is not None and _labels(whole) != _labels(earlier):
+        texts = each.values.flat if each.dtype.kind in "UO" else ()
+        if wrong := [text for text in texts if "\0" in text or _as_unicode(text) != text]:
+            raise InputRefusedError(
+                f"{group}: the label {str(wrong[0])!r:.100} of {name} has a zero byte or half a character in it; write it without."
+            )
+    if earlier is not None and not _fit(whole, earlier):
         raise InputRefusedError(
             f"{group} was recorded before with other variables, dimensions or labels; give this another name."
         )
@@ -96,8 +101,12 @@ def _can_be_written(key: str, value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**62
 
 
-def _labels(dataset: xr.Dataset) -> dict[str, Any]:
-    return {
-        str(name): (each.dims, each.shape, each.values.tolist() if name in dataset.coords else None)
-        for name, each in dataset.variables.items()
-    }
+def _as_unicode(value: Any) -> Any:
+    """A text with ? for surrogates that are not in pairs, as undecodable names of files have, and which no file can hold."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _fit(one: xr.Dataset, other: xr.Dataset) -> bool:
+    """True where two datasets have the same variables, dimensions and labels, NaN among them."""
+    shapes = ({name: (each.dims, each.shape) for name, each in whole.variables.items()} for whole in (one, other))
+    return next(shapes) == next(shapes) and all(one[name].equals(other[name]) for name in one.coords)

@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from zoneout_lab.engines import Outcome
-from zoneout_lab.errors import FunctionFailedError, InputRefusedError
+from zoneout_lab.errors import FunctionFailedError, InputRefusedError, shown
 from zoneout_lab.functions.running import Running, number
 from zoneout_lab.functions.spec import FunctionRun
 from zoneout_lab.metrics import BY_EPOCH, Metric
@@ -38,7 +38,7 @@ def outcome_of(run: FunctionRun, running: Running, returned: Any, metrics: Mappi
 def _values(returned: Any, metrics: Mapping[str, Metric], measured: Mapping[str, float]) -> dict[str, float]:
     if not isinstance(returned, Mapping):
         raise FunctionFailedError(
-            f"the function returned {returned!r:.100}; return a mapping of metrics, {{{', '.join(f'{name!r}: …' for name in metrics)}}}"
+            f"the function returned {shown(returned)}; return a mapping of metrics, {{{', '.join(f'{name!r}: …' for name in metrics)}}}"
         )
     names = {str(name) for name in returned}
     if surplus := sorted(names - set(metrics)):

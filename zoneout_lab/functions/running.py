@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+
 from zoneout_lab import interrupts
 from zoneout_lab.checked import plain, whole
 from zoneout_lab.engines import Progress, kept
 from zoneout_lab.engines.kept import Checkpoints
-from zoneout_lab.errors import InputRefusedError, told
+from zoneout_lab.errors import InputRefusedError, shown, told
 from zoneout_lab.frozen import Seeds
 from zoneout_lab.functions.recorded import check_dataset, group_named
 from zoneout_lab.functions.saved import check_saved, packed, unpacked
@@ -178,7 +180,10 @@ class Running:
         self.restored = saved["state"]
         self._curves = {int(at): dict(values) for at, values in saved["said"]["curves"].items()}
         self._recorded = {
-            group: {int(at): xr.load_dataset(io.BytesIO(each), engine="h5netcdf") for at, each in found.items()}
+            group: {
+                int(at): xr.load_dataset(io.BytesIO(each), engine="h5netcdf", decode_times=False).drop_encoding()
+                for at, each in found.items()
+            }
             for group, found in saved["said"]["recorded"].items()
         }
 
@@ -294,13 +299,15 @@ def number(value: Any, name: str) -> float:
     Traceback (most recent call last):
     zoneout_lab.errors.InputRefusedError: hits is True; give one number.
     """
+    if np.ma.is_masked(value):
+        raise InputRefusedError(f"{name} is masked, which is no number; return NaN where there is none.")
     found = plain(value)
     if isinstance(found, bool) or not isinstance(found, int | float):
-        raise InputRefusedError(f"{name} is {value!r:.100}; give one number.")
+        raise InputRefusedError(f"{name} is {shown(value)}; give one number.")
     try:
         return float(found)
     except OverflowError:
-        raise InputRefusedError(f"{name} is {value!r:.40}…, which is too large for a number of 64 bits.") from None
+        raise InputRefusedError(f"{name} is {shown(value, 40)}…, which is too large for a number of 64 bits.") from None
 
 
 def epoch_of(value: Any, where: str) -> int:

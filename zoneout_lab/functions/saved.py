@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, shown
 
 _KINDS = "biufcSUmM"  # of arrays that need no pickle
+_DECIMAL = 1 << 10  # bits of integers that are written in decimal
 _MAPPINGS = (dict, OrderedDict)  # any other would come back as a plain dict, and behave otherwise
 
 
@@ -37,7 +38,7 @@ def packed(content: Any) -> bytes:
         import torch
 
         file = io.BytesIO()
-        torch.save(tensors, file)
+        torch.save([_alone(each) for each in tensors], file)
         arrays["tensors"] = _as_array(file.getvalue())
     file = io.BytesIO()
     np.savez(file, **arrays)
@@ -69,8 +70,9 @@ def _tree(value: Any, at: str, arrays: dict[str, Any], tensors: list[Any]) -> An
     """A value as JSON: plain ones as they are, any other as a list of its kind and what it takes."""
     if value is None or isinstance(value, bool | str):
         return value
-    if isinstance(value, int | float) and type(value) in (int, float):
-        return value
+    if type(value) in (int, float):
+        # which Python writes in decimal up to 4,300 digits
+        return value if isinstance(value, float) or value.bit_length() <= _DECIMAL else ["integer", hex(value)]
     torch = sys.modules.get("torch")  # without which there is no tensor
     if torch is not None and isinstance(value, torch.Tensor) and type(value.detach()) is torch.Tensor:
         tensors.append(value.detach())
@@ -82,7 +84,7 @@ def _tree(value: Any, at: str, arrays: dict[str, Any], tensors: list[Any]) -> An
         return _array(np.asarray(value), "scalar" if isinstance(value, np.generic) else "array", arrays)
     if type(value) in _MAPPINGS:
         pairs = [
-            [_tree(key, f"{at} key", arrays, tensors), _tree(each, f"{at}[{key!r}]", arrays, tensors)]
+            [_tree(key, f"{at} key", arrays, tensors), _tree(each, f"{at}[{shown(key)}]", arrays, tensors)]
             for key, each in value.items()
         ]
         return ["mapping", pairs]
@@ -90,9 +92,17 @@ def _tree(value: Any, at: str, arrays: dict[str, Any], tensors: list[Any]) -> An
         kind = "list" if isinstance(value, list) else "tuple"
         return [kind, [_tree(each, f"{at}[{place}]", arrays, tensors) for place, each in enumerate(value)]]
     raise InputRefusedError(
-        f"{at or 'It'} is {value!r:.100}, a {type(value).__name__}, and cannot be saved. Save numbers, texts, bytes, NumPy arrays and torch tensors, in "
+        f"{at or 'It'} is {shown(value)}, a {type(value).__name__}, and cannot be saved. Save numbers, texts, bytes, NumPy arrays and torch tensors, in "
         "lists, tuples and dicts: of a model its state_dict(), or its bytes."
     )
+
+
+def _alone(tensor: Any) -> Any:
+    """A tensor without what lies beside it in memory: torch saves all of the storage that a tensor is a part of."""
+    import torch
+
+    part = tensor.layout == torch.strided and tensor.untyped_storage().nbytes() > tensor.nbytes
+    return tensor.clone() if part else tensor
 
 
 def _array(value: Any, kind: str, arrays: dict[str, Any]) -> list[Any]:
@@ -105,6 +115,8 @@ def _value(tree: Any, arrays: Any, tensors: list[Any]) -> Any:
     if not isinstance(tree, list):
         return tree
     kind, what = tree
+    if kind == "integer":
+        return int(what, 16)
     if kind == "tensor":
         return tensors[what]
     if kind == "bytes":

@@ -118,7 +118,7 @@ class FunctionTrainer:
                         f"{file.name} is imported by a name that the study's files do not have in an import: a change of it is not noticed, and runs "
                         "that are there are not trained again. Import it by its name."
                     )
-                outcome = outcome_of(run, running, returned, self.metrics)
+                outcome = _outcome(run, running, returned, self.metrics)
             except FunctionFailedError as error:
                 raise _with_a_way_on(error, running) from None
             outcome.seconds = before + time.monotonic() - began
@@ -172,6 +172,16 @@ def _with_a_way_on(error: FunctionFailedError, given: Running) -> FunctionFailed
     said = given.remove_what_it_went_on_from()
     stop = "" if error.what.endswith((".", "!", "?")) else "."
     return FunctionFailedError(f"{error.what}{stop} {said}", error.trace) if said else error
+
+
+def _outcome(run: FunctionRun, running: Running, returned: Any, metrics: Mapping[str, Metric]) -> Outcome:
+    """A run's outcome. Raises FunctionFailedError, with the traceback, for whatever an object of the function's raises when it is looked at."""
+    try:
+        return outcome_of(run, running, returned, metrics)
+    except FunctionFailedError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what was returned is anybody's
+        raise FunctionFailedError(f"what it returned cannot be read: {told(error)}", _trace(error)) from None
 
 
 def _trace(error: BaseException) -> str:

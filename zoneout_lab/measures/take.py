@@ -212,7 +212,8 @@ def _with_scalars(measure: Measure, found: xr.Dataset) -> xr.Dataset:
 
 
 def _number(name: str, value: Any) -> float:
-    number = value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
+    one = hasattr(value, "item") and getattr(value, "size", 1) == 1 and not np.ma.is_masked(value)
+    number = value.item() if one else value
     if isinstance(number, bool) or not isinstance(number, numbers.Real):
         raise InputRefusedError(f"the scalar {name!r} is {value!r}; it has to be one number.")
     return float(number)

@@ -14,7 +14,17 @@ import xarray as xr
 from h5py import h5a, h5d, h5f, h5g, h5s, h5t
 
 from zoneout_lab import hdf5
-from zoneout_lab.netcdf.familiar import COORDINATES, TEXT, TEXTS, Group, UnfamiliarError, Variable, group_of
+from zoneout_lab.netcdf.familiar import (
+    CODED,
+    COORDINATES,
+    OF_DIMENSIONS,
+    TEXT,
+    TEXTS,
+    Group,
+    UnfamiliarError,
+    Variable,
+    group_of,
+)
 
 _SIZE_OF_TEXT = 16
 _SMALL = 1 << 20  # values
@@ -24,15 +34,9 @@ _NUMBERS = {
 }
 #: names and sizes of attributes, and the attributes, by the path of a group and the name of a variable in it
 Described = dict[tuple[str, str], tuple[list[tuple[bytes, int]], dict[str, Any]]]
-#: how netCDF-4 keeps its dimensions in HDF5
-_OF_DIMENSIONS = frozenset(
-    (b"CLASS", b"NAME", b"REFERENCE_LIST", b"DIMENSION_LIST", b"_Netcdf4Dimid", b"_Netcdf4Coordinates", b"_NCProperties")
-)  # fmt: skip
-#: attributes by which xarray makes other values of those in the file
-_CODED = frozenset(
-    ("missing_value", "scale_factor", "add_offset", "calendar", "dtype", "grid_mapping", "_Unsigned", "_Encoding")
-)  # fmt: skip
-_SPANS = frozenset(("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"))
+_OF_DIMENSIONS = frozenset(name.encode() for name in OF_DIMENSIONS)
+#: how xarray is asked for the numbers of a file as they are there: a unit alone makes no date of one
+_NUMBERS_ALONE: dict[str, Any] = {"engine": "h5netcdf", "decode_times": False, "decode_timedelta": False}
 _LONGEST = len("This is a netCDF dimension but not a netCDF variable")
 
 
@@ -93,7 +97,8 @@ def tree(content: bytes) -> xr.DataTree:
 def lazy_tree(file: BinaryIO, size: int) -> xr.DataTree:
     """A tree of an open file of so many bytes, from which numbers are read when they are first used. Raises as :func:`groups` does."""
     hdf5.check_contents(file, size, in_memory=False)
-    opened = xr.open_datatree(file, engine="h5netcdf")
+    opened = xr.open_datatree(file, **_NUMBERS_ALONE)
+    opened = xr.DataTree.from_dict({node.path: _dated(node) for node in opened.subtree})
     for node in opened.subtree:
         for variable in node.dataset.variables.values():
             # what is compressed has checksums, which are looked at again when it is read
@@ -106,9 +111,21 @@ def lazy_tree(file: BinaryIO, size: int) -> xr.DataTree:
 def _by_xarray(content: bytes) -> xr.DataTree:
     file = io.BytesIO(content)
     hdf5.check_contents(file, len(content))
-    with xr.open_datatree(file, engine="h5netcdf") as lazy:
+    with xr.open_datatree(file, **_NUMBERS_ALONE) as lazy:
         # DataTree.load() leaves out a variable that is called like its group
-        return xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in lazy.subtree})
+        return xr.DataTree.from_dict({node.path: _dated(node).load() for node in lazy.subtree})
+
+
+def _dated(node: xr.DataTree) -> xr.Dataset:
+    """A group whose dates and spans of time are such where xarray wrote them as such, and said so beside their unit."""
+    dataset = node.to_dataset(inherit=False)
+    times = {
+        str(name): "calendar" in each.attrs or str(each.attrs.get("dtype")).startswith("timedelta64")
+        for name, each in dataset.variables.items()
+    }
+    if not any(times.values()):
+        return dataset
+    return xr.decode_cf(dataset, mask_and_scale=False, decode_coords=False, decode_times=times, decode_timedelta=times)
 
 
 def groups_of(tree: xr.DataTree) -> dict[str, Group]:
@@ -175,8 +192,8 @@ def _variable(found: hdf5.Found, dims: Mapping[int, tuple[str, int]], alike: Des
         attrs = known[1]
     else:
         attrs = _attributes(of, listed, values.dtype)
-        fill, units = attrs.pop("_FillValue", np.nan), attrs.get("units", "")
-        if not np.isnan(fill) or not _CODED.isdisjoint(attrs) or units in _SPANS or " since " in str(units):
+        # units of time alone are no code: see `_dated`
+        if not np.isnan(attrs.pop("_FillValue", np.nan)) or not CODED.isdisjoint(attrs):
             raise UnfamiliarError(f"coded values: {attrs}")
         if alike is not None and known is None:
             alike[path, name] = listed, attrs

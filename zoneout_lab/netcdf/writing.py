@@ -12,7 +12,16 @@ import numpy.typing as npt
 import xarray as xr
 from h5py import h5a, h5d, h5ds, h5f, h5g, h5p, h5s, h5t
 
-from zoneout_lab.netcdf.familiar import COORDINATES, TEXT, TEXTS, Group, UnfamiliarError, group_of
+from zoneout_lab.netcdf.familiar import (
+    COORDINATES,
+    RESERVED,
+    TEXT,
+    TEXTS,
+    Group,
+    UnfamiliarError,
+    counts_time,
+    group_of,
+)
 
 _TEXTS_THERE = h5t.py_create(TEXT, logical=True)  # in the file
 _NUMBERS = {np.dtype(each): h5t.py_create(np.dtype(each)) for each in ["i4", "i8", "f4", "f8"]}
@@ -26,10 +35,6 @@ _MOST_FORMS = 16
 _MOST_LABELS = 64
 #: bytes of numbers that have their place in a form
 _LARGEST_PLACE = 1 << 16
-#: attributes that netCDF or xarray give a meaning of their own
-_RESERVED = frozenset(
-    ("_FillValue", "missing_value", "scale_factor", "add_offset", "calendar", "dtype", "grid_mapping", "CLASS", "NAME")
-)  # fmt: skip
 
 
 class _Form(NamedTuple):
@@ -259,8 +264,9 @@ def _as_texts(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
 
 def _attributes(of: h5g.GroupID | h5d.DatasetID, attrs: Mapping[Any, Any]) -> None:
     for name, value in attrs.items():
-        if name in _RESERVED:
-            raise UnfamiliarError(f"the attribute {name}")
+        # coordinates are named by this package itself: see `_familiar`
+        if (name in RESERVED and name != COORDINATES) or (name == "units" and counts_time(value)):
+            raise UnfamiliarError(f"the attribute {name} = {value!r}")
         _attribute(of, name, value)
 
 

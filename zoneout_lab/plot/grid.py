@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
 from matplotlib.ticker import MaxNLocator
 
+from zoneout_lab.descriptions import units_of
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.plot.looks import axes_of, height_of, name_axes, nothing, points, words, wrapped
 from zoneout_lab.results.legible import label, legible
@@ -140,7 +141,7 @@ def _axis(grid: xr.DataArray, dim: str) -> str:
 
 def _called(grid: xr.DataArray) -> str:
     name = str(grid.attrs.get("long_name") or grid.name or "").replace("_", " ")
-    units = str(grid.attrs.get("units") or "")
+    units = units_of(grid.attrs)
     return legible(name + (f" ({units})" if units not in ("", "1") else ""))
 
 

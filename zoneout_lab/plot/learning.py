@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from zoneout_lab import schema
+from zoneout_lab.descriptions import units_of
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.plot.lines import Line, draw
 from zoneout_lab.plot.looks import Look, arms_of, axes_of
@@ -93,5 +94,5 @@ def _of_array(values: xr.DataArray) -> tuple[xr.DataArray, str, list[Line]]:
         for row, name in enumerate(names)
     ]
     name = str(values.attrs.get("long_name") or values.name or "value").replace("_", " ")
-    units = str(values.attrs.get("units") or "")
+    units = units_of(values.attrs)
     return whole, legible(name + (f" ({units})" if units not in ("", "1") else "")), lines

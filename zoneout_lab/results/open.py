@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ EXPORT = "study.nc"
 #: what runs record of where they ran, gathered into the distinct values of the whole study
 _OF_RUNS = ("versions", "machine", "git", "data", "engine")
 #: what only some record
-_OF_SOME = ("score", "unmeasured", "cluster")
+_OF_SOME = ("score", "unmeasured", "cluster", "left_out")
 
 
 def open_results(path: str | Path) -> xr.DataTree:
@@ -39,6 +41,8 @@ def open_results(path: str | Path) -> xr.DataTree:
     - ``study``, ``declared``, ``overrides``, ``command``;
     - ``paper``, the paper's setting, where another was run; ``tuning`` where there was any;
     - ``unmeasured`` (arm, seed, group, epoch and error) where a measure failed;
+    - ``left_out``, sentences, where something was measured with other dimensions in one run than in another: the results are without it, and
+      that is a warning too;
     - ``written``, when runs were, where the manifest says;
     - ``reached`` (seeds) where the study declares looks, ``looks`` where it was judged, ``earlier_looks`` where its runs were judged before
       without that being declared;
@@ -79,14 +83,14 @@ def open_runs(folder: Path) -> xr.DataTree:
     study, seeds = recorded["study"], sorted({int(entry["seed"]) for entry in entries.values()})
     # seeds that tuning left fresh need not start at zero; then only those that ran are known
     planned = range(min(int(recorded.get("reached", study["seeds"])), int(study["seeds"])))
-    return readable(
-        schema.study_tree(
-            runs,
-            arms=[str(arm["name"]) for arm in study["arms"]],
-            seeds=list(planned) if set(seeds) <= set(planned) else seeds,
-            provenance=_record(recorded, entries, said),
-        )
+    tree = schema.study_tree(
+        runs,
+        arms=[str(arm["name"]) for arm in study["arms"]],
+        seeds=list(planned) if set(seeds) <= set(planned) else seeds,
+        provenance=_record(recorded, entries, said),
     )
+    _warn_of_left_out(tree)
+    return readable(tree)
 
 
 def from_export(folder: Path, *, hashed: bool) -> xr.DataTree | None:
@@ -149,7 +153,19 @@ def _opened(path: Path, *, hashed: bool) -> xr.DataTree:
     tree = schema.open_tree(path)
     if tree.attrs.get("kind") != "study":
         raise InputRefusedError(f"{path} holds a single run: open its study's folder, or the study's own file.")
+    _warn_of_left_out(tree)
     return readable(tree)
+
+
+def _warn_of_left_out(tree: xr.DataTree) -> None:
+    for text in schema.provenance(tree, "left_out") or [] if "provenance" in tree.children else []:
+        _warn_once(str(text))
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """A command opens the same results several times; Python would say it again whenever filters have changed."""
+    warnings.warn(text, stacklevel=1)
 
 
 def _recorded(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -195,7 +211,7 @@ def _record(recorded: Mapping[str, Any], entries: Mapping[str, Any], said: Mappi
         record["taken_over"] = dict(sorted(taken.items()))
     if written := _distinct(entry.get("written") for entry in entries.values()):
         record["written"] = written  # manifests may say when each run was written
-    return record | {key: said[key] for key in _OF_SOME if said[key]}  # older runs do not say
+    return record | {key: said[key] for key in _OF_SOME if said.get(key)}  # older runs do not say
 
 
 def _said(run: Mapping[str, Group], key: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema
-from zoneout_lab.descriptions import QUANTITIES, description
+from zoneout_lab.descriptions import QUANTITIES, description, units_of
 from zoneout_lab.errors import InputRefusedError, unknown
 from zoneout_lab.metrics import SCORES, SPLITS, Metric
 from zoneout_lab.profiles import REDUCTIONS
@@ -88,7 +88,7 @@ def described(tree: xr.DataTree, metric: str) -> Metric:
     theirs = metric in tree["metrics"] and schema.describes_its_own(tree)
     about = own.get(metric) or (Metric(str(attrs["long_name"]), "") if theirs else description(metric, attrs))
     # a loss has another unit in another task
-    return dataclasses.replace(about, unit=about.counts or str(attrs.get("units", about.unit)))
+    return dataclasses.replace(about, unit=about.counts or units_of(attrs, about.unit))
 
 
 def _declared(tree: xr.DataTree) -> set[str]:

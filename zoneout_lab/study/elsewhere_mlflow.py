@@ -191,7 +191,7 @@ def _finished(runs: Sequence[Run], notes: list[str], experiment: str) -> list[Ru
 def _value(run: Run, metric: str) -> float | None:
     """The last value of a metric, infinite where a database holds the largest number instead; None where there is none."""
     value = run.data.metrics.get(metric)
-    return value if value is None or abs(value) < _FOR_INFINITY else math.copysign(math.inf, value)
+    return math.copysign(math.inf, value) if value is not None and abs(value) >= _FOR_INFINITY else value
 
 
 def _field(run: Run, column: str) -> str | None:

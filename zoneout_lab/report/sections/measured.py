@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from zoneout_lab import schema
-from zoneout_lab.descriptions import description
+from zoneout_lab.descriptions import description, units_of
 from zoneout_lab.profiles import WITHOUT_NOISE
 from zoneout_lab.report.data import ReportData
 from zoneout_lab.report.figures import Figure, Panel, lines
@@ -129,7 +129,7 @@ def _panel(data: ReportData, group: str, values: xr.DataArray, epoch: int, place
     steps = labels.astype(np.float64) if numeric else np.arange(labels.size, dtype=np.float64)
     where = ", ".join(f"{words(dim)} {label}" for dim, label in place.items())
     name = words(str(values.name))
-    unit = values.attrs.get("units") or ""
+    unit = units_of(values.attrs)
     means = [f"{arm.label} {number(_mean_of(curves[row]))}" for row, arm in enumerate(data.arms)]
     return lines(
         "-".join(_slug(part) for part in (group, str(epoch), str(values.name), *map(str, place.values()))),

@@ -72,6 +72,7 @@ def build(data: ReportData) -> Section | None:
         "failures": (failures := _failures(data)),
         "traced": bool(data.study.get("train")) and any(each["status"] == "missing" for each in failures),
         "unmeasured": _unmeasured(data),
+        "left_out": [legible(str(text)) for text in data.recorded("left_out") or []],
         "long": len(rows) > LONG,
     }
     return Section("runs", "Runs", "runs.html", values)

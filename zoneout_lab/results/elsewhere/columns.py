@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zoneout_lab.errors import InputRefusedError
+from zoneout_lab.errors import InputRefusedError, shown
 from zoneout_lab.results.legible import legible
 
 Codes = npt.NDArray[np.intp]
@@ -103,6 +103,8 @@ def _label(value: Any) -> tuple[str, str]:
     if isinstance(value, bool | np.bool_):
         return str(bool(value)), ""
     if isinstance(value, int | np.integer):
+        if int(value).bit_length() > 3 * LONGEST_LABEL:  # more than a text may have, and maybe more than Python writes
+            return "?", f"has more than {int(3 * LONGEST_LABEL * math.log10(2))} digits"
         return str(int(value)), ""
     if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < LONGEST_LABEL:
         text = f"{value:f}"
@@ -153,7 +155,7 @@ def _parsed(column: pd.Series, name: str) -> Floats:
     objects = np.asarray(column.astype(object).where(column.notna(), None), dtype=object)
     # the common cases at once: Python's own conversion is exact to the last bit
     kind = pd.api.types.infer_dtype(objects, skipna=False)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):  # OverflowError: an integer of hundreds of digits
         if kind in ("floating", "integer", "boolean") or (
             kind == "string" and not any("_" in each for each in objects)
         ):
@@ -193,6 +195,6 @@ def _advice(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = legible(value if isinstance(value, str) else repr(value))
+    text = legible(value if isinstance(value, str) else shown(value))
     text = f"{text[:60]}…" if len(text) > 60 else text
     return repr(text) if isinstance(value, str) else text
