@@ -17,6 +17,7 @@ from zoneout_lab.functions.recorded import MOST_NUMBERS
 from zoneout_lab.functions.result import outcome_of
 from zoneout_lab.functions.running import Running
 from zoneout_lab.functions.saved import packed, unpacked
+from zoneout_lab.functions.trainer import _outcome
 
 RUN = FunctionRun(arm="a", seed=0, seeds=Seeds(init=1, data=2, masks=3), train="./m.py:train", params={})
 ACCURACY = {"accuracy": Metric("accuracy", unit="%", better="higher")}
@@ -272,3 +273,13 @@ def test_masked_values_of_what_is_recorded_are_missing():
     run = running()
     run.record(xr.Dataset({"x": ("t", np.ma.array([3, 4], mask=[False, True]))}), "a")
     np.testing.assert_array_equal(run.result()[2]["a"][1].x, [3.0, np.nan])
+
+
+def test_a_mapping_that_raises_when_it_is_read_fails_its_run_with_a_traceback():
+    class Lazy(dict):
+        def items(self):
+            raise KeyError("not computed")
+
+    with pytest.raises(FunctionFailedError, match="what it returned cannot be read: KeyError: 'not computed'") as error:
+        _outcome(RUN, running(), Lazy(accuracy=1), ACCURACY)
+    assert "in items" in error.value.trace
