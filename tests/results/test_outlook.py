@@ -193,7 +193,7 @@ def test_a_pilots_sizes_are_those_of_the_design_times_its_spreads():
     found = prospects(QUESTIONS, 12, 0.1, correction="holm", absence="two-sided", pilot=make_study(VALUES), samples=100)
     d = np.array([np.subtract(*(list(VALUES[name].values()) for name in (q.arm, q.against))) for q in QUESTIONS])
     sd = [stats.upper_sd(row.std(ddof=1), 10) for row in d]
-    claims = tuple(stats.Claim(q.direction, q.margin / s) for q, s in zip(QUESTIONS, sd, strict=True))
+    claims = tuple(stats.Claim(q.direction or "lower", q.margin / s) for q, s in zip(QUESTIONS, sd, strict=True))
     design = stats.Design(claims, np.corrcoef(d), 0.1, "holm", "two-sided", 100)
     effects = [d[0].mean() / sd[0], 0.0, d[2].mean() / sd[2]]
     assert [p.power for p in found] == pytest.approx(design.powers(12, effects))
