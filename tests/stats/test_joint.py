@@ -213,3 +213,17 @@ def test_enormous_differences_are_decided_as_small_ones():
             [c if not c.margin else Claim("higher", 2.0**1020) for c in claims],
         )
     assert [(a.verdict, a.p_adjusted, a.level) for a in small] == [(b.verdict, b.p_adjusted, b.level) for b in large]
+
+
+def test_scores_that_are_all_alike_are_corrected_as_others_are():
+    """Sums of many differences lie closer together than single precision tells apart: they are no ties, or nothing would be corrected."""
+    rng = np.random.default_rng(4)
+    base, *arms = 86 + 0.005 * rng.standard_normal((7, 14))
+    differences, sizes = [arm - base for arm in arms], [np.maximum(arm, base) for arm in arms]
+    near, far = (
+        decide(differences, [Claim("lower")] * 6, sizes=each) for each in (sizes, [size / 1e6 for size in sizes])
+    )
+    for one, other in zip(near, far, strict=True):
+        assert other.p <= one.p <= other.p + 0.01
+        assert other.p_adjusted <= one.p_adjusted + 0.001 <= other.p_adjusted + 0.03
+    assert min(one.p_adjusted for one in near) > 1.5 * min(one.p for one in near)

@@ -19,6 +19,7 @@ from zoneout_lab.stats.signflip import (
     check_alpha,
     ranks_of,
     sign_flip,
+    single_slack_of,
     slack_of,
     tied,
 )
@@ -67,8 +68,8 @@ def paired_effect(
     (3.5, 3.5, 0.03125)
     """
     values = as_differences(differences)
-    slack = slack_of(values, sizes)
-    mean, sd = _mean(values), _sd(values, slack)
+    slack = single_slack_of(values, sizes)
+    mean, sd = _mean(values), _sd(values, slack_of(values, sizes))
     d_z, d_z_interval = _effect_size(values, sd, alpha)
     ranks = _signed_ranks(values, slack, rng)
     rounding = float(slack.mean()) if len(values) else 0.0
@@ -144,7 +145,7 @@ def wilcoxon_p(
     0.0625
     """
     values = as_differences(differences)
-    return _signed_ranks(values, slack_of(values, sizes), rng).p()
+    return _signed_ranks(values, single_slack_of(values, sizes), rng).p()
 
 
 def _signed_ranks(values: FloatArray, slack: FloatArray, rng: np.random.Generator | None) -> SignFlip:

@@ -77,20 +77,13 @@ def check_alpha(alpha: float) -> None:
         raise InputRefusedError(f"A level α must lie between 0 and 1, got {alpha}.")
 
 
-def slack_of(differences: FloatArray, sizes: npt.ArrayLike | None = None, largest: float | None = None) -> FloatArray:
-    """How far rounding may have moved each difference [n], in its units.
+def slack_of(differences: FloatArray, sizes: npt.ArrayLike | None = None) -> FloatArray:
+    """How far rounding in double precision may have moved each difference [n], in its units.
 
-    Args:
-        differences: [n].
-        sizes: the larger of |a| and |b| of the values that were subtracted, [n]; None where they are not known.
-        largest: the largest of the differences, where others are tested together with these.
+    ``sizes`` [n] are the larger of |a| and |b| of the values that were subtracted. Raises InputRefusedError where they do not fit.
 
-    Raises InputRefusedError where sizes do not fit.
-
-    >>> slack_of(
-    ...     np.array([0.5, 2.0]), sizes=[1.0, 1e9]
-    ... )  # 2⁻²² of a size, but no more than 2⁻¹⁰ of the largest difference
-    array([2.38418579e-07, 1.95312500e-03])
+    >>> slack_of(np.array([0.5, 1e9]), sizes=[1.0, 1e9])
+    array([3.55271368e-15, 3.55271368e-06])
     """
     if sizes is None:
         return ROUNDING * ASSUMED_SIZE * np.abs(differences)
@@ -99,21 +92,46 @@ def slack_of(differences: FloatArray, sizes: npt.ArrayLike | None = None, larges
         raise InputRefusedError(
             f"Sizes are one finite number for each of the {len(differences)} differences; got shape {given.shape}."
         )
-    of = np.maximum(np.abs(given), np.abs(differences))
+    return ROUNDING * np.maximum(np.abs(given), np.abs(differences))
+
+
+def single_slack_of(
+    differences: FloatArray, sizes: npt.ArrayLike | None = None, largest: float | None = None
+) -> FloatArray:
+    """How far rounding in single precision may have moved each difference [n], where the sizes of its values are known.
+
+    For means that are held against one mark. Where many are ordered, it would tie each with the next and so all of them.
+
+    Args:
+        differences: [n].
+        sizes: as for :func:`slack_of`.
+        largest: the largest of the differences, where others are tested together with these.
+
+    Raises InputRefusedError where sizes do not fit.
+
+    >>> single_slack_of(np.array([0.5, 2.0]), sizes=[1.0, 1e9])  # the second: 2⁻¹⁰ of the largest
+    array([2.38418579e-07, 1.95312500e-03])
+    """
+    slack = slack_of(differences, sizes)
+    if sizes is None:
+        return slack
     most = float(np.abs(differences).max(initial=0.0)) if largest is None else largest
-    return np.maximum(ROUNDING * of, np.minimum(_SINGLE * of, _OF_LARGEST * most))
+    return np.maximum(slack, np.minimum(slack / ROUNDING * _SINGLE, _OF_LARGEST * most))
 
 
 def ranks_of(values: FloatArray, slack: FloatArray) -> FloatArray:
-    """Midranks of values [n]; those that differ by no more than rounding explains are tied.
+    """Midranks of values [n]; those that differ from the lowest of a tie by no more than rounding explains are tied.
 
     >>> ranks_of(np.array([0.3, 0.1 + 0.2, 0.1]), np.full(3, 1e-15))
     array([2.5, 2.5, 1. ])
     """
     order = np.argsort(values, kind="stable")
-    apart = np.diff(values[order]) > slack[order][1:] + slack[order][:-1]
-    group = np.zeros(len(values))
-    group[order[1:]] = np.cumsum(apart)
+    group, lowest, number = np.zeros(len(values)), -1, 0
+    for place in order.tolist():
+        # from the lowest, or a chain of near ones would tie all
+        if lowest < 0 or values[place] - values[lowest] > slack[place] + slack[lowest]:
+            lowest, number = place, number + 1
+        group[place] = number
     ranks: FloatArray = scipy.stats.rankdata(group)
     return ranks
 
@@ -262,7 +280,7 @@ def sign_flip(
     n = len(values)
     # a power of two, so that the sum of enormous numbers stays finite and no digit changes
     unit = 2.0 ** max(0, math.frexp(float(np.abs(values).max(initial=0.0)))[1] - 900)
-    columns = np.stack([values / unit, slack_of(values, sizes) / unit, np.ones(n)])
+    columns = np.stack([values / unit, single_slack_of(values, sizes) / unit, np.ones(n)])
     if n <= EXACT_UP_TO:
         sums = np.zeros((3, 1))
         for column in columns.T:

@@ -37,7 +37,7 @@ from zoneout_lab.stats.signflip import (
     as_differences,
     check_alpha,
     ranks_of,
-    slack_of,
+    single_slack_of,
     tied,
 )
 from zoneout_lab.stats.verdict import Claim, Decision, decision_of, finding_of, one_sided, resamples_for
@@ -94,7 +94,7 @@ def _slack_of(values: Two, sizes: tuple[npt.ArrayLike, npt.ArrayLike]) -> Two:
     x, y = values
     both = np.concatenate(values) / 2  # halves of enormous values stay finite
     largest = 2.0 * float(np.ptp(both)) if both.size else 0.0
-    return slack_of(x, sizes[0], largest), slack_of(y, sizes[1], largest)
+    return single_slack_of(x, sizes[0], largest), single_slack_of(y, sizes[1], largest)
 
 
 def _listed(values: Two, slack: Two) -> Two:
