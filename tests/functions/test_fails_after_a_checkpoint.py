@@ -29,9 +29,9 @@ STUDY = Study(name="s", train=train, params={}, metrics={"value": Metric("v", ""
 """
 
 
-def trained(folder: Path, fails: str = "pass", *, tries: int) -> list[str]:
+def trained(folder: Path, fails: str = "pass", *, tries: int, source: str = SOURCE) -> list[str]:
     """What comes of each try, in words."""
-    (folder / "mine.py").write_text(SOURCE.replace("FAILS", fails))
+    (folder / "mine.py").write_text(source.replace("FAILS", fails))
     study = load_study(folder / "mine.py")
     (run,) = study.runs()
     trainer, said = FunctionTrainer({"value": Metric("value", "")}), []
@@ -81,3 +81,16 @@ def test_where_memory_ran_out_it_stays(tmp_path):
     said = trained(tmp_path, "raise MemoryError('no room for the matrix')", tries=3)
     assert said[1:] == ["MemoryError: no room for the matrix"] * 2
     assert len(list(tmp_path.glob("c/*/*.npz"))) == 2
+
+
+def test_one_that_fails_before_it_has_looked_at_it_keeps_it(tmp_path):
+    """The data could not be opened."""
+    trained(tmp_path, tries=1)
+    (tmp_path / "away").touch()
+    before = sorted(tmp_path.glob("c/*/*.npz"))
+    source = SOURCE.replace(
+        "def train(run):\n",
+        "def train(run):\n    if Path(__file__).with_name('away').exists(): raise OSError('away')\n",
+    )
+    assert trained(tmp_path, tries=3, source=source) == ["OSError: away"] * 3
+    assert sorted(tmp_path.glob("c/*/*.npz")) == before

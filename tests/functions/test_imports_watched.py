@@ -7,6 +7,9 @@ import os
 import random
 import subprocess
 import sys
+import threading
+import time
+import warnings
 import zipfile
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -220,3 +223,38 @@ def test_what_is_imported_may_import_in_this_way_itself(folder: Path):
     assert [text.partition(" for its")[0] for text in lasting] == [
         "outer_most is imported inside the training function, and sets os.environ MODE"
     ]
+
+
+def test_numpys_generator_is_the_same_one_afterwards_whatever_a_module_or_a_thread_does(folder: Path):
+    (folder / "keeps_it.py").write_text("import numpy; OWN = numpy.random.Generator(numpy.random.get_bit_generator())")
+    (folder / "sets_another.py").write_text("import numpy; numpy.random.set_bit_generator(numpy.random.PCG64(1))")
+    (folder / "slow_one.py").write_text("import time; time.sleep(0.3)")
+    (folder / "slow_two.py").write_text("import time; time.sleep(0.6)")
+    generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    with put_back([]):
+        kept = importlib.import_module("keeps_it").OWN
+        importlib.import_module("sets_another")
+        threads = [threading.Thread(target=importlib.import_module, args=[name]) for name in ("slow_one", "slow_two")]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.1)
+        for thread in threads:
+            thread.join()
+    assert np.random.get_bit_generator() is generator is kept.bit_generator  # type: ignore[attr-defined]
+    assert np.random.rand() == expected
+
+
+def test_another_kind_of_generator_is_left_alone(folder: Path):
+    (folder / "draws_of_another.py").write_text("import numpy; numpy.random.rand()")
+    kept = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    np.random.set_bit_generator(np.random.PCG64(1))  # type: ignore[attr-defined]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with watched():
+                importlib.import_module("draws_of_another")
+    finally:
+        np.random.set_bit_generator(kept)  # type: ignore[attr-defined]

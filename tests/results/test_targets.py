@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,26 @@ def test_an_export_replaces_results_of_its_study_alone(tmp_path: Path):
     assert HOLDS in str(judged(published).exception)
     assert published.read_bytes() == QUICKSTART.read_bytes()
     assert out.read_bytes() == before
+
+
+def test_what_is_no_file_is_not_replaced(results: Path, tmp_path: Path):
+    pipe, folder = tmp_path / "pipe.html", tmp_path / "folder.html"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    judged = zl.judge(zl.open_results(results))
+    for at in (pipe, folder):
+        for write in (lambda at=at: zl.write_report(results, at), lambda at=at: judged.to_csv(at)):
+            with pytest.raises(InputRefusedError, match="is no file that can be replaced"):
+                write()
+    assert pipe.is_fifo()
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("content", ["text", "CDF\x01"])
+def test_an_export_does_not_replace_what_is_only_called_like_one(tmp_path: Path, content: str):
+    tree = zl.results_from(made(tmp_path), metrics=["acc"])
+    (tmp_path / "other.nc").write_text(content)
+    with pytest.raises(InputRefusedError, match="holds no results"):
+        check_export_target(tmp_path / "other.nc", tree)
+    (tmp_path / "other.nc").write_text("")
+    check_export_target(tmp_path / "other.nc", tree)

@@ -55,10 +55,11 @@ class Running:
     params: dict[str, Any]
     seeds: Seeds
     device: str
-    restored: Any = None
     stopped: bool = field(default=False, repr=False)
     _files: Path = field(default=Path(), repr=False)
     _keeper: _Keeper | None = field(default=None, repr=False)
+    _restored: Any = field(default=None, repr=False)
+    _asked: bool = field(default=False, repr=False)  # the function has looked at what was restored
     _report: Callable[[Progress], None] = field(default=lambda _: None, repr=False)
     _curves: dict[int, dict[str, float]] = field(default_factory=dict, repr=False)
     _recorded: dict[str, dict[int, xr.Dataset]] = field(default_factory=dict, repr=False)
@@ -68,6 +69,11 @@ class Running:
     def folder(self) -> Path:
         self._files.mkdir(parents=True, exist_ok=True)
         return self._files
+
+    @property
+    def restored(self) -> Any:
+        self._asked = True
+        return self._restored
 
     def log(self, epoch: int, /, **values: Any) -> None:
         """Add values to the run's curves at an epoch, or at whatever the function counts.
@@ -150,7 +156,8 @@ class Running:
 
     def remove_what_it_went_on_from(self) -> str:
         """Of a run that failed: without the checkpoint that it went on from, the next try is not to fail as this did. What is said of that."""
-        return self._keeper.remove_what_it_went_on_from() if self._keeper is not None else ""
+        # a function that failed before it looked at what was restored did not fail for it
+        return self._keeper.remove_what_it_went_on_from() if self._keeper is not None and self._asked else ""
 
     def _check(self) -> None:
         """Raise Stopped where a signal has asked to stop, and know it: the function may keep it to itself."""
@@ -177,7 +184,7 @@ class Running:
     def _go_on(self, saved: Mapping[str, Any]) -> None:
         import xarray as xr
 
-        self.restored = saved["state"]
+        self._restored = saved["state"]
         self._curves = {int(at): dict(values) for at, values in saved["said"]["curves"].items()}
         self._recorded = {
             group: {

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.machinery import ModuleSpec
+from threading import get_ident
 from types import ModuleType
 from typing import Any
 
@@ -20,13 +21,14 @@ import numpy as np
 #: runs a module inside it
 Around = Callable[[ModuleType], AbstractContextManager[None]]
 
-_running: list[int] = []  # the seeds of modules that are being run, the innermost last
-_spare: list[np.random.MT19937] = []  # NumPy's generators, one for each of them
+_running: list[tuple[int, str, int]] = []  # modules that are being run, the innermost last: thread, name, seed
 
 
 @contextmanager
 def drawing_the_same(name: str) -> Iterator[None]:
     """While a module of this name is run, the generators are seeded with it; afterwards they are as they were. Torch's is where torch is imported.
+
+    Of two threads that import at once, this is so for the one that began first.
 
     >>> with drawing_the_same("tables"):
     ...     first = random.random()
@@ -34,15 +36,18 @@ def drawing_the_same(name: str) -> Iterator[None]:
     ...     first == random.random()
     True
     """
+    thread = get_ident()
+    if _running and _running[-1][0] != thread:
+        yield
+        return
     seed, tensors = zlib.crc32(name.encode("utf-8", "surrogatepass")), _generator(torch_imported())
     before, drawn = random.getstate(), None if tensors is None else tensors.get_state()
     random.seed(seed)
     if tensors is not None:
         tensors.manual_seed(seed)
     try:
-        with _another_of_numpy():
-            np.random.seed(seed)
-            _running.append(seed)
+        with _numpy_seeded(name, seed):
+            _running.append((thread, name, seed))
             try:
                 yield
             finally:
@@ -52,23 +57,25 @@ def drawing_the_same(name: str) -> Iterator[None]:
         if tensors is not None:
             tensors.set_state(drawn)
         elif _running and (tensors := _generator(torch_imported(name))) is not None:
-            tensors.manual_seed(_running[-1])  # torch came with this module, and begins with a seed of chance
+            tensors.manual_seed(_running[-1][2])  # torch came with this module, and begins with a seed of chance
 
 
 @contextmanager
-def _another_of_numpy() -> Iterator[None]:
-    """Another global generator of NumPy for the time being. To write its state down takes longer than most modules: that is done for the outermost."""
+def _numpy_seeded(name: str, seed: int) -> Iterator[None]:
+    """NumPy's global generator, where it is of the kind that takes a seed. To write its state down takes longer than most modules do: that is done for each
+    package, and not for the modules in it."""
     kept = np.random.get_bit_generator()  # type: ignore[attr-defined]
-    state = None if _running else np.random.get_state()
-    while len(_spare) <= len(_running):
-        _spare.append(np.random.MT19937())
-    np.random.set_bit_generator(_spare[len(_running)])  # type: ignore[attr-defined]
+    within = bool(_running) and _running[-1][1].partition(".")[0] == name.partition(".")[0]
+    if within or not isinstance(kept, np.random.MT19937):
+        yield
+        return
+    state = np.random.get_state()
+    np.random.seed(seed)
     try:
         yield
     finally:
-        np.random.set_bit_generator(kept)  # type: ignore[attr-defined]
-        if state is not None:
-            np.random.set_state(state)  # with the normal number that may be left over from a pair
+        np.random.set_bit_generator(kept)  # type: ignore[attr-defined] # the module may have set another
+        np.random.set_state(state)
 
 
 @contextmanager

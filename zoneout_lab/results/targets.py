@@ -71,12 +71,14 @@ def check_export_target(target: Path, tree: xr.DataTree) -> None:
             if target.name not in (MANIFEST, SPEC) and _name_of(schema.open_tree(target)) == _name_of(tree):
                 return
         raise
-    if there and target.suffix != ".nc":
+    if there:
         raise InputRefusedError(f"{target} holds no results, and would be lost. Name another file to write to.")
 
 
 def _there(target: Path) -> bytes:
-    """How a file begins; nothing where there is none. Raises InputRefusedError where it holds results."""
+    """How a file begins; nothing where there is none. Raises InputRefusedError where it holds results, or is a device, a pipe or a folder."""
+    if target.exists() and not target.is_file():
+        raise InputRefusedError(f"{target} is no file that can be replaced. Name another file to write to.")
     if not target.is_file():
         return b""
     with suppress(OSError), target.open("rb") as file:
