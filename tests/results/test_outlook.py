@@ -6,9 +6,11 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny_studies import hypothesis, make_spec, make_study
 
+import zoneout_lab as zl
 from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.results import Question, compare, judge, prospects, usual_design
@@ -244,3 +246,14 @@ def test_higher_is_claimed_upwards():
     assert (up.sd, up.pilot, up.units, up.scale, up.margin) == (1.0, 0, "", "linear", 0.0)
     (ratio,) = prospects([Question("a", "b", "valid_error", scale="log")], 8, samples=50)
     assert ratio.scale == "log"
+
+
+def test_a_question_without_a_direction_is_that_the_arm_is_better():
+    rows = [(arm, seed, seed % 3 + (arm == "b")) for arm in "ab" for seed in range(8)]
+    frame = pd.DataFrame(rows, columns=["arm", "seed", "acc"])
+    for better, side in (("higher", 1), ("lower", -1), (None, -1)):
+        pilot = zl.results_from(frame, metrics={"acc": zl.Metric("accuracy", "%", better=better)})
+        (found,) = prospects([Question("b", "a", "acc")], 8, pilot=pilot)
+        (named,) = prospects([Question("b", "a", "acc", "higher" if side > 0 else "lower")], 8, pilot=pilot)
+        assert found == named
+        assert found.smallest * side > 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import xarray as xr
 
 from zoneout_lab import stats
 from zoneout_lab.metrics import Scale
@@ -37,6 +40,11 @@ class Question:
     def claim(self, scale: Scale) -> stats.Claim:
         """What is claimed, on the scale that it is compared on. Raises InputRefusedError for a margin that is none there."""
         return stats.Claim(self.direction or "lower", stats.margin_on(scale, self.margin))
+
+
+def with_directions(questions: Iterable[Question], values: Mapping[str, xr.DataArray]) -> list[Question]:
+    """Questions that say what is claimed: without a direction that the arm is better, by what ``values`` of its metric say of themselves."""
+    return [replace(q, direction=q.direction or values[q.metric].attrs["better"] or "lower") for q in questions]
 
 
 @dataclass(frozen=True)

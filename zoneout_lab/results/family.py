@@ -14,7 +14,7 @@ from zoneout_lab import schema, stats
 from zoneout_lab.metrics import Scale, Values
 from zoneout_lab.results.apart import compare_apart
 from zoneout_lab.results.blocks import Blocks, blocks_of
-from zoneout_lab.results.comparison import Comparison, Question
+from zoneout_lab.results.comparison import Comparison, Question, with_directions
 from zoneout_lab.results.labels import declared_names, labels_of
 from zoneout_lab.results.legible import legible
 from zoneout_lab.results.pairing import Pairs, pairs
@@ -117,9 +117,7 @@ def compare_family(
     blocks = blocks_of(tree)
     refuse = not declared if refuse is None else refuse
     values = {name: scalar(tree, name) for name in dict.fromkeys(question.metric for question in questions)}
-    questions = [
-        dataclasses.replace(q, direction=q.direction or values[q.metric].attrs["better"] or "lower") for q in questions
-    ]
+    questions = with_directions(questions, values)
     if not blocks.paired:
         return Table(compare_apart(tree, questions, alpha, declared=declared, refuse=refuse))
     # what was declared gets its verdicts, even if one of the hypotheses turns out not to be comparable

@@ -12,9 +12,10 @@ import xarray as xr
 from zoneout_lab import stats
 from zoneout_lab.errors import InputRefusedError
 from zoneout_lab.metrics import Values
-from zoneout_lab.results.comparison import Question
+from zoneout_lab.results.comparison import Question, with_directions
 from zoneout_lab.results.numbers import number
 from zoneout_lab.results.pairing import Pairs, pairs
+from zoneout_lab.results.scalars import scalar
 from zoneout_lab.results.shown import unit_of
 
 #: correlations of fewer pairs say less than that the arms share a baseline
@@ -85,6 +86,8 @@ def prospects(
     >>> one.spare, one.enough > 8, abs(one.smallest) <= abs(one.smallest_alone)
     (2, True, True)
     """
+    if pilot is not None:
+        questions = with_directions(questions, {q.metric: scalar(pilot, q.metric) for q in questions})
     paired = None if pilot is None else [pairs(pilot, q.arm, q.against, q.metric, q.scale) for q in questions]
     if paired is None:
         spreads, bounds = [1.0] * len(questions), [0.0] * len(questions)
