@@ -249,7 +249,7 @@ def test_higher_is_claimed_upwards():
 
 
 def test_a_question_without_a_direction_is_that_the_arm_is_better():
-    rows = [(arm, seed, seed % 3 + (arm == "b")) for arm in "ab" for seed in range(8)]
+    rows = [(arm, seed, seed % 3 + (arm == "b") * (1 + seed % 2)) for arm in "ab" for seed in range(8)]
     frame = pd.DataFrame(rows, columns=["arm", "seed", "acc"])
     for better, side in (("higher", 1), ("lower", -1), (None, -1)):
         pilot = zl.results_from(frame, metrics={"acc": zl.Metric("accuracy", "%", better=better)})
