@@ -38,16 +38,14 @@ from zoneout_lab.stacked import stacked_by_epoch, stacked_group
 from zoneout_lab.steady import opened
 
 VERSION = 1
-_SMALL = 1 << 26  # bytes of a file that is read whole
-_PIECE = 1 << 20  # bytes of numbers that are compressed together
+_SMALL, _PIECE = 1 << 26, 1 << 20  # bytes of a file that is read whole, and of numbers that are compressed together
 _PACKED = {"zlib": True, "complevel": 4, "shuffle": True}
 _WORTH_PACKING = 1000  # numbers; what is smaller gains nothing
 #: groups of measurements, in the order in which files have had them; those of other measures follow
 MEASURED = (profiles.GRADIENTS, profiles.DYNAMICS)
 #: the groups of a run's file that say what it was and how it went; all others were measured
 ITSELF = frozenset(("/metrics", "/provenance"))
-#: the group of where a run comes from
-ORIGIN = frozenset(("/provenance",))
+ORIGIN = frozenset(("/provenance",))  # where a run comes from
 STATUSES = ("finished", "diverged", "missing")
 
 

@@ -4,38 +4,19 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from zoneout_lab.cli import options as o
 from zoneout_lab.cli.console import output
+from zoneout_lab.cli.flags import Command, Group
 from zoneout_lab.cli.judge_command import judge
 from zoneout_lab.cli.summary import show_behind, show_over_tasks, show_summary
 
-
-def _without_values(params: list[Any]) -> list[Any]:
-    """Options as their help shows them: a flag takes no value, and typer would print that it takes a ``<bool>``."""
-    for each in params:
-        if getattr(each, "is_flag", False):
-            each.metavar = ""
-    return params
-
-
-class _Command(TyperCommand):
-    def get_params(self, ctx: Any) -> list[Any]:
-        return _without_values(super().get_params(ctx))
-
-
-class _Group(TyperGroup):
-    def get_params(self, ctx: Any) -> list[Any]:
-        return _without_values(super().get_params(ctx))
-
-
 app = typer.Typer(
     name="zoneout-lab",
-    cls=_Group,
+    cls=Group,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
@@ -398,4 +379,4 @@ def doctor(data: o.Data = None, as_json: o.AsJson = False) -> None:
 
 
 for command in app.registered_commands:
-    command.cls = _Command
+    command.cls = Command

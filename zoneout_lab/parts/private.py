@@ -169,7 +169,8 @@ class _Loader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         vars(module)[_OWN] = self.space.own
-        own = module.__name__.removeprefix(f"{self.space.name}.")  # the number of a package differs between processes
+        # the number of a package differs between processes, and each file is as a package of its own
+        own = module.__name__.removeprefix(f"{self.space.name}.").replace(".", "/")
         with around_imports(lambda other: drawing_the_same(other.__name__)), drawing_the_same(own):
             super().exec_module(module)
 
